@@ -1,0 +1,129 @@
+"""What every test starts from: an isolated environment, and the tools that tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from rig import base_images, tools
+from rig import docker_engine as docker_engine_module
+from rig.cache import CACHE_ROOT
+from rig.docker_engine import DockerEngine
+from rig.session import Session
+
+_SESSION = pytest.StashKey[Session]()
+
+# Whoever runs the tests may have set these; a test must not depend on it.
+_SCRUBBED_PREFIXES = (
+    "ANSIBLE_",
+    "AWS_",
+    "COPIER_",
+    "DOCKER_",
+    "GH_",
+    "GIT_",
+    "GITHUB_",
+    "PACKER_",
+    "PKR_",
+    "TASK_",
+    "XDG_",
+)
+
+_GIT_CONFIG = """\
+[user]
+    name = Tess Tester
+    email = tess@example.com
+[advice]
+    defaultBranchName = false
+[maintenance]
+    auto = false
+"""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the test run: the controller does, its xdist workers are told."""
+    told = getattr(config, "workerinput", {}).get("rig_session")
+    config.stash[_SESSION] = Session.told(told) if told else Session.new()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell an xdist worker the name of the run."""
+    node.workerinput["rig_session"] = node.config.stash[_SESSION].as_json()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what the workers shared; only the controller does, after the last of them."""
+    session = config.stash.get(_SESSION, None)
+    if session and session.owner_pid == os.getpid():
+        DockerEngine.stop_shared(session)
+        session.forget()
+
+
+@pytest.fixture(scope="session")
+def rig_session(request: pytest.FixtureRequest) -> Session:
+    """Return the test run, for what all its workers share."""
+    return request.config.stash[_SESSION]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Remove from the environment what a person or a runner has set for other purposes.
+
+    Git gets a name and an address; a test of a machine without them sets GIT_CONFIG_GLOBAL to
+    os.devnull. No init.defaultBranch: the branch's name is for the hook to decide.
+    """
+    home = tmp_path_factory.mktemp("home")
+    git_config = tmp_path_factory.mktemp("git") / "config"
+    git_config.write_text(_GIT_CONFIG)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith(_SCRUBBED_PREFIXES):
+                patch.delenv(name)
+        patch.setenv("HOME", str(home))
+        patch.setenv("GIT_CONFIG_GLOBAL", str(git_config))
+        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        patch.setenv("GIT_TERMINAL_PROMPT", "0")
+        patch.setenv("TEMPLATE_PACKER_AMI_CACHE", str(CACHE_ROOT))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Give each test an empty HOME, so that no test finds what another one wrote there."""
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture(scope="session")
+def packer() -> tools.Packer:
+    """Return Packer with its plugins, in the exact versions of tests/rig/tools/packer/go.mod."""
+    return tools.packer()
+
+
+@pytest.fixture(scope="session")
+def docker_engine(rig_session: Session) -> DockerEngine:
+    """Return the private Docker daemon of this test run."""
+    reason = docker_engine_module.why_not()
+    if reason:
+        tools.missing(reason)
+    return DockerEngine.shared(rig_session)
+
+
+@pytest.fixture(scope="session")
+def debian_12(docker_engine: DockerEngine) -> str:
+    """Return the tag of Debian 12 with Python, sudo and sshd, in the private engine."""
+    return _debian(docker_engine, "12")
+
+
+@pytest.fixture(scope="session")
+def debian_13(docker_engine: DockerEngine) -> str:
+    """Return the tag of Debian 13 with Python, sudo and sshd, in the private engine."""
+    return _debian(docker_engine, "13")
+
+
+def _debian(engine: DockerEngine, release: base_images.Release) -> str:
+    reason = base_images.why_not()
+    if reason:
+        tools.missing(reason)
+    return base_images.debian(engine, release)

@@ -1,0 +1,135 @@
+"""Debian images for the private Docker engine, made from Debian's archive instead of a registry.
+
+The tags are Docker Hub's, so that a plain `FROM debian:12` finds them.  What this machine needs to
+reach the network (its own certificates, apt's proxy) goes into them, and therefore nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from rig.cache import cache_dir, fingerprint, locked
+from rig.docker_engine import DockerEngine
+from rig.host import HOST_ENV
+
+Release = Literal["12", "13"]
+
+_SUITES = {"12": "bookworm", "13": "trixie"}
+
+# What Debian's cloud images have before Packer connects, and a container lacks.
+_CLOUD_PACKAGES = ("ca-certificates", "openssh-server", "python3", "sudo")
+
+_DAYS_TO_KEEP = 30  # then built again, with Debian's updates
+_LOCAL_CERTIFICATES = Path("/usr/local/share/ca-certificates")
+_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+_RECIPE_LABEL = "template-packer-ami.recipe"
+
+
+class BaseImageError(RuntimeError):
+    """mmdebstrap failed; the message holds its output."""
+
+
+def why_not() -> str | None:
+    """Return why no base image can be built on this machine, or None."""
+    if not shutil.which("mmdebstrap"):
+        return "mmdebstrap is not installed; on Debian: apt-get install mmdebstrap"
+    return None
+
+
+def debian(engine: DockerEngine, release: Release, *, bare: bool = False) -> str:
+    """Put a Debian image into an engine.
+
+    Args:
+        engine: the engine, running.
+        release: Debian's release number.
+        bare: leave out Python, sudo, sshd and the certificates, as Docker Hub's images do.
+
+    Returns:
+        The tag: `debian:12`, or `debian:12-bare`.
+
+    Raises:
+        BaseImageError: when the image has to be built and mmdebstrap fails.
+    """
+    tag = f"debian:{release}-bare" if bare else f"debian:{release}"
+    command = _command(release, bare=bare)
+    recipe = fingerprint(*command, *_local_certificates())
+    with locked(tag.replace(":", "-")):
+        show = f'--format={{{{ index .Config.Labels "{_RECIPE_LABEL}" }}}}'
+        label = engine.docker("image", "inspect", show, tag, check=False)
+        archive = cache_dir("base-images") / f"{tag.replace(':', '-')}-{recipe}.tar"
+        if not archive.exists() or _age_days(archive) > _DAYS_TO_KEEP:
+            _build(command, archive)
+        elif label.stdout.strip() == recipe:
+            return tag
+        changes = [f"LABEL {_RECIPE_LABEL}={recipe}", 'CMD ["bash"]', *_certificate_variables()]
+        engine.docker("import", *(f"--change={change}" for change in changes), archive, tag)
+    return tag
+
+
+def _command(release: str, *, bare: bool) -> list[str]:
+    """Return the mmdebstrap command line, up to the suite; the output is missing."""
+    command = [
+        "mmdebstrap",
+        "--quiet",
+        "--variant=minbase",
+        *(f"--aptopt={line}" for line in _apt_settings()),
+        # As in Docker Hub's image: installing a package starts no service.
+        "--customize-hook=printf '#!/bin/sh\\nexit 101\\n' > \"$1/usr/sbin/policy-rc.d\"",
+        '--customize-hook=chmod 755 "$1/usr/sbin/policy-rc.d"',
+    ]
+    if not bare:
+        command.append(f"--include={','.join(_CLOUD_PACKAGES)}")
+    if _local_certificates():
+        source, target = _LOCAL_CERTIFICATES, _LOCAL_CERTIFICATES.parent
+        command.append(f"--customize-hook=copy-in {source} {target}")
+        if not bare:  # otherwise the installation of ca-certificates collects them later
+            command.append('--customize-hook=chroot "$1" update-ca-certificates')
+    return [*command, _SUITES[release]]
+
+
+def _build(command: Sequence[str], archive: Path) -> None:
+    partial = archive.with_suffix(".partial.tar")
+    result = subprocess.run(
+        [*command, str(partial)],
+        env={**HOST_ENV, "LC_ALL": "C"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        partial.unlink(missing_ok=True)
+        raise BaseImageError(f"{' '.join(command)}\n{result.stderr[-3000:]}")
+    name = archive.name.rpartition("-")[0]
+    for old in archive.parent.glob(f"{name}-????????????????.tar"):
+        old.unlink()
+    partial.replace(archive)
+
+
+def _age_days(file: Path) -> float:
+    return (time.time() - file.stat().st_mtime) / 86400
+
+
+def _apt_settings() -> list[str]:
+    """Return this machine's settings for reaching Debian's archive, as apt.conf lines."""
+    dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True)
+    wanted = re.compile(r"^Acquire::(Check-|Retries|ForceIPv|https?::)(?!.*Auto-?Detect)", re.I)
+    return [line for line in dump.stdout.splitlines() if wanted.match(line)]
+
+
+def _local_certificates() -> list[Path]:
+    return sorted(_LOCAL_CERTIFICATES.rglob("*.crt")) if _LOCAL_CERTIFICATES.is_dir() else []
+
+
+def _certificate_variables() -> list[str]:
+    """Return what makes programs with certificates of their own read the system's bundle."""
+    if not _local_certificates():
+        return []
+    names = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
+    return [f"ENV {name}={_BUNDLE}" for name in names]

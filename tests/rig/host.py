@@ -1,0 +1,16 @@
+"""The machine as pytest found it, before the tests' own isolation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from types import MappingProxyType
+
+# Taken at import, which conftest.py does first.  Tests get a HOME of their own; what builds tools
+# needs the real one, because that is where Go and uv keep their caches.
+HOST_ENV: Mapping[str, str] = MappingProxyType(dict(os.environ))
+
+
+def in_ci() -> bool:
+    """Tell whether a missing tool is a failure: CI has to run every test."""
+    return HOST_ENV.get("CI", "").lower() in {"1", "true"}
