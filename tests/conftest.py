@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rig import base_images, tools
 from rig import docker_engine as docker_engine_module
+from rig import template as template_module
 from rig.cache import CACHE_ROOT
 from rig.docker_engine import DockerEngine
 from rig.session import Session
@@ -127,3 +129,9 @@ def _debian(engine: DockerEngine, release: base_images.Release) -> str:
     if reason:
         tools.missing(reason)
     return base_images.debian(engine, release)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the template of this working tree, as a repository with the release v1.0.0."""
+    return template_module.snapshot(tmp_path_factory.mktemp("template") / "template-packer-ami")

@@ -1,0 +1,126 @@
+locals {
+  # Whatever lies in the folder runs, in the order of the names.
+  shell_scripts = sort([for script in fileset(path.root, "provisioners/shell/*.sh") : "${path.root}/${script}"])
+
+  # Roles and collections from elsewhere; without any, the call of ansible-galaxy is spared.
+  galaxy_file         = "${path.root}/provisioners/ansible/requirements.yml"
+  galaxy_requirements = try(yamldecode(file(local.galaxy_file)), {})
+  has_requirements    = length(concat(try(local.galaxy_requirements.collections, []), try(local.galaxy_requirements.roles, []))) > 0
+
+  # As root also where the login user is not root; containers are root and need no sudo.
+  execute_as_root = "$(test \"$(id -u)\" = 0 || echo sudo) env {{ .Vars }} {{ .Path }}"
+
+  # What scripts (environment) and roles (variables of the same name in lower case) know about the image.
+  image_facts = {
+    image_name    = var.image_name
+    image_version = local.version
+    image_commit  = local.image_tags.Commit
+  }
+  image_environment = [for name, value in local.image_facts : "${upper(name)}=${value}"]
+}
+
+build {
+  # One source for each architecture: amazon-ebs.x86_64, amazon-ebs.arm64.
+  dynamic "source" {
+    for_each = var.architectures
+    iterator = architecture
+    labels   = ["amazon-ebs.image"]
+
+    content {
+      name          = architecture.value
+      ami_name      = "${var.image_name}-${local.version}-${architecture.value}"
+      instance_type = var.instance_types[architecture.value]
+
+      # A filter, not a data source: so `packer validate` needs no AWS.
+      source_ami_filter {
+        filters = {
+          architecture        = architecture.value
+          name                = var.source_ami_names[architecture.value]
+          root-device-type    = "ebs"
+          virtualization-type = "hvm"
+        }
+        most_recent = true
+        owners      = var.source_ami_owners
+      }
+    }
+  }
+
+  sources = ["source.docker.local"]
+
+  # The post-processor below appends: entries of earlier runs must be gone, those of this run's other builds stay.
+  provisioner "shell-local" {
+    inline = ["grep -qs '${build.PackerRunUUID}' '${path.root}/manifest.json' || rm -f '${path.root}/manifest.json'"]
+  }
+
+  provisioner "shell" {
+    execute_command = local.execute_as_root
+    remote_folder   = var.remote_folder
+    script          = "${path.root}/provisioners/prepare.sh"
+  }
+
+  # Dynamic, because Packer refuses an empty list of scripts.
+  dynamic "provisioner" {
+    for_each = length(local.shell_scripts) > 0 ? [local.shell_scripts] : []
+    iterator = scripts
+    labels   = ["shell"]
+
+    content {
+      environment_vars = local.image_environment
+      execute_command  = local.execute_as_root
+      remote_folder    = var.remote_folder
+      scripts          = scripts.value
+    }
+  }
+
+  provisioner "ansible" {
+    ansible_env_vars = ["ANSIBLE_CONFIG=${path.root}/provisioners/ansible/ansible.cfg"]
+    extra_arguments = [
+      "--extra-vars", jsonencode(local.image_facts),
+      "--extra-vars", "image_parent=${try(build.SourceAMI, var.local_image)}",
+    ]
+    galaxy_file   = local.has_requirements ? local.galaxy_file : null
+    playbook_file = "${path.root}/provisioners/ansible/playbook.yml"
+    # A container is reached only through Packer. On EC2 Ansible connects itself: faster, and the proxy adapter speaks a
+    # protocol that OpenSSH 9 no longer does by default.
+    use_proxy = source.type == "docker"
+    user      = source.type == "docker" ? "root" : var.ssh_username
+  }
+
+  provisioner "shell-local" {
+    environment_vars = [
+      "INSPEC_PROFILE=${path.root}/inspec",
+      "INSPEC_TARGET=${source.type == "docker" ? "docker://${build.ID}" : "ssh://${build.User}@${build.Host}:${build.Port}"}",
+      # An image must not be created untested; a local or a test build may do without, and says so.
+      "INSPEC_REQUIRED=${source.type != "docker" && !var.skip_create_ami && !var.skip_inspec}",
+      "INSPEC_SSH_KEY=${source.type == "docker" ? "" : build.SSHPrivateKey}",
+    ]
+    script = "${path.root}/provisioners/inspec.sh"
+  }
+
+  provisioner "shell" {
+    environment_vars = ["TEMPORARY_USERS=${join(" ", var.temporary_users)}"]
+    execute_command  = local.execute_as_root
+    remote_folder    = var.remote_folder
+    script           = "${path.root}/provisioners/cleanup.sh"
+  }
+
+  post-processor "manifest" {
+    custom_data = {
+      architecture     = source.type == "docker" ? "local" : source.name
+      commit           = local.image_tags.Commit
+      image_name       = var.image_name
+      source_ami       = try(build.SourceAMI, var.local_image)
+      template_version = local.image_tags.TemplateVersion
+      toolkit_version  = local.image_tags.ToolkitVersion
+      version          = local.version
+    }
+    output     = "${path.root}/manifest.json"
+    strip_path = true
+  }
+
+  post-processor "docker-tag" {
+    only       = ["docker.local"]
+    repository = "packer-ami-${var.image_name}"
+    tags       = ["local"]
+  }
+}

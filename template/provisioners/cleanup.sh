@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Runs last: removes what must not be in an image, because every instance of it would share it or it only tells about
+# the build. Template's file: what it removes is what the template promises.
+set -o errexit -o nounset -o pipefail
+
+# Accounts that were only needed for the build (temporary_users in image.auto.pkrvars.hcl).
+for user in ${TEMPORARY_USERS:-}; do
+  if id "${user}" >/dev/null 2>&1; then
+    userdel --force --remove "${user}"
+  fi
+  rm -f "/etc/sudoers.d/${user}"
+done
+
+# Packages that were only downloaded.
+if command -v apt-get >/dev/null; then
+  apt-get clean
+  rm -rf /var/lib/apt/lists/*
+elif command -v dnf >/dev/null; then
+  dnf clean all --quiet
+  rm -rf /var/cache/dnf/*
+elif command -v yum >/dev/null; then
+  yum clean all --quiet
+  rm -rf /var/cache/yum/*
+fi
+
+# Identity: each instance makes its own at its first boot.
+rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
+rm -f /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys
+if [[ -e /etc/machine-id ]]; then
+  : >/etc/machine-id # empty, not absent: systemd then makes a new one, and can mount one over it
+fi
+rm -f /var/lib/dbus/machine-id /var/lib/systemd/random-seed
+
+# cloud-init must take an instance of the image for a new machine.
+if command -v cloud-init >/dev/null; then
+  cloud-init clean --logs
+fi
+rm -rf /var/lib/cloud/instance /var/lib/cloud/instances/* /var/lib/cloud/data/* /var/lib/cloud/sem/*
+
+# Traces of the build.
+rm -f /root/.*_history /home/*/.*_history /root/.wget-hsts /home/*/.wget-hsts
+rm -rf /root/.ansible /home/*/.ansible /root/.cache /home/*/.cache
+find /tmp /var/tmp -mindepth 1 -delete
+find /var/log -type f -exec truncate --size=0 {} +
+rm -rf /var/log/journal/*
+sync

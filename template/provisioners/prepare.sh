@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Runs first: waits until the parent image has finished its own first boot, and makes sure that what the later steps
+# need is there. Template's file: put your own steps into provisioners/shell/.
+set -o errexit -o nounset -o pipefail
+
+# Package managers are locked and users are not there yet while cloud-init works. It exits with 2 when it finished with
+# recoverable errors of the parent image, which are not ours to judge.
+if command -v cloud-init >/dev/null; then
+  cloud-init status --wait >/dev/null || [[ $? -eq 2 ]]
+fi
+
+# Container images come without Python, which Ansible needs, and some without sudo. Cloud images have both.
+missing=()
+command -v python3 >/dev/null || missing+=(python3)
+command -v sudo >/dev/null || missing+=(sudo)
+if [[ ${#missing[@]} -gt 0 ]]; then
+  echo "Installing ${missing[*]}"
+  if command -v apt-get >/dev/null; then
+    apt-get update --quiet=2
+    DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends "${missing[@]}" >/dev/null
+  else
+    "$(command -v dnf || command -v yum)" install --quiet --assumeyes "${missing[@]}"
+  fi
+fi

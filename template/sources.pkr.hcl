@@ -1,0 +1,111 @@
+locals {
+  # path.root/.git is read directly because Packer has no data source for git; a worktree or a packed branch is "unknown".
+  git_head   = try(trimspace(file("${path.root}/.git/HEAD")), "unknown")
+  git_commit = try(trimspace(file("${path.root}/.git/${trimprefix(local.git_head, "ref: ")}")), local.git_head)
+
+  built_at = formatdate("YYYYMMDDhhmmss", timestamp())
+  version  = var.version != "" ? var.version : "0.0.0-dev.${local.built_at}"
+
+  # Packer would read {{ in a source's texts as its own template language.
+  description = replace(var.image_description, "{{", "{{ `{{` }}")
+
+  kms_key_ids = { for region in concat([var.region], var.copy_regions) : region => lookup(var.kms_key_ids, region, var.kms_key_id) }
+  # A copy to another region needs that region's key, and Packer sets one only when it encrypts again (encrypt_boot). It
+  # is off otherwise: the volumes are encrypted from the start, a second encrypted copy would only cost time.
+  encrypt_copies = length(var.copy_regions) > 0 && local.kms_key_ids[var.region] != ""
+
+  # Who made it, and until when it may live: what a killed build leaves behind is found and deleted by these.
+  run_tags = {
+    Name       = "packer-ami-${var.image_name}-build"
+    ExpiresAt  = timeadd(timestamp(), "${var.run_hours}h")
+    ManagedBy  = "packer"
+    Repository = "packer-ami-${var.image_name}"
+    RunId      = var.run_id != "" ? var.run_id : uuidv4()
+  }
+
+  image_tags = {
+    Name            = "${var.image_name}-${local.version}"
+    Commit          = coalesce(var.git_commit, local.git_commit)
+    Description     = local.description
+    ManagedBy       = "packer"
+    Repository      = "packer-ami-${var.image_name}"
+    RunId           = local.run_tags.RunId
+    SourceAMI       = "{{ .SourceAMI }}"
+    SourceAMIName   = "{{ .SourceAMIName }}"
+    TemplateVersion = try(yamldecode(file("${path.root}/.copier-answers.yml"))._commit, "unknown")
+    ToolkitVersion  = var.toolkit_version != "" ? var.toolkit_version : "none"
+    Version         = local.version
+  }
+}
+
+# What all architectures share; build.pkr.hcl makes one source of it for each.
+source "amazon-ebs" "image" {
+  # EC2 takes no characters beyond ASCII here; the tag Description holds the whole text.
+  ami_description      = replace(local.description, "/[^ -~]/", "?")
+  ami_org_arns         = var.ami_org_arns
+  ami_ou_arns          = var.ami_ou_arns
+  ami_regions          = var.copy_regions
+  ami_users            = var.ami_users
+  encrypt_boot         = local.encrypt_copies ? true : null
+  iam_instance_profile = var.iam_instance_profile
+  # Instances of the image answer only IMDSv2, also where a launch forgets to ask for it.
+  imds_support       = "v2.0"
+  kms_key_id         = local.encrypt_copies ? local.kms_key_ids[var.region] : null
+  region             = var.region
+  region_kms_key_ids = local.encrypt_copies ? { for region in var.copy_regions : region => local.kms_key_ids[region] } : null
+  run_tags           = local.run_tags
+  run_volume_tags    = local.run_tags
+  # An instance that shuts itself down must not stay behind, stopped and paid for.
+  shutdown_behavior = "terminate"
+  skip_create_ami   = var.skip_create_ami
+  snapshot_tags     = local.image_tags
+  ssh_interface     = var.ssh_interface
+  ssh_timeout       = "5m"
+  ssh_username      = var.ssh_username
+  subnet_id         = var.subnet_id
+  tags              = local.image_tags
+  # Newer sshd refuses the RSA keys that are the default.
+  temporary_key_pair_type                   = "ed25519"
+  temporary_security_group_source_cidrs     = var.ssh_source_cidrs
+  temporary_security_group_source_public_ip = length(var.ssh_source_cidrs) == 0
+  vpc_id                                    = var.vpc_id
+
+  # With an empty ARN the credentials are used as they are. Packer assumes the role again when its hour ends.
+  assume_role {
+    role_arn     = var.assume_role_arn
+    session_name = "packer-ami-${var.image_name}"
+  }
+
+  # Poll often, wait long: copies and encryption can take most of an hour, everything else takes seconds.
+  aws_polling {
+    delay_seconds = 5
+    max_attempts  = 720
+  }
+
+  # Encrypted from the first byte, so that no second, encrypted copy is needed.
+  launch_block_device_mappings {
+    delete_on_termination = true
+    device_name           = var.root_device_name
+    encrypted             = true
+    kms_key_id            = local.kms_key_ids[var.region]
+    volume_size           = var.volume_size
+    volume_type           = "gp3"
+  }
+
+  # The building instance demands IMDSv2 too.
+  metadata_options {
+    http_endpoint = "enabled"
+    http_tokens   = "required"
+  }
+}
+
+# The same steps in a container of the same OS family: a build without AWS.
+source "docker" "local" {
+  # An entry point of its own would be kept in the image by `docker commit`.
+  changes = ["CMD [\"/bin/sh\"]", "ENTRYPOINT []"]
+  commit  = true
+  image   = var.local_image
+  # `docker run` pulls what is missing; pulling always would make every build need the registry.
+  pull        = false
+  run_command = ["-d", "-i", "-t", "--network=${var.local_network}", "--entrypoint=/bin/sh", "--", "{{ .Image }}"]
+}
