@@ -6,9 +6,11 @@ reach the network (its own certificates, apt's proxy) goes into them, and theref
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import subprocess
+import tarfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +26,8 @@ _SUITES = {"12": "bookworm", "13": "trixie"}
 
 # What Debian's cloud images have before Packer connects, and a container lacks.
 _CLOUD_PACKAGES = ("ca-certificates", "openssh-server", "python3", "sudo")
+
+_NO_SERVICES = b"#!/bin/sh\nexit 101\n"
 
 _DAYS_TO_KEEP = 30  # then built again, with Debian's updates
 _LOCAL_CERTIFICATES = Path("/usr/local/share/ca-certificates")
@@ -58,7 +62,7 @@ def debian(engine: DockerEngine, release: Release, *, bare: bool = False) -> str
     """
     tag = f"debian:{release}-bare" if bare else f"debian:{release}"
     command = _command(release, bare=bare)
-    recipe = fingerprint(*command, *_local_certificates())
+    recipe = fingerprint(*command, _NO_SERVICES, *_local_certificates())
     with locked(tag.replace(":", "-")):
         show = f'--format={{{{ index .Config.Labels "{_RECIPE_LABEL}" }}}}'
         label = engine.docker("image", "inspect", show, tag, check=False)
@@ -79,9 +83,6 @@ def _command(release: str, *, bare: bool) -> list[str]:
         "--quiet",
         "--variant=minbase",
         *(f"--aptopt={line}" for line in _apt_settings()),
-        # As in Docker Hub's image: installing a package starts no service.
-        "--customize-hook=printf '#!/bin/sh\\nexit 101\\n' > \"$1/usr/sbin/policy-rc.d\"",
-        '--customize-hook=chmod 755 "$1/usr/sbin/policy-rc.d"',
     ]
     if not bare:
         command.append(f"--include={','.join(_CLOUD_PACKAGES)}")
@@ -106,6 +107,12 @@ def _build(command: Sequence[str], archive: Path) -> None:
     if result.returncode:
         partial.unlink(missing_ok=True)
         raise BaseImageError(f"{' '.join(command)}\n{result.stderr[-3000:]}")
+    # As in Docker Hub's image: installing a package starts no service.  Added here, because
+    # mmdebstrap removes the file of this name at its end.
+    with tarfile.open(partial, "a") as tar:
+        policy = tarfile.TarInfo("./usr/sbin/policy-rc.d")
+        policy.mode, policy.size = 0o755, len(_NO_SERVICES)
+        tar.addfile(policy, io.BytesIO(_NO_SERVICES))
     name = archive.name.rpartition("-")[0]
     for old in archive.parent.glob(f"{name}-????????????????.tar"):
         old.unlink()

@@ -40,6 +40,9 @@ _GO_TOOLS = {
 
 _PLUGINS = ("amazon", "ansible", "docker")
 
+# As upstream's own release does.  Its source says "1.1.2-dev", and `packer init` overlooks those.
+_LINKER_FLAGS = "-s -w -X github.com/hashicorp/packer-plugin-docker/version.VersionPrerelease="
+
 
 class ToolError(RuntimeError):
     """A tool's build failed; the message holds its output."""
@@ -65,7 +68,11 @@ class Packer:
         check: bool = True,
         timeout: float = 300,
     ) -> subprocess.CompletedProcess[str]:
-        """Run Packer in CWD, with ENV beside the present environment; return its output."""
+        """Run Packer in CWD, with ENV beside the present environment; return its output.
+
+        Raises:
+            ToolError: when it failed and CHECK is set.
+        """
         result = subprocess.run(
             [self.path, *args],
             cwd=cwd,
@@ -178,7 +185,7 @@ def _go_build(module: str, *, packages: Sequence[str], tags: str, name: str = ""
         name: the binary, when it is one of several in the module.
     """
     source = _MODULES / module
-    key = fingerprint(source / "go.mod", source / "go.sum", tags)
+    key = fingerprint(source / "go.mod", source / "go.sum", tags, _LINKER_FLAGS)
     label = f"{module}-{name}" if name else module
     target = cache_dir("go-tools") / f"{label}-{key}" / "bin"
     if target.exists():
@@ -197,7 +204,7 @@ def _go_build(module: str, *, packages: Sequence[str], tags: str, name: str = ""
                 "-mod=readonly",  # go.sum is complete; nothing is resolved here
                 "-trimpath",
                 "-buildvcs=false",
-                "-ldflags=-s -w",
+                f"-ldflags={_LINKER_FLAGS}",
                 f"-tags={tags}",
                 f"-o={partial}/",
                 *packages,
