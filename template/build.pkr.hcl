@@ -1,6 +1,7 @@
 locals {
-  # Whatever lies in the folder runs, in the order of the names.
+  # Whatever lies in the folders runs, in the order of the names.
   shell_scripts = sort([for script in fileset(path.root, "provisioners/shell/*.sh") : "${path.root}/${script}"])
+  roles         = sort([for tasks in fileset(path.root, "provisioners/ansible/roles/*/tasks/main.{yml,yaml}") : split("/", tasks)[3]])
 
   # Roles and collections from elsewhere; without any, the call of ansible-galaxy is spared.
   galaxy_file         = "${path.root}/provisioners/ansible/requirements.yml"
@@ -75,7 +76,7 @@ build {
   provisioner "ansible" {
     ansible_env_vars = ["ANSIBLE_CONFIG=${path.root}/provisioners/ansible/ansible.cfg"]
     extra_arguments = [
-      "--extra-vars", jsonencode(local.image_facts),
+      "--extra-vars", jsonencode(merge(local.image_facts, { image_roles = local.roles })),
       "--extra-vars", "image_parent=${try(build.SourceAMI, var.local_image)}",
     ]
     galaxy_file   = local.has_requirements ? local.galaxy_file : null

@@ -101,11 +101,10 @@ source "amazon-ebs" "image" {
 
 # The same steps in a container of the same OS family: a build without AWS.
 source "docker" "local" {
-  # An entry point of its own would be kept in the image by `docker commit`.
-  changes = ["CMD [\"/bin/sh\"]", "ENTRYPOINT []"]
-  commit  = true
-  image   = var.local_image
+  commit = true
+  image  = var.local_image
   # `docker run` pulls what is missing; pulling always would make every build need the registry.
-  pull        = false
-  run_command = ["-d", "-i", "-t", "--network=${var.local_network}", "--entrypoint=/bin/sh", "--", "{{ .Image }}"]
+  pull = false
+  # Without Packer's usual --entrypoint, which would stay in the image.
+  run_command = ["-d", "-i", "-t", "--network=${var.local_network}", "--", "{{ .Image }}", "/bin/sh"]
 }
