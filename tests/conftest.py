@@ -55,6 +55,12 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["rig_session"] = node.config.stash[_SESSION].as_json()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what needs Packer last: on a new machine it is being built beside the other tests."""
+    items.sort(key=lambda item: "packer" in getattr(item, "fixturenames", ()))
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop what the workers shared; only the controller does, after the last of them."""
     session = config.stash.get(_SESSION, None)

@@ -1,4 +1,7 @@
-"""The tools that tests run: found on PATH, or built in the versions that go.mod and uv.lock pin."""
+"""The tools that tests run: found on PATH, or built in the versions that go.mod and uv.lock pin.
+
+`python -m rig.tools packer actionlint` builds ahead of the tests; they wait for it where needed.
+"""
 
 from __future__ import annotations
 
@@ -229,3 +232,14 @@ def _run(command: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = N
     )
     if result.returncode:
         raise ToolError(f"{' '.join(command)}\n{result.stdout[-2000:]}{result.stderr[-4000:]}")
+
+
+def main() -> None:
+    """Build the tools that the command line names."""
+    for name in sys.argv[1:]:
+        program = packer().path if name == "packer" else require(name)
+        sys.stdout.write(f"{name}: {program}\n")
+
+
+if __name__ == "__main__":
+    main()
