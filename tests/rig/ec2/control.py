@@ -1,0 +1,140 @@
+"""What a test may ask of the running rig, beyond the API of AWS."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from moto.ec2.models import ec2_backends
+from moto.moto_api._internal.models import moto_api_backend
+
+from rig.ec2 import shims
+from rig.ec2.credentials import ACCOUNT, Credentials
+from rig.ec2.faults import Fault
+from rig.ec2.instances import Containers, Flaw, sweep
+from rig.ec2.leftovers import inventory
+
+
+class Control:
+    """The state of one rig; every `do_` method is a call of the admin interface."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.region: str = config["region"]
+        self.front: Any = None
+        self.faults: list[Fault] = []
+        self.credentials = Credentials()
+        self.containers = Containers(
+            rig_id=config["rig_id"],
+            state_dir=Path(config["state_dir"]) / "instances",
+            address=config["address"],
+        )
+        sweep(self.containers.label)  # what a killed predecessor on this address range left
+        self.containers.remove_all()
+        shims.install(shims.Rig(self.containers, config["images"]))
+        self._begin()
+
+    def _begin(self) -> None:
+        self.credentials.reset()
+        ec2_backends[ACCOUNT][self.region]  # home comes first, and gets subnet x.y.1.0
+        self.baseline = inventory()
+
+    def do_reset(self) -> None:
+        """Return to the state of the start."""
+        self.faults.clear()
+        self.containers.remove_all()
+        shims.reset()
+        moto_api_backend.reset()
+        self.front.forget()
+        self._begin()
+
+    def do_network(self) -> dict[str, str]:
+        """Tell the VPC and the subnet at home."""
+        backend = ec2_backends[ACCOUNT][self.region]
+        vpc = backend.get_default_vpc()
+        subnet = backend.get_default_subnets()[f"{self.region}a"]
+        assert vpc is not None
+        return {"vpc_id": vpc.id, "subnet_id": subnet.id, "cidr": subnet.cidr_block}
+
+    def do_calls(self) -> list[dict[str, Any]]:
+        """Hand out the record."""
+        with self.front.lock:
+            return list(self.front.calls)
+
+    def do_fault(self, **order: Any) -> int:
+        """Order a fault and return its number."""
+        order["at"] = tuple(order.get("at", ()))
+        with self.front.lock:
+            self.faults.append(Fault(**order))
+            return len(self.faults) - 1
+
+    def do_fault_state(self, number: int) -> dict[str, int]:
+        """Tell how many calls a fault has seen, and how many it has hit."""
+        return {"seen": self.faults[number].seen, "hits": self.faults[number].hits}
+
+    def do_clear_faults(self) -> None:
+        """Take back all faults; calls that are held go on."""
+        with self.front.lock:
+            for fault in self.faults:
+                fault.released.set()
+            self.faults.clear()
+
+    def do_reached(self, number: int, timeout: float) -> bool:
+        """Wait until a call is held."""
+        return self.faults[number].reached.wait(timeout)
+
+    def do_release(self, number: int) -> None:
+        """Let a held call go on."""
+        self.faults[number].released.set()
+
+    def do_flaw(self, **flaw: Any) -> None:
+        """Order a flaw for the next instance that has none yet."""
+        self.containers.flaws.append(Flaw(**flaw))
+
+    def do_sessions(self, seconds: float | None, calls: int | None) -> None:
+        """Set the lifetime of sessions that STS will issue."""
+        self.credentials.session_seconds = seconds
+        self.credentials.session_calls = calls
+
+    def do_expire(self, access_key: str, after_calls: int) -> None:
+        """Let a key expire after so many more calls."""
+        self.credentials.keys[access_key].calls_left = after_calls
+
+    def do_leftovers(self) -> dict[str, list[dict[str, Any]]]:
+        """List what is there and was not at the start."""
+        return {
+            kind: [thing for id_, thing in things.items() if id_ not in self.baseline[kind]]
+            for kind, things in inventory().items()
+        }
+
+    def do_drop(self, instance_id: str, stay_down: bool = False) -> int:
+        """Cut the SSH sessions of an instance now."""
+        return self.containers.drop_sessions(instance_id, stay_down=stay_down)
+
+    def do_container(self, instance_id: str) -> str:
+        """Name the container of an instance."""
+        return self.containers.name(instance_id)
+
+    def do_image(self, ami_id: str) -> str:
+        """Name the Docker image of an AMI."""
+        for backend in shims.all_backends():
+            if ami_id in backend.amis:
+                return shims.rig().image(backend.amis[ami_id])
+        raise KeyError(f"no AMI {ami_id}")
+
+    def do_log(self) -> list[str]:
+        """Tell what the rig did to the instances."""
+        return self.containers.log
+
+    def do_pace(self, **seconds: float) -> None:
+        """Set how long state changes take."""
+        shims.rig().pace(**seconds)
+
+    def end(self) -> None:
+        """Remove everything; what is being started at this moment, too."""
+        shims.rig().closing = True
+        self.containers.remove_all()
+        for thread in threading.enumerate():
+            if thread.name == "rig-launch":
+                thread.join(10)
+        self.containers.remove_all()

@@ -1,0 +1,25 @@
+"""Fixtures for tests that need EC2; tests/conftest.py loads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from rig.docker_engine import DockerEngine
+from rig.ec2.rig import Ec2
+
+
+@pytest.fixture(scope="session")
+def ec2_of_the_worker(docker_engine: DockerEngine, debian_12: str, debian_13: str) -> Iterator[Ec2]:
+    """Run one rig for each xdist worker."""
+    with Ec2(docker_engine.env, {"12": debian_12, "13": debian_13}) as rig:
+        yield rig
+
+
+@pytest.fixture
+def ec2(ec2_of_the_worker: Ec2) -> Iterator[Ec2]:
+    """Return an EC2 in which nothing has happened yet; afterwards nothing of it runs on."""
+    ec2_of_the_worker.reset()
+    yield ec2_of_the_worker
+    ec2_of_the_worker.reset()

@@ -1,0 +1,96 @@
+"""The list of shims, and what they share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from moto.ec2.models import ec2_backends
+
+from rig.ec2.instances import Containers
+from rig.ec2.parents import parents
+
+
+@dataclass
+class Rig:
+    """What the shims need of the rig around moto.
+
+    Attributes:
+        containers: The instances.
+        parent_images: Release of Debian and the Docker image that plays it.
+        blocks: How many regional networks have been handed out.
+        seconds: How long state changes take; none by default, which no build can tell from a
+            poll that came late.
+    """
+
+    containers: Containers
+    parent_images: dict[str, str]
+    blocks: int = 0
+    closing: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.parents = {parent.ami_id: parent for parent in parents()}
+
+    def image(self, ami: Any) -> str:
+        """Name the Docker image that an AMI boots."""
+        made = getattr(ami, "rig_image", None)
+        return str(made or self.parent_images[self.parents[ami.id].debian])
+
+    def user(self, ami: Any) -> str:
+        """Name the login user that cloud-init makes on an AMI."""
+        inherited = getattr(ami, "rig_user", None)
+        return str(inherited or self.parents[ami.id].user)
+
+    def pace(self, running: float = 0, stopped: float = 0, available: float = 0) -> None:
+        """Set the seconds that a start, a stop and a new image take."""
+        self.seconds = {"running": running, "stopped": stopped, "available": available}
+
+    def later(self, state: str, settle: Callable[[], None]) -> bool:
+        """Arrange for a state to be reached later; False when that is now."""
+        seconds = self.seconds.get(state, 0)
+        if seconds:
+            timer = threading.Timer(seconds, settle)
+            timer.daemon = True
+            timer.start()
+        return bool(seconds)
+
+
+Shim = Callable[[Rig], None]
+SHIMS: list[Shim] = []
+_installed: list[Rig] = []
+
+
+def shim(function: Shim) -> Shim:
+    """Put a shim on the list."""
+    SHIMS.append(function)
+    return function
+
+
+def install(rig: Rig) -> None:
+    """Apply all shims, once in a process."""
+    _installed.append(rig)
+    for each in SHIMS:
+        each(rig)
+
+
+def rig() -> Rig:
+    """Return the rig that the shims were installed for."""
+    return _installed[-1]
+
+
+def reset() -> None:
+    """Start counting anew."""
+    rig().blocks = 0
+    rig().seconds = {}
+
+
+def all_backends() -> list[Any]:
+    """List moto's EC2 backends: those accounts and regions that somebody has called."""
+    return [
+        backend
+        for account in list(ec2_backends)
+        for backend in list(ec2_backends[account].values())
+    ]
