@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from rig import base_images, tools
 from rig import docker_engine as docker_engine_module
 from rig import template as template_module
