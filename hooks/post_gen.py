@@ -1,1 +1,462 @@
-"""Placeholder until the hook lands."""
+"""Finish a new repository: take the demo out, start git, say what comes next.
+
+Copier runs this after `copier copy` and `copier recopy`, never during `copier update`, with the
+new repository as working directory and one argument: a JSON object with the fields of `Job`.
+
+A failing task makes Copier delete the whole new repository.  So whatever goes wrong here ends in
+one line on stderr that says what was left undone and how to do it by hand, and in exit code 0.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path, PurePosixPath
+
+MANIFEST = "hooks/demo-manifest.txt"
+
+# What a person or a runner may set for git, and is respected: their configuration, their name.
+# Every other GIT_* variable either points git at some other repository (a git hook that calls
+# Copier has GIT_DIR and GIT_INDEX_FILE set) or changes what its commands do.
+_KEPT_GIT_VARIABLES = {
+    "GIT_AUTHOR_DATE",
+    "GIT_AUTHOR_EMAIL",
+    "GIT_AUTHOR_NAME",
+    "GIT_COMMITTER_DATE",
+    "GIT_COMMITTER_EMAIL",
+    "GIT_COMMITTER_NAME",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_EXEC_PATH",
+}
+
+# Hooks of the machine or of init.templateDir check a team's own commits; ours is made of the
+# template's files, and a hook that asks, hangs or refuses would leave the repository half done.
+_GIT = ("git", "-c", "core.hooksPath=/dev/null", "-c", "user.useConfigOnly=true")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What Copier hands over.
+
+    Attributes:
+        answers_file: where Copier has recorded the answers, below the new repository.
+        destination: the new repository as the person typed it.
+        github_host: answer to the question of that name.
+        github_organization: answer to the question of that name.
+        image_name: answer to the question of that name.
+        keep_demo: answer to the question of that name.
+        quiet: whether Copier runs with --quiet.
+        start_git: answer to the question of that name.
+        template: folder with the whole template, of the version that was rendered.
+    """
+
+    answers_file: str
+    destination: str
+    github_host: str
+    github_organization: str
+    image_name: str
+    keep_demo: bool
+    quiet: bool
+    start_git: bool
+    template: str
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        """Read the argument of this program.
+
+        Raises:
+            ValueError: when it is not an object with exactly the fields above, each of its type.
+        """
+        given = json.loads(text)
+        wanted = {field.name: field.type for field in fields(cls)}
+        found = {name: type(value).__name__ for name, value in dict(given).items()}
+        if found != wanted:
+            raise ValueError(f"copier.yml and {Path(__file__).name} disagree: {found} != {wanted}")
+        return cls(**given)
+
+
+# ---------------------------------------------------------------------------------------- git
+
+
+class GitError(RuntimeError):
+    """A git command failed; the message is git's own line about it.
+
+    Attributes:
+        status: git's exit code.
+    """
+
+    def __init__(self, status: int, output: str) -> None:
+        said = [line.strip() for line in output.splitlines() if line.strip()]
+        reasons = [line for line in said if line.startswith(("fatal:", "error:"))]
+        super().__init__((reasons or said or [f"git exited with {status}"])[0])
+        self.status = status
+
+
+Git = Callable[..., str]
+Step = Callable[[Job, Path], list[str]]
+
+
+def git_for(folder: Path) -> Git:
+    """Return a function that runs one git command in a folder and returns what it printed.
+
+    GitPython is taken where it is installed, and the git command otherwise; a plain
+    `uvx copier` has no GitPython.  Both get the same arguments, hence do the same: of GitPython
+    only its runner is used, because `Repo.init` expands `$NAME` in the path and
+    `repo.index.commit` invents an author.
+
+    The function raises GitError when the command fails, and OSError when there is no git.
+    """
+    # Copier runs us with -B.  An installed package is no litter in the template, and without
+    # its bytecode GitPython would be compiled on every single copy, which takes half a second.
+    sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
+    try:
+        from git.cmd import Git as GitCommand  # also an ImportError when there is no git at all
+    except ImportError:
+        return lambda *args: _checked(*_run_command(folder, args))
+    runner = GitCommand(folder)
+    return lambda *args: _checked(
+        *runner.execute(
+            [*_GIT, *args],
+            with_extended_output=True,
+            with_exceptions=False,
+        )
+    )
+
+
+def _run_command(folder: Path, args: Sequence[str]) -> tuple[int, str, str]:
+    result = subprocess.run(
+        [*_GIT, *args],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        check=False,
+    )
+    return result.returncode, result.stdout, result.stderr
+
+
+def _checked(status: int | None, out: str | bytes, err: str | bytes) -> str:
+    if status:
+        raise GitError(status, _text(err))
+    return _text(out)
+
+
+def _text(output: str | bytes) -> str:
+    return output if isinstance(output, str) else os.fsdecode(output)
+
+
+def scrub_environment() -> None:
+    """Remove from our environment what would lead git elsewhere, and ask it for plain English."""
+    for name in list(os.environ):
+        if name.startswith("GIT_") and name not in _KEPT_GIT_VARIABLES:
+            del os.environ[name]
+    os.environ["LC_ALL"] = "C"
+
+
+def enclosing_repository(folder: Path) -> Path | None:
+    """Return the nearest folder, from this one upwards, that holds a `.git` with something in it.
+
+    Looked up without git, so that a repository which git refuses to read counts as one.  Like
+    git, the search ends where another file system begins.
+    """
+    device = folder.stat().st_dev
+    for candidate in (folder, *folder.parents):
+        if candidate.stat().st_dev != device:
+            break
+        if _is_repository(candidate / ".git"):
+            return candidate
+    return None
+
+
+def _is_repository(dot_git: Path) -> bool:
+    try:
+        return dot_git.is_file() or any(dot_git.iterdir())
+    except PermissionError:
+        return True  # there is something that we may not see
+    except OSError:
+        return False
+
+
+def tracked_paths(git: Git, root: Path, paths: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Return which paths the last commit holds, and which only the index does.
+
+    Args:
+        git: from `git_for`, in the folder that the paths are relative to.
+        root: the repository's top folder.
+        paths: relative to the folder of `git`.
+
+    Raises:
+        GitError: when git cannot read the repository.
+    """
+    # In a broken repository git silently goes on to the one around it.
+    top = git("rev-parse", "--show-toplevel").rstrip("\n")
+    if not root.samefile(top):
+        raise GitError(1, f"git takes {top} for the repository")
+    index = set(git("ls-files", "-z", "--", *paths).split("\0"))
+    head: set[str] = set()
+    try:
+        git("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    except GitError as error:
+        if error.status != 1:  # 1 is a repository without a commit
+            raise
+    else:
+        head = set(git("ls-tree", "-r", "-z", "--name-only", "HEAD", *paths).split("\0"))
+    return head & set(paths), (index - head) & set(paths)
+
+
+# --------------------------------------------------------------------------------- the demo
+
+
+def strip_demo(job: Job, here: Path) -> list[str]:
+    """Remove the template's demo files, and nothing that is the team's.
+
+    On `copier recopy` Copier has just overwritten what stood at the demo's paths.  What git
+    tracks there is put back; committing is left to the person.
+
+    Returns:
+        One line for each kind of path that was left.
+    """
+    if job.keep_demo:
+        return []
+    template = Path(job.template)
+    manifest = (template / MANIFEST).read_text(encoding="utf-8").splitlines()
+    unsafe = [entry for entry in manifest if not is_plain_path(entry)]
+    lines = _line("The demo's list is wrong, please report it. Left alone: {}", unsafe)
+
+    present = [entry for entry in manifest if entry not in unsafe and os.path.lexists(here / entry)]
+    ours = [entry for entry in present if is_the_templates(entry, here, template / "template")]
+    lines += _line(
+        "Left alone, because they are not the demo as the template has it: {}",
+        [entry for entry in present if entry not in ours],
+    )
+    root = enclosing_repository(here)
+    if not ours:
+        return lines
+
+    restored: set[str] = set()
+    if root:
+        try:
+            restored = _restore_tracked(git_for(here), root, ours)
+        except (GitError, OSError) as error:
+            return [
+                *lines,
+                f"The demo was left in: git cannot read the repository {root} ({error}), and "
+                f"files of yours may be among these: {_shown(ours)}",
+            ]
+    lines += _line(
+        "Left as git has them, because they may be yours: {0}; if they are the demo, remove them "
+        "with: git rm -- {0}",
+        [entry for entry in ours if entry in restored],
+    )
+    failed = [
+        f"{entry} ({reason})"
+        for entry in ours
+        if entry not in restored and (reason := _remove(entry, here))
+    ]
+    return [*lines, *_line("Could not remove, please do: {}", failed)]
+
+
+def is_plain_path(entry: str) -> bool:
+    """Tell whether a line of the manifest names one file below the repository."""
+    parts = entry.split("/")
+    return (
+        not set(parts) & {"", ".", "..", ".git"}
+        and not set(entry) & set("*?[]!\\\0")
+        and entry == entry.strip()
+    )
+
+
+def is_the_templates(entry: str, here: Path, template: Path) -> bool:
+    """Tell whether a path holds what the template has there, reached through real folders."""
+    parents = [here / parent for parent in PurePosixPath(entry).parents]
+    if any(parent.is_symlink() for parent in parents if parent != here):
+        return False
+    both = (template / entry, here / entry)
+    if not all(path.is_file() and not path.is_symlink() for path in both):
+        return False
+    return both[0].read_bytes() == both[1].read_bytes()
+
+
+def _restore_tracked(git: Git, root: Path, paths: Sequence[str]) -> set[str]:
+    in_head, only_in_index = tracked_paths(git, root, paths)
+    command = ("--literal-pathspecs", "restore", "--ignore-skip-worktree-bits", "--worktree")
+    if in_head:
+        git(*command, "--source=HEAD", "--", *sorted(in_head))
+    if only_in_index:
+        git(*command, "--", *sorted(only_in_index))
+    return in_head | only_in_index
+
+
+def _remove(entry: str, here: Path) -> str:
+    """Remove a file and the folders that are empty then; return why it did not work."""
+    try:
+        (here / entry).unlink()
+    except OSError as error:
+        return error.strerror or str(error)
+    with suppress(OSError):  # the first folder that is not empty
+        for parent in PurePosixPath(entry).parents[:-1]:
+            (here / parent).rmdir()
+    return ""
+
+
+# ------------------------------------------------------------------------------ the first commit
+
+
+def start_git(job: Job, here: Path) -> list[str]:
+    """Make a repository with one commit of everything, unless there is one already.
+
+    Returns:
+        One line of what was left undone, or nothing.
+    """
+    if not job.start_git:
+        return []
+    message = f"Start packer-ami-{job.image_name} from its template"
+    commit = f"git add --all && git commit -m {shlex.quote(message)}"
+    root = enclosing_repository(here)
+    if root == here:
+        return []
+    if root:
+        return [
+            f"No git repository was started, because this is inside the repository {root}; "
+            f"commit it there with: {commit}"
+        ]
+    undone = f"git init -b main && {commit}"
+    try:
+        git = git_for(here)
+        git("init", "--quiet", "-b", "main")
+        undone = commit
+        git("add", "--all")
+        try:
+            git("commit", "--quiet", "--no-gpg-sign", "-m", message)
+        except GitError:
+            if _has_identity(git):
+                raise
+            return [
+                "No commit was made, because git does not know your name; do it with: "
+                "git config --global user.name 'YOUR NAME' && "
+                f"git config --global user.email 'YOU@EXAMPLE.COM' && {commit}"
+            ]
+    except GitError as error:
+        if "dubious ownership" in str(error):
+            trust = f"git config --global --add safe.directory {shlex.quote(str(here))}"
+            undone = f"{trust} && {undone}"
+        return [f"Git was not started ({error}); do it with: {undone}"]
+    except FileNotFoundError:
+        return [f"Git was not started, because it is not installed; then do: {undone}"]
+    return []
+
+
+def _has_identity(git: Git) -> bool:
+    """Tell whether git knows a name and an address for a commit, without guessing them."""
+    try:
+        git("var", "GIT_AUTHOR_IDENT")
+        git("var", "GIT_COMMITTER_IDENT")
+    except GitError:
+        return False
+    return True
+
+
+# ---------------------------------------------------------------------------------- what to say
+
+
+def check_updatable(job: Job, here: Path) -> list[str]:
+    """Say so when Copier could not record the template's version.
+
+    That happens without an error: with GIT_DIR set, with a template checkout that belongs to
+    somebody else, with a template that is no git repository.
+    """
+    answers = (here / job.answers_file).read_text(encoding="utf-8")
+    if re.search(r"^_commit: *\S", answers, re.MULTILINE):
+        return []
+    return [
+        f"`copier update` cannot work here: {job.answers_file} has no _commit, because Copier "
+        "could not read the template as a git repository; unset GIT_DIR and the like, or use the "
+        "template's URL or a checkout of your own, and copy again"
+    ]
+
+
+def next_steps(job: Job, here: Path, before: Path | None) -> list[str]:
+    """Return three lines that lead from here to a repository that others can use.
+
+    Args:
+        job: what Copier handed over.
+        here: the new repository.
+        before: the git repository that was here or around before we started.
+    """
+    enter = "" if job.destination == "." else f"cd {shlex.quote(job.destination)}, and "
+    if before == here:
+        share = "look at what has changed with git status and git diff, and commit it"
+    elif before:
+        share = "commit it in the repository around it, and push"
+    else:
+        repository = f"{job.github_organization}/packer-ami-{job.image_name}"
+        first = "" if enclosing_repository(here) else "git init -b main, commit, "
+        share = (
+            f"create an empty repository {repository} on {job.github_host}, then {first}git remote "
+            f"add origin https://{job.github_host}/{repository}.git && git push -u origin main"
+        )
+    return [
+        f"packer-ami-{job.image_name} is there. What comes next:",
+        f"  1. Look: {enter}check the account's values and the region in image.auto.pkrvars.hcl",
+        "  2. Build it here, without AWS: packer init . && packer build -only=docker.local .",
+        f"  3. Share it: {share}",
+    ]
+
+
+def _line(sentence: str, paths: Sequence[str]) -> list[str]:
+    return [sentence.format(_shown(paths))] if paths else []
+
+
+def _shown(paths: Iterable[str]) -> str:
+    return " ".join(shlex.quote(path) for path in paths)
+
+
+def say(line: str) -> None:
+    """Print to stderr, like Copier; a closed terminal is no reason to fail."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            print(line, file=sys.stderr)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Take the steps one after the other, whatever becomes of each."""
+    (text,) = arguments
+    job = Job.from_json(text)
+    scrub_environment()
+    notes: list[str] = []
+    try:
+        here = Path.cwd()
+        before = enclosing_repository(here)
+        for step in (strip_demo, start_git, check_updatable):
+            notes += _whatever_happens(step, job, here)
+    except OSError as error:
+        notes.append(f"The new repository cannot be read ({error})")
+    else:
+        if not job.quiet:
+            for line in next_steps(job, here, before):
+                say(line)
+    for note in notes:
+        say(f"Note: {note}")
+
+
+def _whatever_happens(step: Step, job: Job, here: Path) -> list[str]:
+    try:
+        return step(job, here)
+    except Exception as error:
+        subject = (step.__doc__ or "").splitlines()[0].rstrip(".")
+        return [f"This did not work: {subject} ({str(error) or repr(error)})"]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
