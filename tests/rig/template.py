@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import copier
+from plumbum import local
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -71,5 +73,16 @@ def render(
         The destination.
     """
     options = {"defaults": True, "unsafe": True, "quiet": True, **options}
+    hand_over_environment()
     copier.run_copy(str(template), destination, dict(answers or {}), **options)
     return destination
+
+
+def hand_over_environment() -> None:
+    """Let the processes that Copier starts here see the environment as it is now.
+
+    Copier takes it from plumbum, which copied it at import: before the tests' own isolation, so
+    that the hook would commit in the name of whoever runs the tests.
+    """
+    local.env.clear()
+    local.env.update(os.environ)
