@@ -88,17 +88,12 @@ class Job:
 
 
 class GitError(RuntimeError):
-    """A git command failed; the message is git's own line about it.
+    """A git command failed; the message is git's own line about it."""
 
-    Attributes:
-        status: git's exit code.
-    """
-
-    def __init__(self, status: int, output: str) -> None:
+    def __init__(self, output: str) -> None:
         said = [line.strip() for line in output.splitlines() if line.strip()]
         reasons = [line for line in said if line.startswith(("fatal:", "error:"))]
-        super().__init__((reasons or said or [f"git exited with {status}"])[0])
-        self.status = status
+        super().__init__((reasons or said or ["git does not say why"])[0])
 
 
 Git = Callable[..., str]
@@ -148,7 +143,7 @@ def _run_command(folder: Path, args: Sequence[str]) -> tuple[int, str, str]:
 
 def _checked(status: int | None, out: str | bytes, err: str | bytes) -> str:
     if status:
-        raise GitError(status, _text(err))
+        raise GitError(_text(err))
     return _text(out)
 
 
@@ -162,6 +157,14 @@ def scrub_environment() -> None:
         if name.startswith("GIT_") and name not in _KEPT_GIT_VARIABLES:
             del os.environ[name]
     os.environ["LC_ALL"] = "C"
+
+
+def _succeeds(git: Git, *args: str) -> bool:
+    try:
+        git(*args)
+    except GitError:
+        return False
+    return True
 
 
 def enclosing_repository(folder: Path) -> Path | None:
@@ -202,16 +205,14 @@ def tracked_paths(git: Git, root: Path, paths: Sequence[str]) -> tuple[set[str],
     # In a broken repository git silently goes on to the one around it.
     top = git("rev-parse", "--show-toplevel").rstrip("\n")
     if not root.samefile(top):
-        raise GitError(1, f"git takes {top} for the repository")
+        raise GitError(f"git takes {top} for the repository")
     index = set(git("ls-files", "-z", "--", *paths).split("\0"))
     head: set[str] = set()
-    try:
-        git("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-    except GitError as error:
-        if error.status != 1:  # 1 is a repository without a commit
-            raise
-    else:
+    if _succeeds(git, "rev-parse", "--verify", "--quiet", "HEAD^{commit}"):
         head = set(git("ls-tree", "-r", "-z", "--name-only", "HEAD", *paths).split("\0"))
+    elif _succeeds(git, "reflog", "exists", "HEAD"):
+        # Not just a repository without a commit: there were some.
+        raise GitError("HEAD names no commit")
     return head & set(paths), (index - head) & set(paths)
 
 
@@ -359,12 +360,7 @@ def start_git(job: Job, here: Path) -> list[str]:
 
 def _has_identity(git: Git) -> bool:
     """Tell whether git knows a name and an address for a commit, without guessing them."""
-    try:
-        git("var", "GIT_AUTHOR_IDENT")
-        git("var", "GIT_COMMITTER_IDENT")
-    except GitError:
-        return False
-    return True
+    return all(_succeeds(git, "var", name) for name in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"))
 
 
 # ---------------------------------------------------------------------------------- what to say
