@@ -453,9 +453,18 @@ class Ec2:
         """Describe the account's own AMIs at home, as EC2 does."""
         return list(self.client().describe_images(Owners=["self"])["Images"])
 
+    def newest_parent(self, name: str) -> str:
+        """Return the id of the newest public image whose name fits a pattern."""
+        found = self.client().describe_images(Filters=[{"Name": "name", "Values": [name]}])
+        return str(max(found["Images"], key=lambda image: image["CreationDate"])["ImageId"])
+
+    def container(self, instance_id: str) -> str:
+        """Name the container of an instance."""
+        return str(self.admin("container", instance_id=instance_id))
+
     def instance_sh(self, instance_id: str, script: str) -> str:
         """Run a shell script as root in a running instance, past SSH."""
-        name = self.admin("container", instance_id=instance_id)
+        name = self.container(instance_id)
         return str(self.docker("exec", name, "sh", "-euc", script).stdout)
 
     @contextlib.contextmanager
