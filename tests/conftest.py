@@ -17,6 +17,8 @@ from rig.cache import CACHE_ROOT
 from rig.docker_engine import DockerEngine
 from rig.session import Session
 
+pytest_plugins = ["rig.ec2.fixtures"]
+
 _SESSION = pytest.StashKey[Session]()
 
 # Whoever runs the tests may have set these; a test must not depend on it.
