@@ -8,6 +8,9 @@ locals {
   galaxy_requirements = try(yamldecode(file(local.galaxy_file)), {})
   has_requirements    = length(concat(try(local.galaxy_requirements.collections, []), try(local.galaxy_requirements.roles, []))) > 0
 
+  # This folder in a line of shell, whatever signs its path has.
+  shell_root = "'${replace(path.root, "'", "'\\''")}'"
+
   # As root also where the login user is not root; containers are root and need no sudo.
   execute_as_root = "$(test \"$(id -u)\" = 0 || echo sudo) env {{ .Vars }} {{ .Path }}"
 
@@ -50,7 +53,7 @@ build {
 
   # The post-processor below appends: entries of earlier runs must be gone, those of this run's other builds stay.
   provisioner "shell-local" {
-    inline = ["grep -qs '${build.PackerRunUUID}' '${path.root}/manifest.json' || rm -f '${path.root}/manifest.json'"]
+    inline = ["grep -qs '${build.PackerRunUUID}' ${local.shell_root}/manifest.json || rm -f ${local.shell_root}/manifest.json"]
   }
 
   provisioner "shell" {
@@ -90,12 +93,15 @@ build {
   provisioner "shell-local" {
     environment_vars = [
       "INSPEC_PROFILE=${path.root}/inspec",
-      "INSPEC_TARGET=${source.type == "docker" ? "docker://${build.ID}" : "ssh://${build.User}@${build.Host}:${build.Port}"}",
       # An image must not be created untested; a local or a test build may do without, and says so.
       "INSPEC_REQUIRED=${source.type != "docker" && !var.skip_create_ami && !var.skip_inspec}",
-      "INSPEC_SSH_KEY=${source.type == "docker" ? "" : build.SSHPrivateKey}",
+      "INSPEC_TARGET=${source.type == "docker" ? "docker://${build.ID}" : "ssh://${build.User}@${build.Host}:${build.Port}"}",
     ]
-    script = "${path.root}/provisioners/inspec.sh"
+    # The key stands here because Packer's debug log shows environment_vars.
+    inline = [
+      "export INSPEC_SSH_KEY='${source.type == "docker" ? "" : build.SSHPrivateKey}'",
+      "exec ${local.shell_root}/provisioners/inspec.sh",
+    ]
   }
 
   provisioner "shell" {
