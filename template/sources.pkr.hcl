@@ -24,9 +24,11 @@ locals {
   }
 
   image_tags = {
-    Name            = "${var.image_name}-${local.version}"
-    Commit          = coalesce(var.git_commit, local.git_commit)
-    Description     = local.description
+    Name        = "${var.image_name}-${local.version}"
+    Commit      = coalesce(var.git_commit, local.git_commit)
+    Description = local.description
+    # EC2 makes the image with run_tags, so that a build killed right then leaves it marked; a finished image stays.
+    ExpiresAt       = "never"
     ManagedBy       = "packer"
     Repository      = "packer-ami-${var.image_name}"
     RunId           = local.run_tags.RunId
@@ -70,10 +72,11 @@ source "amazon-ebs" "image" {
   temporary_security_group_source_public_ip = length(var.ssh_source_cidrs) == 0
   vpc_id                                    = var.vpc_id
 
-  # With an empty ARN the credentials are used as they are. Packer assumes the role again when its hour ends.
+  # With an empty ARN the credentials are used as they are. Packer assumes the role again when its hour ends. STS takes
+  # 64 characters for the session's name.
   assume_role {
     role_arn     = var.assume_role_arn
-    session_name = "packer-ami-${var.image_name}"
+    session_name = substr("packer-ami-${var.image_name}", 0, 64)
   }
 
   # Poll often, wait long: copies and encryption can take most of an hour, everything else takes seconds.
