@@ -30,7 +30,9 @@ def traces(run_dir: Path) -> dict[str, list[str]]:
     commands = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            command = (
+                (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            )
             cgroups = (process / "cgroup").read_text()
         except OSError:
             continue
