@@ -1,0 +1,45 @@
+"""A new repository in each state that the hook and updates may find it in."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rig import template as template_module
+from rig.hook import without_gitpython
+
+
+@pytest.fixture(params=["GitPython", "git command"])
+def git_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run the test twice: the hook finds GitPython, and it has only the git command."""
+    way: str = request.param
+    if way == "GitPython":
+        pytest.importorskip("git", reason="GitPython is what this is about")
+    else:
+        monkeypatch.setenv("PYTHONPATH", str(without_gitpython()))
+    return way
+
+
+@pytest.fixture(scope="session")
+def _plain(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
+    folder = tmp_path_factory.mktemp("plain")
+    return {
+        demo: template_module.render(
+            template, folder / f"demo-{demo}", {"keep_demo": demo, "image_name": "web"}
+        )
+        for demo in (False, True)
+    }
+
+
+@pytest.fixture
+def without_demo(_plain: dict[bool, Path], tmp_path: Path) -> Path:
+    """Return a committed repository, made from the template with keep_demo=false."""
+    return Path(shutil.copytree(_plain[False], tmp_path / "packer-ami-web", symlinks=True))
+
+
+@pytest.fixture
+def with_demo(_plain: dict[bool, Path], tmp_path: Path) -> Path:
+    """Return a committed repository, made from the template with keep_demo=true."""
+    return Path(shutil.copytree(_plain[True], tmp_path / "packer-ami-web", symlinks=True))

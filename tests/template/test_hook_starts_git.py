@@ -1,0 +1,233 @@
+"""A new repository is committed, or one line says what is missing; nothing fails a copy."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rig.hook import HOOK, copier, git_state, run_hook, tree
+from rig.template import git, render
+
+
+def notes(result: subprocess.CompletedProcess[str]) -> list[str]:
+    """Return the lines about what was left undone."""
+    return [line for line in result.stderr.splitlines() if line.startswith("Note: ")]
+
+
+def numbered(result: subprocess.CompletedProcess[str]) -> list[str]:
+    """Return the next steps."""
+    return [line for line in result.stderr.splitlines() if re.match(r"\s*\d+\.", line)]
+
+
+@pytest.fixture
+def bare(template: Path, tmp_path: Path) -> Path:
+    """Return a rendered folder without git."""
+    return render(template, tmp_path / "packer-ami-web", {"start_git": False})
+
+
+def test_first_commit_holds_everything_on_main(template: Path, bare: Path, git_way: str) -> None:
+    """In the person's own name, as a clean working tree."""
+    assert notes(run_hook(bare, template)) == [], git_way
+    assert git(bare, "log", "--format=%an <%ae> %s") == (
+        "Tess Tester <tess@example.com> Start packer-ami-web from its template"
+    )
+    assert git(bare, "symbolic-ref", "HEAD") == "refs/heads/main"
+    assert git(bare, "status", "--porcelain") == ""
+    assert set(git(bare, "ls-files").splitlines()) == set(tree(bare))
+
+
+def test_identity_in_the_environment_is_used(
+    template: Path, bare: Path, git_way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runners often have no configuration but these variables."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "Robin Runner")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "robin@example.com")
+    assert notes(run_hook(bare, template)) == [], git_way
+    assert git(bare, "log", "--format=%an <%ae>") == "Robin Runner <robin@example.com>"
+
+
+def test_start_git_false_makes_no_repository(template: Path, bare: Path) -> None:
+    """Nor does it complain; the steps say how to begin."""
+    result = run_hook(bare, template, start_git=False)
+    assert notes(result) == []
+    assert not (bare / ".git").exists()
+    assert "git init -b main" in numbered(result)[2]
+
+
+@pytest.mark.parametrize("commits", [0, 1])
+def test_existing_repository_is_left_alone(
+    template: Path, bare: Path, git_way: str, commits: int
+) -> None:
+    """The person commits what Copier has written there."""
+    git(bare, "init", "--quiet", "-b", "trunk")
+    for _ in range(commits):
+        git(bare, "commit", "--allow-empty", "-m", "Mine")
+    before = git(bare, "status", "--porcelain=2", "--branch")
+    result = run_hook(bare, template)
+    assert git(bare, "status", "--porcelain=2", "--branch") == before, git_way
+    assert notes(result) == []
+    assert "commit it" in numbered(result)[2]
+
+
+def test_inside_another_repository_no_repository_is_nested(
+    template: Path, tmp_path: Path, git_way: str
+) -> None:
+    """It would be taken for a submodule without an address."""
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "commit", "--allow-empty", "-m", "Mine")
+    new = render(template, tmp_path / "images" / "web", {"start_git": False})
+    before = git_state(tmp_path)
+    (note,) = notes(run_hook(new, template))
+    assert f"this is inside the repository {tmp_path}" in note, git_way
+    assert not (new / ".git").exists()
+    assert git_state(tmp_path) == before
+
+
+def test_empty_folder_named_git_further_up_is_no_repository(template: Path, tmp_path: Path) -> None:
+    """Git does not take it for one either."""
+    (tmp_path / ".git").mkdir()
+    new = render(template, tmp_path / "new")
+    assert git(new, "rev-list", "--count", "HEAD") == "1"
+
+
+@pytest.mark.parametrize("command", ["init", "add", "commit"])
+def test_git_that_fails_fails_nothing(
+    template: Path, bare: Path, git_way: str, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """The line holds git's reason and the commands that are left to do."""
+    real = subprocess.run(
+        ["which", "git"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    fake = bare.parent / "bin" / "git"
+    fake.parent.mkdir()
+    fake.write_text(
+        f"""\
+#!/bin/sh
+for word; do
+  [ "$word" != {command} ] || {{ echo "fatal: disk full" >&2; exit 128; }}
+done
+exec {real} "$@"
+"""
+    )
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(fake.parent), prepend=os.pathsep)
+    (note,) = notes(run_hook(bare, template))
+    assert note.startswith("Note: Git was not started (fatal: disk full); do it with: "), git_way
+    assert ("git init -b main" in note) == (command == "init")
+    assert "git add --all && git commit -m 'Start packer-ami-web from its template'" in note
+
+
+def test_commands_that_a_note_names_do_what_was_left_undone(
+    template: Path, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person copies the rest of the line into the shell."""
+    with monkeypatch.context() as patch:
+        patch.setenv("GIT_CONFIG_GLOBAL", str(bare.parent / "gitconfig"))
+        (note,) = notes(run_hook(bare, template))
+        command = note.partition("do it with: ")[2]
+        subprocess.run(["sh", "-c", command], cwd=bare, check=True, capture_output=True)
+        assert git(bare, "log", "--format=%an <%ae>") == "YOUR NAME <YOU@EXAMPLE.COM>"
+
+
+def test_three_next_steps_name_folder_values_build_and_home(template: Path, bare: Path) -> None:
+    """Numbered, in the order in which a person takes them."""
+    result = run_hook(
+        bare,
+        template,
+        destination="../a team's répo",
+        github_host="github.example.com",
+        github_organization="cet",
+    )
+    assert [line.split(":")[0].strip() for line in numbered(result)] == [
+        "1. Look",
+        "2. Build it here, without AWS",
+        "3. Share it",
+    ]
+    assert """cd '../a team'"'"'s répo', and""" in numbered(result)[0]
+    assert "image.auto.pkrvars.hcl" in numbered(result)[0]
+    assert "packer init . && packer build -only=docker.local ." in numbered(result)[1]
+    assert "https://github.example.com/cet/packer-ami-web.git" in numbered(result)[2]
+    assert result.stdout == ""
+
+
+def test_person_who_is_there_already_is_not_sent_there(template: Path, bare: Path) -> None:
+    """`copier copy TEMPLATE .` was run in the folder itself."""
+    assert "cd " not in numbered(run_hook(bare, template, destination="."))[0]
+
+
+def test_copier_names_the_folder_as_it_was_typed(template: Path, tmp_path: Path) -> None:
+    """Relative stays relative."""
+    (tmp_path / "here").mkdir()
+    result = copier("copy", "--trust", "--defaults", template, "../new one", cwd=tmp_path / "here")
+    assert "cd '../new one', and" in numbered(result)[0]
+    assert len(numbered(result)) == 3
+
+
+def test_quiet_copy_prints_nothing(template: Path, tmp_path: Path) -> None:
+    """Unless something was left undone, which no exit code tells."""
+    result = copier("copy", "--trust", "--defaults", "--quiet", template, "new", cwd=tmp_path)
+    assert result.stdout + result.stderr == ""
+
+
+def test_closed_terminal_is_no_reason_to_fail(template: Path, bare: Path) -> None:
+    """Somebody has piped Copier into head."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    job = _job(bare, template)
+    result = subprocess.run(
+        [sys.executable, "-B", str(HOOK), job], cwd=bare, check=False, stderr=writer
+    )
+    os.close(writer)
+    closed = subprocess.run(
+        ["sh", "-c", 'exec "$0" -B "$1" "$2" 2>&-', sys.executable, str(HOOK), job],
+        cwd=bare,
+        check=False,
+    )
+    assert (result.returncode, closed.returncode) == (0, 0)
+
+
+def test_trouble_that_nobody_thought_of_is_one_line(template: Path, bare: Path) -> None:
+    """Here: no folder where the template should be."""
+    result = run_hook(bare, template, **{"answers_file": "."})
+    assert result.returncode == 0
+    (note,) = notes(result)
+    assert note.startswith("Note: This did not work: Say so when Copier could not record")
+    assert git(bare, "rev-list", "--count", "HEAD") == "1"
+
+
+@pytest.mark.parametrize("argument", ["{}", "[]", "", '{"keep_demo": "no"}'])
+def test_developer_who_calls_it_wrongly_hears_of_it(tmp_path: Path, argument: str) -> None:
+    """Copier.yml and the hook belong together; every copy in the tests would fail."""
+    result = subprocess.run(
+        [sys.executable, "-B", str(HOOK), argument],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def _job(repository: Path, template: Path) -> str:
+    return json.dumps(
+        {
+            "answers_file": ".copier-answers.yml",
+            "destination": str(repository),
+            "github_host": "github.com",
+            "github_organization": "my-organization",
+            "image_name": "web",
+            "keep_demo": False,
+            "quiet": False,
+            "start_git": True,
+            "template": str(template),
+        }
+    )
