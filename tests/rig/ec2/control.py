@@ -31,7 +31,8 @@ class Control:
         )
         sweep(self.containers.label)  # what a killed predecessor on this address range left
         self.containers.remove_all()
-        shims.install(shims.Rig(self.containers, config["images"]))
+        self.rig = shims.Rig(self.containers, config["images"])
+        shims.install(self.rig)
         self._begin()
 
     def _begin(self) -> None:
@@ -39,12 +40,13 @@ class Control:
         ec2_backends[ACCOUNT][self.region]  # home comes first, and gets subnet x.y.1.0
         self.baseline = inventory()
 
-    def do_reset(self) -> None:
-        """Return to the state of the start."""
+    def do_reset(self, without: str | None = None) -> None:
+        """Return to the state of the start; one shim may be left out."""
         self.faults.clear()
         self.containers.remove_all()
-        shims.reset()
+        shims.uninstall()
         moto_api_backend.reset()
+        shims.install(self.rig, without)
         self.front.forget()
         self._begin()
 
@@ -119,7 +121,7 @@ class Control:
         """Name the Docker image of an AMI."""
         for backend in shims.all_backends():
             if ami_id in backend.amis:
-                return shims.rig().image(backend.amis[ami_id])
+                return self.rig.image(backend.amis[ami_id])
         raise KeyError(f"no AMI {ami_id}")
 
     def do_log(self) -> list[str]:
@@ -128,11 +130,10 @@ class Control:
 
     def do_pace(self, **seconds: float) -> None:
         """Set how long state changes take."""
-        shims.rig().pace(**seconds)
+        self.rig.pace(**seconds)
 
     def end(self) -> None:
         """Remove everything; what is being started at this moment, too."""
-        shims.rig().closing = True
         self.containers.remove_all()
         for thread in threading.enumerate():
             if thread.name == "rig-launch":

@@ -20,6 +20,7 @@ from rig.docker_engine import SCRATCH_LABEL
 BOOT = Path(__file__).with_name("boot.sh")
 # Longest time from `docker run` to an open port 22; it takes about half a second.
 BOOT_TIMEOUT_SECONDS = 30
+LABEL = "rig.ec2"
 
 
 def docker(*args: str, check: bool = True, timeout: float = 120) -> str:
@@ -67,7 +68,7 @@ class Containers:
     @property
     def label(self) -> str:
         """Label of everything in Docker that is this rig's."""
-        return f"rig.ec2={self.rig_id}"
+        return f"{LABEL}={self.rig_id}"
 
     def name(self, instance_id: str) -> str:
         """Name the container of an instance."""
@@ -101,7 +102,7 @@ class Containers:
         host = "ip-" + address.replace(".", "-")
         limits = []
         if flaw.full_path:
-            limits = ["--tmpfs", f"{flaw.full_path}:rw,exec,mode=1777,size={flaw.full_kilobytes}k"]
+            limits = ["--tmpfs", f"{flaw.full_path}:rw,exec,size={flaw.full_kilobytes}k"]
         docker(
             "run", "--detach", "--name", self.name(instance_id),
             "--label", self.label, "--network=host",

@@ -25,14 +25,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from rig.ec2.credentials import STATIC_KEY, STATIC_SECRET
-from rig.ec2.instances import parent_image
+from rig.ec2.instances import LABEL, docker, parent_image, sweep
 
 # 127.77.0.0/16 and as many more as there are rigs at once.
 _FIRST_NETWORK, _LAST_NETWORK = 77, 200
-START_TIMEOUT_SECONDS = 60
+# From "answered" to "the program has read the answer".
+ANSWERED_SECONDS = 0.2
+
+Moment = Literal["before", "during", "after"]
 
 
 class RigError(RuntimeError):
@@ -106,10 +109,9 @@ class Held:
     _rig: Ec2
     _number: int
 
-    def wait(self, timeout: float = 60) -> None:
-        """Wait until the call has come."""
-        if not self._rig.admin("reached", number=self._number, timeout=timeout):
-            raise RigError(f"no call to hold came within {timeout} s")
+    def came(self, timeout: float = 60) -> bool:
+        """Wait for the call, and tell whether it has come."""
+        return bool(self._rig.admin("reached", number=self._number, timeout=timeout))
 
     def release(self) -> None:
         """Let it go on."""
@@ -207,11 +209,16 @@ class Ec2:
     def start(self) -> Ec2:
         """Take an address range and start the server process."""
         self._lock, self._network = _take_network()
-        self._state = tempfile.TemporaryDirectory(prefix="rig-ec2-")
+        self._state = tempfile.TemporaryDirectory(
+            prefix="rig-ec2-",
+            ignore_cleanup_errors=True,  # the server, which may outlive us, removes it first
+        )
         images = {}
         for release, base in self.bases.items():
             with _docker_environment(self.docker_env):
                 images[release] = parent_image(release, base)
+        with _docker_environment(self.docker_env):
+            _sweep_the_dead()
         config = {
             "rig_id": f"rig-{self._network}",
             "address": f"127.{self._network}",
@@ -347,7 +354,7 @@ class Ec2:
         env: Mapping[str, str] | None = None,
         kill_at: str | None = None,
         kill_nth: int = 1,
-        kill_after: bool = True,
+        kill_moment: Moment = "after",
         with_signal: signal.Signals = signal.SIGTERM,
         whole_group: bool = False,
         timeout: float = 300,
@@ -358,9 +365,10 @@ class Ec2:
             command: Program and arguments.
             cwd: Working directory.
             env: Variables beside the machine's and the rig's own.
-            kill_at: Action at whose call the signal is sent; the answer waits until it is.
+            kill_at: Action at whose call the signal is sent.
             kill_nth: Which call of that action.
-            kill_after: Send it once the call was carried out, not before.
+            kill_moment: `before` the call is carried out; `during`: it is carried out, and its
+                answer on the way; `after`: the program has got the answer.
             with_signal: The signal.
             whole_group: Signal its children too, as a terminal or a CI runner does.
             timeout: Seconds until it is killed for good.
@@ -368,22 +376,26 @@ class Ec2:
         Raises:
             RigError: When it takes longer, or `kill_at` never came.
         """
-        held = self.hold(kill_at, kill_nth, after=kill_after) if kill_at else None
+        held = self.hold(kill_at, kill_nth, moment=kill_moment) if kill_at else None
         began = time.monotonic()
         process = self.spawn(command, cwd=cwd, env=env)
-        missed: list[RigError] = []
+        ended = threading.Event()
+        killed = threading.Event()
 
         def kill() -> None:
             assert held is not None
-            try:
-                held.wait(timeout)
-                if whole_group:
-                    os.killpg(process.pid, with_signal)
-                else:
-                    process.send_signal(with_signal)
-                held.release()
-            except RigError as error:
-                missed.append(error)
+            while not ended.is_set():
+                if held.came(timeout=0.2):
+                    if kill_moment == "after":
+                        time.sleep(ANSWERED_SECONDS)
+                    with contextlib.suppress(ProcessLookupError):
+                        if whole_group:
+                            os.killpg(process.pid, with_signal)
+                        else:
+                            process.send_signal(with_signal)
+                        killed.set()
+                    held.release()
+                    return
 
         killer = threading.Thread(target=kill, daemon=True)
         if held:
@@ -395,14 +407,13 @@ class Ec2:
             output, _ = process.communicate()
             raise RigError(f"still running after {timeout} s:\n{output[-3000:]}") from None
         finally:
+            ended.set()
             _end_group(process)  # children that outlived it, such as Packer's plugins
             self._ran.remove(process)
-        if held:
-            if killer.is_alive():
-                self.clear_faults()
-            killer.join(1)
-            if killer.is_alive() or missed:
-                raise RigError(f"ended without {kill_at} number {kill_nth}:\n{output[-3000:]}")
+            if held:
+                killer.join()
+        if held and not killed.is_set():
+            raise RigError(f"ended without {kill_at} number {kill_nth}:\n{output[-3000:]}")
         return Finished(process.returncode, output, time.monotonic() - began)
 
     # -- questions
@@ -565,9 +576,20 @@ class Ec2:
         )  # fmt: skip
         return Fault(self, number)
 
-    def hold(self, action: str, at: int = 1, *, after: bool = False) -> Held:
-        """Keep the AT-th call of an action waiting, for at most a minute."""
-        return Held(self, self.admin("fault", action=action, kind="hold", at=[at], after=after))
+    def hold(self, action: str, at: int = 1, *, moment: Moment = "before") -> Held:
+        """Keep the AT-th call of an action waiting, for at most a minute.
+
+        Args:
+            action: Which.
+            at: Number of the call, counted from now.
+            moment: `before` or `during`, see `run`; `after` only tells, and keeps nothing waiting.
+        """
+        order = {"action": action, "kind": "hold", "at": [at], "after": moment != "before"}
+        number = self.admin("fault", **order)
+        held = Held(self, number)
+        if moment == "after":
+            held.release()
+        return held
 
     def clear_faults(self) -> None:
         """Take back all faults."""
@@ -622,6 +644,10 @@ class Ec2:
 
     # -- below the surface
 
+    def without_shim(self, name: str) -> None:
+        """Reset, and let moto be as it is in one respect until the next reset."""
+        self.admin("reset", without=name)
+
     def docker(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a docker command against the rig's engine."""
         return subprocess.run(
@@ -634,7 +660,7 @@ class Ec2:
         assert self._state is not None
         return (Path(self._state.name) / "server.log").read_text()[-3000:]
 
-    def admin(self, name: str, **arguments: Any) -> Any:
+    def admin(self, name: str, /, **arguments: Any) -> Any:
         """Call the admin interface."""
         request = urllib.request.Request(  # noqa: S310 - always http on loopback
             f"{self.url}/_rig/{name}", data=json.dumps(arguments).encode(), method="POST"
@@ -650,17 +676,32 @@ class Ec2:
 
 def _take_network() -> tuple[IO[str], int]:
     """Take the second octet of a free address range, for as long as the file is open."""
+    for number in range(_FIRST_NETWORK, _LAST_NETWORK):
+        if lock := _lock_network(number):
+            return lock, number
+    raise RigError("no address range is free in 127.0.0.0/8")
+
+
+def _lock_network(number: int) -> IO[str] | None:
     folder = Path(tempfile.gettempdir()) / "rig-ec2-networks"
     folder.mkdir(exist_ok=True)
-    for number in range(_FIRST_NETWORK, _LAST_NETWORK):
-        lock = (folder / f"127.{number}").open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    lock = (folder / f"127.{number}").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
+
+
+def _sweep_the_dead() -> None:
+    """Remove the containers of rigs that nobody holds the address range of any more."""
+    shown = docker("ps", "--all", "--filter", f"label={LABEL}", "--format",
+                   f'{{{{.Label "{LABEL}"}}}}')  # fmt: skip
+    for rig_id in set(shown.split()):
+        if lock := _lock_network(int(rig_id.removeprefix("rig-"))):
+            sweep(f"{LABEL}={rig_id}")
             lock.close()
-            continue
-        return lock, number
-    raise RigError("no address range is free in 127.0.0.0/8")
 
 
 def _end_group(process: subprocess.Popen[str]) -> None:

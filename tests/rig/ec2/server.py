@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -190,6 +191,7 @@ def main() -> None:
     while not ended.wait(3600):
         pass
     control.end()
+    shutil.rmtree(state, ignore_errors=True)
     os._exit(0)
 
 

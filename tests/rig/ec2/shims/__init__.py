@@ -8,7 +8,7 @@ Each has a test in test_shims.py.
 from __future__ import annotations
 
 from rig.ec2.shims import images, launch, network
-from rig.ec2.shims._registry import SHIMS, Rig, all_backends, install, reset, rig
+from rig.ec2.shims._registry import SHIMS, Rig, all_backends, install, rig, uninstall
 
 __all__ = [
     "SHIMS",
@@ -18,6 +18,6 @@ __all__ = [
     "install",
     "launch",
     "network",
-    "reset",
     "rig",
+    "uninstall",
 ]

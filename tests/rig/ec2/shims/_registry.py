@@ -8,6 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from moto.ec2.models import ec2_backends
+from moto.ec2.models.amis import Ami, AmiBackend
+from moto.ec2.models.instances import InstanceBackend
+from moto.ec2.models.security_groups import SecurityGroupBackend
+from moto.ec2.models.vpcs import VPCBackend
+from moto.ec2.responses.amis import AmisResponse
+from moto.ec2.responses.instances import InstanceResponse
 
 from rig.ec2.instances import Containers
 from rig.ec2.parents import parents
@@ -28,7 +34,6 @@ class Rig:
     containers: Containers
     parent_images: dict[str, str]
     blocks: int = 0
-    closing: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -60,7 +65,18 @@ class Rig:
 
 Shim = Callable[[Rig], None]
 SHIMS: list[Shim] = []
-_installed: list[Rig] = []
+_rig: list[Rig] = []
+# Every class that a shim changes.  They are put back by `uninstall`.
+_PATCHED = (
+    Ami,
+    AmiBackend,
+    AmisResponse,
+    InstanceBackend,
+    InstanceResponse,
+    SecurityGroupBackend,
+    VPCBackend,
+)
+_ORIGINAL = {each: dict(vars(each)) for each in _PATCHED}
 
 
 def shim(function: Shim) -> Shim:
@@ -69,22 +85,29 @@ def shim(function: Shim) -> Shim:
     return function
 
 
-def install(rig: Rig) -> None:
-    """Apply all shims, once in a process."""
-    _installed.append(rig)
+def install(rig: Rig, without: str | None = None) -> None:
+    """Apply the shims to moto as it was delivered; leaving one out is for their own tests."""
+    rig.blocks = 0
+    rig.seconds = {}
+    _rig[:] = [rig]
     for each in SHIMS:
-        each(rig)
+        if each.__name__ != without:
+            each(rig)
+
+
+def uninstall() -> None:
+    """Put moto back to how it was delivered."""
+    for changed, original in _ORIGINAL.items():
+        for name in set(vars(changed)) - set(original):
+            delattr(changed, name)
+        for name, value in original.items():
+            if vars(changed)[name] is not value:
+                setattr(changed, name, value)
 
 
 def rig() -> Rig:
     """Return the rig that the shims were installed for."""
-    return _installed[-1]
-
-
-def reset() -> None:
-    """Start counting anew."""
-    rig().blocks = 0
-    rig().seconds = {}
+    return _rig[0]
 
 
 def all_backends() -> list[Any]:

@@ -39,7 +39,12 @@ def owners_of_the_parents(rig: Rig) -> None:
             ami.rig_mappings = [_mapping(ami.root_device_name, ami.ebs_snapshot, "gp3", True)]
 
     AmiBackend._load_amis = _load_amis  # type: ignore[method-assign]
-    Ami.block_device_mappings = property(lambda self: self.rig_mappings)  # type: ignore[method-assign,assignment]
+    plain: Any = Ami.block_device_mappings
+
+    def mappings(self: Any) -> Any:
+        return getattr(self, "rig_mappings", None) or plain.fget(self)
+
+    Ami.block_device_mappings = property(mappings)  # type: ignore[method-assign,assignment]
 
 
 @shim
