@@ -6,8 +6,8 @@ locals {
   built_at = formatdate("YYYYMMDDhhmmss", timestamp())
   version  = var.version != "" ? var.version : "0.0.0-dev.${local.built_at}"
 
-  # Packer would read {{ in a source's texts as its own template language.
-  description = replace(var.image_description, "{{", "{{ `{{` }}")
+  # Packer reads a source's texts, some of them twice, as templates of its own, so that no escape of {{ survives.
+  description = replace(var.image_description, "{{", "{ {")
 
   kms_key_ids = { for region in concat([var.region], var.copy_regions) : region => lookup(var.kms_key_ids, region, var.kms_key_id) }
   # A copy to another region needs that region's key, and Packer sets one only when it encrypts again (encrypt_boot). It
@@ -42,7 +42,7 @@ locals {
 
 # What all architectures share; build.pkr.hcl makes one source of it for each.
 source "amazon-ebs" "image" {
-  # EC2 takes no characters beyond ASCII here; the tag Description holds the whole text.
+  # EC2 takes no characters beyond ASCII here; the tag Description holds them.
   ami_description      = replace(local.description, "/[^ -~]/", "?")
   ami_org_arns         = var.ami_org_arns
   ami_ou_arns          = var.ami_ou_arns

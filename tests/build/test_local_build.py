@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from rig.docker_engine import DockerEngine
 from rig.template import git, render
 from rig.tools import Packer
