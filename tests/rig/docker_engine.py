@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any
 
 from rig.cache import CACHE_ROOT
-from rig.host import HOST_ENV
+from rig.host import HOST_ENV, birth
 from rig.session import Session
 
 # An image with this label is removed when its engine stops; other tagged images stay for the next
@@ -57,9 +57,13 @@ def _path() -> str:
 class DockerEngine:
     """A Docker daemon of our own, and the client that talks to it."""
 
-    def __init__(self, owner_pid: int | None = None) -> None:
-        """Prepare an engine that lives no longer than OWNER_PID, by default this process."""
+    def __init__(self, owner_pid: int | None = None, slots: Path | None = None) -> None:
+        """Prepare an engine that lives no longer than OWNER_PID, by default this process.
+
+        SLOTS is the directory of the images' stores, by default the one in the cache.
+        """
         self._owner_pid = owner_pid or os.getpid()
+        self._slots = slots or CACHE_ROOT / "docker"
         self._state: dict[str, Any] | None = None
 
     @classmethod
@@ -162,7 +166,7 @@ class DockerEngine:
         if reason:
             raise DockerError(reason)
         keeper = subprocess.run(
-            [sys.executable, "-m", "rig.docker_keeper", str(self._owner_pid)],
+            [sys.executable, "-m", "rig.docker_keeper", str(self._owner_pid), str(self._slots)],
             env={
                 **HOST_ENV,
                 "PATH": _path(),
@@ -193,7 +197,7 @@ class DockerEngine:
         except ProcessLookupError:
             return
         deadline = time.monotonic() + 90
-        while Path(state["run_dir"]).exists() or Path(f"/proc/{pid}").exists():
+        while Path(state["run_dir"]).exists() or birth(pid):
             if time.monotonic() > deadline:
                 raise DockerError(f"the Docker engine did not stop; see {state['run_dir']}")
             time.sleep(0.05)

@@ -1,10 +1,10 @@
-"""The process that runs a private Docker daemon: `python -m rig.docker_keeper OWNER_PID`.
+"""The process that runs a private Docker daemon: `python -m rig.docker_keeper OWNER_PID SLOTS`.
 
 It prints one JSON line (run_dir, data_root, keeper_pid) once the daemon answers, and goes to the
 background.  It ends the daemon on SIGTERM and when the owner is gone.
 
-Images live in numbered slots of the cache.  A keeper holds its slot's lock as long as it lives:
-test runs side by side take different slots, later ones find the images of earlier ones.
+Images live in numbered slots of the directory SLOTS.  A keeper holds its slot's lock as long as
+it lives: test runs side by side take different slots, later ones find the images of earlier ones.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ import time
 from pathlib import Path
 from typing import IO
 
-from rig.cache import cache_dir, fingerprint
+from rig.cache import fingerprint
 from rig.docker_engine import SCRATCH_LABEL
+from rig.host import birth
 
 _SECONDS_TO_START = 60
 _SECONDS_TO_STOP = 20
@@ -30,11 +31,11 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Keeper:
-    """A slot of the cache, with the daemon that uses it."""
+    """A slot, with the daemon that uses it."""
 
-    def __init__(self, number: int, lock: IO[str]) -> None:
+    def __init__(self, data_root: Path, lock: IO[str]) -> None:
         self.lock = lock  # held open: closing it frees the slot
-        self.data_root = cache_dir("docker", f"data-{number}")
+        self.data_root = data_root
         # In /run, because a socket's path may have 107 characters only, and named after the slot,
         # so that the next user of the slot finds what a killed keeper left.
         self.name = f"template-packer-ami-{fingerprint(str(self.data_root))[:8]}"
@@ -155,44 +156,40 @@ class Keeper:
         return found
 
     def _own_mounts(self) -> list[str]:
-        """Return the mount points in our directories, innermost first."""
+        """Return the mount points in our directories, innermost first.
+
+        dockerd mounts the data root onto itself, and leaves that behind when it is killed.
+        """
         roots = tuple(f"{directory}/" for directory in (self.run_dir, self.data_root))
         mounts = Path("/proc/self/mountinfo").read_text().splitlines()
         points = (line.split()[4].encode().decode("unicode_escape") for line in mounts)
-        return sorted((point for point in points if point.startswith(roots)), reverse=True)
+        return sorted((point for point in points if f"{point}/".startswith(roots)), reverse=True)
 
 
 def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _take_slot() -> Keeper:
+def _take_slot(slots: Path) -> Keeper:
     """Return a keeper for the first slot that no other keeper holds."""
     number = 0
     while True:
-        lock = (cache_dir("docker") / f"data-{number}.lock").open("w")
+        data_root = slots / f"data-{number}"
+        data_root.mkdir(parents=True, exist_ok=True)
+        lock = data_root.with_suffix(".lock").open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
             number += 1
         else:
-            return Keeper(number, lock)
-
-
-def _birth(pid: int) -> str | None:
-    """Return when a process started, or None when it is gone; a reused pid differs."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] == "Z" else fields[19]
+            return Keeper(data_root, lock)
 
 
 def main() -> None:
     """Start the daemon, report it, and keep it until the owner stops it or is gone."""
     owner_pid = int(sys.argv[1])
-    owner_birth = _birth(owner_pid)
+    owner_birth = birth(owner_pid)
     report, keeper_end = os.pipe()
     if os.fork():
         # The starter waits for this half only, so nobody has to reap the other one.
@@ -209,7 +206,7 @@ def main() -> None:
         os.dup2(quiet, descriptor)
     with os.fdopen(keeper_end, "w") as starter:
         try:
-            keeper = _take_slot()
+            keeper = _take_slot(Path(sys.argv[2]))
             ended = False
 
             def end(*_: object) -> None:
@@ -231,7 +228,7 @@ def main() -> None:
                 }
             )
         )
-    while not ended and _birth(owner_pid) == owner_birth is not None:
+    while not ended and birth(owner_pid) == owner_birth is not None:
         time.sleep(0.1)
     keeper.stop()
 

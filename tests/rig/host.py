@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 # Taken at import, which conftest.py does first.  Tests get a HOME of their own; what builds tools
@@ -14,3 +15,12 @@ HOST_ENV: Mapping[str, str] = MappingProxyType(dict(os.environ))
 def in_ci() -> bool:
     """Tell whether a missing tool is a failure: CI has to run every test."""
     return HOST_ENV.get("CI", "").lower() in {"1", "true"}
+
+
+def birth(pid: int) -> str | None:
+    """Return when a process started, or None when it has ended; a reused pid differs."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else fields[19]

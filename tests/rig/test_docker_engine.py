@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from rig import base_images, tools
 from rig.base_images import debian
+from rig.cache import cache_dir
 from rig.docker_engine import SCRATCH_LABEL, DockerEngine, DockerError, why_not
+from rig.host import birth
 from rig.session import Session
 
 
-@pytest.fixture(autouse=True)
-def _possible_here() -> None:
+@pytest.fixture(scope="module")
+def slots() -> Iterator[Path]:
+    """Return an empty place for images; in the common one others take what is let go here."""
     reason = why_not() or base_images.why_not()
     if reason:
         tools.missing(reason)
+    directory = cache_dir(f"docker-{uuid.uuid4().hex[:8]}")
+    yield directory
+    shutil.rmtree(directory)
 
 
-def traces(run_dir: Path) -> dict[str, list[str]]:
-    """Return what is left of an engine: processes, mounts and files."""
+def traces(run_dir: Path, data_root: Path) -> dict[str, list[str]]:
+    """Return what is left of an engine: processes, mounts and files; its images aside."""
     commands = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -38,10 +46,11 @@ def traces(run_dir: Path) -> dict[str, list[str]]:
             continue
         if str(run_dir) in command or run_dir.name in cgroups:
             commands.append(command)
-    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    ours = tuple(f"{directory}/" for directory in (run_dir, data_root))
     return {
         "processes": commands,
-        "mounts": [line for line in mounts if str(run_dir) in line],
+        "mounts": [point for point in mounts if f"{point}/".startswith(ours)],
         "files": [str(run_dir)] if run_dir.exists() else [],
     }
 
@@ -57,39 +66,39 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
-def test_stopping_leaves_no_process_mount_or_file() -> None:
+def test_stopping_leaves_no_process_mount_or_file(slots: Path) -> None:
     """What start() made is gone after stop(), the images' store aside."""
-    with DockerEngine() as engine:
-        run_dir = engine.run_dir
+    with DockerEngine(slots=slots) as engine:
+        places = (engine.run_dir, engine.data_root)
         assert engine.docker("info", "--format={{.Driver}}").stdout.strip() == "overlay2"
-        during = traces(run_dir)
+        during = traces(*places)
         assert during["processes"]
         assert during["files"]
-    assert traces(run_dir) == NOTHING
+    assert traces(*places) == NOTHING
 
 
-def test_stopping_ends_containers_and_removes_scratch_images() -> None:
+def test_stopping_ends_containers_and_removes_scratch_images(slots: Path) -> None:
     """What a failed test left behind does not outlive the engine; base images stay."""
-    with DockerEngine() as engine:
-        run_dir = engine.run_dir
+    with DockerEngine(slots=slots) as engine:
+        places = (engine.run_dir, engine.data_root)
         base = debian(engine, "13", bare=True)
         container = engine.docker("run", "--detach", "--network=host", base, "sleep", "1000")
         engine.docker(
             "commit", f"--change=LABEL {SCRATCH_LABEL}", container.stdout.strip(), "made:here"
         )
-        assert any("sleep 1000" in command for command in traces(run_dir)["processes"])
-    assert traces(run_dir) == NOTHING
+        assert any("sleep 1000" in command for command in traces(*places)["processes"])
+    assert traces(*places) == NOTHING
 
-    # Free again, and the lowest: the same slot, unless another test run took it meanwhile.
-    with DockerEngine() as engine:
+    # The same store again: its slot is free.
+    with DockerEngine(slots=slots) as engine:
         assert engine.docker("ps", "--all", "--quiet").stdout == ""
         images = engine.docker("images", "--format={{.Repository}}:{{.Tag}}").stdout.split()
         assert "made:here" not in images
 
 
-def test_two_engines_share_nothing() -> None:
+def test_two_engines_share_nothing(slots: Path) -> None:
     """Test runs side by side do not see each other's images."""
-    with DockerEngine() as one, DockerEngine() as other:
+    with DockerEngine(slots=slots) as one, DockerEngine(slots=slots) as other:
         assert one.data_root != other.data_root
         base = debian(one, "13", bare=True)
         one.docker("tag", base, "only:here")
@@ -100,59 +109,52 @@ def test_two_engines_share_nothing() -> None:
             one.docker("rmi", "only:here")
 
 
-def test_it_ends_when_its_owner_is_killed() -> None:
+def test_it_ends_when_its_owner_is_killed(slots: Path) -> None:
     """Nobody calls stop() when pytest dies; the keeper notices."""
     script = (
-        "import time; from rig.docker_engine import DockerEngine;"
-        " print(DockerEngine().start().run_dir, flush=True); time.sleep(1000)"
+        "import pathlib, sys, time; from rig.docker_engine import DockerEngine;"
+        " engine = DockerEngine(slots=pathlib.Path(sys.argv[1])).start();"
+        " print(engine.run_dir, engine.data_root, flush=True); time.sleep(1000)"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", script, str(slots)],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
         stdout=subprocess.PIPE,
         text=True,
     ) as owner:
         assert owner.stdout
-        run_dir = Path(owner.stdout.readline().strip())
+        run_dir, data_root = owner.stdout.readline().split()
+        places = (Path(run_dir), Path(data_root))
         try:
-            assert traces(run_dir)["processes"]
+            assert traces(*places)["processes"]
         finally:
             owner.kill()
-    wait_until(lambda: traces(run_dir) == NOTHING)
+    wait_until(lambda: traces(*places) == NOTHING)
 
 
-def test_it_starts_after_its_daemon_was_killed() -> None:
+def test_it_starts_after_its_daemon_was_killed(slots: Path) -> None:
     """Stale pid file, socket, mounts and containers of a killed daemon are no obstacle."""
-    killed = DockerEngine().start()
-    run_dir = killed.run_dir
+    killed = DockerEngine(slots=slots).start()
+    places = (killed.run_dir, killed.data_root)
     base = debian(killed, "13", bare=True)
     killed.docker("run", "--detach", "--network=host", base, "sleep", "1000")
-    daemon = int((run_dir / "pid").read_text())
+    daemon = int((killed.run_dir / "pid").read_text())
     os.kill(killed.state["keeper_pid"], signal.SIGKILL)
     os.kill(daemon, signal.SIGKILL)
     wait_until(lambda: not Path(f"/proc/{daemon}").exists())
-    assert traces(run_dir) != NOTHING
+    assert traces(*places) != NOTHING
 
-    others = []
-    try:
-        while True:  # up to the same slot: other test runs may hold lower ones
-            engine = DockerEngine().start()
-            others.append(engine)
-            if engine.run_dir == run_dir or len(others) > 5:
-                break
-        assert engine.run_dir == run_dir
+    with DockerEngine(slots=slots) as engine:
+        assert (engine.run_dir, engine.data_root) == places
         assert engine.docker("run", "--rm", "--network=host", base, "echo", "up").stdout == "up\n"
-        assert not any("sleep 1000" in command for command in traces(run_dir)["processes"])
-    finally:
-        for engine in others:
-            engine.stop()
-    assert traces(run_dir) == NOTHING
+        assert not any("sleep 1000" in command for command in traces(*places)["processes"])
+    assert traces(*places) == NOTHING
 
 
-def test_a_failed_command_shows_what_docker_said() -> None:
+def test_a_failed_command_shows_what_docker_said(slots: Path) -> None:
     """The message of the error is enough to see what went wrong."""
     said = r"docker image inspect no:such: exit 1\n[^$]*No such"
-    with DockerEngine() as engine, pytest.raises(DockerError, match=said):
+    with DockerEngine(slots=slots) as engine, pytest.raises(DockerError, match=said):
         engine.docker("image", "inspect", "no:such")
 
 
@@ -162,15 +164,18 @@ def test_a_stopped_engine_says_so() -> None:
         DockerEngine().docker("version")
 
 
+@pytest.mark.usefixtures("slots")
 def test_all_workers_of_a_run_get_the_same_engine() -> None:
     """A second worker attaches to what the first one started, and one call ends it."""
     session = Session.new()
     first = DockerEngine.shared(session)
+    keeper = int(first.state["keeper_pid"])
     try:
         second = DockerEngine.shared(Session.told(session.as_json()))
         assert second.env == first.env
         assert second.docker("version").returncode == 0
+        assert birth(keeper)
     finally:
         DockerEngine.stop_shared(session)
         session.forget()
-    assert traces(Path(first.state["run_dir"])) == NOTHING
+    assert not birth(keeper)
