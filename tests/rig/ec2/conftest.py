@@ -9,10 +9,7 @@ from pathlib import Path
 import pytest
 
 from rig.ec2 import Ec2, Finished
-from rig.ec2.fixtures import ec2, ec2_of_the_worker
 from rig.tools import Packer
-
-__all__ = ["ec2", "ec2_of_the_worker"]  # until tests/conftest.py loads them for all tests
 
 Probe = Callable[..., Finished]
 

@@ -168,7 +168,9 @@ class Containers:
         processes = _processes()
         listeners = {pid for pid, (parent, name) in processes.items()
                      if name == "sshd" and parent == top}  # fmt: skip
-        family = _descendants(listeners, processes)
+        # Only the server's side: what the step runs does not learn of it, and reports no exit code.
+        family = {pid for pid in _descendants(listeners, processes)
+                  if processes[pid][1].startswith("sshd")}  # fmt: skip
         dropped = 0
         for pid in family | (listeners if stay_down else set()):
             with contextlib.suppress(ProcessLookupError):
