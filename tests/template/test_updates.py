@@ -1,0 +1,325 @@
+"""`copier update` brings what the template has learnt, and loses nothing of a team's."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+import yaml
+
+from rig.hook import git_state, manifest, tree
+from rig.template import PARTS, ROOT, git, hand_over_environment, release, render, snapshot
+
+SCRIPT = "provisioners/shell/50-demo.sh"
+NEW_DEMO = "provisioners/shell/60-demo.sh"
+RELEASES = git(ROOT, "tag", "--list", "v*", "--sort=version:refname").split()
+
+
+def update(repository: Path, **options: Any) -> None:
+    """Run `copier update` with the recorded answers."""
+    hand_over_environment()
+    options = {"defaults": True, "unsafe": True, "overwrite": True, "quiet": True, **options}
+    copier.run_update(repository, **options)
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a template whose v1.1.0 adds a demo file, changes another and changes the build."""
+    template = snapshot(tmp_path_factory.mktemp("history") / "template")
+    (template / "template" / NEW_DEMO).write_text("#!/usr/bin/env bash\necho new\n")
+    (template / "hooks" / "demo-manifest.txt").write_text(
+        "".join(f"{entry}\n" for entry in [*manifest(), NEW_DEMO])
+    )
+    for path in (SCRIPT, "build.pkr.hcl"):
+        with (template / "template" / path).open("a") as file:
+            file.write("# learnt in v1.1.0\n")
+    release(template, "v1.1.0")
+    return template
+
+
+@pytest.fixture(scope="module")
+def _made_by_first_release(
+    history: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[bool, Path]:
+    folder = tmp_path_factory.mktemp("first")
+    return {
+        demo: render(
+            history,
+            folder / f"demo-{demo}",
+            {"keep_demo": demo, "image_name": "web"},
+            vcs_ref="v1.0.0",
+        )
+        for demo in (False, True)
+    }
+
+
+@pytest.fixture
+def without_demo(_made_by_first_release: dict[bool, Path], tmp_path: Path) -> Path:
+    """Return a repository that v1.0.0 made with keep_demo=false."""
+    return Path(shutil.copytree(_made_by_first_release[False], tmp_path / "web", symlinks=True))
+
+
+@pytest.fixture
+def with_demo(_made_by_first_release: dict[bool, Path], tmp_path: Path) -> Path:
+    """Return a repository that v1.0.0 made with keep_demo=true."""
+    return Path(shutil.copytree(_made_by_first_release[True], tmp_path / "web", symlinks=True))
+
+
+def test_update_leaves_committing_to_the_team(without_demo: Path) -> None:
+    """HEAD, branches and the index stay as they were; the change is there to be looked at."""
+    before = git_state(without_demo)
+    update(without_demo)
+    assert git_state(without_demo) == before
+    assert "# learnt in v1.1.0" in (without_demo / "build.pkr.hcl").read_text()
+
+
+def test_update_never_runs_the_hook(history: Path, tmp_path: Path) -> None:
+    """Neither the old release's nor the new one's: there it would see half an update."""
+    template = Path(shutil.copytree(history, tmp_path / "template", symlinks=True))
+    runs = tmp_path / "runs"
+    for tag in ("v2.0.0", "v3.0.0"):
+        (template / "hooks" / "post_gen.py").write_text(
+            f"open({str(runs)!r}, 'a').write('{tag}\\n')\n"
+        )
+        versions = template / "template" / "versions.pkr.hcl"
+        versions.write_text(f"{versions.read_text()}# {tag}\n")
+        release(template, tag)
+    new = render(template, tmp_path / "new", vcs_ref="v2.0.0")
+    git(new, "init", "--quiet")
+    git(new, "add", "--all")
+    git(new, "commit", "-m", "Mine")
+    update(new)
+    assert "# v3.0.0" in (new / "versions.pkr.hcl").read_text()
+    assert runs.read_text() == "v2.0.0\n"
+
+
+def test_without_demo_own_files_at_its_paths_survive(without_demo: Path) -> None:
+    """Of every kind; also one that git ignores, and one at a path that only v1.1.0 claims."""
+    text, script, binary, link, empty, ignored, deep = [*manifest()[:6], manifest()[-1]]
+    for entry in [*manifest(), NEW_DEMO]:
+        (without_demo / entry).parent.mkdir(parents=True, exist_ok=True)
+    (without_demo / text).write_text("ours\n")
+    (without_demo / script).write_text("#!/bin/sh\necho ours\n")
+    (without_demo / script).chmod(0o755)
+    (without_demo / binary).write_bytes(bytes(range(256)))
+    (without_demo / link).symlink_to("../../../README.md")
+    (without_demo / empty).touch()
+    (without_demo / ignored).write_text("ours, ignored\n")
+    with (without_demo / ".gitignore").open("a") as file:
+        file.write(f"/{ignored}\n")
+    (without_demo / deep).write_text("ours\n")
+    (without_demo / NEW_DEMO).write_text("ours, before the template had it\n")
+    git(without_demo, "add", "--all")
+    git(without_demo, "commit", "-m", "Our own")
+    assert ignored not in git(without_demo, "ls-files")
+    before = tree(without_demo)
+    update(without_demo)
+    after = tree(without_demo)
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert changed == {".copier-answers.yml", "build.pkr.hcl"}
+
+
+def test_demo_file_of_a_newer_release_does_not_reach_who_has_no_demo(without_demo: Path) -> None:
+    """Nor an empty folder of it."""
+    update(without_demo)
+    assert not set(tree(without_demo)) & {*manifest(), NEW_DEMO}
+    assert "empty folder" not in tree(without_demo).values()
+
+
+def test_demo_is_updated_for_who_has_it(with_demo: Path) -> None:
+    """A new file of it arrives, a changed one changes."""
+    update(with_demo)
+    assert (with_demo / NEW_DEMO).exists()
+    assert (with_demo / SCRIPT).read_text().endswith("# learnt in v1.1.0\n")
+
+
+def test_answer_changed_to_no_removes_the_demo_only(with_demo: Path) -> None:
+    """Files of a team's own beside it stay, in the demo's folders too."""
+    own = "provisioners/ansible/roles/demo/tasks/own.yml"
+    (with_demo / own).write_text("---\n")
+    git(with_demo, "add", "--all")
+    git(with_demo, "commit", "-m", "Our own")
+    before = tree(with_demo)
+    update(with_demo, data={"keep_demo": False})
+    after = tree(with_demo)
+    assert before.keys() - after.keys() == set(manifest())
+    assert after.keys() <= before.keys()
+    assert after[own] == before[own]
+    assert "keep_demo: false" in (with_demo / ".copier-answers.yml").read_text()
+
+
+def test_answer_changed_to_yes_brings_all_of_the_demo(without_demo: Path, history: Path) -> None:
+    """As the newest release has it."""
+    update(without_demo, data={"keep_demo": True})
+    shipped, found = tree(history / "template"), tree(without_demo)
+    for entry in [*manifest(), NEW_DEMO]:
+        assert found[entry] == shipped[entry]
+
+
+@pytest.mark.parametrize("demo", [False, True])
+def test_update_to_the_same_release_changes_nothing(
+    request: pytest.FixtureRequest, demo: bool
+) -> None:
+    """Not a byte, and not git."""
+    repository = request.getfixturevalue("with_demo" if demo else "without_demo")
+    before, git_before = tree(repository), git_state(repository)
+    update(repository, vcs_ref="v1.0.0")
+    assert (tree(repository), git_state(repository)) == (before, git_before)
+    assert git(repository, "status", "--porcelain") == ""
+
+
+def test_demo_file_that_the_team_deleted_stays_deleted(with_demo: Path) -> None:
+    """Though the new release has changed it, and the demo is wanted."""
+    git(with_demo, "rm", "--quiet", SCRIPT)
+    git(with_demo, "commit", "-m", "Not this one")
+    update(with_demo)
+    assert not (with_demo / SCRIPT).exists()
+    assert (with_demo / NEW_DEMO).exists()
+
+
+def test_own_edit_of_a_template_file_survives(without_demo: Path) -> None:
+    """It is merged with what the release changes."""
+    build = without_demo / "build.pkr.hcl"
+    build.write_text("# ours\n" + build.read_text())
+    git(without_demo, "commit", "--all", "-m", "Our own")
+    update(without_demo)
+    assert build.read_text().startswith("# ours\n")
+    assert build.read_text().endswith("# learnt in v1.1.0\n")
+    assert git(without_demo, "ls-files", "--unmerged") == ""
+
+
+@pytest.mark.parametrize("change", ["edited", "untracked"])
+def test_update_of_a_dirty_repository_is_refused(without_demo: Path, change: str) -> None:
+    """Copier's own rule, on which the rest stands: nothing uncommitted can be lost."""
+    path = without_demo / ("README.md" if change == "edited" else "own.txt")
+    path.write_text("ours, not committed\n")
+    before = tree(without_demo)
+    with pytest.raises(copier.errors.UserMessageError, match="Destination repository is dirty"):
+        update(without_demo)
+    assert tree(without_demo) == before
+
+
+def test_update_in_a_folder_of_a_repository_keeps_own_files(history: Path, tmp_path: Path) -> None:
+    """Several images may share a repository."""
+    git(tmp_path, "init", "--quiet")
+    new = render(history, tmp_path / "images" / "web", vcs_ref="v1.0.0")
+    (new / SCRIPT).write_text("ours\n")
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "-m", "One of many")
+    update(new)
+    assert (new / SCRIPT).read_text() == "ours\n"
+    assert not (new / NEW_DEMO).exists()
+    assert "# learnt in v1.1.0" in (new / "build.pkr.hcl").read_text()
+
+
+# ----------------------------------------------------------------------- from every release
+
+
+@pytest.fixture(scope="module")
+def all_releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a template with every release there is, one before them, and the working tree.
+
+    The one before them, v0.0.1, is made here: no hook, no manifest, no demo, another README, a
+    file that is gone now.
+    """
+    folder = tmp_path_factory.mktemp("releases")
+    template = snapshot(folder / "template", tag="v0.0.1.dev0")
+    now = folder / "now"
+    shutil.copytree(template, now, symlinks=True, ignore=shutil.ignore_patterns(".git"))
+    for entry in manifest():
+        (template / "template" / entry).unlink()
+    shutil.rmtree(template / "hooks")
+    (template / "template" / "README.md.jinja").write_text("# {{ image_name }}\n")
+    (template / "template" / "gone.txt").write_text("gone in later releases\n")
+    questions = template / "copier.yml"
+    kept = {
+        name: value
+        for name, value in yaml.safe_load(questions.read_text()).items()
+        if name not in {"_exclude", "_tasks"}
+    }
+    questions.write_text(yaml.safe_dump(kept, sort_keys=False))
+    release(template, "v0.0.1")
+    for tag in RELEASES:
+        _replace(template)
+        archive = subprocess.run(
+            ["git", "-C", ROOT, "archive", tag, *PARTS], check=True, capture_output=True
+        )
+        subprocess.run(["tar", "-x", "-C", template], input=archive.stdout, check=True)
+        release(template, tag)
+    _replace(template, now)
+    release(template, "v9999.0.0")
+    return template
+
+
+def _replace(template: Path, by: Path | None = None) -> None:
+    for part in PARTS:
+        git(template, "rm", "-r", "--quiet", "--ignore-unmatch", part)
+    if by:
+        shutil.copytree(by, template, symlinks=True, dirs_exist_ok=True)
+
+
+@pytest.mark.parametrize("demo", [False, True])
+@pytest.mark.parametrize("tag", ["v0.0.1", *RELEASES])
+def test_update_from_a_release_equals_a_new_repository(
+    all_releases: Path, tmp_path: Path, tag: str, demo: bool
+) -> None:
+    """And no recorded answer is changed on the way, by a tighter validator or a lost choice."""
+    old, fresh = tmp_path / "old" / "web", tmp_path / "fresh" / "web"
+    render(all_releases, old, {"image_name": "web", "keep_demo": demo}, vcs_ref=tag)
+    if not (old / ".git").exists():
+        git(old, "init", "--quiet")
+        git(old, "add", "--all")
+        git(old, "commit", "-m", "Mine")
+    answers = yaml.safe_load((old / ".copier-answers.yml").read_text())
+    update(old)
+    render(all_releases, fresh, {"image_name": "web", "keep_demo": demo})
+    assert tree(old) == tree(fresh)
+    assert git(old, "ls-files", "--unmerged") == ""
+    updated = yaml.safe_load((old / ".copier-answers.yml").read_text())
+    assert {**answers, "_commit": "v9999.0.0"} == {name: updated[name] for name in answers}
+
+
+def lost_choices(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
+    """Return the questions, and the values of choices, that teams may have answered and are gone.
+
+    Args:
+        old: an older copier.yml, parsed.
+        new: the present one.
+    """
+    lost = set()
+    for name, question in old.items():
+        if name.startswith("_"):
+            continue
+        if name not in new:
+            lost.add(name)
+            continue
+        lost |= {f"{name}={value}" for value in _choices(question) - _choices(new[name])}
+    return lost
+
+
+def _choices(question: Mapping[str, Any]) -> set[str]:
+    choices = question.get("choices", {})
+    return {str(value) for value in (choices.values() if isinstance(choices, dict) else choices)}
+
+
+@pytest.mark.parametrize("tag", RELEASES)
+def test_no_answer_of_a_release_is_lost(tag: str) -> None:
+    """Copier would silently take the default; a migration has to translate it before."""
+    old = yaml.safe_load(git(ROOT, "show", f"{tag}:copier.yml"))
+    assert lost_choices(old, yaml.safe_load((ROOT / "copier.yml").read_text())) == set()
+
+
+def test_lost_answers_are_found() -> None:
+    """Questions and choices; a choice with another label is the same."""
+    old = {
+        "_exclude": [],
+        "gone": {"type": "str"},
+        "os": {"choices": {"Amazon Linux 1": "al1", "Amazon Linux 2": "al2"}},
+    }
+    new = {"os": {"choices": {"Amazon Linux 2 (old)": "al2"}}}
+    assert lost_choices(old, new) == {"gone", "os=al1"}
