@@ -369,45 +369,33 @@ def written_by_packer(packer: Packer, folder: Path, value: str) -> str:
     return (folder / "out").read_text()
 
 
-BIDI = "\u202e"
-
-
 @pytest.mark.parametrize(
     ("question", "text"),
     [
-        ("image_description", "two\nlines"),
-        ("image_description", "reversed " + BIDI),
-        ("image_description", "bell \x07"),
+        ("image_description", "reversed \u202e and \u061c"),
+        ("image_description", "\x1b[31mred\x07"),
         ("image_description", "half \ud800 a pair"),
-        ("image_description", "x" * 4096),
-        ("image_name", "a${b}"),
-        ("github_runner", "a\nb"),
         ("aws_build_role", "arn:aws:iam::111122223333:role/{{ x }}"),
-        ("parent_name", "a*\n"),
-        ("toolkit_image", "x`id`"),
+        ("github_runner", "${x}\n- `id`"),
     ],
 )
 def test_refused_text_costs_one_line(
     template: Path, tmp_path: Path, question: str, text: str
 ) -> None:
-    """Through Copier's own program: what is wrong, with a good value, and nothing written."""
+    """Through Copier's own program: what is wrong, with a good value, and nothing written.
+
+    The other refusals are in tests/template/test_bad_answers.py; these could harm a terminal.
+    """
     destination = tmp_path / "packer-ami-example"
     data = tmp_path / "data.yml"
-    data.write_text(
-        json.dumps(
-            {question: text, **({"parent_image": "own"} if question == "parent_name" else {})}
-        )
-    )
+    data.write_text(json.dumps({question: text}))
     command = [sys.executable, "-m", "copier", "copy", "--trust", "--defaults"]
     result = subprocess.run(
-        [*command, f"--data-file={data}", template, destination],
-        capture_output=True,
-        check=False,
+        [*command, f"--data-file={data}", template, destination], capture_output=True, check=False
     )
     assert result.returncode == 1
-    message = result.stderr.decode()
-    assert message.count("\n") == 1
+    message = result.stderr.decode().removesuffix("\n")
+    assert message.isprintable()
     assert question in message
     assert "such as" in message
-    assert message.isprintable() or message[:-1].isprintable()
     assert not destination.exists()
