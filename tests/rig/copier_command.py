@@ -11,6 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rig.cache import cache_dir, locked
+from rig.host import HOST_ENV
+from rig.tools import missing, require
+
+_CHECKOUT = Path(__file__).parents[2]
+
 # What Copier prints on stderr about its progress, whether or not it then fails.
 _PROGRESS = re.compile(r"(?:Updating to|Keeping|Copying from) template version \S+\Z")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -83,3 +89,35 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
         else:
             found[str(name)] = (mode, b"" if path.is_dir() else path.read_bytes())
     return found
+
+
+def other_copier(version: str) -> Path:
+    """Return the interpreter of an environment with another release of Copier, from the cache.
+
+    All but Copier is as in uv.lock. Where it is not cached and cannot be downloaded, the calling
+    test is skipped, or failed in CI.
+    """
+    uv = require("uv")
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    name = f"copier-{version}-python-{python}"
+    folder = cache_dir("other-copier") / name
+    with locked(name):
+        if not (folder / "complete").exists():
+            export = ["export", "--frozen", "--no-dev", "--no-hashes", "--no-emit-package=copier"]
+            others = folder.with_suffix(".constraints")
+            try:
+                others.write_text(_uv(uv, *export))
+                _uv(uv, "venv", "--quiet", "--clear", f"--python={sys.executable}", str(folder))
+                install = ["pip", "install", "--quiet", f"--python={folder}/bin/python"]
+                _uv(uv, *install, f"--constraint={others}", f"copier=={version}")
+            except subprocess.CalledProcessError as error:
+                missing(f"Copier {version} cannot be installed: {error.stderr}")
+            (folder / "complete").touch()
+    return folder / "bin" / "python"
+
+
+def _uv(uv: Path, *args: str) -> str:
+    command = [str(uv), *args]
+    return subprocess.run(
+        command, cwd=_CHECKOUT, env=dict(HOST_ENV), capture_output=True, text=True, check=True
+    ).stdout

@@ -1,0 +1,370 @@
+"""Bad answers: `copier` ends with one line that names question, value, reason and what is accepted.
+
+Each test is a row of docs/bad-input.md. Nothing is written, and an existing project stays as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rig.copier_command import Outcome, contents, other_copier, run_copier
+from rig.template import git, release, render, snapshot
+from rig.template_rules import rules
+
+# See docs/decisions/0001-one-line-refusals.md.
+PREFIX = "'dict object' has no attribute "
+
+Refused = Callable[..., str]
+
+
+def assert_one_line(outcome: Outcome, question: str, shown: str | None = None) -> str:
+    """Assert that a command refused one answer, as it has to; return the line."""
+    assert outcome.code == 1, outcome
+    assert "Traceback" not in outcome.stderr
+    (line,) = outcome.complaints
+    assert line.startswith(PREFIX)
+    assert f'{question}="' in line
+    if shown is not None:
+        assert f'{question}="{shown}" is refused: ' in line
+    assert ". Accepted: " in line
+    if question in rules().accepted:
+        assert rules().accepted[question] in line
+    return line
+
+
+@pytest.fixture(scope="session")
+def folder_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the template as a plain folder, which Copier need not clone."""
+    folder = tmp_path_factory.mktemp("folder") / "template"
+    return Path(shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git")))
+
+
+@pytest.fixture
+def refused(folder_template: Path, tmp_path: Path) -> Refused:
+    """Return a function that copies with bad answers; nothing may come of it."""
+
+    def copy_with(question: str, *options: str, shown: str | None = None) -> str:
+        destination = tmp_path / "packer-ami-web"
+        outcome = run_copier(
+            "copy", "--trust", "--defaults", *options, folder_template, destination, cwd=tmp_path
+        )
+        line = assert_one_line(outcome, question, shown)
+        assert not destination.exists()
+        return line
+
+    return copy_with
+
+
+def data(**answers: object) -> list[str]:
+    """Return answers as options."""
+    return [f"--data={question}={value}" for question, value in answers.items()]
+
+
+def data_file(folder: Path, text: str) -> list[str]:
+    """Return answers in a file as an option."""
+    file = folder / "answers.yml"
+    file.write_text(text)
+    return [f"--data-file={file}"]
+
+
+@pytest.fixture(scope="session")
+def two_releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the template with a second release, which adds a line to the README."""
+    template = snapshot(tmp_path_factory.mktemp("releases") / "template")
+    readme = template / "template" / "README.md.jinja"
+    readme.write_text(readme.read_text() + "\nA line of the second release.\n")
+    release(template, "v1.1.0")
+    return template
+
+
+@pytest.fixture(scope="session")
+def _first_release(two_releases: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("projects") / "packer-ami-web"
+    return render(two_releases, folder, {"image_name": "web"}, vcs_ref="v1.0.0")
+
+
+@pytest.fixture
+def project(_first_release: Path, tmp_path: Path) -> Path:
+    """Return a committed repository of the first of two releases."""
+    return Path(shutil.copytree(_first_release, tmp_path / "packer-ami-web", symlinks=True))
+
+
+def edit_answers(project: Path, **answers: object) -> None:
+    """Change recorded answers by hand, and commit."""
+    file = project / ".copier-answers.yml"
+    lines = [
+        line for line in file.read_text().splitlines() if line.partition(":")[0] not in answers
+    ]
+    lines += [f"{question}: {json.dumps(value)}" for question, value in answers.items()]
+    file.write_text("\n".join(lines) + "\n")
+    git(project, "commit", "--all", "--message=Edit the answers")
+
+
+def assert_refused_and_untouched(project: Path, question: str, *command: str | Path) -> str:
+    """Assert that a command refuses an answer and leaves the project alone."""
+    before = contents(project), git(project, "rev-parse", "HEAD"), git(project, "ls-files", "-s")
+    outcome = run_copier(*command, cwd=project)
+    line = assert_one_line(outcome, question)
+    after = contents(project), git(project, "rev-parse", "HEAD"), git(project, "ls-files", "-s")
+    assert after == before
+    return line
+
+
+# --- One question ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("question", "value", "reason"),
+    [
+        ("image_name", "packer-ami-web", "leave out packer-ami-; such as web"),
+        ("image_name", "1e3", "use a-z, 0-9, -; such as web-server"),
+        ("image_description", " web", "no blank at the start or end"),
+        ("aws_management_account", "1234", "use 12 digits"),
+        ("aws_region", "moon", "use a code such as eu-central-1"),
+        ("aws_copy_regions", "eu-west-1,moon", "item 2 is no code of a region"),
+        ("aws_copy_regions", "eu-west-1,eu-west-1", "name eu-west-1 once"),
+        ("image_consumers", "everybody", "item 1 is no account or ARN"),
+        ("aws_kms_key", "packer-ami", "use an alias, a key id or an ARN"),
+        ("github_host", "https://github.com", "host name only, such as github.com"),
+        ("github_organization", "my organization", "use letters, digits and -"),
+        ("github_runner", "$(id)", "use letters, digits, . _ - and ,"),
+        ("aws_build_role", "builder", "use the ARN of a role"),
+        ("toolkit_image", "toolkit:1.0", "use registry/name without a tag"),
+        ("personal_role_variable", "role", "use A-Z, 0-9 and _"),
+    ],
+)
+def test_wrong_form(refused: Refused, question: str, value: str, reason: str) -> None:
+    """A text that breaks its question's rule."""
+    line = refused(question, *data(**{question: value}), shown=value)
+    assert f" is refused: {reason}. " in line
+
+
+@pytest.mark.parametrize(
+    ("question", "value", "reason"),
+    [
+        ("parent_owner", "amazon", "use an id of 12 digits, or self"),
+        ("parent_name", "*", "no AMI has such a name"),
+        ("parent_name", "***", "a wildcard alone takes any image"),
+    ],
+)
+def test_wrong_form_of_own_parent(refused: Refused, question: str, value: str, reason: str) -> None:
+    """A text that breaks the rule of a question which only parent_image=own asks."""
+    line = refused(question, *data(parent_image="own", **{question: value}), shown=value)
+    assert f" is refused: {reason}. " in line
+
+
+def test_empty_text(refused: Refused) -> None:
+    """No answer where one is needed."""
+    refused("image_description", *data(image_description=""), shown="")
+
+
+def test_line_break(refused: Refused) -> None:
+    """An answer of two lines is shown in one."""
+    line = refused("aws_copy_regions", *data(aws_copy_regions="eu-west-1\nsecret: true"))
+    assert r"eu-west-1\nsecret: true" in line
+
+
+def test_four_kibibytes(refused: Refused) -> None:
+    """A very long answer is shown by its beginning."""
+    line = refused("toolkit_image", *data(toolkit_image="x" * 4096))
+    assert "xxx..." in line
+    assert len(line) < 500
+
+
+def test_bytes_that_are_no_utf_8(refused: Refused) -> None:
+    """An answer in another encoding."""
+    assert r"caf\udce9" in refused("image_description", *data(image_description="caf\udce9"))
+
+
+@pytest.mark.parametrize(
+    ("question", "yaml", "shown"),
+    [
+        pytest.param("image_name", "image_name: 1.0e+3", "1000.0", id="number"),
+        pytest.param("aws_region", "aws_region: [eu-west-1]", "['eu-west-1']", id="list"),
+        pytest.param("toolkit_image", "toolkit_image:", "None", id="null"),
+        pytest.param(
+            "aws_management_account",
+            "aws_management_account: 012345670123",
+            "1402433619",
+            id="account id without quotes, which is octal",
+        ),
+    ],
+)
+def test_no_text_in_a_data_file(
+    refused: Refused, tmp_path: Path, question: str, yaml: str, shown: str
+) -> None:
+    """A value that YAML reads as something else than text."""
+    line = refused(question, *data_file(tmp_path, yaml))
+    assert f'{question}="{shown}" is refused: this is no text; in YAML put it in quotes. ' in (
+        line.replace("\\'", "'")
+    )
+
+
+@pytest.mark.parametrize("value", ["2", ""])
+def test_junk_for_yes_or_no(refused: Refused, value: str) -> None:
+    """What Copier itself would take as yes, or as no."""
+    line = refused("keep_demo", *data(keep_demo=value), shown=value)
+    assert " is refused: this is neither yes nor no. " in line
+
+
+def test_junk_for_yes_or_no_in_a_data_file(refused: Refused, tmp_path: Path) -> None:
+    """The same from a file."""
+    refused("start_git", *data_file(tmp_path, "start_git: 2"), shown="2")
+
+
+@pytest.mark.parametrize("question", ["parent_image", "parent_os"])
+def test_choice_that_is_not_in_the_list(refused: Refused, question: str) -> None:
+    """A choice goes by its value, not by its title."""
+    answers = {"parent_image": "own", question: "Debian 13"}
+    line = refused(question, *data(**answers), shown="Debian 13")
+    assert " is refused: this is none of the choices. " in line
+    assert "debian-13" in line
+
+
+@pytest.mark.parametrize("value", ["[]", "x86_64", "[x86_64, , arm64]"])
+def test_no_list_of_processors(refused: Refused, value: str) -> None:
+    """An empty list, no list, an unknown processor, and what YAML cannot read."""
+    line = refused("image_architectures", *data(image_architectures=value), shown=value)
+    assert " is refused: this is no list of processors. " in line
+
+
+def test_no_list_of_processors_in_a_data_file(refused: Refused, tmp_path: Path) -> None:
+    """The same from a file."""
+    refused("image_architectures", *data_file(tmp_path, "image_architectures: [x86_64, sparc]"))
+
+
+# --- Names ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["typo", "_src_path", "two\nlines"])
+def test_unknown_question(refused: Refused, name: str) -> None:
+    """A name that no question has; Copier itself would ignore it."""
+    line = refused(name.replace("\n", r"\n"), f"--data={name}=1")
+    assert " is refused: no question has this name. " in line
+    assert ", ".join(rules().accepted) in line
+
+
+def test_unknown_question_in_a_data_file(refused: Refused, tmp_path: Path) -> None:
+    """The same from a file, beside good answers."""
+    refused("regoin", *data_file(tmp_path, "image_name: web\nregoin: eu-west-1\n"))
+
+
+# --- Answers that do not go together --------------------------------------------------------------
+
+
+def test_consumers_need_a_key_that_can_be_shared(refused: Refused) -> None:
+    """EC2 would refuse to share the finished image."""
+    line = refused("aws_kms_key", *data(image_consumers="111122223333", aws_kms_key=""), shown="")
+    assert " is refused: sharing needs a key of your own. " in line
+
+
+def test_copies_need_a_key_that_exists_everywhere(refused: Refused) -> None:
+    """The id of a key means nothing in another region."""
+    key = "12345678-90ab-cdef-1234-567890abcdef"
+    line = refused("aws_kms_key", *data(aws_copy_regions="eu-west-1", aws_kms_key=key), shown=key)
+    assert " is refused: copies need an alias or mrk- key. " in line
+
+
+@pytest.mark.parametrize(
+    ("question", "answers"),
+    [
+        ("parent_owner", {"parent_owner": "self"}),
+        ("parent_name", {"parent_name": "base-*", "parent_image": "debian-12"}),
+        ("parent_os", {"parent_os": "debian-13"}),
+    ],
+)
+def test_answer_to_a_question_that_is_not_asked(
+    refused: Refused, question: str, answers: dict[str, str]
+) -> None:
+    """A parent of one's own would be ignored without a word, and another image built."""
+    line = refused(question, *data(**answers), shown=answers[question])
+    assert " is refused: it needs parent_image=own. " in line
+
+
+# --- Where answers come from ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("question", "default", "options"),
+    [
+        ("aws_region", "moon", []),
+        ("parent_os", "solaris", []),
+        ("aws_kms_key", "", data(image_consumers="111122223333")),
+    ],
+)
+def test_bad_default_in_settings(
+    refused: Refused,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    question: str,
+    default: str,
+    options: list[str],
+) -> None:
+    """A default of one's own, in Copier's settings.yml, is held to the same rules."""
+    settings = tmp_path / "settings.yml"
+    settings.write_text(json.dumps({"defaults": {question: default, "of_another_template": 1}}))
+    monkeypatch.setenv("COPIER_SETTINGS_PATH", str(settings))
+    assert f'="{default}" in your Copier settings is refused: ' in refused(question, *options)
+
+
+@pytest.mark.parametrize("command", ["update", "recopy"])
+def test_answers_file_was_edited(project: Path, command: str) -> None:
+    """A bad answer in .copier-answers.yml; Copier alone would take the default instead."""
+    edit_answers(project, aws_region="moon")
+    more = ["--overwrite"] if command == "recopy" else []
+    line = assert_refused_and_untouched(
+        project, "aws_region", command, "--trust", "--defaults", *more
+    )
+    assert 'aws_region="moon" in .copier-answers.yml is refused: ' in line
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [("aws_region", "moon"), ("parent_owner", "self")],
+)
+def test_bad_answer_on_update(project: Path, question: str, value: str) -> None:
+    """An update refuses like a copy."""
+    options = ["--trust", "--defaults", *data(**{question: value})]
+    assert_refused_and_untouched(project, question, "update", *options)
+
+
+def test_bad_answer_on_recopy(project: Path) -> None:
+    """A recopy refuses like a copy."""
+    options = ["--trust", "--defaults", "--overwrite", *data(aws_region="moon")]
+    assert_refused_and_untouched(project, "aws_region", "recopy", *options)
+
+
+def test_recorded_key_does_not_fit_any_longer(two_releases: Path, tmp_path: Path) -> None:
+    """Copier alone would drop the team's key for the account's default key."""
+    key = "12345678-90ab-cdef-1234-567890abcdef"
+    project = render(two_releases, tmp_path / "web", {"aws_kms_key": key}, vcs_ref="v1.0.0")
+    options = ["--trust", "--defaults", *data(aws_copy_regions="eu-west-1")]
+    line = assert_refused_and_untouched(project, "aws_kms_key", "update", *options)
+    assert f'aws_kms_key="{key}" in .copier-answers.yml is refused: copies need an alias' in line
+    outcome = run_copier("update", *options, *data(aws_kms_key="alias/ours"), cwd=project)
+    assert outcome.code == 0, outcome
+    assert "aws_kms_key: alias/ours" in (project / ".copier-answers.yml").read_text()
+
+
+def test_oldest_copier_refuses_alike(
+    two_releases: Path, folder_template: Path, tmp_path: Path
+) -> None:
+    """The refusals rest on what Copier hands to templates; 9.18.0 does so too."""
+    python = other_copier("9.18.0")
+    project = tmp_path / "packer-ami-web"
+    copy = ["copy", "--trust", "--defaults"]
+    bad = run_copier(*copy, *data(typo=1), folder_template, project, cwd=tmp_path, python=python)
+    assert_one_line(bad, "typo", "1")
+    good = run_copier(*copy, "--vcs-ref=v1.0.0", two_releases, project, cwd=tmp_path, python=python)
+    assert good.code == 0, good
+    update = ["update", "--trust", "--defaults"]
+    bad = run_copier(*update, *data(aws_region="moon"), cwd=project, python=python)
+    assert_one_line(bad, "aws_region", "moon")
+    good = run_copier(*update, cwd=project, python=python)
+    assert good.code == 0, good
+    assert "_commit: v1.1.0" in (project / ".copier-answers.yml").read_text()
