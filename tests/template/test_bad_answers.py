@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rig.copier_command import Outcome, contents, other_copier, run_copier
-from rig.template import git, release, render, snapshot
+from rig.template import git, render
 from rig.template_rules import rules
 
 # See docs/decisions/0001-one-line-refusals.md.
@@ -70,28 +70,6 @@ def data_file(folder: Path, text: str) -> list[str]:
     file = folder / "answers.yml"
     file.write_text(text)
     return [f"--data-file={file}"]
-
-
-@pytest.fixture(scope="session")
-def two_releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the template with a second release, which adds a line to the README."""
-    template = snapshot(tmp_path_factory.mktemp("releases") / "template")
-    readme = template / "template" / "README.md.jinja"
-    readme.write_text(readme.read_text() + "\nA line of the second release.\n")
-    release(template, "v1.1.0")
-    return template
-
-
-@pytest.fixture(scope="session")
-def _first_release(two_releases: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("projects") / "packer-ami-web"
-    return render(two_releases, folder, {"image_name": "web"}, vcs_ref="v1.0.0")
-
-
-@pytest.fixture
-def project(_first_release: Path, tmp_path: Path) -> Path:
-    """Return a committed repository of the first of two releases."""
-    return Path(shutil.copytree(_first_release, tmp_path / "packer-ami-web", symlinks=True))
 
 
 def edit_answers(project: Path, **answers: object) -> None:

@@ -1,0 +1,413 @@
+"""What else can be wrong: data files, destinations, projects, the machine and the template.
+
+Each test is a row of docs/bad-input.md: the exit code, what the person reads, and that nothing of
+theirs is lost or overwritten unasked. Where Copier has no hook for a template, the test holds what
+Copier does today, so that the page stays true.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rig.copier_command import Outcome, contents, other_copier, run_copier
+from rig.template import git, render
+from rig.terminal import copier
+
+DEFAULTS = ("--trust", "--defaults", "--data=image_name=web")
+
+
+@pytest.fixture
+def destination(tmp_path: Path) -> Path:
+    """Return a folder that does not exist yet."""
+    return tmp_path / "packer-ami-web"
+
+
+def copy(template: Path | str, destination: Path | str, *options: str, cwd: Path) -> Outcome:
+    """Copy with the defaults."""
+    return run_copier("copy", *DEFAULTS, *options, str(template), str(destination), cwd=cwd)
+
+
+def update(project: Path, *options: str, **more: object) -> Outcome:
+    """Update with the recorded answers."""
+    return run_copier("update", "--trust", "--defaults", *options, cwd=project, **more)  # type: ignore[arg-type]
+
+
+def assert_line(outcome: Outcome, *said: str, code: int = 1) -> None:
+    """Assert that a command failed with exactly one line, which says something."""
+    assert outcome.code == code, outcome
+    (line,) = outcome.complaints
+    assert all(part in line for part in said), line
+
+
+def assert_traceback(outcome: Outcome, *said: str) -> None:
+    """Assert what a person sees where Copier has no hook for the template: the end says it."""
+    assert outcome.code == 1, outcome
+    assert "Traceback (most recent call last):" in outcome.complaints
+    end = "\n".join(outcome.complaints[-4:])
+    assert all(part in end for part in said), end
+
+
+# --- Options and data files -----------------------------------------------------------------------
+
+
+def test_data_file_is_missing(template: Path, destination: Path) -> None:
+    """Copier's usage error: one line, then its help, on stdout."""
+    outcome = copy(template, destination, "--data-file=gone.yml", cwd=destination.parent)
+    assert outcome.code == 2
+    assert "gone.yml" in outcome.stdout.splitlines()[0]
+    assert "Traceback" not in outcome.stderr
+    assert not destination.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("image_name: [", "answers.yml", id="no YAML"),
+        pytest.param("- image_name", "'list' object has no attribute 'items'", id="list"),
+        pytest.param("", "'NoneType' object has no attribute 'items'", id="empty"),
+        pytest.param("12: web", "Input should be a valid string", id="number as a name"),
+    ],
+)
+def test_data_file_cannot_be_used(template: Path, destination: Path, text: str, said: str) -> None:
+    """Copier reads it before it looks at the template: a traceback, and nothing is written."""
+    (destination.parent / "answers.yml").write_text(text)
+    outcome = copy(template, destination, "--data-file=answers.yml", cwd=destination.parent)
+    assert_traceback(outcome, said)
+    assert not destination.exists()
+
+
+def test_data_without_equals_sign(template: Path, destination: Path) -> None:
+    """Copier splits it before it looks at the template."""
+    outcome = copy(template, destination, "--data=image_name", cwd=destination.parent)
+    assert_traceback(outcome, "not enough values to unpack")
+    assert not destination.exists()
+
+
+def test_name_of_copiers_own(template: Path, destination: Path) -> None:
+    """Copier stumbles over an answer to a name that it sets itself."""
+    outcome = copy(template, destination, "--data=_folder_name=web", cwd=destination.parent)
+    assert_traceback(outcome, "multiple values for keyword argument '_folder_name'")
+    assert not destination.exists()
+
+
+def test_unknown_option(template: Path, destination: Path) -> None:
+    """Copier's usage error: one line, then its help, on stdout."""
+    outcome = copy(template, destination, "--deflaults", cwd=destination.parent)
+    assert outcome.code == 2
+    assert "deflaults" in outcome.stdout.splitlines()[0]
+    assert not destination.exists()
+
+
+def test_no_terminal_and_no_defaults(template: Path, destination: Path) -> None:
+    """There is nobody to ask."""
+    outcome = run_copier("copy", "--trust", template, destination, cwd=destination.parent)
+    assert outcome.code == 1
+    assert outcome.complaints[-1] == (
+        "Interactive session required: Use `--defaults` and/or `--data`/`--data-file`"
+    )
+    assert outcome.complaints[:-1] == ["Warning: Input is not a terminal (fd=0)."]
+    assert not destination.exists()
+
+
+@pytest.mark.parametrize("text", ["defaults: [", "defaults: 3"])
+def test_settings_cannot_be_read(
+    template: Path, destination: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """Copier reads its settings before it looks at the template."""
+    settings = destination.parent / "settings.yml"
+    settings.write_text(text)
+    monkeypatch.setenv("COPIER_SETTINGS_PATH", str(settings))
+    outcome = copy(template, destination, cwd=destination.parent)
+    assert outcome.code == 1
+    assert "Traceback" in outcome.stderr
+    assert not destination.exists()
+
+
+# --- The destination ------------------------------------------------------------------------------
+
+OWN = {"README.md": "my own text\n", "notes/own.txt": "more\n", ".gitignore": "/secret\n"}
+
+
+@pytest.fixture
+def own_files(destination: Path) -> Path:
+    """Return a destination that holds a person's own files, some at paths of the template."""
+    for name, text in OWN.items():
+        (destination / name).parent.mkdir(parents=True, exist_ok=True)
+        (destination / name).write_text(text)
+    return destination
+
+
+def assert_own_files_are_kept(destination: Path) -> None:
+    """Assert that none of a person's own files has changed."""
+    assert {name: (destination / name).read_text() for name in OWN} == OWN
+
+
+def test_non_empty_destination_without_a_terminal(template: Path, own_files: Path) -> None:
+    """Copier stops at the first file it would have to ask about; what it had added stays."""
+    outcome = copy(template, own_files, "--quiet", cwd=own_files.parent)
+    assert outcome.code == 1
+    assert outcome.complaints[-1] == "Interactive session required: Consider using `--overwrite`"
+    assert "Traceback" not in outcome.stderr
+    assert_own_files_are_kept(own_files)
+
+
+def test_non_empty_destination_on_a_terminal(template: Path, own_files: Path) -> None:
+    """Copier asks for each file; no keeps it."""
+    options = ("--quiet", str(template), str(own_files))
+    with copier("copy", *DEFAULTS, *options, cwd=own_files.parent) as terminal:
+        terminal.wait_for("Overwrite .gitignore?")
+        terminal.send("n")
+        terminal.wait_for("Overwrite README.md?")
+        terminal.send("n")
+        assert terminal.wait_for_end() == 0
+    assert_own_files_are_kept(own_files)
+
+
+def test_overwrite_takes_only_files_of_the_template(template: Path, own_files: Path) -> None:
+    """With --overwrite nobody is asked; what is not the template's stays."""
+    outcome = copy(template, own_files, "--overwrite", cwd=own_files.parent)
+    assert outcome.code == 0, outcome
+    assert (own_files / "notes/own.txt").read_text() == OWN["notes/own.txt"]
+    assert (own_files / "README.md").read_text() != OWN["README.md"]
+
+
+def test_destination_is_a_file(template: Path, destination: Path) -> None:
+    """One line, and the file stays."""
+    destination.write_text("mine\n")
+    outcome = copy(template, destination, cwd=destination.parent)
+    assert_line(outcome, f"{destination} is refused as the destination: it is a file.")
+    assert destination.read_text() == "mine\n"
+
+
+def test_unwritable_destination(template: Path, tmp_path: Path) -> None:
+    """A traceback of Copier's, whose last line names the path; nothing is written."""
+    parent = tmp_path / "locked"
+    parent.mkdir()
+    parent.chmod(0o555)
+    # Root may write anywhere, unless that is taken away.
+    rights = "-dac_override,-dac_read_search"
+    setpriv = ("setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}")
+    outcome = run_copier(
+        "copy",
+        *DEFAULTS,
+        template,
+        parent / "web",
+        cwd=tmp_path,
+        prefix=setpriv if os.geteuid() == 0 else (),
+    )
+    assert_traceback(outcome, "PermissionError: [Errno 13] Permission denied: ", str(parent))
+    assert list(parent.iterdir()) == []
+
+
+# --- The project ----------------------------------------------------------------------------------
+
+
+def assert_left_alone(project: Path, outcome: Outcome, before: object) -> None:
+    """Assert that a command that failed changed nothing in a project."""
+    assert outcome.code != 0
+    assert contents(project) == before
+
+
+def test_dirty_project(project: Path) -> None:
+    """One untracked file is enough: the update could not be told from it."""
+    (project / "notes.txt").write_text("mine\n")
+    before = contents(project)
+    outcome = update(project)
+    assert_line(outcome, "Destination repository is dirty", "commit or stash")
+    assert_left_alone(project, outcome, before)
+
+
+def test_project_without_git(project: Path) -> None:
+    """Without history an update cannot tell what is the team's."""
+    shutil.rmtree(project / ".git")
+    before = contents(project)
+    outcome = update(project)
+    assert_line(outcome, "Updating is only supported in git-tracked subprojects.")
+    assert_left_alone(project, outcome, before)
+
+
+def test_answers_file_is_missing(project: Path) -> None:
+    """Copier does not know then where the project comes from."""
+    git(project, "rm", "--quiet", ".copier-answers.yml")
+    git(project, "commit", "--quiet", "--message=Remove the answers")
+    before = contents(project)
+    outcome = update(project)
+    assert_line(outcome, "cannot obtain old template references", ".copier-answers.yml")
+    assert_left_alone(project, outcome, before)
+
+
+def test_answers_file_is_no_yaml(project: Path) -> None:
+    """Conflict markers, for example."""
+    answers = project / ".copier-answers.yml"
+    answers.write_text("<<<<<<< before updating\n" + answers.read_text())
+    git(project, "commit", "--quiet", "--all", "--message=Commit a conflict")
+    before = contents(project)
+    outcome = update(project)
+    assert_traceback(outcome, ".copier-answers.yml")
+    assert_left_alone(project, outcome, before)
+
+
+def test_update_to_an_older_release(two_releases: Path, destination: Path) -> None:
+    """Copier never goes back."""
+    render(two_releases, destination, {"image_name": "web"})
+    before = contents(destination)
+    outcome = update(destination, "--vcs-ref=v1.0.0")
+    assert_line(outcome, "You are downgrading from 1.1.0 to 1.0.0. Downgrades are not supported.")
+    assert_left_alone(destination, outcome, before)
+
+
+# --- The machine ----------------------------------------------------------------------------------
+
+
+def test_copy_without_git_installed(template: Path, destination: Path) -> None:
+    """The repository is made; what it lacks is said in a line each."""
+    empty = destination.parent / "bin"
+    empty.mkdir()
+    arguments = ("copy", *DEFAULTS, str(template), str(destination))
+    outcome = run_copier(*arguments, cwd=destination.parent, env={"PATH": str(empty)})
+    assert outcome.code == 0, outcome
+    assert "Git was not started, because it is not installed" in outcome.stderr
+    assert "`copier update` cannot work here" in outcome.stderr
+    assert (destination / "build.pkr.hcl").is_file()
+
+
+def test_update_without_git_installed(project: Path) -> None:
+    """Copier looks for git before it looks at the template."""
+    empty = project.parent / "bin"
+    empty.mkdir()
+    before = contents(project)
+    outcome = update(project, env={"PATH": str(empty)})
+    assert_traceback(outcome, "CommandNotFound: ('git'")
+    assert_left_alone(project, outcome, before)
+
+
+def test_old_copier(template: Path, destination: Path) -> None:
+    """One line that names both versions; nothing is written."""
+    python = other_copier("9.17.2")
+    options = ("copy", *DEFAULTS, str(template), str(destination))
+    outcome = run_copier(*options, cwd=destination.parent, python=python)
+    assert_line(outcome, "requires Copier version >= 9.18.0", "your version of Copier is 9.17.2")
+    assert not destination.exists()
+
+
+# --- Trust ----------------------------------------------------------------------------------------
+
+
+def test_no_trust(template: Path, destination: Path) -> None:
+    """The hook is a task, and Copier runs tasks only of templates that are trusted."""
+    outcome = run_copier("copy", "--defaults", template, destination, cwd=destination.parent)
+    assert outcome.code == 4
+    assert outcome.complaints == [
+        "Template uses potentially unsafe feature: tasks.",
+        "If you trust this template, consider adding the `--trust` option when running "
+        "`copier copy/update`.",
+    ]
+    assert not destination.exists()
+
+
+def test_no_trust_on_update(project: Path) -> None:
+    """An update needs it too, even where it runs no task."""
+    before = contents(project)
+    outcome = run_copier("update", "--defaults", "--skip-tasks", cwd=project)
+    assert outcome.code == 4
+    assert_left_alone(project, outcome, before)
+
+
+@pytest.mark.parametrize("form", ["exact path", "folder above it", "file URL", "folder as URL"])
+def test_trust_in_settings(
+    two_releases: Path, destination: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """Granted once in settings.yml, the flag is needless on copy and on update."""
+    url = f"file://{two_releases}/.git" if "URL" in form else str(two_releases)
+    trusted = f"{url.rpartition('/')[0]}/" if "folder" in form else url
+    settings = destination.parent / "settings.yml"
+    settings.write_text(json.dumps({"trust": [trusted]}))
+    monkeypatch.setenv("COPIER_SETTINGS_PATH", str(settings))
+    copied = run_copier(
+        "copy", "--defaults", "--vcs-ref=v1.0.0", url, destination, cwd=destination.parent
+    )
+    assert copied.code == 0, copied
+    if form == "exact path":
+        updated = run_copier("update", "--defaults", cwd=destination)
+        assert updated.code == 0, updated
+        assert "_commit: v1.1.0" in (destination / ".copier-answers.yml").read_text()
+
+
+# --- The template ---------------------------------------------------------------------------------
+
+
+def test_template_does_not_exist(destination: Path) -> None:
+    """A wrong path ends in a traceback of Copier's, whose last line says so."""
+    outcome = copy("gone", destination, cwd=destination.parent)
+    assert_traceback(outcome, "ValueError: Local template must be a directory.")
+    assert not destination.exists()
+
+
+def test_release_does_not_exist(template: Path, destination: Path) -> None:
+    """A release that the template does not have."""
+    outcome = copy(template, destination, "--vcs-ref=v9.9.9", cwd=destination.parent)
+    assert_traceback(outcome, "ValueError: Unknown revision: 'v9.9.9'")
+    assert not destination.exists()
+
+
+def test_relative_template_path(two_releases: Path, destination: Path) -> None:
+    """It is recorded as an absolute one, so that updates find it from any folder."""
+    relative = os.path.relpath(two_releases, destination.parent)
+    outcome = copy(relative, destination, "--vcs-ref=v1.0.0", cwd=destination.parent)
+    assert outcome.code == 0, outcome
+    answers = yaml.safe_load((destination / ".copier-answers.yml").read_text())
+    assert answers["_src_path"] == str(two_releases.resolve())
+    moved = destination.rename(destination.parent / "moved")
+    updated = update(moved)
+    assert updated.code == 0, updated
+    assert "_commit: v1.1.0" in (moved / ".copier-answers.yml").read_text()
+
+
+def assert_told_that_it_cannot_be_updated(outcome: Outcome, destination: Path) -> None:
+    """Assert that a copy without a version says so, and so does an update of it."""
+    assert outcome.code == 0, outcome
+    assert "`copier update` cannot work here" in outcome.stderr
+    assert "_commit" not in (destination / ".copier-answers.yml").read_text()
+    assert_line(update(destination), "Cannot update because cannot obtain old template references")
+
+
+def test_template_without_git(template: Path, destination: Path) -> None:
+    """A downloaded archive, for example: copied, but never updatable."""
+    folder = destination.parent / "archive"
+    shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git"))
+    outcome = copy(folder, destination, cwd=destination.parent)
+    assert_told_that_it_cannot_be_updated(outcome, destination)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_template_of_another_user(template: Path, destination: Path) -> None:
+    """Git refuses to read a checkout of somebody else."""
+    folder = Path(shutil.copytree(template, destination.parent / "template"))
+    for path in [folder, *folder.rglob("*")]:
+        os.lchown(path, 12345, 12345)
+    outcome = copy(folder, destination, cwd=destination.parent)
+    assert_told_that_it_cannot_be_updated(outcome, destination)
+
+
+def test_git_dir_is_set(template: Path, destination: Path) -> None:
+    """Inside a git hook, for example, the variable leads git to another repository."""
+    elsewhere = destination.parent / "elsewhere"
+    elsewhere.mkdir()
+    git(elsewhere, "init", "--quiet", "--initial-branch=main")
+    outcome = run_copier(
+        "copy",
+        *DEFAULTS,
+        template,
+        destination,
+        cwd=destination.parent,
+        env={"GIT_DIR": str(elsewhere / ".git")},
+    )
+    assert_traceback(outcome, "ValueError: Unknown revision: 'v1.0.0'")
+    assert not destination.exists()
+    assert git(elsewhere, "status", "--porcelain") == ""
