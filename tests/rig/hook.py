@@ -53,20 +53,6 @@ def run_hook(
     )
 
 
-def copier(
-    *args: str | Path, cwd: Path, python: str = sys.executable, check: bool = True
-) -> subprocess.CompletedProcess[str]:
-    """Run Copier as a person does, in a process of its own with the present environment."""
-    return subprocess.run(
-        [python, "-m", "copier", *map(str, args)],
-        cwd=cwd,
-        check=check,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
-
-
 def without_gitpython() -> Path:
     """Return a folder for PYTHONPATH that hides GitPython from the hook.
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rig.hook import copier, git_state, manifest, run_hook, tree
+from rig.copier_command import run_copier
+from rig.hook import git_state, manifest, run_hook, tree
 from rig.template import git, render
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
@@ -140,7 +141,10 @@ def test_c_locale_from_the_start(
     """Copier itself, too, runs in a world of ASCII."""
     c_locale(tmp_path, monkeypatch)
     new = tmp_path / "a team's répo"
-    copier("copy", "--trust", "--defaults", "--data=image_name=web", template, new, cwd=tmp_path)
+    outcome = run_copier(
+        "copy", "--trust", "--defaults", "--data=image_name=web", template, new, cwd=tmp_path
+    )
+    assert outcome.code == 0
     assert git(new, "log", "--format=%s") == SUBJECT
 
 
@@ -239,9 +243,9 @@ def test_copier_led_into_another_repository_writes_nothing(
     before = tree(other), git_state(other)
     with monkeypatch.context() as patch:
         patch.setenv("GIT_DIR", str(other / ".git"))
-        result = copier("copy", "--trust", "--defaults", template, "new", cwd=tmp_path, check=False)
-    assert result.returncode == 1
-    assert "Unknown revision: 'v1.0.0'" in result.stderr
+        outcome = run_copier("copy", "--trust", "--defaults", template, "new", cwd=tmp_path)
+    assert outcome.code == 1
+    assert "Unknown revision: 'v1.0.0'" in outcome.stderr
     assert not (tmp_path / "new").exists()
     assert (tree(other), git_state(other)) == before
 

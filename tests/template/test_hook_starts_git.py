@@ -11,16 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from rig.hook import HOOK, copier, git_state, run_hook, tree
+from rig.copier_command import Outcome, run_copier
+from rig.hook import HOOK, git_state, run_hook, tree
 from rig.template import git, render
 
 
-def notes(result: subprocess.CompletedProcess[str]) -> list[str]:
+def notes(result: Outcome | subprocess.CompletedProcess[str]) -> list[str]:
     """Return the lines about what was left undone."""
     return [line for line in result.stderr.splitlines() if line.startswith("Note: ")]
 
 
-def numbered(result: subprocess.CompletedProcess[str]) -> list[str]:
+def numbered(result: Outcome | subprocess.CompletedProcess[str]) -> list[str]:
     """Return the next steps."""
     return [line for line in result.stderr.splitlines() if re.match(r"\s*\d+\.", line)]
 
@@ -40,6 +41,15 @@ def test_first_commit_holds_everything_on_main(template: Path, bare: Path, git_w
     assert git(bare, "symbolic-ref", "HEAD") == "refs/heads/main"
     assert git(bare, "status", "--porcelain") == ""
     assert set(git(bare, "ls-files").splitlines()) == set(tree(bare))
+
+
+def test_gitpython_is_used_where_it_is_installed(
+    template: Path, bare: Path, git_way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the two ways of every other test are really two."""
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+    imported = run_hook(bare, template).stderr
+    assert ("| gitdb" in imported.replace("  ", "")) == (git_way == "GitPython")
 
 
 def test_identity_in_the_environment_is_used(
@@ -166,14 +176,15 @@ def test_person_who_is_there_already_is_not_sent_there(template: Path, bare: Pat
 def test_copier_names_the_folder_as_it_was_typed(template: Path, tmp_path: Path) -> None:
     """Relative stays relative."""
     (tmp_path / "here").mkdir()
-    result = copier("copy", "--trust", "--defaults", template, "../new one", cwd=tmp_path / "here")
+    args = ("copy", "--trust", "--defaults", template, "../new one")
+    result = run_copier(*args, cwd=tmp_path / "here")
     assert "cd '../new one', and" in numbered(result)[0]
     assert len(numbered(result)) == 3
 
 
 def test_quiet_copy_prints_nothing(template: Path, tmp_path: Path) -> None:
     """Unless something was left undone, which no exit code tells."""
-    result = copier("copy", "--trust", "--defaults", "--quiet", template, "new", cwd=tmp_path)
+    result = run_copier("copy", "--trust", "--defaults", "--quiet", template, "new", cwd=tmp_path)
     assert result.stdout + result.stderr == ""
 
 
@@ -196,7 +207,7 @@ def test_closed_terminal_is_no_reason_to_fail(template: Path, bare: Path) -> Non
 
 def test_trouble_that_nobody_thought_of_is_one_line(template: Path, bare: Path) -> None:
     """Here: no folder where the template should be."""
-    result = run_hook(bare, template, **{"answers_file": "."})
+    result = run_hook(bare, template, answers_file=".")
     assert result.returncode == 0
     (note,) = notes(result)
     assert note.startswith("Note: This did not work: Say so when Copier could not record")

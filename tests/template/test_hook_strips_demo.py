@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import copier
 import pytest
@@ -203,7 +204,7 @@ def test_file_that_cannot_be_removed_is_named(template: Path, tmp_path: Path) ->
     assert not (new / CONTROL).exists()
 
 
-def _recopy(repository: Path, **options: object) -> None:
+def _recopy(repository: Path, **options: Any) -> None:
     hand_over_environment()
     copier.run_recopy(repository, defaults=True, unsafe=True, overwrite=True, **options)
 
