@@ -12,14 +12,18 @@ import functools
 import os
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from rig.cache import cache_dir, fingerprint, locked
 from rig.host import HOST_ENV
+
+_KEPT_SECONDS = 14 * 24 * 60 * 60
 
 _OWN_CODE = (Path(__file__), Path(__file__).with_name("checks.py"))
 
@@ -98,18 +102,23 @@ def write_tree(tree: Tree, directory: Path) -> None:
         target.chmod(0o755 if file.executable else 0o644)
 
 
-def lint(trees: Mapping[str, Tree], checks: Sequence[Check]) -> dict[str, list[str]]:
+def lint(
+    trees: Mapping[str, Tree], checks: Sequence[Check], passes: Path | None = None
+) -> dict[str, list[str]]:
     """Run the checks over rendered repositories.
 
     Args:
         trees: the repositories by name.
         checks: what to run, the cheap ones first.
+        passes: folder of the notes about what has passed; without it, the one in the cache.
 
     Returns:
         What was found, by the names of the trees: one text for each check that found something.
     """
     found: dict[str, list[str]] = {name: [] for name in trees}
     for check in checks:
+        passed = (passes or cache_dir("passed")) / check.name
+        _forget_old(passed)
         units: dict[str, dict[str, _Unit]] = {
             name: {unit.key: unit for unit in _units(check, tree)} for name, tree in trees.items()
         }
@@ -117,15 +126,27 @@ def lint(trees: Mapping[str, Tree], checks: Sequence[Check]) -> dict[str, list[s
             failures: dict[str, str] = {}
             for key, unit in {k: u for own in units.values() for k, u in own.items()}.items():
                 with locked(f"lint-{check.name}-{key[:2]}"):  # another worker may be at it
-                    failures[key] = _judge(check, [unit])
+                    failures[key] = _judge(check, passed, [unit])
             for name, own in units.items():
                 found[name] += [failures[key] for key in own if failures[key]]
-        elif report := _judge(check, [unit for own in units.values() for unit in own.values()]):
+        elif report := _judge(
+            check, passed, [unit for own in units.values() for unit in own.values()]
+        ):
             # Something in the heap is wrong: now one by one, to tell whose it is.
             for name, own in units.items():
-                mine = _judge(check, list(own.values())) if len(units) > 1 else report
+                mine = _judge(check, passed, list(own.values())) if len(units) > 1 else report
                 found[name] += [mine] if mine else []
     return found
+
+
+@functools.cache
+def _forget_old(passed: Path) -> None:
+    """Make the folder, and remove passes of versions that nobody has any more."""
+    passed.mkdir(parents=True, exist_ok=True)
+    for note in passed.iterdir():
+        with suppress(FileNotFoundError):  # another worker was faster
+            if time.time() - note.stat().st_mtime > _KEPT_SECONDS:
+                note.unlink()
 
 
 def _units(check: Check, tree: Tree) -> list[_Unit]:
@@ -149,9 +170,8 @@ def _key(check: Check, files: Tree, config: Tree) -> str:
     return fingerprint(*parts)
 
 
-def _judge(check: Check, units: Sequence[_Unit]) -> str:
+def _judge(check: Check, passed: Path, units: Sequence[_Unit]) -> str:
     """Run a check over units that have not passed yet; return its findings."""
-    passed = cache_dir("passed", check.name)
     pending = {unit.key: unit for unit in units if not (passed / unit.key).exists()}
     # Files under different configurations cannot go through one run.
     by_config: dict[str, list[_Unit]] = defaultdict(list)
