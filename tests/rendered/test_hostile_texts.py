@@ -22,11 +22,11 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
-from jinja2.sandbox import SandboxedEnvironment
 
 from rig import template as template_module
 from rig.checks import CHECKS
 from rig.linting import lint, read_tree
+from rig.template_rules import environment, macros, rules
 from rig.tools import Packer
 
 # What has a meaning to HCL, Go's templates, Jinja, YAML, shells, Markdown or terminals.
@@ -116,9 +116,8 @@ class Files:
 
     NAMES = ("image.auto.pkrvars.hcl", "README.md", "inspec/inspec.yml")
 
-    def __init__(self, jinja: SandboxedEnvironment, answers: Mapping[str, Any]) -> None:
+    def __init__(self, answers: Mapping[str, Any]) -> None:
         """Read the templates; ANSWERS are those of a render with the defaults."""
-        self._jinja = jinja
         self.answers = {**answers, "parent_image": "own"}
         for question in GOOD:
             self.answers.setdefault(question, GOOD[question])
@@ -126,30 +125,29 @@ class Files:
 
     def why_not(self, question: str, value: str) -> str:
         """Return what the question's validator says to a value."""
-        rules = self._jinja.get_template("includes/rules.jinja")
-        macro = getattr(rules.make_module(self.answers), question)
+        macro = getattr(rules(), question)
         return str(macro(value, "", "") if question == "aws_kms_key" else macro(value))
 
     def render(self, **answers: str) -> dict[str, str]:
         """Return the files by name, and the answers file under the name `answers`."""
         full = {**self.answers, **answers}
         files = {
-            name: self._jinja.get_template(f"template/{name}.jinja").render(**full)
+            name: environment().get_template(f"template/{name}.jinja").render(**full)
             for name in self.NAMES
         }
         name = "template/{{ _copier_conf.answers_file }}.jinja"
-        files["answers"] = self._jinja.get_template(name).render(_copier_answers=full, **full)
+        files["answers"] = environment().get_template(name).render(_copier_answers=full, **full)
         return files
 
 
 @pytest.fixture(scope="module")
-def files(template: Path, jinja: SandboxedEnvironment, tmp_path_factory: Any) -> Files:
+def files(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Files:
     """Return the files with free texts, and check that they are rendered as Copier does."""
     destination = tmp_path_factory.mktemp("default") / "packer-ami-example"
     given_answers = {"parent_image": "own", "parent_os": "debian-12", "parent_owner": "self"}
     template_module.render(template, destination, {**given_answers, "start_git": False})
     recorded = yaml.safe_load((destination / ".copier-answers.yml").read_text())
-    made = Files(jinja, recorded)
+    made = Files(recorded)
     for name, text in made.render().items():
         path = ".copier-answers.yml" if name == "answers" else name
         if name != "answers":
@@ -197,14 +195,14 @@ def console(packer: Packer, folder: Path, expression: str) -> Any:
     deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_packer_reads_any_text_as_it_was_written(
-    jinja: SandboxedEnvironment, packer: Packer, tmp_path: Path, texts: list[str]
+    packer: Packer, tmp_path: Path, texts: list[str]
 ) -> None:
     """Also texts that no question accepts: the literal alone keeps Packer's languages out.
 
     But for half a surrogate pair, which is no text, and two escapes that HCL does not have.
     """
     assume(not any(re.search("[\\b\f\ud800-\udfff]", text) for text in texts))
-    literals = jinja.get_template("includes/hcl.jinja").module.strings(texts)
+    literals = macros("hcl").strings(texts)
     (tmp_path / "texts.pkr.hcl").write_text('variable "texts" {\n  type = list(string)\n}\n')
     (tmp_path / "texts.auto.pkrvars.hcl").write_text(f"texts = {literals}\n", newline="")
     assert console(packer, tmp_path, "var.texts") == composed(texts)
@@ -276,11 +274,6 @@ def assert_arrived(
         assert len(text.split("\n")) == len(harmless[name].split("\n")), name
 
 
-def paragraph(jinja: SandboxedEnvironment, text: str) -> str:
-    """Return a text as README.md shows it."""
-    return str(jinja.get_template("includes/markdown.jinja").module.paragraph(text))  # type: ignore[attr-defined]
-
-
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -297,11 +290,9 @@ def paragraph(jinja: SandboxedEnvironment, text: str) -> str:
         ("[a]: https://example.com", "\\[a]: https://example.com"),
     ],
 )
-def test_description_stays_a_sentence_of_the_readme(
-    jinja: SandboxedEnvironment, text: str, shown: str
-) -> None:
+def test_description_stays_a_sentence_of_the_readme(text: str, shown: str) -> None:
     """No heading, list, code block or comment comes of it; ordinary text is left as it is."""
-    assert paragraph(jinja, text) == shown
+    assert str(macros("markdown").paragraph(text)) == shown
 
 
 # Each went wrong once, or is what this kind of template goes wrong with.
