@@ -68,6 +68,11 @@ class Terminal:
         return [line.rstrip() for line in self._screen.display]
 
     @property
+    def cursor(self) -> tuple[int, int]:
+        """Line and column of the cursor, from 0."""
+        return self._screen.cursor.y, self._screen.cursor.x
+
+    @property
     def everything(self) -> str:
         """All lines since the start, those that have left the screen too."""
         width = range(self._screen.columns)
