@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import copier
 from allpairspy import AllPairs  # type: ignore[import-untyped]  # it carries no types
@@ -165,7 +166,12 @@ def render(
         f"[include]\n\tpath = {os.environ['GIT_CONFIG_GLOBAL']}\n"
         f'[url "{template}"]\n\tinsteadOf = {home}\n'
     )
-    with local.env(GIT_CONFIG_GLOBAL=str(config)):
+    # Copier keeps a mirror of HOME: not one that others fill, from another template, meanwhile.
+    mirrors = template.with_name(f"{template.name}-mirrors-{os.getpid()}")
+    with (
+        local.env(GIT_CONFIG_GLOBAL=str(config)),
+        patch.dict(os.environ, COPIER_CACHE_DIR=str(mirrors)),
+    ):
         copier.run_copy(home, destination, dict(answers), defaults=True, unsafe=True, quiet=True)
     return read_tree(destination)
 
