@@ -7,7 +7,6 @@ Copier does today, so that the page stays true.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 import yaml
 
 from rig.copier_command import Outcome, contents, other_copier, run_copier
-from rig.template import git, render
+from rig.template import ROOT, git, render
 from rig.terminal import copier
 
 DEFAULTS = ("--trust", "--defaults", "--data=image_name=web")
@@ -319,21 +318,41 @@ def test_no_trust_on_update(project: Path) -> None:
     assert_left_alone(project, outcome, before)
 
 
-@pytest.mark.parametrize("form", ["exact path", "folder above it", "file URL", "folder as URL"])
+@pytest.fixture
+def as_github(two_releases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let git find the template where an organisation's addresses on GitHub lead."""
+    (tmp_path / "ORGANISATION").mkdir()
+    (tmp_path / "ORGANISATION" / "template-packer-ami.git").symlink_to(two_releases)
+    config = tmp_path / "gitconfig"
+    shutil.copy(os.environ["GIT_CONFIG_GLOBAL"], config)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    for address in ("https://github.com/", "git@github.com:"):
+        git(tmp_path, "config", "--global", "--add", f"url.file://{tmp_path}/.insteadOf", address)
+
+
+@pytest.mark.usefixtures("as_github")
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://github.com/ORGANISATION/template-packer-ami",
+        "gh:ORGANISATION/template-packer-ami",
+        "git@github.com:ORGANISATION/template-packer-ami.git",
+    ],
+)
 def test_trust_in_settings(
-    two_releases: Path, destination: Path, monkeypatch: pytest.MonkeyPatch, form: str
+    destination: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    """Granted once in settings.yml, the flag is needless on copy and on update."""
-    url = f"file://{two_releases}/.git" if "URL" in form else str(two_releases)
-    trusted = f"{url.rpartition('/')[0]}/" if "folder" in form else url
+    """As docs/start.md has it: granted once, the flag is needless on copy and on update."""
+    page = (ROOT / "docs" / "start.md").read_text()
     settings = destination.parent / "settings.yml"
-    settings.write_text(json.dumps({"trust": [trusted]}))
+    settings.write_text(page.partition("```yaml\n")[2].partition("```")[0])
+    assert list(yaml.safe_load(settings.read_text())) == ["trust"]
     monkeypatch.setenv("COPIER_SETTINGS_PATH", str(settings))
     copied = run_copier(
-        "copy", "--defaults", "--vcs-ref=v1.0.0", url, destination, cwd=destination.parent
+        "copy", "--defaults", "--vcs-ref=v1.0.0", address, destination, cwd=destination.parent
     )
     assert copied.code == 0, copied
-    if form == "exact path":
+    if address.startswith("gh:"):
         updated = run_copier("update", "--defaults", cwd=destination)
         assert updated.code == 0, updated
         assert "_commit: v1.1.0" in (destination / ".copier-answers.yml").read_text()
