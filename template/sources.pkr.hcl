@@ -6,8 +6,9 @@ locals {
   built_at = formatdate("YYYYMMDDhhmmss", timestamp())
   version  = var.version != "" ? var.version : "0.0.0-dev.${local.built_at}"
 
-  # Packer reads a source's texts, some of them twice, as templates of its own, so that no escape of {{ survives.
-  description = replace(var.image_description, "{{", "{ {")
+  # Packer reads a source's texts, some of them twice, as templates of its own, so that no escape of {{ survives. The second
+  # replace is for {{{, of which the first leaves a pair.
+  description = replace(replace(var.image_description, "{{", "{ {"), "{{", "{ {")
 
   kms_key_ids = { for region in concat([var.region], var.copy_regions) : region => lookup(var.kms_key_ids, region, var.kms_key_id) }
   # A copy to another region needs that region's key, and Packer sets one only when it encrypts again (encrypt_boot). It
