@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -136,11 +136,19 @@ def debian_13(docker_engine: DockerEngine) -> str:
     return _debian(docker_engine, "13")
 
 
-def _debian(engine: DockerEngine, release: base_images.Release) -> str:
+@pytest.fixture(scope="session")
+def cloud_images(docker_engine: DockerEngine) -> Mapping[str, str]:
+    """Return the tags of Debian's releases as its cloud images are, by release."""
+    return {release: _debian(docker_engine, release, "cloud") for release in ("12", "13")}
+
+
+def _debian(
+    engine: DockerEngine, release: base_images.Release, flavour: base_images.Flavour = "login"
+) -> str:
     reason = base_images.why_not()
     if reason:
         tools.missing(reason)
-    return base_images.debian(engine, release)
+    return base_images.debian(engine, release, flavour)
 
 
 @pytest.fixture(scope="session")

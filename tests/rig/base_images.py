@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tarfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -21,11 +21,19 @@ from rig.docker_engine import DockerEngine
 from rig.host import HOST_ENV
 
 Release = Literal["12", "13"]
+Flavour = Literal["bare", "login", "cloud"]
 
 _SUITES = {"12": "bookworm", "13": "trixie"}
 
-# What Debian's cloud images have before Packer connects, and a container lacks.
-_CLOUD_PACKAGES = ("ca-certificates", "openssh-server", "python3", "sudo")
+# What each flavour has beyond Debian's minimum.  bare: nothing, as Docker Hub's images; login: what
+# Packer and Ansible log in with; cloud: of what Debian's cloud images have, what a build asks for.
+_LOGIN = ("ca-certificates", "openssh-server", "python3", "sudo")
+_PACKAGES: Mapping[Flavour, Sequence[str]] = {
+    "bare": (),
+    "login": _LOGIN,
+    "cloud": (*_LOGIN, "chrony", "unattended-upgrades"),
+}
+_SUFFIXES: Mapping[Flavour, str] = {"bare": "-bare", "login": "", "cloud": "-cloud"}
 
 _NO_SERVICES = b"#!/bin/sh\nexit 101\n"
 
@@ -46,22 +54,24 @@ def why_not() -> str | None:
     return None
 
 
-def debian(engine: DockerEngine, release: Release, *, bare: bool = False) -> str:
+def debian(engine: DockerEngine, release: Release, flavour: Flavour = "login") -> str:
     """Put a Debian image into an engine.
 
     Args:
         engine: the engine, running.
         release: Debian's release number.
-        bare: leave out Python, sudo, sshd and the certificates, as Docker Hub's images do.
+        flavour: `login` has Python, sudo, sshd and the certificates; `bare` leaves them out, as
+            Docker Hub's images do; `cloud` adds chrony, unattended-upgrades and apt's lists, as
+            Debian's cloud images have them.
 
     Returns:
-        The tag: `debian:12`, or `debian:12-bare`.
+        The tag: `debian:12`, `debian:12-bare` or `debian:12-cloud`.
 
     Raises:
         BaseImageError: when the image has to be built and mmdebstrap fails.
     """
-    tag = f"debian:{release}-bare" if bare else f"debian:{release}"
-    command = _command(release, bare=bare)
+    tag = f"debian:{release}{_SUFFIXES[flavour]}"
+    command = _command(release, flavour)
     recipe = fingerprint(*command, _NO_SERVICES, *_local_certificates())
     with locked(tag.replace(":", "-")):
         show = f'--format={{{{ index .Config.Labels "{_RECIPE_LABEL}" }}}}'
@@ -76,7 +86,7 @@ def debian(engine: DockerEngine, release: Release, *, bare: bool = False) -> str
     return tag
 
 
-def _command(release: str, *, bare: bool) -> list[str]:
+def _command(release: Release, flavour: Flavour) -> list[str]:
     """Return the mmdebstrap command line, up to the suite; the output is missing."""
     command = [
         "mmdebstrap",
@@ -84,12 +94,15 @@ def _command(release: str, *, bare: bool) -> list[str]:
         "--variant=minbase",
         *(f"--aptopt={line}" for line in _apt_settings()),
     ]
-    if not bare:
-        command.append(f"--include={','.join(_CLOUD_PACKAGES)}")
+    if _PACKAGES[flavour]:
+        command.append(f"--include={','.join(_PACKAGES[flavour])}")
+    if flavour == "cloud":
+        command.append("--skip=cleanup/apt/lists")
     if _local_certificates():
         source, target = _LOCAL_CERTIFICATES, _LOCAL_CERTIFICATES.parent
         command.append(f"--customize-hook=copy-in {source} {target}")
-        if not bare:  # otherwise the installation of ca-certificates collects them later
+        # Where ca-certificates is missing, its installation collects them later.
+        if "ca-certificates" in _PACKAGES[flavour]:
             command.append('--customize-hook=chroot "$1" update-ca-certificates')
     return [*command, _SUITES[release]]
 

@@ -39,7 +39,7 @@ def test_bare_image_is_as_empty_as_docker_hubs(docker_engine: DockerEngine) -> N
     """A Dockerfile that forgets to install Python fails here as it would with the real one."""
     if reason := base_images.why_not():
         tools.missing(reason)
-    tag = base_images.debian(docker_engine, "12", bare=True)
+    tag = base_images.debian(docker_engine, "12", "bare")
     script = "command -v python3 || command -v sudo || command -v sshd || echo none"
     shown = docker_engine.docker("run", "--rm", "--network=host", tag, "sh", "-c", script)
     assert shown.stdout == "none\n"

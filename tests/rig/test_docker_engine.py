@@ -81,7 +81,7 @@ def test_stopping_ends_containers_and_removes_scratch_images(slots: Path) -> Non
     """What a failed test left behind does not outlive the engine; base images stay."""
     with DockerEngine(slots=slots) as engine:
         places = (engine.run_dir, engine.data_root)
-        base = debian(engine, "13", bare=True)
+        base = debian(engine, "13", "bare")
         container = engine.docker("run", "--detach", "--network=host", base, "sleep", "1000")
         engine.docker(
             "commit", f"--change=LABEL {SCRATCH_LABEL}", container.stdout.strip(), "made:here"
@@ -100,7 +100,7 @@ def test_two_engines_share_nothing(slots: Path) -> None:
     """Test runs side by side do not see each other's images."""
     with DockerEngine(slots=slots) as one, DockerEngine(slots=slots) as other:
         assert one.data_root != other.data_root
-        base = debian(one, "13", bare=True)
+        base = debian(one, "13", "bare")
         one.docker("tag", base, "only:here")
         try:
             found = other.docker("image", "inspect", "only:here", check=False)
@@ -136,7 +136,7 @@ def test_it_starts_after_its_daemon_was_killed(slots: Path) -> None:
     """Stale pid file, socket, mounts and containers of a killed daemon are no obstacle."""
     killed = DockerEngine(slots=slots).start()
     places = (killed.run_dir, killed.data_root)
-    base = debian(killed, "13", bare=True)
+    base = debian(killed, "13", "bare")
     killed.docker("run", "--detach", "--network=host", base, "sleep", "1000")
     daemon = int((killed.run_dir / "pid").read_text())
     os.kill(killed.state["keeper_pid"], signal.SIGKILL)

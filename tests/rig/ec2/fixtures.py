@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -11,9 +11,11 @@ from rig.ec2.rig import Ec2
 
 
 @pytest.fixture(scope="session")
-def ec2_of_the_worker(docker_engine: DockerEngine, debian_12: str, debian_13: str) -> Iterator[Ec2]:
+def ec2_of_the_worker(
+    docker_engine: DockerEngine, cloud_images: Mapping[str, str]
+) -> Iterator[Ec2]:
     """Run one rig for each xdist worker."""
-    with Ec2(docker_engine.env, {"12": debian_12, "13": debian_13}) as rig:
+    with Ec2(docker_engine.env, cloud_images) as rig:
         yield rig
 
 

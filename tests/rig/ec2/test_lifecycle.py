@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -27,18 +28,12 @@ with Ec2(docker_env, bases) as rig:
 """
 
 
-@pytest.fixture
-def bases(debian_12: str, debian_13: str) -> dict[str, str]:
-    """Return what the parents are made of."""
-    return {"12": debian_12, "13": debian_13}
-
-
 def test_it_starts_in_three_seconds(
-    docker_engine: DockerEngine, bases: dict[str, str], ec2: Ec2
+    docker_engine: DockerEngine, cloud_images: Mapping[str, str], ec2: Ec2
 ) -> None:
     """Processor time of the server, of which moto's import is most: the machine may be busy."""
     del ec2  # its start has made the images of the parents
-    with Ec2(docker_engine.env, bases) as rig:
+    with Ec2(docker_engine.env, cloud_images) as rig:
         assert rig._server is not None
         stat = Path(f"/proc/{rig._server.pid}/stat").read_text().rpartition(")")[2].split()
     user, system = int(stat[11]), int(stat[12])
@@ -46,10 +41,10 @@ def test_it_starts_in_three_seconds(
 
 
 def test_rigs_run_side_by_side(
-    docker_engine: DockerEngine, bases: dict[str, str], ec2: Ec2
+    docker_engine: DockerEngine, cloud_images: Mapping[str, str], ec2: Ec2
 ) -> None:
     """Each has its own port, address range, account and containers."""
-    with Ec2(docker_engine.env, bases) as other:
+    with Ec2(docker_engine.env, cloud_images) as other:
         assert {other.port, other.cidr}.isdisjoint({ec2.port, ec2.cidr})
         with ec2.boot(ec2.newest_parent("debian-12-amd64-*")) as instance:
             assert other.leftovers() == {}
@@ -59,11 +54,11 @@ def test_rigs_run_side_by_side(
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_when_the_owner_is_killed(
-    docker_engine: DockerEngine, bases: dict[str, str], how: signal.Signals
+    docker_engine: DockerEngine, cloud_images: Mapping[str, str], how: signal.Signals
 ) -> None:
     """Server and containers end with the process that started them."""
     owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, json.dumps([docker_engine.env, bases])],
+        [sys.executable, "-c", OWNER, json.dumps([docker_engine.env, cloud_images])],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -83,10 +78,10 @@ def test_nothing_is_left_when_the_owner_is_killed(
 
 
 def test_a_killed_server_leaves_nothing_to_the_next_one(
-    docker_engine: DockerEngine, bases: dict[str, str]
+    docker_engine: DockerEngine, cloud_images: Mapping[str, str]
 ) -> None:
     """Its containers hold addresses: the next rig to start removes them."""
-    first = Ec2(docker_engine.env, bases).start()
+    first = Ec2(docker_engine.env, cloud_images).start()
     parent = first.newest_parent("debian-12-amd64-*")
     run = first.client().run_instances(ImageId=parent, MinCount=1, MaxCount=1)
     container = first.container(run["Instances"][0]["InstanceId"])
@@ -95,7 +90,7 @@ def test_a_killed_server_leaves_nothing_to_the_next_one(
     first._server.wait()
     first.stop()
     assert container in _names(docker_engine)
-    with Ec2(docker_engine.env, bases):
+    with Ec2(docker_engine.env, cloud_images):
         assert container not in _names(docker_engine)
 
 
