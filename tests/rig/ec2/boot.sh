@@ -10,12 +10,12 @@
 set -eu
 umask 022
 
-[ -s /etc/machine-id ] || tr -d - < /proc/sys/kernel/random/uuid > /etc/machine-id
-ssh-keygen -A > /dev/null
+[ -s /etc/machine-id ] || tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id
+ssh-keygen -A >/dev/null
 
-id "$RIG_USER" > /dev/null 2>&1 || useradd --create-home --shell /bin/bash --password '*' "$RIG_USER"
+id "$RIG_USER" >/dev/null 2>&1 || useradd --create-home --shell /bin/bash --password '*' "$RIG_USER"
 if [ ! -e /etc/sudoers.d/90-cloud-init-users ]; then
-  echo "$RIG_USER ALL=(ALL) NOPASSWD:ALL" > /etc/sudoers.d/90-cloud-init-users
+  echo "$RIG_USER ALL=(ALL) NOPASSWD:ALL" >/etc/sudoers.d/90-cloud-init-users
   chmod 0440 /etc/sudoers.d/90-cloud-init-users
 fi
 home=$(getent passwd "$RIG_USER" | cut -d: -f6)
@@ -23,8 +23,8 @@ if [ -s /run/rig/authorized_keys ]; then
   install -d -m 0700 -o "$RIG_USER" -g "$(id -g "$RIG_USER")" "$home/.ssh"
   touch "$home/.ssh/authorized_keys"
   while read -r key; do
-    grep -qxF "$key" "$home/.ssh/authorized_keys" || echo "$key" >> "$home/.ssh/authorized_keys"
-  done < /run/rig/authorized_keys
+    grep -qxF "$key" "$home/.ssh/authorized_keys" || echo "$key" >>"$home/.ssh/authorized_keys"
+  done </run/rig/authorized_keys
   chmod 0600 "$home/.ssh/authorized_keys"
   chown "$RIG_USER" "$home/.ssh/authorized_keys"
 fi
@@ -33,10 +33,10 @@ fi
 if [ -s /run/rig/user-data ] && [ ! -e "/var/lib/cloud/instances/$RIG_INSTANCE" ]; then
   mkdir -p "/var/lib/cloud/instances/$RIG_INSTANCE"
   case $(head -c 2 /run/rig/user-data) in
-    '#!')
-      install -m 0700 /run/rig/user-data "/var/lib/cloud/instances/$RIG_INSTANCE/user-data"
-      "/var/lib/cloud/instances/$RIG_INSTANCE/user-data" > /var/log/cloud-init-output.log 2>&1 || true
-      ;;
+  '#!')
+    install -m 0700 /run/rig/user-data "/var/lib/cloud/instances/$RIG_INSTANCE/user-data"
+    "/var/lib/cloud/instances/$RIG_INSTANCE/user-data" >/var/log/cloud-init-output.log 2>&1 || true
+    ;;
   esac
 fi
 
