@@ -13,9 +13,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import hcl2
+import pytest
 import yaml
 
 from rig import tools
@@ -352,3 +354,16 @@ CHECKS = (
     ),
     Check("checkov", ["*"], _checkov, lambda: _version("checkov")),
 )
+
+
+def available() -> list[Check]:
+    """Return the checks whose tool is here; in CI a missing one is a failure.
+
+    tests/rendered/test_checks_bite.py skips the others one by one, with the reason.
+    """
+    found = []
+    for check in CHECKS:
+        with suppress(pytest.skip.Exception):
+            check.version()
+            found.append(check)
+    return found

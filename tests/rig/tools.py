@@ -23,6 +23,7 @@ _CHECKOUT = Path(__file__).parents[2]
 _MODULES = Path(__file__).parent / "tools"
 
 _HOW_TO_GET = {
+    "rubocop": "apt-get install rubocop",
     "ruby": "apt-get install ruby",
     "ssh": "apt-get install openssh-client",
     "sshd": "apt-get install openssh-server",
