@@ -10,6 +10,7 @@ misses its bound.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+import yaml
 from paired import Ratio, compare
 
 from rig.template import git, release, render, snapshot
@@ -110,14 +112,31 @@ def _without_hook(repository: Path, tag: str) -> Path:
 
 
 def _cookie(work: Path, template: Path) -> Path:
-    """Make a cookiecutter template that renders the very tree that a copy does."""
+    """Make a cookiecutter template that renders the very tree that a copy does.
+
+    What Copier renders with Jinja, cookiecutter does too, from the same answers; what Copier
+    copies as it is stands between raw marks, because cookiecutter renders every file.
+    """
     cookie = work / "cookie"
-    tree = render(template, cookie / "{{ cookiecutter.name }}")
+    tree = render(template, cookie / "{{ cookiecutter.repository }}")
     shutil.rmtree(tree / ".git")
+    answers = yaml.safe_load((tree / ".copier-answers.yml").read_text())
+    names = [name for name in answers if not name.startswith("_")]
+    variables = "".join(f"{{%- set {name} = cookiecutter.{name} -%}}\n" for name in names)
     for file in tree.rglob("*"):
-        if file.is_file() and any(mark in file.read_text() for mark in ("{{", "{%", "{#")):
+        if not file.is_file():
+            continue
+        source = template / "template" / f"{file.relative_to(tree)}.jinja"
+        if source.is_file():
+            text = variables + source.read_text().replace('"includes/', '"')
+            # Cookiecutter takes a list for a choice between its items.
+            file.write_text(text.replace("(image_architectures", "([image_architectures]"))
+        elif any(mark in file.read_text() for mark in ("{{", "{%", "{#")):
             file.write_text("{% raw %}" + file.read_text() + "{% endraw %}")
-    (cookie / "cookiecutter.json").write_text('{"name": "packer-ami-example"}\n')
+    shutil.copytree(template / "includes", cookie / "templates")
+    context = {"repository": "packer-ami-example", **{name: answers[name] for name in names}}
+    context["_extensions"] = ["jinja2_ansible_filters.AnsibleCoreFiltersExtension"]
+    (cookie / "cookiecutter.json").write_text(json.dumps(context))
     return cookie
 
 

@@ -40,7 +40,13 @@ _KEPT_GIT_VARIABLES = {
 
 # Hooks of the machine or of init.templateDir check a team's own commits; ours is made of the
 # template's files, and a hook that asks, hangs or refuses would leave the repository half done.
-_GIT = ("git", "-c", "core.hooksPath=/dev/null", "-c", "user.useConfigOnly=true")
+_GIT = (
+    *("git", "-c", "core.hooksPath=/dev/null", "-c", "user.useConfigOnly=true"),
+    *(
+        "-c",
+        "maintenance.auto=false",
+    ),  # one commit needs no tidying up, which starts two more processes
+)
 
 
 @dataclass(frozen=True)
