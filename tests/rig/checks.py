@@ -35,7 +35,7 @@ _ENV = {
     "https_proxy": "http://127.0.0.1:9",
 }
 
-# Longer ones deserve a second look (docs/decisions, "files of one subject").
+# One subject for each file; a longer one has two.
 _MOST_LINES = 300
 
 _PLACEHOLDER = re.compile(r"\b(?:TODO|FIXME|XXX|CHANGEME)\b|example\.invalid|lorem ipsum", re.I)
