@@ -44,7 +44,7 @@ locals {
 # What all architectures share; build.pkr.hcl makes one source of it for each.
 source "amazon-ebs" "image" {
   # EC2 takes no characters beyond ASCII here; the tag Description holds them.
-  ami_description      = replace(local.description, "/[^ -~]/", "?")
+  ami_description      = regex_replace(local.description, "[^ -~]", "?")
   ami_org_arns         = var.ami_org_arns
   ami_ou_arns          = var.ami_ou_arns
   ami_regions          = var.copy_regions
