@@ -418,7 +418,7 @@ def test_a_released_version_is_in_the_name(
     assert image["Name"] == "small-1.2.3-x86_64"
     again = build(ec2, packer, repository, "-var", "version=1.2.3")
     assert again.code == 1
-    assert "small-1.2.3-x86_64 is used by an existing AMI" in again.output
+    assert "'small-1.2.3-x86_64' is used by an existing AMI" in again.output
     assert len(ec2.calls("RunInstances")) == 1
 
 
@@ -427,7 +427,7 @@ def test_a_role_is_assumed_when_given(
 ) -> None:
     """With assume_role_arn every call of EC2 is made by the role."""
     repository = small_repository(template, tmp_path / "packer-ami-small")
-    role = "arn:aws:iam::111122223333:role/packer-ami-builder"
+    role = "arn:aws:iam::123456789012:role/packer-ami-builder"
     done = build(ec2, packer, repository, "-var", f"assume_role_arn={role}")
     assert done.code == 0, done.output
     assumed = ec2.calls("AssumeRole")

@@ -46,6 +46,8 @@ class Control:
         self.containers.remove_all()
         shims.uninstall()
         moto_api_backend.reset()
+        # After a CopyImage moto has made an EC2 anew by now, and one without shims.
+        ec2_backends.clear()
         shims.install(self.rig, without)
         self.front.forget()
         self._begin()

@@ -17,6 +17,7 @@ CANONICAL = "099720109477"
 DEBIAN = "136693071363"
 REDHAT = "309956199498"
 ORGANISATION = "111122223333"  # "the management account" that owns the organisation's own images
+PUBLISHERS = (AMAZON, CANONICAL, DEBIAN, REDHAT, ORGANISATION)
 
 # What the two spellings of the two architectures are to EC2.
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64"}

@@ -29,6 +29,7 @@ from typing import IO, Any, Literal
 
 from rig.ec2.credentials import STATIC_KEY, STATIC_SECRET
 from rig.ec2.instances import LABEL, docker, parent_image, sweep
+from rig.ec2.parents import PUBLISHERS
 
 # 127.77.0.0/16 and as many more as there are rigs at once.
 _FIRST_NETWORK, _LAST_NETWORK = 77, 200
@@ -465,8 +466,9 @@ class Ec2:
         return list(self.client().describe_images(Owners=["self"])["Images"])
 
     def newest_parent(self, name: str) -> str:
-        """Return the id of the newest public image whose name fits a pattern."""
-        found = self.client().describe_images(Filters=[{"Name": "name", "Values": [name]}])
+        """Return the id of the newest image of a known publisher whose name fits a pattern."""
+        filters = [{"Name": "name", "Values": [name]}]
+        found = self.client().describe_images(Owners=list(PUBLISHERS), Filters=filters)
         return str(max(found["Images"], key=lambda image: image["CreationDate"])["ImageId"])
 
     def container(self, instance_id: str) -> str:

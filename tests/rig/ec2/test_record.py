@@ -78,3 +78,15 @@ def test_a_reset_forgets_everything(ec2: Ec2) -> None:
     assert ec2.leftovers() == {}
     ec2.client().describe_vpcs()
     assert ec2.cidr.endswith(".1.0/24")
+
+
+def test_a_reset_gives_back_the_network_after_a_copy(ec2: Ec2) -> None:
+    """The next instance is reachable again: moto alone would have it in 172.31.0.0/16."""
+    with ec2.boot(ec2.newest_parent("debian-12-amd64-*")) as instance:
+        image = ec2.client().create_image(InstanceId=instance["InstanceId"], Name="home")
+    ec2.client(region_name="us-east-1").copy_image(
+        SourceImageId=image["ImageId"], SourceRegion=ec2.region, Name="away"
+    )
+    ec2.reset()
+    assert ec2.cidr.endswith(".1.0/24")
+    assert ec2.cidr.startswith("127.")
