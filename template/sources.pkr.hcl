@@ -1,13 +1,20 @@
 locals {
-  # path.root/.git is read directly because Packer has no data source for git; a worktree or a packed branch is "unknown".
-  git_head   = try(trimspace(file("${path.root}/.git/HEAD")), "unknown")
-  git_commit = try(trimspace(file("${path.root}/.git/${trimprefix(local.git_head, "ref: ")}")), local.git_head)
+  # Packer has no data source for git, so .git is read as it lies there: a branch by itself, a packed branch, a commit
+  # that is checked out without a branch. In a linked worktree it is "unknown" unless git_commit is given.
+  git_head = try(trimspace(file("${path.root}/.git/HEAD")), "unknown")
+  git_ref  = trimprefix(local.git_head, "ref: ")
+  git_commit = try(
+    trimspace(file("${path.root}/.git/${local.git_ref}")),
+    regex("([0-9a-f]{40,64}) ${local.git_ref}\n", file("${path.root}/.git/packed-refs"))[0],
+    regex("^[0-9a-f]{40,64}$", local.git_head),
+    "unknown",
+  )
 
   built_at = formatdate("YYYYMMDDhhmmss", timestamp())
   version  = var.version != "" ? var.version : "0.0.0-dev.${local.built_at}"
 
-  # Packer reads a source's texts, some of them twice, as templates of its own, so that no escape of {{ survives. The second
-  # replace is for {{{, of which the first leaves a pair.
+  # Packer reads a source's texts, some of them twice, as templates of its own, so that no escape of {{ survives. The
+  # second replace is for {{{, of which the first leaves a pair.
   description = replace(replace(var.image_description, "{{", "{ {"), "{{", "{ {")
 
   kms_key_ids = { for region in concat([var.region], var.copy_regions) : region => lookup(var.kms_key_ids, region, var.kms_key_id) }
