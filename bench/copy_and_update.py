@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -24,11 +24,21 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import yaml
 from paired import Ratio, compare
 
+from rig.hook import without_gitpython
 from rig.template import git, release, render, snapshot
 
 BOUNDS = [
     Ratio("copy / the same without the hook", "copy", "copy without the hook", 1.20),
+    # A plain `uvx copier` has no GitPython, and the hook takes the git command.
+    Ratio(
+        "copy where GitPython is missing / the same without the hook",
+        "copy where GitPython is missing",
+        "copy without the hook",
+        1.20,
+    ),
     Ratio("copy / cookiecutter on an equal tree", "copy", "cookiecutter", 1.80),
+    # What no template can get below: Copier itself, for one file and one question.
+    Ratio("an almost empty template / cookiecutter", "almost empty", "cookiecutter", 1.80),
     Ratio("update / copy", "update", "copy", 2.20),
     Ratio(
         "same-version update / the same without the hook",
@@ -78,22 +88,27 @@ def _contenders(work: Path) -> dict[str, Callable[[], None]]:
     git(same_hookless, "commit", "--quiet", "-m", "start")
     out = work / "out"
 
-    def copy(source: Path) -> None:
+    empty = _almost_empty(work / "empty")
+    hidden = {"PYTHONPATH": str(without_gitpython())}
+
+    def copy(source: Path, env: Mapping[str, str] | None = None) -> None:
         shutil.rmtree(out, ignore_errors=True)
-        _copier("copy", "--trust", "--defaults", "--quiet", str(source), str(out))
+        _run("copier", "copy", "--trust", "--defaults", "--quiet", str(source), str(out), env=env)
 
     def cookiecutter() -> None:
         shutil.rmtree(out, ignore_errors=True)
         _run("cookiecutter", "--no-input", "--output-dir", str(out), str(cookie))
 
     def update(project: Path) -> None:
-        _copier("update", "--trust", "--defaults", "--quiet", str(project))
+        _run("copier", "update", "--trust", "--defaults", "--quiet", str(project))
         git(project, "reset", "--quiet", "--hard")
 
     return {
         "copy": lambda: copy(template),
+        "copy where GitPython is missing": lambda: copy(template, hidden),
         "copy without the hook": lambda: copy(hookless),
         "cookiecutter": cookiecutter,
+        "almost empty": lambda: copy(empty),
         "update": lambda: update(old),
         "same-version update": lambda: update(same),
         "same-version update without the hook": lambda: update(same_hookless),
@@ -101,13 +116,25 @@ def _contenders(work: Path) -> dict[str, Callable[[], None]]:
 
 
 def _without_hook(repository: Path, tag: str) -> Path:
-    """Take the tasks out of copier.yml, and with them the demo that only the hook strips."""
+    """Take the task out of copier.yml, and leave the demo out by the exclusion alone."""
     questions = repository / "copier.yml"
     before, _, rest = questions.read_text().partition("_tasks:\n")
+    before = before.replace(" and _copier_operation == 'update'", "")
     questions.write_text(before + rest[rest.index("# --- The image") :])
-    for line in (repository / "hooks/demo-manifest.txt").read_text().splitlines():
-        (repository / "template" / line).unlink()
     release(repository, tag)
+    return repository
+
+
+def _almost_empty(repository: Path) -> Path:
+    """Make a template of one question and the answers file."""
+    (repository / "template").mkdir(parents=True)
+    (repository / "copier.yml").write_text(
+        "_subdirectory: template\nname: {type: str, default: web}\n"
+    )
+    answers = repository / "template/{{ _copier_conf.answers_file }}.jinja"
+    answers.write_text("{{ _copier_answers | to_nice_yaml }}")
+    git(repository, "init", "--quiet")
+    release(repository, "v1.0.0")
     return repository
 
 
@@ -150,15 +177,10 @@ def _count_files(work: Path) -> bool:
     return kept
 
 
-def _copier(*arguments: str) -> None:
-    _run("copier", *arguments)
-
-
-def _run(*command: str) -> None:
+def _run(*command: str, env: Mapping[str, str] | None = None) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path}
-    )
+    environment = {**os.environ, "PATH": path, **(env or {})}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr}")
 
