@@ -70,7 +70,7 @@ source "amazon-ebs" "image" {
   skip_create_ami   = var.skip_create_ami
   snapshot_tags     = local.image_tags
   ssh_interface     = var.ssh_interface
-  ssh_timeout       = "5m"
+  ssh_timeout       = var.ssh_timeout
   ssh_username      = var.ssh_username
   subnet_id         = var.subnet_id
   tags              = local.image_tags

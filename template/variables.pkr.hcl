@@ -216,6 +216,12 @@ variable "ssh_source_cidrs" {
   }
 }
 
+variable "ssh_timeout" {
+  description = "How long the instance may take until it answers over SSH, such as 5m or 90s."
+  type        = string
+  default     = "5m"
+}
+
 variable "iam_instance_profile" {
   description = "Instance profile of the building instance; Session Manager needs one. Empty: none."
   type        = string
