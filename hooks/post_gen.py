@@ -410,7 +410,7 @@ def next_steps(job: Job, here: Path, before: Path | None) -> list[str]:
         )
     return [
         f"packer-ami-{job.image_name} is there. What comes next:",
-        f"  1. Look: {enter}check the account's values and the region in image.auto.pkrvars.hcl",
+        f"  1. Look: {enter}check the values in README.md and image.auto.pkrvars.hcl",
         "  2. Build it here, without AWS: packer init . && packer build -only=docker.local .",
         f"  3. Share it: {share}",
     ]

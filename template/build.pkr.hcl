@@ -11,6 +11,9 @@ locals {
   # This folder in a line of shell, whatever signs its path has.
   shell_root = "'${replace(path.root, "'", "'\\''")}'"
 
+  # An image must not be created untested; a local or a test build may do without, and says so.
+  inspec_required = !var.skip_create_ami && !var.skip_inspec
+
   # As root also where the login user is not root; containers are root and need no sudo.
   execute_as_root = "$(test \"$(id -u)\" = 0 || echo sudo) env {{ .Vars }} {{ .Path }}"
 
@@ -52,8 +55,12 @@ build {
   sources = ["source.docker.local"]
 
   # The post-processor below appends: entries of earlier runs must be gone, those of this run's other builds stay.
+  # A missing auditor is told now, not after everything else.
   provisioner "shell-local" {
-    inline = ["grep -qs '${build.PackerRunUUID}' ${local.shell_root}/manifest.json || rm -f ${local.shell_root}/manifest.json"]
+    inline = [
+      "grep -qs '${build.PackerRunUUID}' ${local.shell_root}/manifest.json || rm -f ${local.shell_root}/manifest.json",
+      "INSPEC_REQUIRED=${source.type != "docker" && local.inspec_required} exec ${local.shell_root}/provisioners/inspec.sh --available",
+    ]
   }
 
   provisioner "shell" {
@@ -82,8 +89,10 @@ build {
       "--extra-vars", jsonencode(merge(local.image_facts, { image_roles = local.roles })),
       "--extra-vars", "image_parent=${try(build.SourceAMI, var.local_image)}",
     ]
-    galaxy_file   = local.has_requirements ? local.galaxy_file : null
-    playbook_file = "${path.root}/provisioners/ansible/playbook.yml"
+    galaxy_file = local.has_requirements ? local.galaxy_file : null
+    # A changed version must replace what an earlier build installed.
+    galaxy_force_install = true
+    playbook_file        = "${path.root}/provisioners/ansible/playbook.yml"
     # A container is reached only through Packer. On EC2 Ansible connects itself: faster, and the proxy adapter speaks a
     # protocol that OpenSSH 9 no longer does by default.
     use_proxy = source.type == "docker"
@@ -93,8 +102,7 @@ build {
   provisioner "shell-local" {
     environment_vars = [
       "INSPEC_PROFILE=${path.root}/inspec",
-      # An image must not be created untested; a local or a test build may do without, and says so.
-      "INSPEC_REQUIRED=${source.type != "docker" && !var.skip_create_ami && !var.skip_inspec}",
+      "INSPEC_REQUIRED=${source.type != "docker" && local.inspec_required}",
       "INSPEC_TARGET=${source.type == "docker" ? "docker://${build.ID}" : "ssh://${build.User}@${build.Host}:${build.Port}"}",
     ]
     # The key stands here because Packer's debug log shows environment_vars.

@@ -23,15 +23,15 @@ locals {
   encrypt_copies = length(var.copy_regions) > 0 && local.kms_key_ids[var.region] != ""
 
   # Who made it, and until when it may live: what a killed build leaves behind is found and deleted by these.
-  run_tags = {
+  run_tags = merge(var.tags, {
     Name       = "packer-ami-${var.image_name}-build"
     ExpiresAt  = timeadd(timestamp(), "${var.run_hours}h")
     ManagedBy  = "packer"
     Repository = "packer-ami-${var.image_name}"
     RunId      = var.run_id != "" ? var.run_id : uuidv4()
-  }
+  })
 
-  image_tags = {
+  image_tags = merge(var.tags, {
     Name        = "${var.image_name}-${local.version}"
     Commit      = coalesce(var.git_commit, local.git_commit)
     Description = local.description
@@ -45,7 +45,10 @@ locals {
     TemplateVersion = try(yamldecode(file("${path.root}/.copier-answers.yml"))._commit, "unknown")
     ToolkitVersion  = var.toolkit_version != "" ? var.toolkit_version : "none"
     Version         = local.version
-  }
+  })
+
+  # Without an address the plugin would open port 22 to everybody; this text makes `packer validate` refuse it.
+  ssh_source_cidrs = var.ssh_interface == "private_ip" && length(var.ssh_source_cidrs) == 0 ? ["private_ip needs ssh_source_cidrs, the building host's private address"] : var.ssh_source_cidrs
 }
 
 # What all architectures share; build.pkr.hcl makes one source of it for each.
@@ -76,8 +79,8 @@ source "amazon-ebs" "image" {
   tags              = local.image_tags
   # Newer sshd refuses the RSA keys that are the default.
   temporary_key_pair_type                   = "ed25519"
-  temporary_security_group_source_cidrs     = var.ssh_source_cidrs
-  temporary_security_group_source_public_ip = length(var.ssh_source_cidrs) == 0
+  temporary_security_group_source_cidrs     = local.ssh_source_cidrs
+  temporary_security_group_source_public_ip = var.ssh_interface == "public_ip" && length(var.ssh_source_cidrs) == 0
   vpc_id                                    = var.vpc_id
 
   # With an empty ARN the credentials are used as they are. Packer assumes the role again when its hour ends. STS takes

@@ -112,6 +112,12 @@ variable "volume_size" {
   default     = 0
 }
 
+variable "tags" {
+  description = "Further tags of everything that a build creates and of the image, such as { CostCenter = \"1234\" }."
+  type        = map(string)
+  default     = {}
+}
+
 variable "temporary_users" {
   description = "Accounts that the build made for itself and that the clean-up removes, with their home folders."
   type        = list(string)
@@ -206,7 +212,7 @@ variable "ssh_interface" {
 }
 
 variable "ssh_source_cidrs" {
-  description = "Addresses that may reach the instance over SSH. Empty: only the public address of the building host."
+  description = "Addresses that may reach the instance over SSH. Empty: only the public address of the building host; private_ip needs its private one, such as 10.1.2.3/32."
   type        = list(string)
   default     = []
 

@@ -29,7 +29,8 @@ rm -f /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys
 if [[ -e /etc/machine-id ]]; then
   : >/etc/machine-id # empty, not absent: systemd then makes a new one, and can mount one over it
 fi
-rm -f /var/lib/dbus/machine-id /var/lib/systemd/random-seed
+rm -f /var/lib/dbus/machine-id /var/lib/systemd/random-seed /var/lib/systemd/credential.secret
+rm -f /var/lib/dhcp/*.leases /var/lib/dhclient/*.lease* /var/lib/NetworkManager/*.lease
 
 # cloud-init must take an instance of the image for a new machine.
 if command -v cloud-init >/dev/null; then
@@ -40,7 +41,8 @@ rm -rf /var/lib/cloud/instance /var/lib/cloud/instances/* /var/lib/cloud/data/* 
 # Traces of the build.
 rm -f /root/.*_history /home/*/.*_history /root/.wget-hsts /home/*/.wget-hsts
 rm -rf /root/.ansible /home/*/.ansible /root/.cache /home/*/.cache
-find /tmp /var/tmp -mindepth 1 -delete
+find /tmp /var/tmp -xdev -mindepth 1 -ignore_readdir_race -delete
+find /var/log -type f \( -name '*.gz' -o -name '*.[0-9]' \) -delete
 find /var/log -type f -exec truncate --size=0 {} +
 rm -rf /var/log/journal/*
 sync

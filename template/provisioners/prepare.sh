@@ -17,7 +17,7 @@ if [[ ${#missing[@]} -gt 0 ]]; then
   echo "Installing ${missing[*]}"
   if command -v apt-get >/dev/null; then
     apt-get update --quiet=2
-    DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends "${missing[@]}" >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install --option DPkg::Lock::Timeout=300 --quiet=2 --yes --no-install-recommends "${missing[@]}" >/dev/null
   else
     "$(command -v dnf || command -v yum)" install --quiet --assumeyes "${missing[@]}"
   fi
