@@ -100,10 +100,11 @@ def test_update_never_runs_the_hook(history: Path, tmp_path: Path) -> None:
 
 def test_without_demo_own_files_at_its_paths_survive(without_demo: Path) -> None:
     """Of every kind; also one that git ignores, and one at a path that only v1.1.0 claims."""
-    text, script, binary, link, empty, ignored, deep = [*manifest()[:6], manifest()[-1]]
+    script, binary, link, empty, ignored, *texts = [*manifest(), NEW_DEMO]
     for entry in [*manifest(), NEW_DEMO]:
         (without_demo / entry).parent.mkdir(parents=True, exist_ok=True)
-    (without_demo / text).write_text("ours\n")
+    for text in texts:
+        (without_demo / text).write_text("ours, before the template had it\n")
     (without_demo / script).write_text("#!/bin/sh\necho ours\n")
     (without_demo / script).chmod(0o755)
     (without_demo / binary).write_bytes(bytes(range(256)))
@@ -112,8 +113,6 @@ def test_without_demo_own_files_at_its_paths_survive(without_demo: Path) -> None
     (without_demo / ignored).write_text("ours, ignored\n")
     with (without_demo / ".gitignore").open("a") as file:
         file.write(f"/{ignored}\n")
-    (without_demo / deep).write_text("ours\n")
-    (without_demo / NEW_DEMO).write_text("ours, before the template had it\n")
     git(without_demo, "add", "--all")
     git(without_demo, "commit", "-m", "Our own")
     assert ignored not in git(without_demo, "ls-files")
