@@ -497,3 +497,37 @@ def test_the_standin_tells_what_it_is(
     assert done.code == 0
     assert "STAND-IN" in done.output
     assert json.loads((repository / "manifest.json").read_text())["builds"]
+
+
+def test_private_ip_needs_the_building_hosts_address(
+    packer: Packer, template: Path, tmp_path: Path
+) -> None:
+    """Without it the plugin would open port 22 to everybody: `packer validate` refuses it."""
+    repository = small_repository(template, tmp_path / "packer-ami-small")
+    options = ("validate", "-var", "ssh_interface=private_ip", ".")
+    done = packer.run(*options, cwd=repository, check=False)
+    assert done.returncode == 1
+    assert "private_ip needs ssh_source_cidrs" in done.stdout + done.stderr
+
+
+def test_tags_of_the_organisation_reach_everything(
+    ec2: Ec2, packer: Packer, template: Path, tmp_path: Path
+) -> None:
+    """What `tags` names is on instance, volume, key pair, security group, image and snapshot."""
+    repository = small_repository(template, tmp_path / "packer-ami-small")
+    done = build(ec2, packer, repository, "-var", 'tags={"CostCenter"="1234"}')
+    assert done.code == 0, done.output
+    asked = [
+        ec2.call(action).tags(resource).get("CostCenter")
+        for action, resource in (
+            ("RunInstances", "instance"),
+            ("RunInstances", "volume"),
+            ("CreateKeyPair", "key-pair"),
+            ("CreateSecurityGroup", "security-group"),
+            ("CreateImage", "image"),
+            ("CreateImage", "snapshot"),
+        )
+    ]
+    assert asked == ["1234"] * 6
+    for things in ec2.leftovers().values():
+        assert [thing["tags"]["CostCenter"] for thing in things] == ["1234"] * len(things)
