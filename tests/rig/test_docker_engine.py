@@ -44,7 +44,8 @@ def traces(run_dir: Path, data_root: Path) -> dict[str, list[str]]:
             cgroups = (process / "cgroup").read_text()
         except OSError:
             continue
-        if str(run_dir) in command or run_dir.name in cgroups:
+        # Without a command line it has ended, and only waits for its parent to ask for the result.
+        if command and (str(run_dir) in command or run_dir.name in cgroups):
             commands.append(command)
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     ours = tuple(f"{directory}/" for directory in (run_dir, data_root))
