@@ -356,7 +356,6 @@ class Ec2:
         kill_at: str | None = None,
         kill_nth: int = 1,
         kill_moment: Moment = "after",
-        kill_when: str | None = None,
         with_signal: signal.Signals = signal.SIGTERM,
         whole_group: bool = False,
         timeout: float = 300,
@@ -371,13 +370,12 @@ class Ec2:
             kill_nth: Which call of that action.
             kill_moment: `before` the call is carried out; `during`: it is carried out, and its
                 answer on the way; `after`: the program has got the answer.
-            kill_when: Or a text at whose first appearance in the output the signal is sent.
             with_signal: The signal.
             whole_group: Signal its children too, as a terminal or a CI runner does.
             timeout: Seconds until it is killed for good.
 
         Raises:
-            RigError: When it takes longer, or the moment to kill it never came.
+            RigError: When it takes longer, or `kill_at` never came.
         """
         held = self.hold(kill_at, kill_nth, moment=kill_moment) if kill_at else None
         began = time.monotonic()
@@ -385,60 +383,39 @@ class Ec2:
         ended = threading.Event()
         killed = threading.Event()
 
-        def send() -> None:
-            with contextlib.suppress(ProcessLookupError):
-                if whole_group:
-                    os.killpg(process.pid, with_signal)
-                else:
-                    process.send_signal(with_signal)
-                killed.set()
-
         def kill() -> None:
             assert held is not None
             while not ended.is_set():
                 if held.came(timeout=0.2):
                     if kill_moment == "after":
                         time.sleep(ANSWERED_SECONDS)
-                    send()
+                    with contextlib.suppress(ProcessLookupError):
+                        if whole_group:
+                            os.killpg(process.pid, with_signal)
+                        else:
+                            process.send_signal(with_signal)
+                        killed.set()
                     held.release()
                     return
 
         killer = threading.Thread(target=kill, daemon=True)
         if held:
             killer.start()
-        lines: list[str] = []
-
-        def read() -> None:
-            assert process.stdout is not None
-            for line in process.stdout:
-                lines.append(line)
-                if kill_when and kill_when in line and not killed.is_set():
-                    send()
-
-        reader = threading.Thread(target=read, daemon=True)
-        reader.start()
         try:
-            process.wait(timeout)
+            output, _ = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            output = "".join(lines)
+            _end_group(process)
+            output, _ = process.communicate()
             raise RigError(f"still running after {timeout} s:\n{output[-3000:]}") from None
         finally:
             ended.set()
             _end_group(process)  # children that outlived it, such as Packer's plugins
-            process.wait()
-            seconds = time.monotonic() - began
             self._ran.remove(process)
-            reader.join(10)
-            assert process.stdout is not None
-            process.stdout.close()
             if held:
                 killer.join()
-        output = "".join(lines)
         if held and not killed.is_set():
             raise RigError(f"ended without {kill_at} number {kill_nth}:\n{output[-3000:]}")
-        if kill_when and not killed.is_set():
-            raise RigError(f"ended without printing {kill_when!r}:\n{output[-3000:]}")
-        return Finished(process.returncode, output, seconds)
+        return Finished(process.returncode, output, time.monotonic() - began)
 
     # -- questions
 
