@@ -6,6 +6,15 @@ set -o errexit -o nounset -o pipefail
 
 : "${INSPEC_REQUIRED:?is set by build.pkr.hcl}"
 
+# The Ansible plugin (seen in 1.1.2) leaves its copy of the instance's temporary key on this host.
+key=${INSPEC_SSH_KEY:-}
+export -n INSPEC_SSH_KEY
+for copy in "${TMPDIR:-/tmp}"/ansible-key*; do
+  if [[ -n ${key} && -O ${copy} && $(<"${copy}") == "${key%$'\n'}" ]]; then
+    rm -f "${copy}"
+  fi
+done
+
 # Cinc Auditor is InSpec without its licence; either will do.
 auditor=$(command -v cinc-auditor || command -v inspec || true)
 if [[ -z ${auditor} ]]; then
@@ -22,11 +31,11 @@ fi
 : "${INSPEC_PROFILE:?is set by build.pkr.hcl}"
 : "${INSPEC_TARGET:?is set by build.pkr.hcl}"
 arguments=(exec "${INSPEC_PROFILE}" --target "${INSPEC_TARGET}" --no-distinct-exit)
-if [[ -n ${INSPEC_SSH_KEY:-} ]]; then
-  key=$(mktemp) # readable by this user only
-  trap 'rm -f "${key}"' EXIT
-  printf '%s\n' "${INSPEC_SSH_KEY}" >"${key}"
-  arguments+=(--key-files "${key}" --sudo)
+if [[ -n ${key} ]]; then
+  key_file=$(mktemp) # readable by this user only
+  trap 'rm -f "${key_file}"' EXIT
+  printf '%s\n' "${key}" >"${key_file}"
+  arguments+=(--key-files "${key_file}" --sudo)
 fi
 export CHEF_LICENSE=accept-silent
 "${auditor}" "${arguments[@]}"
