@@ -1,0 +1,1 @@
+"""Builds, checks and reports on a packer-ami repository."""

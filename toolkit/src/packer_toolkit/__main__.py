@@ -1,0 +1,5 @@
+"""`python -m packer_toolkit`."""
+
+from packer_toolkit.cli import main
+
+main()

@@ -1,0 +1,104 @@
+"""The command line: which commands there are, and how each of them ends.
+
+A command is imported when it is called, and boto3, rich and the like inside it: `--help` is asked
+for more often than anything else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from typing import NoReturn
+
+import click
+
+from packer_toolkit.errors import ToolkitError
+
+# Name -> what `--help` says about it, in the order a person needs them; the command is `command` of
+# packer_toolkit.commands.NAME, with underscores for hyphens.
+COMMANDS: Mapping[str, str] = {
+    "build": "Build the image with Packer, time its phases, leave nothing behind.",
+    "sweep": "Delete what killed builds left in the account.",
+    "check": "Check everything that a pull request is checked for.",
+    "format": "Format what can be formatted: HCL and shell.",
+    "doctor": "Tell what is missing here to build, and how to get it.",
+    "versions": "Show the versions of everything in the toolkit.",
+    "collection": "Make, install and update Ansible collections.",
+    "legacy-deps": "Write SSM parameters into files, for older Packer files.",
+    "report": "Open, update or close the issue about failed builds.",
+    "summary": "Write the summary of a build that a person reads.",
+    "template-check": "Is there a newer release of the template, and what is in it?",
+    "template-diff": "Show what an update would change here.",
+    "template-update": "Take the template's newest release, and say how it went.",
+    "adopt": "Bring a repository that was made by hand under the template.",
+    "fleet": "Show which repository is at which release of the template.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command only when it is called.
+
+    As Click's documentation suggests: https://click.palletsprojects.com/en/stable/complex/#lazily-loading-subcommands
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order of COMMANDS."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None when there is none of that name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"packer_toolkit.commands.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="packer-toolkit")
+def group() -> None:
+    """Build, check and report on a packer-ami repository.
+
+    Every command has its own --help.  Errors are one line on stderr; exit codes: 1 the answer is
+    no, 2 wrong command line, 3 something is missing here, 4 a service refused or is out of reach.
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line, and end with an exit code of `packer_toolkit.errors`."""
+    try:
+        result = group.main(standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+    except ToolkitError as error:
+        code = error.code
+        click.echo(f"packer-toolkit: {error}", err=True)
+    except click.ClickException as error:
+        code = error.exit_code
+        error.show()
+    except (click.Abort, KeyboardInterrupt):
+        code = 130
+        click.echo("packer-toolkit: interrupted", err=True)
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough; nothing may be written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        if os.environ.get("PACKER_TOOLKIT_TRACEBACK"):
+            raise
+        code = ToolkitError.code
+        click.echo(
+            "packer-toolkit: a defect of the toolkit, please report it: "
+            f"{type(error).__name__}: {error} (PACKER_TOOLKIT_TRACEBACK=1 shows where)",
+            err=True,
+        )
+    sys.exit(code)
