@@ -115,6 +115,7 @@ class GitHub:
         # token -> permission -> read or write; a token that is not listed may do anything.
         self.permissions: dict[str, Mapping[str, str]] = {}
         self._lock = threading.Lock()
+        self._held: tuple[str, str, threading.Barrier] | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
@@ -160,6 +161,11 @@ class GitHub:
             self.faults.append(order)
         return order
 
+    def hold(self, number: int, method: str, path: str) -> None:
+        """Let the first NUMBER of the requests that match come in before any is carried out."""
+        with self._lock:
+            self._held = (method, path, threading.Barrier(number, timeout=30))
+
     def asked(self, method: str = "", path: str = "") -> list[Request]:
         """Return the requests of a method whose path has a pattern in it."""
         with self._lock:
@@ -182,6 +188,7 @@ class GitHub:
         is_json = raw[:1] in (b"{", b"[") and "/assets" not in path
         body = json.loads(raw) if is_json else raw
 
+        self._wait(method, path)
         with self._lock:
             fault = next((f for f in self.faults if f.takes(method, path)), None)
         if fault is None or fault.after:
@@ -197,6 +204,12 @@ class GitHub:
             self._send(handler, result, _PREFIXES[prefix])
         else:
             handler.close_connection = True
+
+    def _wait(self, method: str, path: str) -> None:
+        held = self._held
+        if held and held[0] == method and re.search(held[1], path):
+            held[2].wait()
+            self._held = None
 
     def _carry_out(
         self,
