@@ -286,6 +286,7 @@ class GitHub:
 def _handler(github: GitHub) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # headers and body in one packet: the second would wait for the client's word
 
         def do_GET(self) -> None:
             github.answer(self, "GET")
