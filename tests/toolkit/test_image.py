@@ -13,9 +13,7 @@ def test_ssh_and_ansible_work_for_any_user(
 ) -> None:
     """Both refuse a uid that has no name."""
     options = [f"--user={user}"] if user else []
-    script = (
-        "ssh -V; ssh -G host >/dev/null; ansible localhost -m ping; git -C /workspace status; id"
-    )
+    script = "ssh -G host >/dev/null && ansible localhost -m ping"
     done = docker_engine.docker(
         "run", "--rm", "--network=host", "--group-add=0", *options, toolkit_image,
         "sh", "-ec", script,
