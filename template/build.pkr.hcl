@@ -101,6 +101,7 @@ build {
 
   provisioner "shell-local" {
     environment_vars = [
+      "INSPEC_BUILD=${source.type}.${source.name}",
       "INSPEC_PROFILE=${path.root}/inspec",
       "INSPEC_REQUIRED=${source.type != "docker" && local.inspec_required}",
       "INSPEC_TARGET=${source.type == "docker" ? "docker://${build.ID}" : "ssh://${build.User}@${build.Host}:${build.Port}"}",
