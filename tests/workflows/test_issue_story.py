@@ -90,7 +90,7 @@ def test_parent_image_of_the_last_good_build_is_shown(toolkit: Toolkit, hub: Rep
 def test_failed_release_is_told_and_its_version_too(toolkit: Toolkit, hub: Repository) -> None:
     """The next good daily build closes the issue, and says what is still to be built."""
     write_report(toolkit.directory, ok=False)
-    toolkit.run("report", BUILD_KIND="release", BUILD_VERSION="1.2.3")
+    toolkit.run("report", PACKER_BUILD_KIND="release", PACKER_BUILD_VERSION="1.2.3")
     assert hub.issues[1]["title"] == "The release build of web-server fails"
     assert "`1.2.3`" in hub.issues[1]["body"]
     succeed(toolkit)
@@ -134,7 +134,7 @@ def test_build_without_a_report_is_told_with_the_job_that_failed(
     steps += [{"name": "Assume the role", "conclusion": "failure", "number": 2}]
     jobs = [{"id": 1, "name": "build", "conclusion": "failure", "steps": steps}]
     hub.add_run(id=77, jobs=jobs)
-    toolkit.run("report", "--outcome=failure", "--kind=daily", BUILD_BUNDLE="")
+    toolkit.run("report", "--outcome=failure", "--kind=daily", PACKER_BUILD_BUNDLE="")
     body = hub.issues[1]["body"]
     assert "| `build` | `Assume the role` |" in body
     assert "trust policy" in body or "What to try" in body
@@ -147,7 +147,7 @@ def test_issue_is_written_from_a_bundle_as_from_files(toolkit: Toolkit, hub: Rep
     name, _, value = line.strip().partition("=")
     assert (name, "\n" in value) == ("bundle", False)
     (toolkit.directory / "build-report.json").unlink()
-    toolkit.run("report", "--kind=daily", BUILD_BUNDLE=value)
+    toolkit.run("report", "--kind=daily", PACKER_BUILD_BUNDLE=value)
     assert "Unable to locate package nginz" in hub.issues[1]["body"]
 
 
@@ -436,7 +436,7 @@ def test_secrets_and_account_numbers_are_masked(toolkit: Toolkit, hub: Repositor
     text = hub.issues[1]["body"] + hub.said(1)[0]
     assert [word for word in (*HIDDEN, "b3BlbnNzaC1rZXk") if word in text] == []
     assert "the end" in text
-    assert "[account]" in text
+    assert "<account>" in text
 
 
 def test_huge_output_fits(toolkit: Toolkit, hub: Repository) -> None:
@@ -464,7 +464,7 @@ def test_json_for_programs(toolkit: Toolkit, hub: Repository) -> None:
 
 def test_what_is_no_bundle_is_refused(toolkit: Toolkit, tmp_path: Path) -> None:
     """In one line."""
-    done = toolkit.run("report", "--outcome=failure", BUILD_BUNDLE="nonsense!", code=3)
+    done = toolkit.run("report", "--outcome=failure", PACKER_BUILD_BUNDLE="nonsense!", code=3)
     assert "cannot be read" in done.stderr
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from packer_toolkit.masking import Mask
 from packer_toolkit.records import Records
-from packer_toolkit.redact import redact, secrets_of_environment
 
 _MOST_LINES = 40
 _LONGEST_LINE = 400
@@ -70,10 +71,11 @@ def facts(
         failed: steps of the workflow that failed, for a build without a report.
     """
     report = records.report
-    secrets = secrets_of_environment()
+    # The build has masked its report already; what comes from elsewhere has not been.
+    mask = Mask(os.environ).everything
 
     def clean(value: Any) -> str:
-        return redact(" ".join(str(value or "").split()), secrets)[:_LONGEST_LINE]
+        return mask(" ".join(str(value or "").split()))[:_LONGEST_LINE]
 
     builds = [build for build in report.get("builds") or [] if isinstance(build, dict)]
     own = [
@@ -81,7 +83,7 @@ def facts(
         for build in builds
         if not build.get("ok")
     ]
-    text = redact("\n".join(map(str, report.get("last_lines") or [])), secrets)
+    text = mask("\n".join(map(str, report.get("last_lines") or [])))
     lines = [line[:_LONGEST_LINE].rstrip() for line in text.splitlines()]
     return Facts(
         kind=kind,

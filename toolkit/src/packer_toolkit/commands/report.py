@@ -29,23 +29,26 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--bundle",
-    envvar="BUILD_BUNDLE",
-    help="What `packer-toolkit bundle` printed, instead of files.  [BUILD_BUNDLE]",
+    envvar="PACKER_BUILD_BUNDLE",
+    help="What `packer-toolkit bundle` printed, instead of files.  [PACKER_BUILD_BUNDLE]",
 )
 @click.option(
     "--outcome",
     type=click.Choice(["success", "failure", "cancelled", "skipped"]),
-    envvar="BUILD_OUTCOME",
-    help="How the build ended; without it, the report says so.  [BUILD_OUTCOME]",
+    envvar="PACKER_BUILD_OUTCOME",
+    help="How the build ended; without it, the report says so.  [PACKER_BUILD_OUTCOME]",
 )
 @click.option(
     "--kind",
     type=click.Choice(["daily", "release"]),
-    envvar="BUILD_KIND",
-    help="What was built; without it, a release for a tag and else daily.  [BUILD_KIND]",
+    envvar="PACKER_BUILD_KIND",
+    help="What was built; without it, a release for a tag and else daily.  [PACKER_BUILD_KIND]",
 )
 @click.option(
-    "--version", envvar="BUILD_VERSION", default="", help="Of the image.  [BUILD_VERSION]"
+    "--version",
+    envvar="PACKER_BUILD_VERSION",
+    default="",
+    help="Of the image.  [PACKER_BUILD_VERSION]",
 )
 @click.option("--run-url", default=run_url, help="Link to the run; made from GITHUB_* without it.")
 @click.option("--commit", envvar="GITHUB_SHA", default="", help="That was built.  [GITHUB_SHA]")
