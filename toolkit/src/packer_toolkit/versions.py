@@ -61,6 +61,8 @@ class Found:
 
 _PLUGIN = r"packer-plugin-{0}_v(\S+?)_x"
 
+_SSH = "openssh-client"
+
 TOOLS = (
     Tool("packer-toolkit", "TOOLKIT_VERSION", ["packer-toolkit", "--version"]),
     Tool("packer", "PACKER_IMAGE", ["packer", "version"], pattern=r"Packer v(\S+)"),
@@ -83,7 +85,7 @@ TOOLS = (
     Tool("yamllint", "YAMLLINT", ["yamllint", "--version"], "yamllint"),
     Tool("docker", "DOCKER_CLI", ["docker", "--version"]),
     Tool("git", "GIT", ["git", "--version"]),
-    Tool("ssh", "OPENSSH_CLIENT", ["dpkg-query", "-Wf${Version}", "openssh-client"], pattern=r"1:(\S+)"),
+    Tool("ssh", "OPENSSH_CLIENT", ["dpkg-query", "-Wf${Version}", _SSH], pattern=r"1:(\S+)"),
     Tool("python", "PYTHON", ["python3", "--version"]),
     Tool("tini", "TINI", ["tini", "--version"]),
     Tool("debian", "BASE_IMAGE", ["cat", "/etc/debian_version"]),
