@@ -89,7 +89,10 @@ build {
       "--extra-vars", jsonencode(merge(local.image_facts, { image_roles = local.roles })),
       "--extra-vars", "image_parent=${try(build.SourceAMI, var.local_image)}",
     ]
-    galaxy_file = local.has_requirements ? local.galaxy_file : null
+    # What they name is installed where ansible.cfg looks first, and git never.
+    collections_path = "${path.root}/provisioners/ansible/.galaxy/collections"
+    galaxy_file      = local.has_requirements ? local.galaxy_file : null
+    roles_path       = "${path.root}/provisioners/ansible/.galaxy/roles"
     # A changed version must replace what an earlier build installed.
     galaxy_force_install = true
     playbook_file        = "${path.root}/provisioners/ansible/playbook.yml"

@@ -62,7 +62,6 @@ def toolkit_image(engine: DockerEngine) -> str:
             "PACKER_IMAGE": _packer(engine, Path(scratch)),
             "PLUGINS_IMAGE": _plugins(engine, Path(scratch)),
             "CINC_IMAGE": _cinc(engine, Path(scratch)),
-            "DOCKER_CLI_IMAGE": _docker_cli(engine, Path(scratch)),
             "UV_IMAGE": _uv(engine, Path(scratch)),
             "SOURCE": "tests",
         }
@@ -194,15 +193,14 @@ def _plugins(engine: DockerEngine, scratch: Path) -> str:
 
 
 def _cinc(engine: DockerEngine, scratch: Path) -> str:
-    standin = _STANDINS / "cinc-auditor"
+    # It calls itself the pinned version, so that the image's contents are what versions.env says.
+    version = scratch / "VERSION"
+    version.write_text(versions()["CINC_IMAGE"].partition(":")[2].partition("@")[0] + "\n")
+    files = {"bin/cinc-auditor": _STANDINS / "cinc-auditor", "VERSION": version}
     return _scratch_image(
-        engine, scratch, "cinc-standin", {"/opt/cinc-auditor/bin/cinc-auditor": standin}
-    )
-
-
-def _docker_cli(engine: DockerEngine, scratch: Path) -> str:
-    client = _buildkit_client()
-    return _scratch_image(engine, scratch, "docker-cli", {"/usr/local/bin/docker": client})
+        engine, scratch, "cinc-standin",
+        {f"/opt/cinc-auditor/{name}": file for name, file in files.items()},
+    )  # fmt: skip
 
 
 def _uv(engine: DockerEngine, scratch: Path) -> str:

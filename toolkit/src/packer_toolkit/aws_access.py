@@ -17,6 +17,7 @@ from packer_toolkit.errors import SetupError, ToolkitError
 
 PROFILE = "packer-toolkit-role"
 BASE_PROFILE = "packer-toolkit-base"
+NO_ROLE = "none"  # whoever wants the credentials as they are says so
 DEFAULT_ROLE_VARIABLE = "SOL_CET_USER_ROLE"
 
 _ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):role/(?P<name>\S+)")
@@ -85,7 +86,8 @@ def environment(settings: Mapping[str, str]) -> dict[str, str | None]:
         changes |= {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}  # Go's SDK, Python's SDK
     role_variable = settings.get("PERSONAL_ROLE_VARIABLE") or DEFAULT_ROLE_VARIABLE
     role = settings.get(role_variable, "").strip()
-    if role:
+    already = settings.get("AWS_PROFILE") == PROFILE
+    if role not in ("", NO_ROLE) and not already:
         changes |= _with_role(settings, role, role_variable, region)
     return changes
 

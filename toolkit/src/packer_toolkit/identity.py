@@ -64,11 +64,15 @@ class Identity:
         return f"AWS: {', '.join(parts)}"
 
 
-def session(region: str | None = None) -> boto3.Session:
+def session(
+    region: str | None = None, profile: str | None = None, config_file: str | None = None
+) -> boto3.Session:
     """Return a session of boto3 that gives up early where there is no network.
 
     Args:
         region: by default that of the environment or the profile.
+        profile: a profile that wins over the environment.
+        config_file: where profiles are; by default that of the environment.
 
     Raises:
         SetupError: when the profile that is asked for does not exist.
@@ -78,7 +82,9 @@ def session(region: str | None = None) -> boto3.Session:
     from botocore.config import Config  # type: ignore[import-untyped]
 
     with explained():
-        core = botocore.session.Session()
+        core = botocore.session.Session(profile=profile)
+        if config_file:
+            core.set_config_variable("config_file", config_file)
         # Also of the clients that ask for credentials.
         core.set_default_client_config(Config(connect_timeout=5, read_timeout=30))
         return boto3.Session(botocore_session=core, region_name=region)
@@ -140,7 +146,7 @@ def _of_answer(error: ClientError) -> ToolkitError:
         return RemoteError(
             f"AWS refuses {call}: {message}; ask for the permission, or another role"
         )
-    return RemoteError(f"AWS answers {call} with {code}: {message}")
+    return RemoteError(f"AWS answers {call} with {code}: {message}; try again later")
 
 
 def _of_client(error: BotoCoreError) -> ToolkitError:
@@ -160,6 +166,6 @@ def _of_client(error: BotoCoreError) -> ToolkitError:
         # Here also arrives the reason that aws_access wrote down.
         reason = text.partition("custom-process: ")[2]
         return SetupError(reason or f"{text}; {LOG_IN}")
-    if isinstance(error, known.HTTPClientError):
+    if isinstance(error, (known.ConnectionError, known.HTTPClientError)):
         return RemoteError(f"AWS cannot be reached: {text}; check the network, a VPN or a proxy")
-    return SetupError(f"AWS: {text}")
+    return SetupError(f"AWS: {text}; see the profile in ~/.aws/config")
