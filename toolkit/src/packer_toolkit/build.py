@@ -289,7 +289,6 @@ class Run:
             text=True,
             errors="replace",
             start_new_session=True,
-            preexec_fn=_end_with_parent,  # no thread of ours runs any more
         )
         process = self._process
         self.signals.on_signal = self._hand_on
@@ -380,7 +379,8 @@ class Run:
         return outcome
 
     def _sweep_as(self, role: str, scope: Scope) -> Outcome:
-        settle = _SETTLE_SECONDS if self.signals.received else 0.0
+        on_its_way = any(each.is_creating for each in self.output.builds.values())
+        settle = _SETTLE_SECONDS if self.signals.received and on_its_way else 0.0
         try:
             base = aws.session(
                 role, f"sweep-{self.values.text('var.image_name')}", scope.regions[0]
@@ -552,15 +552,6 @@ def _signal_leader(process: subprocess.Popen[str], number: int) -> None:
 def _signal_group(process: subprocess.Popen[str], number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
-
-
-def _end_with_parent() -> None:
-    """Let Packer clean up when we are killed: Linux sends it SIGTERM then."""
-    with contextlib.suppress(Exception):
-        import ctypes
-
-        pr_set_pdeathsig = 1  # linux/prctl.h
-        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGTERM, 0, 0, 0)
 
 
 def verdict(report: BuildReport) -> ToolkitError | None:
