@@ -131,6 +131,7 @@ class Run:
             self.options.insert(0, "-only=amazon-ebs.*")
         self._process: subprocess.Popen[str] | None = None
         self._stopped = ""
+        self._given_up = False
 
     # -- What is asked for
 
@@ -299,6 +300,11 @@ class Run:
             for line in process.stdout or ():
                 self.output.read(line, time.monotonic() - since)
                 self.show(self.mask.secrets(line))
+                if self.output.helpless and not self._given_up:
+                    # It would try each call for minutes, all of them for a quarter of an hour.
+                    self._given_up = True
+                    self.say("Packer's credentials have ended, it cannot clean up: it is ended")
+                    _signal_group(process, signal.SIGKILL)
 
         reader = threading.Thread(target=read, daemon=True)
         reader.start()
@@ -307,7 +313,7 @@ class Run:
         _signal_group(process, signal.SIGKILL)
         reader.join(5)
         self.signals.on_signal = lambda _: None
-        return code
+        return 1 if self._given_up else code
 
     def _deadline(self) -> Deadline | None:
         """Tell by when the build has to be over; None when it does not matter, or nobody knows."""
