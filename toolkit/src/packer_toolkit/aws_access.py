@@ -115,7 +115,7 @@ def _with_role(
         reason = ""
     if region:
         profile["region"] = region
-    folder = Path(tempfile.mkdtemp(prefix="packer-toolkit-"))  # readable by this user only
+    folder = Path(tempfile.mkdtemp(prefix="packer-toolkit-aws-"))  # readable by this user only
     if reason:
         (folder / "reason").write_text(f"{reason}\n")
         profile["credential_process"] = profile["credential_process"].format(folder=folder)
