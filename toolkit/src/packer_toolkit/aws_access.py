@@ -111,7 +111,12 @@ def _with_role(
         base: dict[str, str] = {}
     else:
         base, source = _base(settings)
-        profile = {"role_arn": arn, "role_session_name": "packer-toolkit", **source}
+        profile = {
+            "role_arn": arn,
+            "role_session_name": "packer-toolkit",
+            "duration_seconds": "3600",  # as long as a chained role may last; Go takes 900
+            **source,
+        }
         reason = ""
     if region:
         profile["region"] = region

@@ -61,3 +61,7 @@ def _add_user(home: str) -> None:
                 f"packer-toolkit: uid {uid} has no name, so ssh will refuse to work:"
                 " add --group-add=0 to docker run\n"
             )
+
+
+if __name__ == "__main__":
+    main()
