@@ -12,7 +12,7 @@ import tempfile
 from typing import NoReturn
 
 from packer_toolkit import aws_access
-from packer_toolkit.errors import SetupError, ToolkitError
+from packer_toolkit.errors import ToolkitError
 from packer_toolkit.settings import settings
 
 _USERS = "/etc/passwd"
@@ -23,15 +23,18 @@ def main() -> NoReturn:
     command = sys.argv[1:] or ["bash"]
     try:
         prepare()
+    except ToolkitError as error:
+        _stop(str(error), error.code)
+    try:
         os.execvp(command[0], command)  # noqa: S606 - it becomes what was asked for
     except FileNotFoundError:
-        error: ToolkitError = SetupError(f"{command[0]} is not in the toolkit's image")
-        code = 127  # the shell's
-    except PermissionError:
-        error, code = SetupError(f"{command[0]} cannot be executed"), 126
-    except ToolkitError as problem:
-        error, code = problem, problem.code
-    sys.stderr.write(f"packer-toolkit: {error}\n")
+        _stop(f"{command[0]} is not in the toolkit's image", 127)  # the shell's codes
+    except OSError as error:
+        _stop(f"{command[0]} cannot be executed: {error.strerror}", 126)
+
+
+def _stop(reason: str, code: int) -> NoReturn:
+    sys.stderr.write(f"packer-toolkit: {reason}\n")
     sys.exit(code)
 
 
