@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -120,6 +119,8 @@ def _with_role(
         reason = ""
     if region:
         profile["region"] = region
+    import tempfile  # costly, and not always needed
+
     folder = Path(tempfile.mkdtemp(prefix="packer-toolkit-aws-"))  # readable by this user only
     if reason:
         (folder / "reason").write_text(f"{reason}\n")

@@ -7,10 +7,7 @@ import os
 import re
 import shutil
 import subprocess
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -87,6 +84,8 @@ def examine(start: Path | None = None) -> list[Check]:
         _region,
         _aws,
     ]
+    from concurrent.futures import ThreadPoolExecutor
+
     # Most of them wait for a program or for the network.
     with ThreadPoolExecutor(len(checks)) as pool:
         return list(pool.map(lambda check: check(place), checks))
@@ -226,6 +225,9 @@ def _is_local(registry: str) -> bool:
 
 def _out_of_reach(registry: str) -> str | None:
     """Return why a registry does not answer, or None."""
+    import urllib.error
+    import urllib.request
+
     scheme = "http" if _is_local(registry) else "https"
     try:
         with urllib.request.urlopen(f"{scheme}://{registry}/v2/", timeout=10):  # noqa: S310

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import pwd
 import sys
-import tempfile
 from typing import NoReturn
 
 from packer_toolkit import aws_access
@@ -41,6 +40,8 @@ def _stop(reason: str, code: int) -> NoReturn:
 def prepare() -> None:
     """Change the environment of this process so that the tools work for whoever runs it."""
     if not os.access(os.environ.get("HOME", ""), os.W_OK):
+        import tempfile  # it takes longer than all the rest
+
         os.environ["HOME"] = tempfile.mkdtemp(prefix="home-")
     _add_user(os.environ["HOME"])
     for name, value in aws_access.environment(settings()).items():
