@@ -105,7 +105,7 @@ def _with_role(
             account = _own_account()
         arn = role_arn(role, account, region)
     except ToolkitError as error:
-        profile = {"credential_process": "sh -c 'cat >&2 {folder}/reason; exit 1'"}
+        profile = {"credential_process": "/bin/sh -c 'cat >&2 {folder}/reason; exit 1'"}
         reason = f"{variable}: {error}"
         base: dict[str, str] = {}
     else:
