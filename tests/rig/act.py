@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,8 +143,6 @@ class Act:
             lines = [f"{name}={value}\n" for name, value in self.credentials.items()]
             (notes / "credentials").write_text("".join(lines))
         (notes / "event.json").write_text(json.dumps(payload))
-        home = self.directory / "home"
-        home.mkdir(exist_ok=True)
         here = Path(sys.executable).parent
         bins = [*path, *([] if self.real else [STANDINS / "workflows"]), here]
         inside = {
@@ -178,22 +177,24 @@ class Act:
             *(f"--env={name}={value}" for name, value in inside.items()),
             *(f"--var={name}={value}" for name, value in self.variables.items()),
         ]
-        done = subprocess.run(
-            command,
-            env={
-                "GIT_CONFIG_GLOBAL": os.environ["GIT_CONFIG_GLOBAL"],
-                "HOME": str(home),
-                "LANG": "C.UTF-8",
-                "PATH": os.pathsep.join([*map(str, bins), os.environ["PATH"]]),
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=timeout,
-            check=False,
-        )
+        # A short one: the sockets of Ansible lie in it.
+        with tempfile.TemporaryDirectory(prefix="act-") as home:
+            done = subprocess.run(
+                command,
+                env={
+                    "GIT_CONFIG_GLOBAL": os.environ["GIT_CONFIG_GLOBAL"],
+                    "HOME": home,
+                    "LANG": "C.UTF-8",
+                    "PATH": os.pathsep.join([*map(str, bins), os.environ["PATH"]]),
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                timeout=timeout,
+                check=False,
+            )
         return _read(done.returncode, done.stdout, notes)
 
     def _text(self, workflow: str) -> str:
