@@ -128,6 +128,7 @@ class Run:
         if not (self.arguments.all("only") or self.arguments.all("except")):
             self.options.insert(0, "-only=amazon-ebs.*")
         self._process: subprocess.Popen[str] | None = None
+        self._given_up = False
 
     # -- What is asked for
 
@@ -293,6 +294,11 @@ class Run:
             for line in process.stdout or ():
                 self.output.read(line, time.monotonic() - since)
                 self.show(self.mask.secrets(line))
+                if self.output.helpless and not self._given_up:
+                    # It would try each call for minutes, all of them for a quarter of an hour.
+                    self._given_up = True
+                    self.say("Packer's credentials have ended, it cannot clean up: it is ended")
+                    _signal_group(process, signal.SIGKILL)
 
         reader = threading.Thread(target=read, daemon=True)
         reader.start()
@@ -301,7 +307,7 @@ class Run:
         _signal_group(process, signal.SIGKILL)
         reader.join(5)
         self.signals.on_signal = lambda _: None
-        return code
+        return 1 if self._given_up else code
 
     def _packer_with_person(self, command: list[str]) -> int:
         process = subprocess.Popen(command, env=self.env)

@@ -44,6 +44,11 @@ _TROUBLE = re.compile(
     r"may still be around|[Pp]lease delete .* manually"
     r"|[Ee]rror (?:cleaning|deleting|deregistering|terminating)"
 )
+# Its clean-up has begun, and fails for a reason that another attempt does not mend.
+_HELPLESS = re.compile(
+    r"Error terminating instance, may still be around: .*"
+    r"(?:RequestExpired|ExpiredToken|AuthFailure|UnrecognizedClient|InvalidClientTokenId)"
+)
 _NOISE = re.compile(
     r"^$|^(?:==>|   ) \S+: *$|: Adding tag: |: output will be in this color|Wait completed after"
     r"|Waiting for SSH to become available"
@@ -103,11 +108,18 @@ class Progress:
 
 
 class PackerOutput:
-    """Understands the lines of `packer build` as they come."""
+    """Understands the lines of `packer build` as they come.
+
+    Attributes:
+        builds: By name.
+        trouble: Packer says that its clean-up failed in part.
+        helpless: It does, because its credentials have ended.
+    """
 
     def __init__(self) -> None:
         self.builds: dict[str, Progress] = {}
         self.trouble = False
+        self.helpless = False
         self._others: deque[str] = deque(maxlen=_KEPT_LINES)
 
     def read(self, line: str, time: float) -> None:
@@ -120,6 +132,8 @@ class PackerOutput:
         text = _COLOUR.sub("", line).rstrip()
         if _TROUBLE.search(text):
             self.trouble = True
+        if _HELPLESS.search(text):
+            self.helpless = True
         if ended := _ENDED.match(text):
             build = self._build(ended[1])
             build.ended, build.ok, build.error = time, ended[2] == "finished", ended[3] or ""
