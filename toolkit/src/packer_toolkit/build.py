@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from importlib.metadata import version
@@ -24,7 +24,7 @@ from typing import Any
 
 from packer_toolkit import aws, build_report
 from packer_toolkit.build_report import Account, BuildReport, Inspec, Kind, Left, Parent
-from packer_toolkit.errors import NotGoodError, SetupError, ToolkitError
+from packer_toolkit.errors import NotGoodError, RemoteError, SetupError, ToolkitError
 from packer_toolkit.masking import Mask
 from packer_toolkit.packer_output import PackerOutput
 from packer_toolkit.packer_values import Arguments, Values, inspect, read_arguments
@@ -129,6 +129,7 @@ class Run:
             self.options.insert(0, "-only=amazon-ebs.*")
         self._process: subprocess.Popen[str] | None = None
         self._given_up = False
+        self._there_before: frozenset[str] = frozenset()
 
     # -- What is asked for
 
@@ -179,7 +180,8 @@ class Run:
             return None
         if not self.values.regions:
             return None
-        return Scope(tags["Repository"], tuple(self.values.regions), self.run_id, self.started)
+        regions = tuple(self.values.regions)
+        return Scope(tags["Repository"], regions, self.run_id, True, self._there_before)
 
     # -- The run
 
@@ -227,6 +229,7 @@ class Run:
         def ask_who() -> None:
             try:
                 self.account = aws.identity(aws.session(), self.values.text("var.region"))
+                self._note_what_is_there()
             except BaseException as error:  # noqa: BLE001,RUF100 - raised again below
                 asking.append(error)
 
@@ -267,6 +270,26 @@ class Run:
         what = {"local": "local build", "test": "test build, no image", "image": "image"}
         self.say(f"Run {self.run_id}: {what[self.kind]}")
         return packer
+
+    def _note_what_is_there(self) -> None:
+        """Remember finished images of this run id: one that was given may name two builds.
+
+        Raises:
+            RemoteError: When nobody can be asked: a sweep could take away what is in use.
+        """
+        given = self.environment.get("PKR_VAR_run_id") or self.run_id != self.env["PKR_VAR_run_id"]
+        scope = self.scope()
+        if not given or scope is None:
+            return
+        role = self.values.text("var.assume_role_arn")
+        base = aws.session(role, "packer-toolkit", scope.regions[0])
+        try:
+            self._there_before = Sweep(base, scope).image_ids()
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise RemoteError(
+                f"cannot look for images of the run {self.run_id}: {reason}"
+            ) from None
 
     def _packer(self, packer: str, since: float) -> int:
         if not sys.stdout.isatty() and not self.env.get("GITHUB_ACTIONS"):
@@ -338,7 +361,7 @@ class Run:
             self.say("No sweep: the HCL has no run_tags by which to know what this build made")
             return Outcome()
         if not failed:
-            scope = Scope(scope.repository, scope.regions, scope.run_id)
+            scope = replace(scope, finished=False)
         if self.keeps_leftovers:
             self.say(f"What remains was asked for; delete it with: {advice(scope)}")
             return Outcome()

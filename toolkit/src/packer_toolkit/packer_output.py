@@ -139,7 +139,7 @@ class PackerOutput:
             build.ended, build.ok, build.error = time, ended[2] == "finished", ended[3] or ""
             if not build.ok and build.failed_in is None:
                 phases = [name for name, _ in build.marks if name != END]
-                build.failed_in, build.failed_step = phases[-1], build.step
+                build.failed_in, build.failed_step = phases[-1], build.failed_step or build.step
         if found := _LINE.match(text):
             build = self._build(found[1])
             self._follow(build, found[2].strip(), time)
@@ -181,7 +181,7 @@ class PackerOutput:
 
     def _follow(self, build: Progress, text: str, time: float) -> None:
         if text.startswith(_ERRORS) and build.failed_in is None:
-            build.failed_in, build.failed_step = build.phase, build.step
+            build.failed_in, build.failed_step = build.phase, build.failed_step or build.step
         for kind, made in _MADE.items():
             if found := made.match(text):
                 build.made.append((kind, found[1]))
@@ -193,12 +193,16 @@ class PackerOutput:
             build.step = task[1]
         elif _FAILED_TASK.match(text) and build.phase == ANSIBLE:
             build.failed_step = build.step
+        elif text == "...ignoring":
+            build.failed_step = ""
         for name in reversed(_BEGINNINGS):
-            if _BEGINNINGS[name].search(text):
+            if _BEGINNINGS[name].match(text):
                 if name == INSPEC and build.phase != ANSIBLE:
                     name = SHELL  # the first one only looks for an auditor
                 if name in (ANSIBLE, INSPEC):
                     build.step = ""
+                if build.failed_in is None:
+                    build.failed_step = ""
                 build.begin(name, time)
                 break
 
