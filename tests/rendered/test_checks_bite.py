@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from rig import template as template_module
-from rig.checks import CHECKS
+from rig.checks import BY_NAME, CHECKS
 from rig.linting import File, Tree, lint, read_tree
 
 # Some of them wait for its build, see tests/conftest.py.
 pytestmark = pytest.mark.usefixtures("packer")
 
-BY_NAME = {check.name: check for check in CHECKS}
 TASKS = "provisioners/ansible/roles/demo/tasks/main.yml"
 SCRIPT = "provisioners/shell/50-demo.sh"
 CONTROLS = "inspec/controls/demo.rb"

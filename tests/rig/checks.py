@@ -416,6 +416,9 @@ CHECKS = (
 )
 
 
+BY_NAME = {check.name: check for check in CHECKS}
+
+
 def available() -> list[Check]:
     """Return the checks whose tool is here; in CI a missing one is a failure.
 
