@@ -130,8 +130,8 @@ class Run:
         if not (self.arguments.all("only") or self.arguments.all("except")):
             self.options.insert(0, "-only=amazon-ebs.*")
         self._process: subprocess.Popen[str] | None = None
-        self._stopped = ""
         self._given_up = False
+        self._stopped = ""
         self._there_before: frozenset[str] = frozenset()
 
     # -- What is asked for
