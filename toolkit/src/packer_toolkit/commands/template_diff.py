@@ -25,8 +25,8 @@ def command(
     Nothing is changed: the update is worked out in a temporary folder.  The diff goes to stdout,
     the rest to stderr.
 
-    Exit code 0: no file would conflict.  1: some would, or it removes an answer.  3: the update
-    cannot be done.  4: the template cannot be read.
+    Exit code 0: no file would conflict.  1: some would.  3: the update cannot be done.  4: the
+    template cannot be read.
     """
     from packer_toolkit.template import report
     from packer_toolkit.template.update import planned, target

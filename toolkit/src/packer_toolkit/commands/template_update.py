@@ -36,15 +36,20 @@ def command(
     Exit code 0: taken, without conflicts, or up to date.  1: taken, with conflicts to resolve.
     3: the update cannot be done, and nothing was changed.  4: the template cannot be read.
     """
-    from packer_toolkit.template.journal import Journal
+    from packer_toolkit.template.journal import Journal, Undone
 
     project = Project.at(Path.cwd()) if not undo else Project.anywhere(Path.cwd())
     journal = Journal(project)
     if undo:
         undone = journal.undo()
+        if undone is None:
+            undone = Undone("", [], {})
         if as_json:
             answer = {"release": undone.release, "files": undone.paths, "kept": dict(undone.kept)}
             click.echo(json.dumps(answer, indent=2))
+            return 0
+        if not undone.release:
+            click.echo("Nothing to take back: no update is open.")
             return 0
         click.echo(f"Taken back: {len(undone.paths)} files are as they were, at {undone.release}.")
         for path, oid in undone.kept.items():
@@ -57,7 +62,9 @@ def command(
     from packer_toolkit.template.update import planned, require_seen, target
 
     if journal.unfinished:
-        raise SetupError(f"an update was interrupted here; take it back first: {report.way_back()}")
+        raise SetupError(
+            f"an update was interrupted here; take it back first: {report.way_back(project)}"
+        )
     project.require_clean()
     given = collect_answers(data, answers)
     wanted = target(project, release)
@@ -70,8 +77,15 @@ def command(
     with planned(project, wanted, given, trust) as plan:
         require_seen(plan)
         if not dry_run and plan.changes:
-            click.echo(f"If this is interrupted, go back with: {report.way_back()}", err=True)
-            journal.write(plan)
+            click.echo(
+                f"If this is interrupted, go back with: {report.way_back(project)}", err=True
+            )
+            try:
+                journal.write(plan)
+            except OSError as error:
+                raise SetupError(
+                    f"the update cannot be written ({error}); everything is as it was"
+                ) from None
         if as_json:
             click.echo(json.dumps({**report.as_json(plan), "dry_run": dry_run}, indent=2))
         else:

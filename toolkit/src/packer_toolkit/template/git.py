@@ -28,8 +28,8 @@ _ELSEWHERE = (
 )
 
 
-class GitError(Exception):
-    """Git failed.
+class GitError(SetupError):
+    """Git failed where it should not.
 
     Attributes:
         reason: the last line of what it printed to stderr, without its prefix.

@@ -71,16 +71,14 @@ class Journal:
             raise
         self._note(state="done", written=self._states([*plan.changes]), index=self._index_digest())
 
-    def undo(self) -> Undone:
-        """Take the update back.
+    def undo(self) -> Undone | None:
+        """Take the update back; None when there is none.
 
         Raises:
-            SetupError: when there is none, or commits were made since.
+            SetupError: when commits were made since.
         """
         if not self._record.exists():
-            raise SetupError(
-                f"no update of the template is to be taken back in {self.project.folder}"
-            )
+            return None
         record = self._read()
         head = self.project.git.text("rev-parse", "HEAD")
         if head != record["head"]:
@@ -91,13 +89,17 @@ class Journal:
         kept = self._keep_what_came_later(record)
         paths = list(record["paths"])
         for path in paths:
-            _half_written(self.project.folder / path).unlink(missing_ok=True)
+            # A folder of it may be a file by now.
+            with suppress(FileNotFoundError, NotADirectoryError):
+                _half_written(self.project.folder / path).unlink()
         for path in record["added"]:
             with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 (self.project.folder / path).unlink()
         for name in sorted(record["new_folders"], reverse=True):
             with suppress(OSError):
                 (self.project.folder / name).rmdir()
+        for name in record["empty_folders"]:
+            (self.project.folder / name).mkdir(parents=True, exist_ok=True)
         for number, path in enumerate(record["saved"]):
             _copy(self.folder / "files" / str(number), self.project.folder / path)
         self._restore_index(record)
@@ -127,6 +129,13 @@ class Journal:
             for above in list((root / path).parents)[: path.count("/")]
             if not above.is_dir() or above.is_symlink()
         }
+        # git knows no empty folders: those in the way are made again on the way back.
+        empty = [
+            place.relative_to(root).as_posix()
+            for path in plan.changes
+            for place in (root / path, *(root / path).rglob("*"))
+            if place.is_dir() and not place.is_symlink()
+        ]
         shutil.copy2(self._index, fresh / "index")
         record = {
             "state": "started",
@@ -136,6 +145,7 @@ class Journal:
             "saved": saved,
             "added": added,
             "new_folders": sorted(new_folders),
+            "empty_folders": sorted(empty),
             "conflicts": [conflict.path for conflict in plan.conflicts],
         }
         (fresh / "record.json").write_text(json.dumps(record))
@@ -279,7 +289,15 @@ def _write(git: Git, project: Project, path: str, entry: Entry) -> None:
             mode = stat.S_IMODE(place.stat().st_mode)
         readable = (mode & 0o444) >> 2
         fresh.chmod(mode | readable if entry.mode == "100755" else mode & ~0o111)
+    if place.is_dir() and not place.is_symlink():
+        _remove_empty(place)
     fresh.replace(place)
+
+
+def _remove_empty(folder: Path) -> None:
+    """Delete a folder with nothing but folders in it."""
+    for place, _, _ in os.walk(folder, topdown=False):
+        Path(place).rmdir()
 
 
 def _half_written(place: Path) -> Path:

@@ -170,7 +170,7 @@ def template_renames(git: Git, base: str, theirs: str) -> list[tuple[str, str]]:
     return [(next(parts), next(parts)) for _ in parts]
 
 
-def set_aside(merged: Merged, path: str, theirs: Entry) -> None:
+def _set_aside(merged: Merged, path: str, theirs: Entry) -> None:
     """Leave a file of the release out, because one of the team's stands in the way."""
     merged.tree.pop(path, None)
     merged.conflicts[path] = Conflict(path, "in the way", None, None, theirs)
@@ -215,7 +215,7 @@ def _clear_the_way(merged: Merged, ours: Tree, theirs: Tree) -> None:
             if dropped in ours:
                 # Cannot be: the team's own tree has no such pair.
                 continue
-            set_aside(merged, dropped, theirs[dropped])
+            _set_aside(merged, dropped, theirs[dropped])
 
 
 def _parents(path: str) -> list[str]:

@@ -103,7 +103,7 @@ class Project:
     @cached_property
     def git_dir(self) -> Path:
         """Git's own folder for this work tree."""
-        return Path(self.git.text("rev-parse", "--absolute-git-dir"))
+        return Path(Git.at(self.top).text("rev-parse", "--absolute-git-dir"))
 
     @cached_property
     def head(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import sys
@@ -12,17 +11,17 @@ from typing import Any
 from packer_toolkit.template.project import Project, printable
 from packer_toolkit.template.update import Plan
 
-# How a person called this, when it was not by its own name; Taskfile.yml sets it.
-_CALLED_AS = "PACKER_TOOLKIT_CALLED_AS"
+# What a rendered repository calls the toolkit with on a person's machine.
+_LAUNCHER = "toolkit-host.sh"
 
 
-def way_back() -> str:
+def way_back(project: Project) -> str:
     """Return the command that takes an update back, as it works in this place."""
-    called = os.environ.get(_CALLED_AS)
-    if called:
-        return f"{called} --undo"
+    command = "packer-toolkit template-update --undo"
     if shutil.which("packer-toolkit"):
-        return "packer-toolkit template-update --undo"
+        return command
+    if (project.folder / _LAUNCHER).exists():
+        return f"./{_LAUNCHER} {command}"
     return f"{shlex.quote(sys.executable)} -m packer_toolkit template-update --undo"
 
 
@@ -34,10 +33,10 @@ def nothing(project: Project) -> dict[str, Any]:
         "to": project.release,
         "files": [],
         "conflicts": [],
+        "in_the_way": [],
         "kept_deleted": [],
         "renamed": {},
         "answers": {"new": {}, "changed": {}, "gone": {}},
-        "migrations": 0,
     }
 
 
@@ -54,10 +53,10 @@ def as_json(plan: Plan) -> dict[str, Any]:
             {"path": printable(item.path), "kind": item.kind, "reason": item.reason}
             for item in plan.conflicts
         ],
+        "in_the_way": [printable(path) for path in plan.in_the_way],
         "kept_deleted": [printable(path) for path in plan.merged.kept_deleted],
         "renamed": {printable(a): printable(b) for a, b in plan.merged.renamed.items()},
         "answers": plan.answers,
-        "migrations": plan.migrations,
     }
 
 
@@ -101,6 +100,8 @@ def _notes(plan: Plan) -> list[str]:
         found.append(f"No longer asked: {name}; your answer was {_value(value)}.")
     for old, new in plan.merged.renamed.items():
         found.append(f"{printable(old)} is {printable(new)} now, with your changes in it.")
+    for path in plan.in_the_way:
+        found.append(f"{printable(path)} is in the way, and git does not know it: rename it first.")
     for path in plan.merged.kept_deleted:
         found.append(f"{printable(path)} was deleted here and stays so; the release changes it.")
     return found
@@ -115,7 +116,7 @@ def _next_steps(plan: Plan) -> list[str]:
         ]
     else:
         found.append("Go on: look at git diff, and commit everything.")
-    found.append(f"Go back: {way_back()}")
+    found.append(f"Go back: {way_back(plan.project)}")
     found.append(f"Go back with git alone: {git_way_back(plan)}")
     return found
 

@@ -62,7 +62,7 @@ def git_url(source: str) -> str:
 
 
 def releases(source: str) -> list[Release]:
-    """Return the releases of a template, oldest first; prereleases are left out.
+    """Return the releases of a template, oldest first; prereleases too.
 
     Raises:
         RemoteError: when git cannot read it.
@@ -77,7 +77,7 @@ def releases(source: str) -> list[Release]:
     for line in lines:
         tag = line.partition("\t")[2].removeprefix("refs/tags/")
         version = parse_version(tag)
-        if version and not version.is_prerelease:
+        if version:
             found.append(Release(version, tag))
     return sorted(found)
 
@@ -88,11 +88,26 @@ def newest(source: str) -> Release:
     Raises:
         RemoteError: when git cannot read it, or it has none.
     """
-    found = releases(source)
+    found = [release for release in releases(source) if not release.version.is_prerelease]
     if not found:
         address = without_secret(source)
         raise RemoteError(f"the template {address} has no release yet: no tag such as v1.0.0")
     return found[-1]
+
+
+def named(source: str, tag: str) -> Release:
+    """Return the release of a tag, with or without its v.
+
+    Raises:
+        SetupError: when there is none.
+        RemoteError: when git cannot read the template.
+    """
+    found = releases(source)
+    for release in found:
+        if release.tag in (tag, f"v{tag}"):
+            return release
+    latest = ", ".join(release.tag for release in found[:-4:-1]) or "none"
+    raise SetupError(f"the template has no release {tag}; its newest are {latest}")
 
 
 def require_version(recorded: str) -> Version:

@@ -19,12 +19,11 @@ from packer_toolkit.template.merge import (
     Tree,
     merge,
     read_tree,
-    set_aside,
     template_renames,
     write_tree,
 )
 from packer_toolkit.template.project import ANSWERS_FILE, Project, parse_answers, shown
-from packer_toolkit.template.source import newest, require_version
+from packer_toolkit.template.source import named, newest, require_version
 
 Change = Literal["added", "changed", "deleted"]
 
@@ -56,7 +55,7 @@ class Plan:
         after_tree: the same as a tree object of the sandbox.
         merged: the merge, with its conflicts.
         answers: what became of the answers.
-        migrations: how many migrations ran.
+        in_the_way: files that git does not know, where the release has some of its own.
     """
 
     project: Project
@@ -67,7 +66,7 @@ class Plan:
     after_tree: str
     merged: Merged
     answers: Answers
-    migrations: int
+    in_the_way: list[str]
     changes: dict[str, Change] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -93,8 +92,20 @@ class Plan:
 
 
 def target(project: Project, wanted: str | None) -> str:
-    """Return the release to update to: the one that is wanted, or the newest."""
-    return wanted or newest(project.source).tag
+    """Return the release to update to: the one that is wanted, or the newest.
+
+    Raises:
+        SetupError: when there is no such release, or it is older than the present one.
+        RemoteError: when the template cannot be read.
+    """
+    present = require_version(project.release)
+    release = newest(project.source) if wanted is None else named(project.source, wanted)
+    if release.version < present:
+        raise SetupError(
+            f"this repository is at {project.release}, and {release.tag} is older; updates only go "
+            "forward: git revert the commit of the update to go back"
+        )
+    return release.tag
 
 
 @contextmanager
@@ -156,7 +167,6 @@ class _Planner:
             after = read_tree(self.git, self._snapshot(self.copy, self.merged.tree))
         else:
             after = self.merged.tree
-        self._respect_what_is_in_the_way(before, after)
         return Plan(
             project=self.project,
             release=release,
@@ -166,7 +176,7 @@ class _Planner:
             after_tree=write_tree(self.git, after, self.scratch / "index"),
             merged=self.merged,
             answers=self._compare_answers(),
-            migrations=self.steps.migrations,
+            in_the_way=_in_the_way(self.project.folder, before, after),
         )
 
     def _copy_project(self) -> None:
@@ -235,16 +245,6 @@ class _Planner:
         written = write_tree(self.git, tree, self.scratch / "index")
         self.git.text("read-tree", "--reset", "-u", written)
 
-    def _respect_what_is_in_the_way(self, before: Tree, after: Tree) -> None:
-        """Leave out what would overwrite files that git does not know, such as ignored ones."""
-        gone = {path for path in before if path not in after}
-        for path in [path for path in after if path not in before]:
-            if _in_the_way(self.project.folder, path, before, gone):
-                set_aside(self.merged, path, after.pop(path))
-        for path in [path for path in after if path in before and after[path] != before[path]]:
-            if (self.project.folder / path).is_dir() and after[path].mode != "160000":
-                raise SetupError(f"{path} is a folder here, and a file in git; restore it first")
-
     def _compare_answers(self) -> Answers:
         old = self.project.answers
         file = self.new / ANSWERS_FILE
@@ -261,20 +261,32 @@ class _Planner:
         }
 
 
-def _in_the_way(folder: Path, path: str, before: Tree, gone: set[str]) -> bool:
-    """Tell whether a new file of the release would hit something that it may not replace."""
+def _in_the_way(folder: Path, before: Tree, after: Tree) -> list[str]:
+    """Return what an update would overwrite though git does not know it, such as ignored files."""
+    found: set[str] = set()
+    for path in after:
+        if path in before and after[path] == before[path]:
+            continue
+        for above in reversed(list((folder / path).parents)[: path.count("/")]):
+            name = above.relative_to(folder).as_posix()
+            if above.is_symlink() or (above.exists() and not above.is_dir()):
+                # Where a folder has to be.
+                if name not in before:
+                    found.add(name)
+                break
+        else:
+            found.update(item for item in _unknown(folder, path) if item not in before)
+    return sorted(found)
+
+
+def _unknown(folder: Path, path: str) -> Iterator[str]:
+    """Yield the files at a path, or below it if it is a folder."""
     place = folder / path
-    for above in list(place.parents)[: path.count("/")]:
-        name = above.relative_to(folder).as_posix()
-        if (above.is_symlink() or above.exists()) and (above.is_symlink() or not above.is_dir()):
-            # A link or a file, where a folder has to be: all right if the update deletes it.
-            return name not in gone
-    if place.is_symlink() or (place.exists() and not place.is_dir()):
-        return path not in before
-    if place.is_dir():
-        inside = [f"{path}/{item.relative_to(place).as_posix()}" for item in _files(place)]
-        return not all(item in gone for item in inside)
-    return False
+    if place.is_symlink() or place.is_file():
+        yield path
+    elif place.is_dir():
+        for item in _files(place):
+            yield f"{path}/{item.relative_to(place).as_posix()}"
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -300,11 +312,16 @@ def flagged(project: Project, paths: list[str]) -> list[str]:
 
 
 def require_seen(plan: Plan) -> None:
-    """Make sure that git sees what is in the files that an update changes.
+    """Make sure that git sees what is in the places that an update changes.
 
     Raises:
-        SetupError: when it was told not to look.
+        SetupError: when it does not know it, or was told not to look.
     """
+    if plan.in_the_way:
+        raise SetupError(
+            f"{shown(plan.in_the_way)} would be overwritten: git does not know it, and the release "
+            "has a file there; rename it, or git add --force it and commit"
+        )
     paths = [path for path in plan.changes if path in plan.before]
     hidden = flagged(plan.project, paths) if paths else []
     if hidden:
