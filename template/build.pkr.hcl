@@ -89,7 +89,10 @@ build {
       "--extra-vars", jsonencode(merge(local.image_facts, { image_roles = local.roles })),
       "--extra-vars", "image_parent=${try(build.SourceAMI, var.local_image)}",
     ]
-    galaxy_file = local.has_requirements ? local.galaxy_file : null
+    # What they name is installed where ansible.cfg looks first, and git never.
+    collections_path = "${path.root}/provisioners/ansible/.galaxy/collections"
+    galaxy_file      = local.has_requirements ? local.galaxy_file : null
+    roles_path       = "${path.root}/provisioners/ansible/.galaxy/roles"
     # A changed version must replace what an earlier build installed.
     galaxy_force_install = true
     playbook_file        = "${path.root}/provisioners/ansible/playbook.yml"
@@ -101,6 +104,7 @@ build {
 
   provisioner "shell-local" {
     environment_vars = [
+      "INSPEC_BUILD=${source.type}.${source.name}",
       "INSPEC_PROFILE=${path.root}/inspec",
       "INSPEC_REQUIRED=${source.type != "docker" && local.inspec_required}",
       "INSPEC_TARGET=${source.type == "docker" ? "docker://${build.ID}" : "ssh://${build.User}@${build.Host}:${build.Port}"}",
@@ -110,6 +114,18 @@ build {
       "export INSPEC_SSH_KEY='${source.type == "docker" ? "" : build.SSHPrivateKey}'",
       "exec ${local.shell_root}/provisioners/inspec.sh",
     ]
+  }
+
+  # What is installed: packages-x86_64.txt and so on, beside manifest.json.
+  provisioner "shell" {
+    remote_folder = var.remote_folder
+    script        = "${path.root}/provisioners/packages.sh"
+  }
+
+  provisioner "file" {
+    destination = "${path.root}/packages-${source.name}.txt"
+    direction   = "download"
+    source      = "/tmp/packer-packages.txt"
   }
 
   provisioner "shell" {

@@ -14,11 +14,12 @@ import pytest
 from rig import base_images, tools
 from rig import docker_engine as docker_engine_module
 from rig import template as template_module
+from rig import toolkit_image as toolkit_image_module
 from rig.cache import CACHE_ROOT
 from rig.docker_engine import DockerEngine
 from rig.session import Session
 
-pytest_plugins = ["rig.ec2.fixtures"]
+pytest_plugins = ["rig.ec2.fixtures", "rig.github.fixtures"]
 
 _SESSION = pytest.StashKey[Session]()
 
@@ -163,3 +164,12 @@ def _debian(
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the template of this working tree, as a repository with the release v1.0.0."""
     return template_module.snapshot(tmp_path_factory.mktemp("template") / "template-packer-ami")
+
+
+@pytest.fixture(scope="session")
+def toolkit_image(docker_engine: DockerEngine, packer: tools.Packer) -> str:
+    """Return the tag of the packer-toolkit image, built from toolkit/Dockerfile when it changed."""
+    del packer  # is in the image, and has to be built before
+    if reason := base_images.why_not():
+        tools.missing(reason)
+    return toolkit_image_module.toolkit_image(docker_engine)

@@ -31,6 +31,10 @@ fi
 : "${INSPEC_PROFILE:?is set by build.pkr.hcl}"
 : "${INSPEC_TARGET:?is set by build.pkr.hcl}"
 arguments=(exec "${INSPEC_PROFILE}" --target "${INSPEC_TARGET}" --no-distinct-exit)
+if [[ -n ${PACKER_TOOLKIT_INSPEC_REPORTS:-} ]]; then
+  # packer-toolkit sums it up in build-report.json.
+  arguments+=(--reporter cli "json:${PACKER_TOOLKIT_INSPEC_REPORTS}/${INSPEC_BUILD:-build}.json")
+fi
 if [[ -n ${key} ]]; then
   key_file=$(mktemp) # readable by this user only
   trap 'rm -f "${key_file}"' EXIT

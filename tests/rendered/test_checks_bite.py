@@ -119,6 +119,7 @@ DEFECTS: list[tuple[str, str, Callable[[Tree], Tree]]] = [
     ("ruby", "syntax error", appended(CONTROLS, "control 'x' do\n")),
     ("ruby", "unused", appended(CONTROLS, "def x\n  unused = 1\nend\n")),
     ("rubocop", "Style/StringLiterals", appended(CONTROLS, '\ncontrol "x"\n')),
+    ("taskfile", "Taskfile.yml", edited("Taskfile.yml", "cmds:", "commands:")),
     ("renovate", "renovate.json", edited("renovate.json", '"5 days"', "5")),
     ("ansible-syntax", "nowhere.yml", edited(TASKS, "---\n", "---\n- import_tasks: nowhere.yml\n")),
     ("packer-validate", "take at least one", edited(VALUES, '"x86_64"]', '"sed"]')),
@@ -165,4 +166,5 @@ def test_every_file_is_read_by_a_check_of_its_kind(tree: Tree) -> None:
         ".editorconfig",
         ".gitattributes",
         ".gitignore",
+        "toolkit.env",
     }

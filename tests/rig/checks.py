@@ -210,6 +210,11 @@ def _renovate(work: Path, paths: Sequence[str]) -> str:
     return _tool(work, "check-jsonschema", "--builtin-schema=vendor.renovate", *paths)
 
 
+def _taskfile(work: Path, paths: Sequence[str]) -> str:
+    # The schema is the one that check-jsonschema carries: no network.
+    return _tool(work, "check-jsonschema", "--builtin-schema=vendor.taskfile", *paths)
+
+
 def _checkov(work: Path, paths: Sequence[str]) -> str:
     del paths
     return _tool(
@@ -313,7 +318,7 @@ CHECKS = (
     ),
     Check(
         "parse",
-        ["*.yml", "*.yaml", "*.json", "*.hcl", ".ansible-lint", ".yamllint"],
+        ["*.yml", "*.yaml", "*.yml.example", "*.json", "*.hcl", ".ansible-lint", ".yamllint"],
         _parses,
         _own,
     ),
@@ -322,13 +327,14 @@ CHECKS = (
     Check("shellcheck", ["*.sh"], _shellcheck, lambda: _version("shellcheck")),
     Check(
         "yamllint",
-        ["*.yml", "*.yaml", ".yamllint", ".ansible-lint"],
+        ["*.yml", "*.yaml", "*.yml.example", ".yamllint", ".ansible-lint"],
         _yamllint,
         lambda: _version("yamllint"),
         config=[".yamllint"],
     ),
     Check("ruby", ["*.rb"], _ruby, lambda: _version("ruby")),
     Check("rubocop", ["*.rb"], _rubocop, lambda: _version("rubocop"), config=[".rubocop.yml"]),
+    Check("taskfile", ["Taskfile.yml"], _taskfile, lambda: _version("check-jsonschema")),
     Check("renovate", ["renovate.json"], _renovate, lambda: _version("check-jsonschema")),
     Check(
         "ansible-syntax",

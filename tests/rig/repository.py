@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from packer_toolkit.build_report import BuildReport
 from rig.ec2.rig import Ec2, Finished
 from rig.template import render
 from rig.tools import Packer
 
+TOOLKIT = (sys.executable, "-m", "packer_toolkit")
 STANDINS = Path(__file__).parent / "standins/bin"
 
 # Everything that the answers can ask of EC2 at once.
@@ -45,6 +48,34 @@ def build(ec2: Ec2, packer: Packer, repository: Path, *options: str, **more: Any
     env = {**packer.env, "PATH": f"{STANDINS}:{os.environ['PATH']}", **more.pop("env", {})}
     command = [str(packer.path), "build", "-color=false", "-only=amazon-ebs.*", *options, "."]
     return ec2.run(command, cwd=repository, env=env, **more)
+
+
+def toolkit_build(
+    ec2: Ec2, packer: Packer, repository: Path, *options: str, **more: Any
+) -> Finished:
+    """Build through `packer-toolkit build`, as the repository's own tasks do.
+
+    Args:
+        ec2: the rig.
+        packer: Packer with its plugins.
+        repository: the rendered repository.
+        options: options of `packer build`.
+        more: further arguments of `Ec2.run`; its `env` is added to the environment.
+    """
+    env = {**toolkit_env(packer), **more.pop("env", {})}
+    return ec2.run([*TOOLKIT, "build", *options], cwd=repository, env=env, **more)
+
+
+def toolkit_env(packer: Packer) -> dict[str, str]:
+    """Return what packer-toolkit finds in its image: Packer, its plugins, and an auditor."""
+    path = [str(STANDINS), str(packer.path.parent), os.environ["PATH"]]
+    return {**packer.env, "PATH": os.pathsep.join(path)}
+
+
+def build_report(repository: Path) -> BuildReport:
+    """Read build-report.json."""
+    report: BuildReport = json.loads((repository / "build-report.json").read_text())
+    return report
 
 
 def manifest(repository: Path) -> dict[str, dict[str, str]]:

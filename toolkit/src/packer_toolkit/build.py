@@ -1,0 +1,574 @@
+"""Runs `packer build` so that it ends well: watched, timed, and with nothing left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from fnmatch import fnmatchcase
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from packer_toolkit import aws, build_report
+from packer_toolkit.build_report import Account, BuildReport, Inspec, Kind, Left, Parent
+from packer_toolkit.deadline import Deadline, deadline, watched
+from packer_toolkit.errors import NotGoodError, SetupError, ToolkitError
+from packer_toolkit.github_options import warn
+from packer_toolkit.masking import Mask
+from packer_toolkit.packer_output import PackerOutput
+from packer_toolkit.packer_values import Arguments, Values, inspect, read_arguments
+from packer_toolkit.sweep import MANAGED_BY, Outcome, Scope, Sweep, advice
+
+EC2_BUILDS = ("amazon-ebs.x86_64", "amazon-ebs.arm64")
+LOCAL_BUILD = "docker.local"
+# inspec.sh writes the auditor's report of each build into this folder.
+INSPEC_REPORTS = "PACKER_TOOLKIT_INSPEC_REPORTS"
+# A call that was on its way when Packer was ended is carried out within this time.
+_SETTLE_SECONDS = 5.0
+_LONGEST_SWEEP_SECONDS = 900.0
+
+
+class EndedError(ToolkitError):
+    """A signal ended the build before Packer ran."""
+
+    code = 130
+
+
+@dataclass
+class Signals:
+    """Signals that ask us to end: the first one politely, the second one is in a hurry.
+
+    Attributes:
+        received: Numbers, oldest first.
+        on_signal: Called with the number of signals so far.
+    """
+
+    received: list[int] = field(default_factory=list)
+    on_signal: Callable[[int], None] = lambda _: None
+
+    @contextlib.contextmanager
+    def handled(self) -> Iterator[Signals]:
+        """Take SIGINT, SIGTERM and SIGHUP until the end of the block."""
+        names = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+        before = {name: signal.signal(name, self._take) for name in names}
+        try:
+            yield self
+        finally:
+            for name, handler in before.items():
+                signal.signal(name, handler)
+
+    @property
+    def hurry(self) -> bool:
+        """Whether somebody has lost patience."""
+        return len(self.received) > 1
+
+    @property
+    def exit_code(self) -> int:
+        """128 + N of the first signal; 0 when there was none."""
+        return 128 + self.received[0] if self.received else 0
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self.received.append(number)
+        if len(self.received) > 2:
+            os.write(2, b"packer-toolkit: ended at once; what remains was not looked at\n")
+            os._exit(self.exit_code)
+        self.on_signal(len(self.received))
+
+    def check(self) -> None:
+        """Raise when a signal has come."""
+        if self.received:
+            error = EndedError("ended by a signal before Packer ran; nothing was started")
+            error.code = self.exit_code  # type: ignore[misc]
+            raise error
+
+
+@dataclass
+class Run:
+    """One `packer-toolkit build`.
+
+    Args:
+        words: Arguments for `packer build`.
+        show: Writes a line of Packer for the person who watches; it has its end.
+        say: Writes a line of ours.
+        environment: The environment.
+    """
+
+    words: Sequence[str]
+    show: Callable[[str], None]
+    say: Callable[[str], None]
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    def __post_init__(self) -> None:
+        self.arguments: Arguments = read_arguments(self.words)
+        self.started = datetime.now(timezone.utc)
+        self.began = time.monotonic()
+        self.signals = Signals()
+        self.mask = Mask(self.environment)
+        self.output = PackerOutput()
+        self.values = Values()
+        self.account: Account | None = None
+        self.env = dict(self.environment)
+        self.env.setdefault("PKR_VAR_skip_create_ami", "true")
+        if not self.env.get("PKR_VAR_run_id"):
+            self.env["PKR_VAR_run_id"] = new_run_id(self.environment)
+        self.options = [f"-{name}={value}" if value else f"-{name}"
+                        for name, value in self.arguments.options]  # fmt: skip
+        if not (self.arguments.all("only") or self.arguments.all("except")):
+            self.options.insert(0, "-only=amazon-ebs.*")
+        self._process: subprocess.Popen[str] | None = None
+        self._stopped = ""
+
+    # -- What is asked for
+
+    @property
+    def only_local(self) -> bool:
+        """Whether no build on EC2 is selected: then nothing of AWS is touched."""
+        only = [part for text in self.arguments.all("only") for part in text.split(",")]
+        without = [part for text in self.arguments.all("except") for part in text.split(",")]
+        builds = [*EC2_BUILDS, *(each for each in self.values.builds if each != LOCAL_BUILD)]
+        return not any(
+            (not only or any(fnmatchcase(name, pattern) for pattern in only))
+            and not any(fnmatchcase(name, pattern) for pattern in without)
+            for name in builds
+            if not name.startswith("docker.")
+        )
+
+    @property
+    def kind(self) -> Kind:
+        """What is built."""
+        if self.only_local:
+            return "local"
+        return "test" if self.values.is_true("var.skip_create_ami") else "image"
+
+    @property
+    def run_id(self) -> str:
+        """Value of the tag RunId."""
+        return (
+            self.values.text("var.run_id")
+            or self.values.table("local.run_tags").get("RunId", "")
+            or self.env["PKR_VAR_run_id"]
+        )
+
+    @property
+    def interactive(self) -> bool:
+        """Whether Packer wants to talk with the person; then its output is not read."""
+        options = dict(self.arguments.options)
+        return "debug" in options or options.get("on-error") == "ask"
+
+    @property
+    def keeps_leftovers(self) -> bool:
+        """Whether the person asked for what a failed build leaves, to look at it."""
+        return self.arguments.last("on-error") == "abort" or self.interactive
+
+    def scope(self) -> Scope | None:
+        """Tell what a sweep may delete; None when the HCL does not tag what it makes as ours does."""  # noqa: E501
+        tags = self.values.table("local.run_tags")
+        if tags.get("ManagedBy") != MANAGED_BY or not tags.get("Repository"):
+            return None
+        if not self.values.regions:
+            return None
+        return Scope(tags["Repository"], tuple(self.values.regions), self.run_id, self.started)
+
+    # -- The run
+
+    def __call__(self) -> BuildReport:
+        """Build, sweep, and write the report."""
+        folder = self.arguments.folder
+        with contextlib.suppress(FileNotFoundError):
+            (folder / build_report.FILE).unlink()
+            for packages in folder.glob("packages-*.txt"):
+                packages.unlink()
+        outcome = Outcome()
+        inspected: list[Inspec] = []
+        packer_seconds = 0.0
+        failure: ToolkitError | None = None
+        with self.signals.handled(), tempfile.TemporaryDirectory() as reports:
+            self.env[INSPEC_REPORTS] = reports
+            code = 0
+            try:
+                packer = self._prepare()
+                self.signals.check()
+                since = time.monotonic()
+                with watched(self._deadline(), warn, self._stop):
+                    code = self._packer(packer, since)
+                packer_seconds = time.monotonic() - since
+            except ToolkitError as error:
+                failure, code = error, error.code
+            if code < 0:
+                code = 128 - code
+            if failure is None:
+                code = (self.signals.exit_code or code) if code else 0
+                if (code or self.output.trouble) and not self.only_local:
+                    outcome = self._sweep(failed=code != 0)
+            inspected = read_inspec(Path(reports))
+        report = self._report(code, packer_seconds, outcome, inspected, failure)
+        build_report.write(report, folder)
+        if failure is not None:
+            raise failure
+        return report
+
+    def _prepare(self) -> str:
+        packer = shutil.which("packer", path=self.env.get("PATH"))
+        if not packer:
+            raise SetupError("packer is not on PATH: build in the toolkit image, or install Packer")
+        folder = self.arguments.words[:1] or ("",)
+        template = list(folder) if folder[0] else ["."]
+        asking: list[BaseException] = []
+
+        def ask_who() -> None:
+            try:
+                self.account = aws.identity(aws.session(), self.values.text("var.region"))
+            except BaseException as error:  # noqa: BLE001,RUF100 - raised again below
+                asking.append(error)
+
+        try:
+            self.values = inspect(packer, self.arguments, self.env)
+        except SetupError as error:
+            # `packer build` is about to say it better.
+            self.say(str(error))
+        asker = threading.Thread(target=ask_who, daemon=True)
+        if not self.only_local:
+            asker.start()
+        init = subprocess.run(
+            [packer, "init", *template],
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            check=False,
+        )
+        if init.returncode:
+            self.show(init.stdout)
+            raise SetupError(
+                "packer init failed, see above: its plugins are neither here nor to be had"
+            )
+        if not self.only_local:
+            while asker.is_alive() and not self.signals.received:
+                asker.join(0.1)
+            self.signals.check()
+            if asking:
+                raise asking[0]
+            role = self.values.text("var.assume_role_arn")
+            if self.account:
+                assumes = f"; Packer assumes {role}" if role else ""
+                self.say(f"AWS: {aws.describe(self.account)}{assumes}")
+        what = {"local": "local build", "test": "test build, no image", "image": "image"}
+        self.say(f"Run {self.run_id}: {what[self.kind]}")
+        return packer
+
+    def _packer(self, packer: str, since: float) -> int:
+        if not sys.stdout.isatty() and not self.env.get("GITHUB_ACTIONS"):
+            self.env.setdefault("PACKER_NO_COLOR", "1")
+        command = [packer, "build", *self.options, *(self.arguments.words or ["."])]
+        if self.interactive:
+            return self._packer_with_person(command)
+        # In a session of its own: a terminal's Ctrl-C is for us, who hand on one signal.  Packer
+        # takes a second one as an order to leave everything behind.
+        self._process = subprocess.Popen(
+            command,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        process = self._process
+        self.signals.on_signal = self._hand_on
+        if self.signals.received:
+            self._hand_on(len(self.signals.received))
+
+        def read() -> None:
+            for line in process.stdout or ():
+                self.output.read(line, time.monotonic() - since)
+                self.show(self.mask.secrets(line))
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        code = process.wait()
+        reader.join(5)  # children that outlive Packer may hold the pipe
+        _signal_group(process, signal.SIGKILL)
+        reader.join(5)
+        self.signals.on_signal = lambda _: None
+        return code
+
+    def _deadline(self) -> Deadline | None:
+        """Tell by when the build has to be over; None when it does not matter, or nobody knows."""
+        if self.only_local:
+            return None
+        expires_at = self.account["expires_at"] if self.account else None
+        return deadline(self.environment, expires_at, time.monotonic() - self.began)
+
+    def _stop(self, line: str) -> None:
+        """End the build as a signal from outside does, and remember why."""
+        self._stopped = line
+        warn(line)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _packer_with_person(self, command: list[str]) -> int:
+        process = subprocess.Popen(command, env=self.env)
+        # The terminal has given it Ctrl-C already; other signals are handed on.
+        self.signals.on_signal = lambda _: (
+            None if self.signals.received[-1] == signal.SIGINT else process.terminate()
+        )
+        code = process.wait()
+        self.signals.on_signal = lambda _: None
+        return code
+
+    def _hand_on(self, count: int) -> None:
+        if self._process is None:
+            return
+        name = signal.Signals(self.signals.received[-1]).name
+        if count == 1:
+            self.say(f"{name}: Packer cleans up; once more, and it is not waited for")
+            _signal_leader(self._process, signal.SIGTERM)
+        else:
+            self.say(f"{name}, the second: Packer is ended, what can be deleted at once is")
+            _signal_group(self._process, signal.SIGKILL)
+
+    # -- Afterwards
+
+    def _sweep(self, *, failed: bool) -> Outcome:
+        scope = self.scope()
+        if scope is None:
+            self.say("No sweep: the HCL has no run_tags by which to know what this build made")
+            return Outcome()
+        if not failed:
+            scope = Scope(scope.repository, scope.regions, scope.run_id)
+        if self.keeps_leftovers:
+            self.say(f"What remains was asked for; delete it with: {advice(scope)}")
+            return Outcome()
+        role = self.values.text("var.assume_role_arn")
+        outcome = self._sweep_as(role, scope)
+        if role and outcome.left and not outcome.swept:
+            # Perhaps the role cannot be assumed any more, and the base credentials may do it.
+            second = self._sweep_as("", scope)
+            if not second.left:
+                outcome = second
+        if outcome.credentials_ended:
+            known = {(each["kind"], each["id"]) for each in outcome.left}
+            outcome.left += [
+                each for each in self._made() if (each["kind"], each["id"]) not in known
+            ]
+        for each in outcome.left:
+            self.say(f"LEFT: {each['kind']} {each['id']} in {each['region']}: {each['reason']}")
+        if outcome.left or outcome.credentials_ended:
+            why = "The credentials have ended" if outcome.credentials_ended else "Not all is gone"
+            self.say(f"{why}. With new ones, run: {advice(scope, role)}")
+        elif outcome.swept:
+            self.say(f"Swept {len(outcome.swept)} things that Packer had left; nothing remains")
+        else:
+            self.say("Nothing remains of this build")
+        return outcome
+
+    def _sweep_as(self, role: str, scope: Scope) -> Outcome:
+        on_its_way = any(each.is_creating for each in self.output.builds.values())
+        settle = _SETTLE_SECONDS if self.signals.received and on_its_way else 0.0
+        try:
+            base = aws.session(
+                role, f"sweep-{self.values.text('var.image_name')}", scope.regions[0]
+            )
+            return Sweep(
+                base,
+                scope,
+                seconds=_LONGEST_SWEEP_SECONDS,
+                hurry=lambda: self.signals.hurry,
+                say=self.say,
+            ).run(settle_seconds=settle)
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            left: list[Left] = [
+                {"kind": "region", "id": each, "region": each, "reason": reason}
+                for each in scope.regions
+            ]
+            return Outcome(left=left)
+
+    def _made(self) -> Iterator[Left]:
+        """List what Packer said that it made, for when nobody can be asked."""
+        region = self.values.text("var.region")
+        for build in self.output.builds.values():
+            for kind, name in build.made:
+                reason = "made by this build, and cannot be looked for"
+                yield {"kind": kind, "id": name, "region": region, "reason": reason}
+
+    def _report(
+        self,
+        code: int,
+        packer_seconds: float,
+        outcome: Outcome,
+        inspected: list[Inspec],
+        failure: ToolkitError | None,
+    ) -> BuildReport:
+        folder = self.arguments.folder
+        values = self.values
+        builds = self.output.report(packer_seconds)
+        made = _manifest(folder, self.started) if code == 0 and self.kind != "test" else []
+        for build in builds:
+            architecture = build["name"].rpartition(".")[2]
+            build["instance_type"] = values.table("var.instance_types").get(architecture)
+            for entry in made:
+                # The entry's own name is that of the source block, the same for all architectures.
+                name = entry.get("custom_data", {}).get("architecture") or entry["name"]
+                if f"{entry['builder_type']}.{name}" == build["name"]:
+                    build["images"] += _images(entry)
+        if not self.only_local and failure is None and not outcome.credentials_ended:
+            self._look_up(builds)
+        lines = [str(failure)] if failure else self.output.last_lines()
+        if self._stopped:
+            lines.append(self._stopped)
+        facts = made[0].get("custom_data", {}) if made else {}
+        return {
+            "schema": build_report.SCHEMA,
+            "image_name": values.text("var.image_name"),
+            "version": facts.get("version") or values.text("local.version"),
+            "commit": values.table("local.image_tags").get("Commit", ""),
+            "template_version": values.table("local.image_tags").get("TemplateVersion", ""),
+            "toolkit_version": self.env.get("PACKER_TOOLKIT_VERSION") or version("packer-toolkit"),
+            "kind": self.kind,
+            "started_at": self.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "seconds": round(time.monotonic() - self.began, 1),
+            "exit_code": code,
+            "run_id": self.run_id,
+            "account": self.account,
+            "builds": builds,
+            "inspec": inspected,
+            "last_lines": [self.mask.everything(line) for line in lines],
+            "swept": outcome.swept,
+            "left": [
+                {**each, "reason": self.mask.everything(each["reason"])} for each in outcome.left
+            ],
+        }
+
+    def _look_up(self, builds: list[build_report.Build]) -> None:
+        """Ask for the names of parents and the sizes of images; without an answer they stay open."""  # noqa: E501
+        wanted: dict[str, set[str]] = {}
+        home = self.values.text("var.region")
+        for build in builds:
+            if build["parent"]:
+                wanted.setdefault(home, set()).add(build["parent"]["id"])
+            for image in build["images"]:
+                wanted.setdefault(image["region"], set()).add(image["id"])
+        described: dict[str, dict[str, Any]] = {}
+        with contextlib.suppress(Exception):
+            session = aws.session(self.values.text("var.assume_role_arn"), region=home)
+            for region, ids in wanted.items():
+                client = session.client("ec2", region_name=region, config=aws.config())
+                for image in client.describe_images(ImageIds=sorted(ids))["Images"]:
+                    described[image["ImageId"]] = image
+        for build in builds:
+            if build["parent"] and build["parent"]["id"] in described:
+                name = str(described[build["parent"]["id"]].get("Name", ""))
+                build["parent"] = Parent(id=build["parent"]["id"], name=name)
+            for each in build["images"]:
+                mappings = described.get(each["id"], {}).get("BlockDeviceMappings", [])
+                sizes = [mapping["Ebs"].get("VolumeSize", 0) for mapping in mappings
+                         if "Ebs" in mapping]  # fmt: skip
+                each["size_gib"] = sum(sizes) if sizes else None
+
+
+def new_run_id(environment: Mapping[str, str]) -> str:
+    """Name a build: the workflow's run and attempt when there is one, and something of its own.
+
+    The last part tells two builds of one run apart: a sweep after one must not touch the other.
+    """
+    run, attempt = environment.get("GITHUB_RUN_ID"), environment.get("GITHUB_RUN_ATTEMPT", "1")
+    own = secrets.token_hex(4)
+    return f"{run}-{attempt}-{own}" if run else f"local-{own}"
+
+
+def read_inspec(folder: Path) -> list[Inspec]:
+    """Sum up the auditor's reports, which inspec.sh wrote: one JSON file for each build."""
+    found: list[Inspec] = []
+    for file in sorted(folder.glob("*.json")):
+        try:
+            profiles = json.loads(file.read_text())["profiles"]
+            controls = [control for profile in profiles for control in profile["controls"]]
+        except (ValueError, KeyError, TypeError):
+            continue
+        states: dict[str, list[str]] = {"passed": [], "failed": [], "skipped": []}
+        for control in controls:
+            results = {result.get("status") for result in control.get("results", [])}
+            state = (
+                "failed" if "failed" in results
+                else "skipped" if "skipped" in results or not results
+                else "passed"
+            )  # fmt: skip
+            title = control.get("title")
+            name = str(control.get("id", ""))
+            states[state].append(f"{name}: {title}" if title else name)
+        found.append(
+            {
+                "build": file.stem,
+                "passed": len(states["passed"]),
+                "failed": len(states["failed"]),
+                "skipped": len(states["skipped"]),
+                "failures": states["failed"],
+            }
+        )
+    return found
+
+
+def _manifest(folder: Path, since: datetime) -> list[dict[str, Any]]:
+    """Return the entries of the last run in manifest.json, when it was written since then."""
+    try:
+        file = folder / "manifest.json"
+        if file.stat().st_mtime < since.timestamp() - 1:
+            return []
+        data = json.loads(file.read_text())
+        return [e for e in data["builds"] if e["packer_run_uuid"] == data["last_run_uuid"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _images(entry: dict[str, Any]) -> list[build_report.Image]:
+    """List the images of an entry of the manifest, such as eu-west-1:ami-1,us-east-1:ami-2."""
+    pairs = (pair.partition(":") for pair in str(entry.get("artifact_id", "")).split(","))
+    return [{"region": region, "id": name, "size_gib": None}
+            for region, _, name in pairs if name.startswith("ami-")]  # fmt: skip
+
+
+def _signal_leader(process: subprocess.Popen[str], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(number)
+
+
+def _signal_group(process: subprocess.Popen[str], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def verdict(report: BuildReport) -> ToolkitError | None:
+    """Put a failed build into one line; None for a good one."""
+    code = report["exit_code"]
+    if code == 0:
+        return None
+    failed = [
+        f"{build['name']} in {build['failed_step']}" if build["failed_step"] else build["name"]
+        for build in report["builds"]
+        if not build["ok"]
+    ]
+    if code > 128:
+        error = EndedError(f"the build was ended by {signal.Signals(code - 128).name}")
+        error.code = code  # type: ignore[misc]
+        return error
+    where = f": {', '.join(failed)}" if failed else ""
+    error_ = NotGoodError(f"the build failed{where}; see above, and {build_report.FILE}")
+    error_.code = code  # type: ignore[misc]
+    return error_

@@ -1,0 +1,449 @@
+"""What a pull request is checked for, and what can be formatted.
+
+Each check is one tool; all of them run, beside each other, and what they found is told afterwards:
+where, as far as the tool says it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from packer_toolkit.errors import SetupError
+
+Status = Literal["passed", "failed", "skipped", "missing"]
+
+ANSIBLE = Path("provisioners/ansible")
+# What others have made, and what tools keep; git ignores most of it anyway.
+_FOREIGN = (".git", ".ansible", ".galaxy", ".task", ".venv", "node_modules", "packer_cache")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        file: path from the repository's root; None when the tool names none.
+        line: from 1; None when the tool names none.
+        message: what is wrong, in one line.
+    """
+
+    file: str | None
+    line: int | None
+    message: str
+
+    @property
+    def place(self) -> str:
+        """FILE:LINE, as far as they are known."""
+        return ":".join(str(part) for part in (self.file, self.line) if part is not None)
+
+
+@dataclass
+class Result:
+    """What came of one check.
+
+    Attributes:
+        name: of the check.
+        status: failed: it found something; skipped: there was nothing to look at, or `reason`
+            says why it may be left out; missing: its tool is not here.
+        reason: why it did not run, or "".
+        seconds: how long it took.
+        findings: what it found.
+    """
+
+    name: str
+    status: Status = "passed"
+    reason: str = ""
+    seconds: float = 0.0
+    findings: list[Finding] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return asdict(self)
+
+
+class MissingToolError(Exception):
+    """The tool of a check is not on PATH; the message is its name."""
+
+
+class SkippedError(Exception):
+    """The check does not run; the message says why."""
+
+
+# ------------------------------------------------------------------------------------- running
+
+
+def _run(
+    root: Path, *command: str | Path, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    program = str(command[0])
+    if not shutil.which(program):
+        raise MissingToolError(program)
+    return subprocess.run(
+        [program, *map(str, command[1:])],
+        cwd=root,
+        env={
+            **os.environ,
+            "ANSIBLE_NOCOLOR": "1",
+            "CHECKPOINT_DISABLE": "1",
+            "NO_COLOR": "1",
+            "PACKER_NO_COLOR": "1",
+            **(env or {}),
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+
+
+def _without_place(result: subprocess.CompletedProcess[str]) -> list[Finding]:
+    """Return what a tool said when none of it could be read: never a silent pass."""
+    if not result.returncode:
+        return []
+    said = [line.strip() for line in f"{result.stdout}\n{result.stderr}".splitlines()]
+    return [Finding(None, None, " ".join(filter(None, said)) or f"exit code {result.returncode}")]
+
+
+def files(root: Path) -> list[str]:
+    """Return the repository's files as paths from its root, without those that git ignores."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        result = subprocess.run(listing, cwd=root, capture_output=True, text=True, check=False)
+        found = result.stdout.split("\0") if result.returncode == 0 else []
+    except FileNotFoundError:
+        found = []
+    if not any(found):  # no repository: then all that is not known to be somebody else's
+        found = [
+            path.relative_to(root).as_posix()
+            for path in root.rglob("*")
+            if not set(path.relative_to(root).parts) & set(_FOREIGN)
+        ]
+    return sorted(name for name in set(found) if name and (root / name).is_file())
+
+
+def _some(names: Sequence[str], what: str) -> Sequence[str]:
+    if not names:
+        raise SkippedError(f"no {what} here")
+    return names
+
+
+def _relative(root: Path, path: str) -> str:
+    absolute = Path(os.path.normpath(root / path))
+    return absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else path
+
+
+def _hunks(diff: str) -> Iterator[Finding]:
+    """Read a unified diff: one finding for each hunk, at its first line that would change."""
+    name, line, waiting = "", 0, False
+    for text in diff.splitlines():
+        if text.startswith("--- "):
+            name = re.sub(r"^--- (?:old/)?(.+?)(?:\.orig)?(?:\t.*)?$", r"\1", text)
+        elif match := re.match(r"@@ -(\d+)", text):
+            line, waiting = int(match[1]), True
+        elif waiting and text.startswith((" ", "-", "+")) and not text.startswith("+++"):
+            if text.startswith(" "):
+                line += 1
+            else:
+                waiting = False
+                yield Finding(name, line, "is not formatted; task format mends it")
+
+
+# -------------------------------------------------------------------------------------- Packer
+
+
+def _packer_fmt(root: Path) -> list[Finding]:
+    result = _run(root, "packer", "fmt", "-check", "-diff", "-recursive", ".")
+    return [*_hunks(result.stdout), *_diagnostics(root, result)] or _without_place(result)
+
+
+def _packer_validate(root: Path) -> list[Finding]:
+    result = _run(root, "packer", "validate", ".")
+    return _diagnostics(root, result) or _without_place(result)
+
+
+def _diagnostics(root: Path, result: subprocess.CompletedProcess[str]) -> list[Finding]:
+    """Read the errors and warnings of Packer: a title, perhaps a place, an explanation."""
+    found: list[Finding] = []
+    text = f"{result.stdout}\n{result.stderr}"
+    for block in re.split(r"^(?=(?:Error|Warning): )", text, flags=re.M)[1:]:
+        title, _, rest = block.partition("\n")
+        place = re.search(r"^ +on (.+) line (\d+)(?:, in .*)?:\n(?:.*\n)?", rest, re.M)
+        paragraph = (rest[place.end() :] if place else rest).strip().split("\n\n")[0]
+        detail = " ".join(paragraph.split())
+        message = title if not detail or detail in title else f"{title}: {detail}"
+        if place:
+            found.append(Finding(place[1], int(place[2]), message))
+        elif unread := re.search(r"(\S+):(\d+),\d+(?:-\d+(?:,\d+)?)?: (.+)", message):  # of fmt
+            found.append(Finding(_relative(root, unread[1]), int(unread[2]), unread[3]))
+        elif unknown := re.search(r'variable "(\w+)" was set but was not declared', message):
+            found.append(Finding(*_assigned(root, unknown[1]), message))
+        else:
+            found.append(Finding(None, None, message))
+    return found
+
+
+def _assigned(root: Path, variable: str) -> tuple[str | None, int | None]:
+    """Find where a file of values sets a variable: of an undeclared one Packer does not say."""
+    for name in files(root):
+        if name.endswith(".pkrvars.hcl"):
+            for number, line in enumerate((root / name).read_text().splitlines(), 1):
+                if re.match(rf"\s*{re.escape(variable)}\s*=", line):
+                    return name, number
+    return None, None
+
+
+# ------------------------------------------------------------------------------------- Ansible
+
+
+def _roles(root: Path) -> list[str]:
+    tasks = (root / ANSIBLE / "roles").glob("*/tasks/main.y*ml")
+    return sorted({path.parts[-3] for path in tasks})
+
+
+def _ansible_env(root: Path) -> dict[str, str]:
+    config = root / ANSIBLE / "ansible.cfg"
+    return {"ANSIBLE_CONFIG": str(config)} if config.is_file() else {}
+
+
+def _ansible_syntax(root: Path) -> list[Finding]:
+    playbook = root / ANSIBLE / "playbook.yml"
+    if not playbook.is_file():
+        raise SkippedError(f"no {ANSIBLE}/playbook.yml here")
+    with tempfile.TemporaryDirectory() as folder:
+        # The playbook finds its roles only when it runs: these name them, one each, because
+        # Ansible stops at the first error.
+        plays = [playbook]
+        for role in _roles(root):
+            plays.append(Path(folder) / f"{role}.yml")
+            plays[-1].write_text(json.dumps([{"hosts": "all", "name": role, "roles": [role]}]))
+        found = []
+        for play in plays:
+            arguments = ("--syntax-check", "--inventory=machine,", play)
+            result = _run(root, "ansible-playbook", *arguments, env=_ansible_env(root))
+            if result.returncode:
+                found += _ansible_errors(root, result) or _without_place(result)
+    return list(dict.fromkeys(found))
+
+
+def _ansible_errors(root: Path, result: subprocess.CompletedProcess[str]) -> list[Finding]:
+    found = []
+    place: tuple[str | None, int | None]
+    for block in re.split(r"^(?=\[?ERROR\]?[:!] )", result.stderr, flags=re.M)[1:]:
+        lines = block.splitlines()
+        message = re.sub(r"^\[?ERROR\]?[:!] ", "", lines[0]).strip()
+        origin = re.search(r"^Origin: (.+?):(\d+)(?::\d+)?$", block, re.M) or re.search(
+            r"appears to be in '(.+?)': line (\d+)", block
+        )
+        if origin:
+            place = (_relative(root, origin[1]), int(origin[2]))
+        else:
+            message = " ".join(line.strip() for line in lines[:2]).removeprefix("[ERROR]: ")
+            place = _mentioned(root, block)
+        found.append(Finding(*place, message))
+    return found
+
+
+def _mentioned(root: Path, text: str) -> tuple[str | None, int | None]:
+    """Find the line that names a file which Ansible misses: of that one it does not say where."""
+    missed = re.search(r"'([^']+\.(?:ya?ml|j2|json|ini))'", text)
+    if missed:
+        name = Path(missed[1]).name
+        for path in files(root):
+            if path.startswith(str(ANSIBLE)) and path.endswith((".yml", ".yaml")):
+                for number, line in enumerate((root / path).read_text().splitlines(), 1):
+                    if name in line and not line.lstrip().startswith("#"):
+                        return path, number
+    return None, None
+
+
+def _ansible_lint(root: Path) -> list[Finding]:
+    arguments = ("--offline", "--strict", "--nocolor", "-q", "--format=json")
+    result = _run(root, "ansible-lint", *arguments, env=_ansible_env(root))
+    try:
+        issues = json.loads(result.stdout)
+    except ValueError:
+        return _without_place(result)
+    found = []
+    for issue in issues:
+        place = issue["location"]
+        begin = place.get("lines", place.get("positions", {})).get("begin")
+        line = begin.get("line") if isinstance(begin, dict) else begin
+        path: str | None = _relative(root, place["path"])
+        message = f"{issue['description']} [{issue['check_name']}]"
+        if not (root / str(path)).is_file() and issue["check_name"].startswith("load-failure"):
+            path, line = _mentioned(root, f"'{path}'")
+        # A role that Ansible cannot load; ansible-syntax says it better.
+        elif issue["check_name"] == "internal-error":
+            body = issue.get("content", {}).get("body", "")
+            errors = [text for text in body.splitlines() if text.startswith(("[ERROR]", "ERROR"))]
+            message = f"{' '.join(errors) or issue['description']} [{issue['check_name']}]"
+        found.append(Finding(path, line, " ".join(message.split())))
+    return found or _without_place(result)
+
+
+# ----------------------------------------------------------------------- linters of single files
+
+
+def _yamllint(root: Path) -> list[Finding]:
+    names = [name for name in files(root) if name.endswith((".yml", ".yaml"))]
+    result = _run(root, "yamllint", "--strict", "--format=parsable", "--", *_some(names, "YAML"))
+    found = re.findall(r"^(.+?):(\d+):\d+: \[\w+\] (.+)$", result.stdout, re.M)
+    places = [Finding(_relative(root, path), int(line), said) for path, line, said in found]
+    return places or _without_place(result)
+
+
+def scripts(root: Path) -> list[str]:
+    """Return the shell scripts, known by their name or their first line."""
+    found = []
+    for name in files(root):
+        path = root / name
+        first = path.read_bytes()[:80].split(b"\n")[0]
+        interpreted = "." not in path.name and re.match(rb"#!.*\b(?:ba|da|k)?sh\b", first)
+        if interpreted or name.endswith((".sh", ".bash")):
+            found.append(name)
+    return found
+
+
+def _shellcheck(root: Path) -> list[Finding]:
+    result = _run(root, "shellcheck", "--format=json1", "--", *_some(scripts(root), "shell script"))
+    try:
+        comments = json.loads(result.stdout)["comments"]
+    except (ValueError, KeyError):
+        return _without_place(result)
+    return [
+        Finding(each["file"], each["line"], f"{each['message']} [SC{each['code']}]")
+        for each in comments
+    ] or _without_place(result)
+
+
+def _shfmt(root: Path) -> list[Finding]:
+    result = _run(root, "shfmt", "--diff", "--", *_some(scripts(root), "shell script"))
+    return [*_hunks(result.stdout), *_syntax(root, result)] or _without_place(result)
+
+
+def _syntax(root: Path, result: subprocess.CompletedProcess[str]) -> list[Finding]:
+    wrong = re.findall(r"^(.+?):(\d+):\d+: (.+)$", result.stderr, re.M)
+    return [Finding(_relative(root, path), int(line), said) for path, line, said in wrong]
+
+
+# -------------------------------------------------------------------------------------- InSpec
+
+
+def _inspec(root: Path) -> list[Finding]:
+    if not (root / "inspec/inspec.yml").is_file():
+        raise SkippedError("no inspec/inspec.yml here")
+    auditor = shutil.which("cinc-auditor") or shutil.which("inspec")
+    # Cinc Auditor brings its own Ruby, which says the line of a syntax error.
+    bundled = Path("/opt/cinc-auditor/embedded/bin/ruby")
+    ruby = str(bundled) if bundled.is_file() else shutil.which("ruby")
+    if not auditor and not ruby:
+        raise SkippedError("neither cinc-auditor nor inspec nor ruby is on PATH")
+    found = []
+    for name in files(root) if ruby else []:
+        if name.startswith("inspec/") and name.endswith(".rb"):
+            result = _run(root, str(ruby), "-wc", name)
+            said = re.findall(rf"^(?:ruby: )?{re.escape(name)}:(\d+): (.+)$", result.stderr, re.M)
+            found += [Finding(name, int(line), text) for line, text in said]
+            found += [] if said else _without_place(result)
+    if found or not auditor:
+        return found
+    result = _run(
+        root, auditor, "check", "inspec", "--format=json", env={"CHEF_LICENSE": "accept-silent"}
+    )
+    try:
+        report = json.loads(result.stdout[result.stdout.index("{") :])
+    except ValueError:
+        return _without_place(result)
+    for each in [*report.get("errors", []), *report.get("warnings", [])]:
+        path = _relative(root, each["file"]) if each.get("file") else "inspec/inspec.yml"
+        found.append(Finding(path, each.get("line") or None, " ".join(str(each["msg"]).split())))
+    return found or _without_place(result)
+
+
+# --------------------------------------------------------------------------------------- all
+
+# In the order of the table.  A group is the first word of the names.
+CHECKS: dict[str, Callable[[Path], list[Finding]]] = {
+    "packer-fmt": _packer_fmt,
+    "packer-validate": _packer_validate,
+    "ansible-syntax": _ansible_syntax,
+    "ansible-lint": _ansible_lint,
+    "yamllint": _yamllint,
+    "shellcheck": _shellcheck,
+    "shfmt": _shfmt,
+    "inspec": _inspec,
+}
+GROUPS = {
+    "ansible": ("ansible-syntax", "ansible-lint"),
+    "packer": ("packer-fmt", "packer-validate"),
+    "shell": ("shellcheck", "shfmt"),
+    "yaml": ("yamllint",),
+}
+
+
+def chosen(names: Sequence[str]) -> list[str]:
+    """Return the checks that names of checks and groups stand for; without names, all."""
+    wanted = {check for name in names for check in GROUPS.get(name, (name,))}
+    return [name for name in CHECKS if not wanted or name in wanted]
+
+
+def run(root: Path, names: Sequence[str]) -> list[Result]:
+    """Run checks beside each other; return their results in the order of the names."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
+        return list(pool.map(lambda name: _one(root, name), names))
+
+
+def _one(root: Path, name: str) -> Result:
+    began = time.monotonic()
+    result = Result(name)
+    try:
+        result.findings = CHECKS[name](root)
+        result.status = "failed" if result.findings else "passed"
+    except SkippedError as error:
+        result.status, result.reason = "skipped", str(error)
+    except MissingToolError as error:
+        result.status, result.reason = "missing", f"{error} is not on PATH"
+    result.seconds = round(time.monotonic() - began, 1)
+    return result
+
+
+# ---------------------------------------------------------------------------------- formatting
+
+
+def format_files(root: Path) -> list[str]:
+    """Format HCL and shell; return the files that changed.
+
+    Raises:
+        SetupError: when a tool is missing, or cannot read a file; what it could is formatted.
+    """
+    shell = scripts(root)
+    hcl = [name for name in files(root) if name.endswith((".pkr.hcl", ".pkrvars.hcl"))]
+    before = {name: (root / name).read_bytes() for name in {*shell, *hcl}}
+    broken: list[Finding] = []
+    commands: list[list[str]] = [["packer", "fmt", "-recursive", "."]]
+    commands += [["shfmt", "--write", "--", *shell]] if shell else []
+    for command in commands:
+        try:
+            result = _run(root, *command)
+        except MissingToolError as error:
+            raise SetupError(f"{error} is not on PATH: use task format, or install it") from None
+        if result.returncode:
+            broken += (
+                _syntax(root, result) or _diagnostics(root, result) or _without_place(result)
+            )[:1]
+    if broken:
+        place = f"{broken[0].place}: " if broken[0].place else ""
+        raise SetupError(f"could not format everything: {place}{broken[0].message}")
+    return sorted(name for name, content in before.items() if (root / name).read_bytes() != content)

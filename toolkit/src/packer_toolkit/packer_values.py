@@ -1,0 +1,135 @@
+"""What a repository's HCL comes to, as `packer inspect` tells: variables and locals."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packer_toolkit.errors import SetupError
+
+_VALUE = re.compile(r'^(var|local)\.([\w-]+): "(.*)"$', re.M)
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_PAIR = re.compile(r'"?([\w.:/@+-]+)"? = "((?:[^"\\]|\\.)*)"')
+# Options of `packer build` that take a value, also as the next word.
+_WITH_VALUE = {"var", "var-file", "only", "except", "on-error", "parallel-builds"}
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The arguments of `packer build`, read as Packer reads them.
+
+    Attributes:
+        options: Pairs of a name, without hyphens, and a value; empty for a switch.
+        words: What stands after the options: the folder with the HCL.
+    """
+
+    options: tuple[tuple[str, str], ...]
+    words: tuple[str, ...]
+
+    def all(self, name: str) -> list[str]:
+        """Return the values of an option."""
+        return [value for option, value in self.options if option == name]
+
+    def last(self, name: str, default: str = "") -> str:
+        """Return the value that counts."""
+        return (self.all(name) or [default])[-1]
+
+    @property
+    def folder(self) -> Path:
+        """The repository's folder."""
+        path = Path(self.words[0] if self.words else ".")
+        return path if path.is_dir() else path.parent
+
+
+def read_arguments(words: Sequence[str]) -> Arguments:
+    """Split the arguments of `packer build` into options and words."""
+    options = []
+    rest = list(words)
+    while rest and rest[0].startswith("-") and rest[0] not in ("-", "--"):
+        name, equals, value = rest.pop(0).lstrip("-").partition("=")
+        if not equals and name in _WITH_VALUE and rest:
+            value = rest.pop(0)
+        options.append((name, value))
+    if rest[:1] == ["--"]:
+        del rest[0]
+    return Arguments(tuple(options), tuple(rest))
+
+
+@dataclass(frozen=True)
+class Values:
+    """Variables and locals.  What is not there, or no text, list or map of texts, is empty."""
+
+    raw: Mapping[str, str] = field(default_factory=dict)
+    builds: tuple[str, ...] = ()
+
+    def text(self, name: str) -> str:
+        """Return a text, such as of `var.region`."""
+        return self.raw.get(name, "")
+
+    def texts(self, name: str) -> list[str]:
+        """Return a list of texts."""
+        return [_unquote(found) for found in _STRING.findall(self.raw.get(name, ""))]
+
+    def table(self, name: str) -> dict[str, str]:
+        """Return a map of texts."""
+        return {key: _unquote(text) for key, text in _PAIR.findall(self.raw.get(name, ""))}
+
+    def is_true(self, name: str) -> bool:
+        """Tell whether a value is true."""
+        return self.text(name) == "true"
+
+    @property
+    def regions(self) -> list[str]:
+        """The region of the build, then those that the image is copied to."""
+        return [
+            region
+            for region in dict.fromkeys([self.text("var.region"), *self.texts("var.copy_regions")])
+            if region
+        ]
+
+
+def inspect(
+    packer: str, arguments: Arguments, environment: Mapping[str, str], folder: Path | None = None
+) -> Values:
+    """Ask Packer for the values of a repository; it starts no plugin for that, and calls nobody.
+
+    Args:
+        packer: The executable.
+        arguments: Those of the build: -var and -var-file count.
+        environment: Of the build.
+        folder: Where Packer runs; None is here.
+
+    Raises:
+        SetupError: When Packer cannot read the HCL.
+    """
+    options = [f"-{name}={value}" for name, value in arguments.options if name.startswith("var")]
+    done = subprocess.run(
+        [packer, "inspect", *options, *(arguments.words[:1] or ["."])],
+        capture_output=True,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if "Error" in line]
+        reason = lines[0] if lines else f"exit code {done.returncode}"
+        raise SetupError(f"packer inspect cannot read the HCL here: {reason}")
+    raw = {f"{kind}.{name}": _unquote(text) for kind, name, text in _VALUE.findall(done.stdout)}
+    _, _, sources = done.stdout.partition("\n    sources:\n")
+    listed = sources.partition("\n    provisioners:\n")[0]
+    return Values(raw, tuple(re.findall(r"^ {6}([\w-]+\.[\w.-]+)$", listed, re.M)))
+
+
+def _unquote(text: str) -> str:
+    """Undo Go's quoting, which is JSON's but for rare control signs."""
+    try:
+        return str(json.loads(f'"{text}"', strict=False))
+    except ValueError:
+        return text

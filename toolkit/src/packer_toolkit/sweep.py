@@ -1,0 +1,419 @@
+"""Deletes what builds left in the account, by the tags that every build puts on what it makes.
+
+Exact tags only: Repository, ManagedBy and, for one build, RunId.  What cannot carry them yet, the
+snapshot of an unfinished image, is found through the image, and tagged before that goes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from packer_toolkit.aws import CREDENTIALS_ENDED, config, error_code
+from packer_toolkit.build_report import Left, Thing
+
+MANAGED_BY = "packer"
+NEVER = "never"
+# Order in which things go: what holds others comes first.
+KINDS = ("instance", "key-pair", "image", "snapshot", "volume", "security-group")
+# Clocks of the building host and of AWS may differ by so much.
+_CLOCKS = timedelta(minutes=5)
+_GONE = ("NotFound", "InvalidAMIID.Unavailable", ".Unknown")
+# They become possible once something else is gone.
+_LATER = ("DependencyViolation", "VolumeInUse", "InvalidSnapshot.InUse", "IncorrectState")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What may be deleted.
+
+    Attributes:
+        repository: Value of the tag Repository.
+        regions: Where to look.
+        run_id: Only what this build made; empty: everything whose time, ExpiresAt, is past.
+        finished_since: Finished images of that build go too when they were made after this;
+            None keeps them.
+        finished: Finished images of that build go too, whenever they were made.
+    """
+
+    repository: str
+    regions: tuple[str, ...]
+    run_id: str = ""
+    finished_since: datetime | None = None
+    finished: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """Something of this repository's in the account.
+
+    Attributes:
+        kept: Why it stays; empty when it goes.
+    """
+
+    kind: str
+    id: str
+    region: str
+    kept: str = ""
+    snapshots: tuple[str, ...] = ()
+
+    @property
+    def thing(self) -> Thing:
+        """As the report names it."""
+        return {"kind": self.kind, "id": self.id, "region": self.region}
+
+
+@dataclass
+class Outcome:
+    """What a sweep did."""
+
+    swept: list[Thing] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+    kept: list[Found] = field(default_factory=list)
+    credentials_ended: bool = False
+
+
+class CredentialsEndedError(Exception):
+    """Nothing more can be asked or deleted with these credentials."""
+
+
+class Sweep:
+    """One sweep.
+
+    Args:
+        session: A boto3 session.
+        scope: What may be deleted.
+        seconds: How long to wait at most for what takes its time, such as instances to end.
+        hurry: Asked again and again: true, and nothing more is waited for.
+        say: Takes a line for the person who watches.
+        poll_seconds: Between two questions whether something has ended.
+    """
+
+    def __init__(
+        self,
+        session: Any,
+        scope: Scope,
+        *,
+        seconds: float = 600,
+        hurry: Callable[[], bool] = lambda: False,
+        say: Callable[[str], None] = lambda _: None,
+        poll_seconds: float = 2,
+    ) -> None:
+        self.session = session
+        self.scope = scope
+        self.deadline = time.monotonic() + seconds
+        self.hurry = hurry
+        self.say = say
+        self.poll_seconds = poll_seconds
+        self._clients: dict[str, Any] = {}
+
+    # -- Looking
+
+    def find(self) -> list[Found]:
+        """List what there is of the scope, and what of it stays.
+
+        Raises:
+            CredentialsEndedError: When the credentials are at fault.
+            botocore.exceptions.ClientError: When AWS refuses.
+        """
+        return [found for region in self.scope.regions for found in self._find(region)]
+
+    def _find(self, region: str) -> list[Found]:
+        listings: tuple[tuple[str, str, str, str, dict[str, Any]], ...] = (
+            ("instance", "describe_instances", "Reservations[].Instances[]", "InstanceId", {}),
+            ("key-pair", "describe_key_pairs", "KeyPairs[]", "KeyName", {}),
+            ("image", "describe_images", "Images[]", "ImageId", {"Owners": ["self"]}),
+            ("snapshot", "describe_snapshots", "Snapshots[]", "SnapshotId", {"OwnerIds": ["self"]}),
+            ("volume", "describe_volumes", "Volumes[]", "VolumeId", {}),
+            ("security-group", "describe_security_groups", "SecurityGroups[]", "GroupId", {}),
+        )  # fmt: skip
+        found = []
+        seen: set[str] = set()
+        for kind, call, items, key, options in listings:
+            for item in self._list(region, call, items, **options):
+                if _is_gone(kind, item):
+                    continue
+                thing = Found(kind, str(item[key]), region, self._why_kept(kind, item))
+                if kind == "image" and not thing.kept:
+                    thing = Found(kind, thing.id, region, "", self._snapshots(region, item))
+                    seen |= set(thing.snapshots)
+                # The snapshot of an image that goes is deleted after it, with or without tags.
+                if kind != "snapshot" or thing.id not in seen:
+                    found.append(thing)
+        return found
+
+    def _list(self, region: str, call: str, items: str, **options: Any) -> list[dict[str, Any]]:
+        tags = {"Repository": self.scope.repository, "ManagedBy": MANAGED_BY}
+        if self.scope.run_id:
+            tags["RunId"] = self.scope.run_id
+        if "Filters" not in options:
+            options["Filters"] = [{"Name": f"tag:{k}", "Values": [v]} for k, v in tags.items()]
+        client = self._client(region)
+
+        def ask() -> list[dict[str, Any]]:
+            if client.can_paginate(call):
+                return list(client.get_paginator(call).paginate(**options).search(items))
+            import jmespath  # type: ignore[import-untyped]
+
+            return list(jmespath.search(items, getattr(client, call)(**options)) or [])
+
+        return [item for item in self._guarded(ask) if item is not None]
+
+    def _snapshots(self, region: str, image: dict[str, Any]) -> tuple[str, ...]:
+        """List the snapshots of an image that is perhaps still being made.
+
+        A pending copy does not name them yet, but their descriptions, which EC2 writes, name it.
+        """
+        named = {
+            mapping["Ebs"]["SnapshotId"]
+            for mapping in image.get("BlockDeviceMappings", [])
+            if mapping.get("Ebs", {}).get("SnapshotId")
+        }
+        described = self._list(
+            region,
+            "describe_snapshots",
+            "Snapshots[]",
+            OwnerIds=["self"],
+            Filters=[{"Name": "description", "Values": [
+                f"Copied for DestinationAmi {image['ImageId']}*",
+                f"Created by CreateImage(*) for {image['ImageId']}*",
+            ]}],
+        )  # fmt: skip
+        return tuple(sorted(named | {each["SnapshotId"] for each in described}))
+
+    def _why_kept(self, kind: str, item: dict[str, Any]) -> str:
+        tags = {tag["Key"]: tag["Value"] for tag in item.get("Tags", [])}
+        until = tags.get("ExpiresAt", "")
+        if self.scope.run_id:
+            if until != NEVER or self.scope.finished:
+                return ""
+            since = self.scope.finished_since
+            if since and _made_at(item) >= since - _CLOCKS:
+                return ""
+            return "it belongs to a finished image"
+        if until == NEVER:
+            return "it belongs to a finished image"
+        try:
+            end = datetime.fromisoformat(until.replace("Z", "+00:00"))
+        except ValueError:
+            return f"its tag ExpiresAt is no time: {until!r}"
+        if end.tzinfo is None:
+            end = end.replace(tzinfo=timezone.utc)
+        if end > datetime.now(timezone.utc):
+            return f"its build may be running, until {until}"
+        del kind
+        return ""
+
+    # -- Deleting
+
+    def run(self, *, settle_seconds: float = 0) -> Outcome:
+        """Delete, and look again until nothing of the scope is there or the time is up.
+
+        Args:
+            settle_seconds: Look again after so long even when nothing was found: a call that was
+                on its way when a build was ended may be carried out later.
+        """
+        outcome = Outcome()
+        problems: dict[tuple[str, str], str] = {}
+        settled = time.monotonic() + settle_seconds
+        while True:
+            found: list[Found] = []
+            for region in self.scope.regions:
+                try:
+                    in_region = self._find(region)
+                    found += in_region
+                    self._delete(region, in_region, outcome, problems)
+                except CredentialsEndedError as error:
+                    outcome.credentials_ended = True
+                    outcome.left = [
+                        {**each.thing, "reason": str(error)} for each in found if not each.kept
+                    ]
+                    return outcome
+                except Exception as error:
+                    reason = " ".join(str(error).split())
+                    outcome.left.append(
+                        {"kind": "region", "id": region, "region": region, "reason": reason}
+                    )
+            outcome.kept = [each for each in found if each.kept]
+            here = [each for each in found if not each.kept]
+            unknown = [each for each in outcome.left if each["kind"] == "region"]
+            if not here and not unknown and (self.hurry() or time.monotonic() >= settled):
+                break
+            if unknown or self.hurry() or time.monotonic() >= self.deadline:
+                gone = {(thing["region"], thing["id"]) for thing in outcome.swept}
+                outcome.left += [
+                    {**each.thing, "reason": problems.get((each.region, each.id), "no time left")}
+                    for each in here
+                    if (each.region, each.id) not in gone
+                ]
+                break
+            if here and all((each.region, each.id) in problems for each in here) and not any(
+                _is_for_later(problems[each.region, each.id]) for each in here
+            ):  # fmt: skip
+                outcome.left += [
+                    {**each.thing, "reason": problems[each.region, each.id]} for each in here
+                ]
+                break
+            self._pause()
+        return outcome
+
+    def _delete(
+        self,
+        region: str,
+        found: Sequence[Found],
+        outcome: Outcome,
+        problems: dict[tuple[str, str], str],
+    ) -> None:
+        client = self._client(region)
+        by_kind: dict[str, list[Found]] = {kind: [] for kind in KINDS}
+        for each in found:
+            if not each.kept:
+                by_kind[each.kind].append(each)
+
+        def attempt(kind: str, id_: str, call: Callable[[], Any]) -> bool:
+            try:
+                self._guarded(call)
+            except CredentialsEndedError:
+                raise
+            except Exception as error:
+                code = error_code(error)
+                if not any(sign in code for sign in _GONE):
+                    problems[region, id_] = f"{code}: {' '.join(str(error).split())}"
+                    return False
+            problems.pop((region, id_), None)
+            thing: Thing = {"kind": kind, "id": id_, "region": region}
+            if thing not in outcome.swept:
+                outcome.swept.append(thing)
+                self.say(f"deleted {kind} {id_} in {region}")
+            return True
+
+        ending = [
+            each.id
+            for each in by_kind["instance"]
+            if attempt("instance", each.id, lambda each=each: client.terminate_instances(  # type: ignore[misc]
+                InstanceIds=[each.id]))
+        ]  # fmt: skip
+        for each in by_kind["key-pair"]:
+            attempt("key-pair", each.id, lambda each=each: client.delete_key_pair(KeyName=each.id))  # type: ignore[misc]
+        for each in by_kind["image"]:
+            self._tag(client, each.snapshots)
+            if attempt("image", each.id, lambda each=each: client.deregister_image(  # type: ignore[misc]
+                ImageId=each.id)):  # fmt: skip
+                for name in each.snapshots:
+                    attempt("snapshot", name, lambda name=name: client.delete_snapshot(  # type: ignore[misc]
+                        SnapshotId=name))  # fmt: skip
+        for each in by_kind["snapshot"]:
+            attempt("snapshot", each.id, lambda each=each: client.delete_snapshot(  # type: ignore[misc]
+                SnapshotId=each.id))  # fmt: skip
+        if ending:
+            self._wait_until_terminated(client, ending)
+        for each in by_kind["volume"]:
+            # Most have gone with their instance, which counts as deleted.
+            attempt("volume", each.id, lambda each=each: client.delete_volume(VolumeId=each.id))  # type: ignore[misc]
+        for each in by_kind["security-group"]:
+            attempt("security-group", each.id, lambda each=each: client.delete_security_group(  # type: ignore[misc]
+                GroupId=each.id))  # fmt: skip
+
+    def _tag(self, client: Any, snapshots: Iterable[str]) -> None:
+        """Mark the snapshots of an image, so that they are found if we end between the two."""
+        ids = list(snapshots)
+        if not ids or not self.scope.run_id:
+            return
+        tags = {
+            "ExpiresAt": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "ManagedBy": MANAGED_BY,
+            "Repository": self.scope.repository,
+            "RunId": self.scope.run_id,
+        }
+        try:
+            self._guarded(
+                lambda: client.create_tags(
+                    Resources=ids, Tags=[{"Key": k, "Value": v} for k, v in tags.items()]
+                )
+            )
+        except CredentialsEndedError:
+            raise
+        except Exception as error:
+            self.say(f"cannot tag {', '.join(ids)}: {error_code(error)}")
+
+    def _wait_until_terminated(self, client: Any, instances: list[str]) -> None:
+        """Wait as boto3's own waiter does, in pieces, so that a signal need not wait for it."""
+        from botocore.exceptions import WaiterError  # type: ignore[import-untyped]
+
+        waiter = client.get_waiter("instance_terminated")
+        delay = self.poll_seconds
+        while not self.hurry() and time.monotonic() < self.deadline:
+            try:
+                waiter.wait(InstanceIds=instances, WaiterConfig={"Delay": delay, "MaxAttempts": 1})
+                return
+            except WaiterError as error:
+                response = error.last_response or {}
+                if (code := response.get("Error", {}).get("Code")) and "NotFound" in code:
+                    return
+                if code in CREDENTIALS_ENDED:
+                    raise CredentialsEndedError(code) from None
+            self._pause()
+
+    # -- Talking
+
+    def _client(self, region: str) -> Any:
+        if region not in self._clients:
+            self._clients[region] = self.session.client("ec2", region_name=region, config=config())
+        return self._clients[region]
+
+    def _guarded(self, call: Callable[[], Any]) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return call()
+        except (BotoCoreError, ClientError) as error:
+            if error_code(error) in CREDENTIALS_ENDED or "expired" in str(error).lower():
+                raise CredentialsEndedError(
+                    f"the credentials do not count any more ({error_code(error)})"
+                ) from None
+            raise
+
+    def _pause(self) -> None:
+        """Wait a little, but not when somebody is in a hurry."""
+        until = time.monotonic() + self.poll_seconds
+        while not self.hurry() and time.monotonic() < min(until, self.deadline):
+            time.sleep(0.05)
+
+
+def _is_gone(kind: str, item: dict[str, Any]) -> bool:
+    if kind == "instance":
+        return bool(item["State"]["Name"] == "terminated")
+    if kind == "volume":
+        return bool(item.get("State") in ("deleting", "deleted"))
+    return bool(kind == "image" and item.get("State") == "deregistered")
+
+
+def _is_for_later(problem: str) -> bool:
+    return problem.startswith(_LATER)
+
+
+def _made_at(item: dict[str, Any]) -> datetime:
+    """When an image or a snapshot was made; long ago when it does not tell."""
+    made = item.get("CreationDate") or item.get("StartTime")
+    if isinstance(made, str):
+        try:
+            made = datetime.fromisoformat(made.replace("Z", "+00:00"))
+        except ValueError:
+            made = None
+    if not isinstance(made, datetime):
+        return datetime.fromtimestamp(0, timezone.utc)
+    return made if made.tzinfo else made.replace(tzinfo=timezone.utc)
+
+
+def advice(scope: Scope, role_arn: str = "") -> str:
+    """Write the command that does the rest, once there are credentials."""
+    words = ["packer-toolkit sweep", f"--run-id {scope.run_id}"]
+    words += [f"--repository {scope.repository}", *(f"--region {each}" for each in scope.regions)]
+    if role_arn:
+        words.append(f"--assume-role {role_arn}")
+    if scope.finished_since or scope.finished:
+        words.append("--finished-images")
+    return " ".join(words)
