@@ -32,10 +32,12 @@ class GitError(SetupError):
     """Git failed where it should not.
 
     Attributes:
-        reason: the last line of what it printed to stderr, without its prefix.
+        reason: the line of what it printed to stderr that says why, without its prefix.
+        stderr: all of it.
     """
 
     def __init__(self, arguments: Sequence[str], code: int, stderr: str) -> None:
+        self.stderr = stderr
         lines = [line for line in stderr.splitlines() if line.strip()]
         # The line that says what is wrong comes before advice.
         fatal = [line for line in lines if line.startswith(("fatal: ", "error: "))]
