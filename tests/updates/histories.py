@@ -171,6 +171,14 @@ class Team:
             file.write(f"/{path}\n")
         self.ignored.add(path)
 
+    def rename_ignored(self, paths: Sequence[str]) -> None:
+        """Give ignored files other names, under which they are ignored too."""
+        with (self._root / ".git" / "info" / "exclude").open("a") as file:
+            file.write("/kept-*\n")
+        for number, path in enumerate(paths):
+            self.ignored.discard(path)
+            (self._root / path).rename(self._root / f"kept-{len(self.ignored)}-{number}")
+
     def delete(self, path: str) -> None:
         """Delete a file."""
         if path not in self.ignored:

@@ -68,6 +68,7 @@ def refused(repository: Path, before: Before, answer: Answer) -> list[str]:
 
 def check(repository: Path, before: Before, answer: Answer) -> None:
     """Make sure that an update kept its promises; the answer is that of --json."""
+    assert answer.code in (0, 1), answer
     after = files(repository)
     conflicts = {item["path"] for item in answer.json["conflicts"]}
     renamed: dict[str, str] = answer.json["renamed"]

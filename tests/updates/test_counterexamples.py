@@ -13,18 +13,3 @@ def test_an_empty_folder_in_the_way(made_by: dict[str, Path], tmp_path: Path) ->
     path = "scripts/20-second.sh/own.txt"
     edits = (("add_binary", (path,)), ("delete", (path,)))
     live(History("v2.0.0", (((edits,), "v2.1.0", True),)), made_by, tmp_path / "web")
-
-
-def test_x(made_by: dict[str, Path], tmp_path: Path) -> None:
-    """X."""
-    live(
-        History(
-            start="v1.0.0",
-            stations=(
-                (((("insert", ("README.md", 0, b"team")),),), "v1.1.0", False),
-                (((("to_folder", ("build.hcl",)),),), "v2.0.0", False),
-            ),
-        ),
-        made_by,
-        tmp_path / "web",
-    )

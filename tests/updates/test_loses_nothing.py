@@ -42,10 +42,8 @@ def live(history: History, made_by: dict[str, Path], repository: Path) -> None:
         answer = toolkit(repository, "template-update", "--json", "--to", release)
         ways = promises.refused(repository, before, answer)
         if ways:
-            # What the message says: they are renamed.
-            for path in ways:
-                (repository / path).rename(repository / f"kept-{abs(hash(path))}.log")
-                team.ignored.discard(path)
+            # As the message says, they are renamed.
+            team.rename_ignored(ways)
             before = promises.look(repository, made_by[at], made_by[release])
             answer = toolkit(repository, "template-update", "--json", "--to", release)
         promises.check(repository, before, answer)

@@ -12,6 +12,7 @@ import importlib
 import os
 import shutil
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -103,7 +104,7 @@ def update(
             f"the template {without_secret(source)} cannot be fetched: {reason}; check the "
             "network, and that you may read it with git"
         ) from None
-    except (CopierError, ValueError, TypeError, OSError) as error:
+    except (CopierError, ValueError, TypeError, RuntimeError, OSError) as error:
         raise SetupError(_refusal(error, source, release)) from None
     except Exception as error:
         if type(error).__module__.split(".")[0] not in {"jinja2", "pydantic", "yaml", "copier"}:
@@ -198,19 +199,18 @@ def _environment(project: Path) -> Iterator[None]:
     # Copier keeps clones of remote templates in a cache, and fails where it cannot.
     cache = os.environ.get("COPIER_CACHE_DIR")
     if not _writable(Path(cache or _user_cache())):
-        os.environ["COPIER_CACHE_DIR"] = str(project.parent / "copier-cache")
-    saved = dict(local.env)
-    local.env.clear()
-    local.env.update(env)
+        env["COPIER_CACHE_DIR"] = str(project.parent / "copier-cache")
+    # Copier's parts take it from plumbum, which copied it at import, or from the process.
+    saved, own = dict(local.env), dict(os.environ)
     try:
+        for place in (local.env, os.environ):
+            place.clear()
+            place.update(env)
         yield
     finally:
-        local.env.clear()
-        local.env.update(saved)
-        if cache is None:
-            os.environ.pop("COPIER_CACHE_DIR", None)
-        else:
-            os.environ["COPIER_CACHE_DIR"] = cache
+        for place, before in ((local.env, saved), (os.environ, own)):
+            place.clear()
+            place.update(before)
 
 
 def _user_cache() -> str:
@@ -220,10 +220,12 @@ def _user_cache() -> str:
 
 
 def _writable(folder: Path) -> bool:
-    for place in (folder, *folder.parents):
-        if place.exists():
-            return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
-    return False
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryDirectory(dir=folder).cleanup()
+    except OSError:
+        return False
+    return True
 
 
 def _settings() -> str:
