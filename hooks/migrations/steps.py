@@ -99,7 +99,7 @@ class Update:
         elif already_there is not None or not (_is_text(ours) and _is_text(base)):
             _write(Path(old), ours)
             say(f"{old} is called {new} now; yours could not be merged and was left as {old}")
-        elif not _git("ls-files", "--unmerged", "--", new):  # else this has run already
+        elif not _is_conflict(here):  # else this has run already, or template-update did it
             _merge(here, ours, base, (f"{old}, before updating", "last update", "after updating"))
             say(f"{old} is called {new} now; your changes came along")
 
@@ -178,6 +178,12 @@ def _committed(path: str) -> Blob | None:
 
 def _is_text(blob: Blob) -> bool:
     return blob.mode in {"100644", "100755"} and b"\0" not in blob.content
+
+
+def _is_conflict(path: Path) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
+    return any(line.startswith(b"<<<<<<< ") for line in path.read_bytes().splitlines())
 
 
 def _write(path: Path, blob: Blob) -> None:
