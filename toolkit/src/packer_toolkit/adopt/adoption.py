@@ -308,16 +308,15 @@ class _Work:
         self._get_template()
         found = Found()
         packer = answers_module.read_packer(self.folder, chosen, found)
-        around = surroundings.read(self.folder, self.git, packer)
+        around = surroundings.read(self.folder, self.git)
+        notes = list(found.notes)
         tag = release or tags[-1]
         self._find(packer, around, tag, found)
         if not release and len(known) > 1:
             nearest = self._nearest(known, found)
             if nearest != tag:
                 tag = nearest
-                found = Found(
-                    found.folder, {}, [note for note in found.notes if "not read" in note]
-                )
+                found = Found(found.folder, {}, list(notes))
                 self._find(packer, around, tag, found)
         render, refused = self._render(tag, found)
         if ask:

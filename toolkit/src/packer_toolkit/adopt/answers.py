@@ -107,6 +107,7 @@ def find(
         base_images: the template's parent images by answer, from its includes/base_images.jinja.
         found: gets the answers.
     """
+    found.notes += [f"{place} was not read: {reason}" for place, reason in around.unread]
     finder = _Finder(packer, around, base_images, found)
     finder.image(repository)
     finder.parent()

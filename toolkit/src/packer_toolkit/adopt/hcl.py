@@ -312,10 +312,20 @@ def _completed(
 
 def _fill(source: Source, body: Tree[Token], evaluator: Evaluator, prefix: str = "") -> None:
     for name, node in attributes(body):
-        source.add(f"{prefix}{name}", evaluator.value(node))
+        _add(source, f"{prefix}{name}", node, evaluator)
     for block in blocks(body, source.place.file):
         if len(block.labels) == 1:
             _fill(source, block.body, evaluator, f"{prefix}{block.labels[0]}.")
+
+
+def _add(source: Source, path: str, node: Node, evaluator: Evaluator) -> None:
+    """Add an expression; the parts of an object each with its own line."""
+    inner = _trees(node)
+    if node.data == "expr_term" and inner and inner[0].data == "object":
+        for name, part in evaluator.elements(inner[0]):
+            _add(source, f"{path}.{name}", part, evaluator)
+    else:
+        source.add(path, evaluator.value(node))
 
 
 # -------------------------------------------------------------------------------------- evaluation
@@ -347,6 +357,14 @@ class Evaluator:
             origin, steps = self._definition(path), steps + 1
         reference = path[:3] if path[:1] == ("data",) else ()
         return Value(self.evaluate(node), place, reference)
+
+    def elements(self, node: Tree[Token]) -> Iterator[tuple[str, Node]]:
+        """Yield names and expressions of an object."""
+        for element in _trees(node):
+            if element.data == "object_elem":
+                key, value = _trees(element)[0], _trees(element)[-1]
+                (inner,) = _trees(key)
+                yield ".".join(self.path(inner)) or _text(self.evaluate(inner)), value
 
     def is_empty(self, variable: str) -> bool:
         """Tell whether a variable has no value of its own yet."""
@@ -442,14 +460,7 @@ class Evaluator:
         return [self.evaluate(part) for part in _trees(node) if part.data != "new_line_or_comment"]
 
     def _object(self, node: Tree[Token]) -> Any:
-        made = {}
-        for element in _trees(node):
-            if element.data == "object_elem":
-                key, value = _trees(element)[0], _trees(element)[-1]
-                (inner,) = _trees(key)
-                name = ".".join(self.path(inner)) or _text(self.evaluate(inner))
-                made[name] = self.evaluate(value)
-        return made
+        return {name: self.evaluate(value) for name, value in self.elements(node)}
 
     def _identifier(self, node: Tree[Token]) -> Any:
         return self.scope.get(_label(node), UNKNOWN)

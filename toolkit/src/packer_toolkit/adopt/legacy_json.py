@@ -84,18 +84,21 @@ def _sources(
             # After where this builder begins: a variable of that name stands before it.
             line = _line(text, name, seen.get(name, 0), after='"builders"')
             seen[name] = seen.get(name, 0) + 1
-            _add(source, name, raw, Place(file, line), variables)
+            _add(source, name, raw, Place(file, line), variables, text)
         sources.append(source)
     return sources
 
 
-def _add(source: Source, path: str, raw: Any, place: Place, variables: Mapping[str, Value]) -> None:
+def _add(
+    source: Source, path: str, raw: Any, place: Place, variables: Mapping[str, Value], text: str
+) -> None:
     if isinstance(raw, dict):
         for name, part in raw.items():
-            _add(source, f"{path}.{name}", part, place, variables)
+            below = Place(place.file, _line_from(text, name, place.line))
+            _add(source, f"{path}.{name}", part, below, variables, text)
     elif isinstance(raw, list) and any(isinstance(part, dict) for part in raw):
         for part in raw:
-            _add(source, path, part, place, variables)
+            _add(source, path, part, place, variables, text)
     else:
         used = re.fullmatch(r"\{\{\s*user\s+[`\"']([^`\"']+)[`\"']\s*\}\}", str(raw))
         if used and used[1] in variables:
@@ -121,6 +124,14 @@ def _expand(raw: Any, variables: Mapping[str, Value]) -> Any:
 
 def _is_plain(value: Any) -> bool:
     return isinstance(value, (str, int, bool))
+
+
+def _line_from(text: str, name: str, line: int) -> int:
+    """Return the first line of a key from a line on, or that line."""
+    for number, content in enumerate(text.splitlines()[max(line - 1, 0) :], start=line):
+        if re.search(rf'"{re.escape(name)}"\s*:', content):
+            return number
+    return line
 
 
 def _line(text: str, name: str, skip: int, value: str = "", after: str = "") -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from packer_toolkit.adopt.packer import Packer, Place, Value
+from packer_toolkit.adopt.packer import Place, Value
 from packer_toolkit.template.git import Git, GitError
 
 _REMOTE = re.compile(
@@ -33,6 +33,7 @@ class Surroundings:
         region: the region that workflows or tasks set.
         toolkit: the toolkit image, without its tag.
         role_variable: the environment variable with a person's role.
+        unread: workflows that could not be read: place and reason.
     """
 
     remote: Mapping[str, Value] = field(default_factory=dict)
@@ -41,21 +42,21 @@ class Surroundings:
     region: Value | None = None
     toolkit: Value | None = None
     role_variable: Value | None = None
+    unread: list[tuple[Place, str]] = field(default_factory=list)
 
 
-def read(repository: Path, git: Git, packer: Packer) -> Surroundings:
+def read(repository: Path, git: Git) -> Surroundings:
     """Read what lies around the Packer files.
 
     Args:
         repository: the folder that is adopted.
         git: git in it.
-        packer: gets what could not be read.
     """
     found = Surroundings(remote=_remote(git))
     top = Path(git.text("rev-parse", "--show-toplevel"))
     for root in dict.fromkeys((repository, top)):
         for path in _workflows(root):
-            _read_workflow(path, root, found, packer)
+            _read_workflow(path, root, found)
         for path in _scripts(root):
             _read_text(path, root, found)
     return found
@@ -96,7 +97,7 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _read_workflow(path: Path, root: Path, found: Surroundings, packer: Packer) -> None:
+def _read_workflow(path: Path, root: Path, found: Surroundings) -> None:
     import yaml
 
     text = _text(path)
@@ -106,7 +107,7 @@ def _read_workflow(path: Path, root: Path, found: Surroundings, packer: Packer) 
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        packer.unread.append((Place(place.file, mark.line + 1 if mark else 0), "it is no YAML"))
+        found.unread.append((Place(place.file, mark.line + 1 if mark else 0), "it is no YAML"))
         return
     if not isinstance(document, dict):
         return
