@@ -37,8 +37,15 @@ def given(shape: Shape) -> list[str]:
     return [part for name, value in shape.data.items() for part in ("--data", f"{name}={value}")]
 
 
-@pytest.mark.parametrize("accept", ["none", "all"])
-@pytest.mark.parametrize("name", SHAPES)
+# Every other one takes all files of the template; both ways where names meet.
+CASES = [
+    *((name, ("none", "all")[index % 2]) for index, name in enumerate(SHAPES)),
+    ("files-named-like-the-template's", "none"),
+    ("links-binaries-and-odd-names", "none"),
+]
+
+
+@pytest.mark.parametrize(("name", "accept"), CASES)
 def test_adopted_repository_is_updated_and_keeps_everything(
     two_releases: Path, make: Make, monkeypatch: pytest.MonkeyPatch, name: str, accept: str
 ) -> None:

@@ -21,13 +21,7 @@ from packer_toolkit.adopt.packer import Packer, Place, Value
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.template.git import Git, GitError, environment
 from packer_toolkit.template.project import ANSWERS_FILE, parse_answers, printable
-from packer_toolkit.template.source import (
-    Release,
-    git_url,
-    parse_version,
-    releases,
-    without_secret,
-)
+from packer_toolkit.template.source import Release, git_url, releases, without_secret
 
 MANIFEST = "hooks/demo-manifest.txt"
 _BASE_IMAGES = "includes/base_images.jinja"
@@ -262,6 +256,8 @@ def prepared(
     """
     git = require_repository(folder)
     noted = recorded(folder)
+    if chosen and not chosen.is_relative_to(folder):
+        raise SetupError(f"{chosen} is not in {folder}")
     source = str(Path(template).expanduser().resolve()) if _is_folder(template) else template
     with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch, _for_copier():
         work = _Work(folder, git, source, Path(scratch), data, noted, say)
@@ -554,9 +550,3 @@ def _for_copier() -> Iterator[None]:
         local.env.clear()
         local.env.update(environment())
         yield
-
-
-def is_newer(release: str, than: str) -> bool:
-    """Tell whether a release is newer than another one."""
-    one, other = parse_version(release), parse_version(than)
-    return bool(one and other and one > other)
