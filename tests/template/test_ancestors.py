@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 import copier
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from packer_toolkit.commands.template_update import command as template_update
 from rig.ancestors import STEPS, TODAY, recorded, wiring, with_ancestors
 from rig.hook import tree
 from rig.template import ROOT, git, hand_over_environment, render
@@ -192,6 +195,46 @@ def test_edit_in_the_part_of_a_file_that_moved_is_marked(ancestors: Path, tmp_pa
     update(old)
     assert 'default     = "20m"' in sources.read_text()
     assert "sources.pkr.hcl" in git(old, "ls-files", "--unmerged")
+
+
+def test_template_update_runs_the_same_migrations(
+    ancestors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own merge follows renames too; both together lose nothing and do nothing twice."""
+    old = make(ancestors, tmp_path, "v0.1.0", keep_demo=True)
+    for name in ("image.pkr.hcl", "values.auto.pkrvars.hcl"):
+        (old / name).write_text(f"# ours\n{(old / name).read_text()}")
+    script = old / "provisioners" / "shell" / "40-demo.sh"
+    script.write_text(script.read_text().replace("# as of old", "# ours"))
+    (old / "versions.pkr.hcl").unlink()
+    commit(old)
+    monkeypatch.chdir(old)
+    result = CliRunner().invoke(
+        template_update, ["--trust", "--json"], catch_exceptions=False, standalone_mode=False
+    )
+    verdict = json.loads(result.stdout)
+    new = render(ancestors, tmp_path / "new" / "packer-ami-web", recorded(old))
+    for name in ("build.pkr.hcl", "image.auto.pkrvars.hcl"):
+        assert (old / name).read_text() == f"# ours\n{(new / name).read_text()}"
+    demo = "provisioners/shell/50-demo.sh"
+    assert (old / demo).read_text().count("<<<<<<< ") == 1
+    assert [item["path"] for item in verdict["files"] if item["conflict"]] == [demo]
+    assert git(old, "diff", "--name-only", "--diff-filter=U") == demo
+    assert tree(old).keys() == tree(new).keys() - {"versions.pkr.hcl"}
+    assert recorded(old)["parent_image"] == "amazon-linux-2"
+
+
+def test_template_update_lets_a_renamed_file_stay_deleted(
+    ancestors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it is for a template's file that was not accepted when a repository was adopted."""
+    old = make(ancestors, tmp_path, "v0.6.0")
+    (old / "image.pkr.hcl").unlink()
+    commit(old)
+    monkeypatch.chdir(old)
+    CliRunner().invoke(template_update, ["--trust"], catch_exceptions=False)
+    assert (old / "image.auto.pkrvars.hcl").exists()
+    assert not {"build.pkr.hcl", "image.pkr.hcl"} & tree(old).keys()
 
 
 @pytest.mark.parametrize("stage", ["before", "after"])
