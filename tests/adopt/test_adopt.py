@@ -383,7 +383,7 @@ def _nothing(repository: Path) -> None:
             _nothing,
             ["--release", "v7.0.0"],
             SetupError,
-            "has no release v7.0.0; it has v1.0.0, v1.",
+            "has no release v7.0.0; its newest are v1.1.0, v1.0.0",
         ),
         (
             _nothing,

@@ -14,7 +14,7 @@ import pytest
 
 from packer_toolkit.fleet import place_of
 from rig.github.server import GitHub
-from rig.template import git
+from rig.template import ROOT, git
 
 ANSWERS = ".copier-answers.yml"
 
@@ -61,6 +61,11 @@ def fleet(*options: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def as_somebody(api_url: str) -> dict[str, str]:
+    """Return the environment of somebody who has a token."""
+    return {"GITHUB_API_URL": api_url, "GITHUB_TOKEN": "t"}
 
 
 def rows(result: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
@@ -159,7 +164,7 @@ def test_one_clone_can_be_looked_at(clones: Path) -> None:
         ([], 2, "give --organization, --repository, --list or --local"),
         (["--local", ".", "--organization", "acme"], 2, "--local looks at clones"),
         (
-            ["--local", ".", "--prefix", "nothing-"],
+            ["--local", str(ROOT / "docs"), "--prefix", "nothing-"],
             3,
             "has no clone whose name begins with nothing-",
         ),
@@ -203,8 +208,7 @@ def test_organisation_is_read_through_the_api(solstice: GitHub) -> None:
         "--organization",
         "solstice",
         "--json",
-        GITHUB_API_URL=solstice.enterprise_url,
-        GITHUB_TOKEN="t",
+        **as_somebody(solstice.enterprise_url),
     )
     assert result.returncode == 0, result.stderr
     found = rows(result)
@@ -228,7 +232,7 @@ def test_repositories_are_taken_from_a_list(solstice: GitHub, tmp_path: Path) ->
     result = fleet(
         *("--list", file, "--repository", "solstice/packer-ami-002", "--json"),
         *("--api-url", solstice.url),
-        GITHUB_TOKEN="t",
+        **as_somebody(""),
     )
     assert result.returncode == 0, result.stderr
     assert {name: row["behind"] for name, row in rows(result).items()} == {
@@ -247,8 +251,7 @@ def test_failures_of_github_are_named_and_the_rest_goes_on(solstice: GitHub) -> 
     result = fleet(
         *listed,
         *("--repository", "solstice/not-there", "--json", "--patience", "5"),
-        GITHUB_API_URL=solstice.url,
-        GITHUB_TOKEN="t",
+        **as_somebody(solstice.url),
     )
     assert result.returncode == 1
     found = rows(result)
@@ -263,7 +266,7 @@ def test_rate_limit_is_waited_for_within_patience(solstice: GitHub) -> None:
     limited = {"Retry-After": "1", "X-RateLimit-Remaining": "0"}
     solstice.fault("GET", "/packer-ami-000/contents/", 429, first=1, headers=limited)
     options = ("--repository", "solstice/packer-ami-000", "--json")
-    env = {"GITHUB_API_URL": solstice.url, "GITHUB_TOKEN": "t"}
+    env = as_somebody(solstice.url)
     result = fleet(*options, **env)
     assert result.returncode == 0, result.stderr
     assert len(solstice.asked("GET", "/packer-ami-000/contents/")) == 2
@@ -276,9 +279,7 @@ def test_rate_limit_is_waited_for_within_patience(solstice: GitHub) -> None:
 def test_refused_token_ends_with_one_line(solstice: GitHub) -> None:
     """There is nothing to show then."""
     solstice.fault("GET", "/orgs/solstice/repos", 401)
-    result = fleet(
-        "--organization", "solstice", GITHUB_API_URL=solstice.url, GITHUB_TOKEN="expired"
-    )
+    result = fleet("--organization", "solstice", **as_somebody(solstice.url))
     assert result.returncode == 4
     assert result.stdout == ""
     assert result.stderr.startswith("packer-toolkit: cannot list the repositories of solstice: 401")

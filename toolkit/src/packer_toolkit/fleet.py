@@ -102,8 +102,9 @@ def _row(fleet: Fleet, name: str, known: _Releases) -> Row:
         problem = f"{ANSWERS_FILE} names no release of a template"
         return Row(name, template, release, updated=updated, problem=problem)
     try:
-        newer = [item for item in known.of(template) if item.version > version]
-        newest = known.of(template)[-1].tag if known.of(template) else ""
+        finished = [item for item in known.of(template) if not item.version.is_prerelease]
+        newer = [item for item in finished if item.version > version]
+        newest = finished[-1].tag if finished else ""
     except ToolkitError as error:
         return Row(name, template, release, updated=updated, problem=str(error), failed=True)
     if not newest:
@@ -293,11 +294,7 @@ class GitHubFleet:
         with speaking(f"list the releases of {path}"):
             tags = [tag.name for tag in self._client().get_repo(path).get_tags()]
         found = [(parse_version(tag), tag) for tag in tags]
-        return sorted(
-            Release(version, tag)
-            for version, tag in found
-            if version is not None and not version.is_prerelease
-        )
+        return sorted(Release(version, tag) for version, tag in found if version is not None)
 
 
 def place_of(template: str) -> tuple[str, str]:
@@ -307,10 +304,10 @@ def place_of(template: str) -> tuple[str, str]:
     """
     url = git_url(template)
     split = urlsplit(url)
-    if split.scheme and split.hostname:
+    if split.hostname:
         host, path = split.hostname, split.path
     else:
-        match = re.fullmatch(r"(?:[^@/]+@)?([A-Za-z0-9.-]+):(?!/)(.+)", url)
+        match = re.fullmatch(r"(?:[^@/]+@)?([A-Za-z0-9.-]{2,}):(?!/)(.+)", url)
         if not match:
             return "", ""
         host, path = match[1], match[2]

@@ -21,7 +21,7 @@ from packer_toolkit.adopt.packer import Packer, Place, Value
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.template.git import Git, GitError, environment
 from packer_toolkit.template.project import ANSWERS_FILE, parse_answers, printable
-from packer_toolkit.template.source import Release, git_url, releases, without_secret
+from packer_toolkit.template.source import Release, git_url, named, releases, without_secret
 
 MANIFEST = "hooks/demo-manifest.txt"
 _BASE_IMAGES = "includes/base_images.jinja"
@@ -291,22 +291,19 @@ class _Work:
         self.say = say
 
     def adoption(self, release: str | None, chosen: Path | None, ask: bool) -> Adoption:
-        known = releases(self.source)
-        if not known:
+        known = [item for item in releases(self.source) if not item.version.is_prerelease]
+        if release:
+            release = named(self.source, release).tag
+        elif not known:
             raise RemoteError(
                 f"the template {without_secret(self.source)} has no release: no tag such as v1.0.0"
-            )
-        tags = [item.tag for item in known]
-        if release and release not in tags:
-            raise SetupError(
-                f"the template has no release {release}; it has {', '.join(tags[-5:])}"
             )
         self._get_template()
         found = Found()
         packer = answers_module.read_packer(self.folder, chosen, found)
         around = surroundings.read(self.folder, self.git)
         notes = list(found.notes)
-        tag = release or tags[-1]
+        tag = release or known[-1].tag
         self._find(packer, around, tag, found)
         if not release and len(known) > 1:
             nearest = self._nearest(known, found)
