@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from packer_toolkit.commands.adopt import command as adopt_command
 from packer_toolkit.commands.template_update import command as update_command
 from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
 from rig.hook import git_state, tree
-from rig.template import git, hand_over_environment, render
+from rig.template import ROOT, git, hand_over_environment, render
 from rig.terminal import DOWN, ENTER, ERASE, SPACE, Terminal
 
 Make = Callable[[str], Path]
@@ -443,3 +444,25 @@ def test_template_is_known_where_the_command_was_installed_from_it(
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert "--template URL is needed" in result.stderr
+
+
+def test_page_says_where_each_answer_is_found() -> None:
+    """Every question of the template, once."""
+    page = (ROOT / "docs" / "adopting.md").read_text()
+    rows = re.findall(r"^\| (`[a-z_]+`(?:, `[a-z_]+`)*) \|", page, re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`([a-z_]+)`", row)]
+    questions = yaml.safe_load((ROOT / "copier.yml").read_text())
+    assert named == [name for name in questions if not name.startswith("_")]
+
+
+def test_page_names_every_option() -> None:
+    """And none that is not there."""
+    page = (ROOT / "docs" / "adopting.md").read_text()
+    (table,) = re.findall(r"^\| Option .*?\n\n", page, re.MULTILINE | re.DOTALL)
+    options = {
+        option
+        for parameter in adopt_command.params
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+    assert set(re.findall(r"--[a-z][a-z-]*", table)) == options
