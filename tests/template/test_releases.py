@@ -64,9 +64,10 @@ def test_releases_are_rebuilt_in_a_clone_without_tags(project: Path, tmp_path: P
     git(template, "add", "--all")
     add_releases(template, tmp_path / "clone")
     assert git(template, "tag").split() == ["v1.0.0", "v1.10.0"]
-    assert git(template, "ls-tree", "-r", "--name-only", "v1.0.0").split() == ["copier.yml"]
+    files = git(template, "ls-tree", "-r", "--name-only", "v1.0.0").split()
+    assert files == ["CHANGELOG.md", "copier.yml"]
     files = git(template, "ls-tree", "-r", "--name-only", "v1.10.0").split()
-    assert files == ["copier.yml", "template/new.txt"]
+    assert files == ["CHANGELOG.md", "copier.yml", "template/new.txt"]
 
 
 def test_shallow_clone_says_why_it_has_no_releases(project: Path, tmp_path: Path) -> None:
