@@ -137,9 +137,11 @@ log_in() {
 # --- The container ----------------------------------------------------------------------------------------------------
 
 # Mounts $1 of this machine at $2, or at the same path, with more options in $3. --mount, because -v splits at colons; a
-# field with a comma stands in quotes.
+# field with a comma stands in quotes. Two variables may name the same file.
 bind() {
   local source="source=$1" target="target=${2:-$1}"
+  [[ ${mounted} != *"|${target}|"* ]] || return 0
+  mounted+="|${target}|"
   [[ ${source} != *[,\"]* ]] || source="\"${source//\"/\"\"}\""
   [[ ${target} != *[,\"]* ]] || target="\"${target//\"/\"\"}\""
   arguments+=(--mount "type=bind,${source},${target}${3:-}")
@@ -235,7 +237,7 @@ add_variables() {
 
 main() {
   local role="" with_engine=false ssh_agent=false login=false
-  local passed=() arguments=() further=() engine kind rootless reason
+  local passed=() arguments=() further=() mounted="" engine kind rootless reason
   while [[ ${1:-} == --* ]]; do
     case $1 in
     --role | --role-hint) role=${1##*-} ;;
