@@ -225,8 +225,9 @@ add_engine() {
 # Variables go by their names, so that no value stands on a command line. Left out is what names paths of this machine.
 add_variables() {
   local name
-  for name in ${!AWS_@} ${!GITHUB_@} ${!PACKER_@} ${!PKR_VAR_@} CI FORCE_COLOR GH_TOKEN HTTPS_PROXY HTTP_PROXY NO_COLOR \
-    NO_PROXY REQUESTS_CA_BUNDLE SSL_CERT_FILE TERM http_proxy https_proxy no_proxy "${PERSONAL_ROLE_VARIABLE}" "${passed[@]}"; do
+  for name in ${!ANSIBLE_GALAXY_@} ${!AWS_@} ${!GITHUB_@} ${!PACKER_@} ${!PKR_VAR_@} CI FORCE_COLOR GH_TOKEN HTTPS_PROXY \
+    HTTP_PROXY NO_COLOR NO_PROXY REQUESTS_CA_BUNDLE SSL_CERT_FILE TERM http_proxy https_proxy no_proxy \
+    "${PERSONAL_ROLE_VARIABLE}" "${passed[@]}"; do
     case ${name} in
     GITHUB_ENV | GITHUB_PATH | GITHUB_STATE | GITHUB_WORKSPACE) ;;
     PACKER_CACHE_DIR | PACKER_CONFIG | PACKER_CONFIG_DIR | PACKER_HOME_DIR | PACKER_PLUGIN_PATH | PACKER_TMP_DIR) ;;

@@ -20,15 +20,7 @@ from types import TracebackType
 
 from rig import tools
 from rig.docker_engine import SCRATCH_LABEL, DockerEngine
-
-
-def why_not() -> str | None:
-    """Return why no registry can be started on this machine, or None."""
-    try:
-        tools.require("docker-registry")
-    except BaseException as skipped:  # noqa: BLE001 - pytest's outcomes are no Exceptions
-        return str(skipped)
-    return None
+from rig.linting import tools_path
 
 
 class Registry:
@@ -54,8 +46,8 @@ class Registry:
     def set_password(self, password: str) -> None:
         """Change the password: who was logged in is a stranger now."""
         # Perl's crypt knows bcrypt, which is all that the registry takes.
-        script = 'print crypt($ARGV[0], q{$2y$04$abcdefghijklmnopqrstuv})'
-        command = [tools.require("perl"), "-e", script, password]
+        script = "print crypt($ARGV[0], q{$2y$04$abcdefghijklmnopqrstuv})"
+        command = [str(tools.require("perl")), "-e", script, password]
         made = subprocess.run(command, capture_output=True, text=True, check=True)
         (self._folder / "htpasswd").write_text(f"{self._user}:{made.stdout}\n")
 
@@ -104,27 +96,17 @@ def tiny_image(engine: DockerEngine, tag: str) -> None:
     It stands for packer-toolkit where only the way of an image is looked at: half a gigabyte takes
     half a minute to push and pull.
     """
-    bash = Path(tools.require("bash")).resolve()
+    bash = tools.require("bash").resolve()
     listed = subprocess.run(["ldd", bash], capture_output=True, text=True, check=True).stdout
-    files = [Path(name) for name in re.findall(r"(/\S+) \(0x", listed)]
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
-        for file in files:
-            tar.add(file.resolve(), arcname=str(file))
+        for name in re.findall(r"(/\S+) \(0x", listed):
+            tar.add(Path(name).resolve(), arcname=name)
         tar.add(bash, arcname="/usr/bin/bash")
-        if Path("/lib").is_symlink():  # ldd names them by the links of this machine
-            pass
-    importing = ["docker", "import", f"--change=LABEL {SCRATCH_LABEL}", "-", tag]
     subprocess.run(
-        importing,
-        env={"PATH": _path(), **engine.env},
+        ["docker", "import", f"--change=LABEL {SCRATCH_LABEL}", "-", tag],
+        env={"PATH": tools_path(), **engine.env},
         input=archive.getvalue(),
         capture_output=True,
         check=True,
     )
-
-
-def _path() -> str:
-    from rig.linting import tools_path
-
-    return tools_path()

@@ -21,7 +21,7 @@ class Tasks:
     """
 
     repository: Path
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
 
     def run(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,17 @@ from rig.repository import small_repository
 from rig.tasks import Tasks
 
 
+@pytest.fixture(scope="session")
+def rendered(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a rendered repository, to be copied."""
+    return small_repository(template, tmp_path_factory.mktemp("rendered") / "packer-ami-small")
+
+
 @pytest.fixture
-def repository(template: Path, tmp_path: Path) -> Path:
+def repository(rendered: Path, tmp_path: Path) -> Path:
     """Return a rendered repository at a path with every sign that may do harm."""
-    return small_repository(template, tmp_path / "a team's, répo: $x" / "packer-ami-small")
+    place = tmp_path / "a team's, répo: $x" / "packer-ami-small"
+    return Path(shutil.copytree(rendered, place, symlinks=True))
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def tasks(
 
 
 def test_login_then_run(tasks: Tasks, registry: Registry, ec2: Ec2) -> None:
-    """Without a login there is one line with the way to it; after it the image is pulled and runs."""
+    """Without one there is one line with the way to it; after it the image is pulled and runs."""
     refused = tasks.run("docker-run", "--", "bash", "-c", "echo in")
     assert refused.returncode == 4
     assert "log in with: task docker-login" in says(refused)

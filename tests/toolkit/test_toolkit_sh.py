@@ -6,7 +6,6 @@ the same paths are walked in test_docker_run.py, test_docker_login.py and test_p
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -33,6 +32,30 @@ env:
 """
 
 
+@dataclass(frozen=True)
+class Call:
+    """One call of an engine."""
+
+    engine: str
+    arguments: list[str]
+    environment: dict[str, str]
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it starts a container."""
+        return self.arguments[0] == "run"
+
+    @property
+    def command(self) -> list[str]:
+        """What runs in the container."""
+        return self.arguments[self.arguments.index("toolkit:1") + 1 :]
+
+    def options(self, name: str) -> list[str]:
+        """Return the values of an option of `docker run`."""
+        end = self.arguments.index("toolkit:1")
+        return [self.arguments[n + 1] for n in range(end) if self.arguments[n] == name]
+
+
 @dataclass
 class Recorded:
     """The tasks of a repository, with engines that record how they are called."""
@@ -40,17 +63,31 @@ class Recorded:
     tasks: Tasks
     record: Path
 
-    def run(self, *words: str, code: int = 0, **more: object) -> dict[str, object]:
+    def run(self, *words: str, env: dict[str, str] | None = None, folder: str = ".") -> Call:
         """Run a task; return its call of `docker run`."""
-        self.record.unlink(missing_ok=True)
-        done = self.tasks.run(*words, **more)  # type: ignore[arg-type]
-        assert done.returncode == code, done.stderr
-        (call,) = [call for call in self.calls() if call["arguments"][0] == "run"]  # type: ignore[index]
+        self.forget()
+        done = self.tasks.run(*words, env=env, folder=folder)
+        assert done.returncode == 0, done.stderr
+        (call,) = [call for call in self.calls() if call.is_run]
         return call
 
-    def calls(self) -> list[dict[str, object]]:
+    def forget(self) -> None:
+        """Begin a new record."""
+        shutil.rmtree(self.record, ignore_errors=True)
+
+    def calls(self) -> list[Call]:
         """Return all calls."""
-        return [json.loads(line) for line in self.record.read_text().splitlines()]
+        calls = []
+        for folder in sorted(self.record.glob("*"), key=lambda path: int(path.name)):
+            environment = (folder / "environment").read_text().split("\0")[:-1]
+            calls.append(
+                Call(
+                    (folder / "engine").read_text(),
+                    (folder / "arguments").read_text().split("\0")[:-1],
+                    dict(line.split("=", 1) for line in environment),
+                )
+            )
+        return calls
 
 
 @pytest.fixture
@@ -70,23 +107,13 @@ def recorded(repository: Path, tmp_path: Path) -> Recorded:
     return Recorded(Tasks(repository, env), record)
 
 
-def after_image(call: dict[str, object]) -> list[str]:
-    """Return what the container runs."""
-    arguments: list[str] = call["arguments"]  # type: ignore[assignment]
-    return arguments[arguments.index("toolkit:1") + 1 :]
-
-
-def options(call: dict[str, object], name: str) -> list[str]:
-    """Return the values of an option of `docker run`."""
-    arguments: list[str] = call["arguments"]  # type: ignore[assignment]
-    end = arguments.index("toolkit:1")
-    return [arguments[n + 1] for n in range(end) if arguments[n] == name]
-
-
 # --- What runs ----------------------------------------------------------------------------------
 
-HARMFUL = ["a b", "it's", '"', "$HOME", "${x}", "`id`", "$(id)", ";true", "&", "|", ">x", "*", "~",
-           "\\", "new\nline", "ünï", "", "#", "!", "-", "--", "%s", "{a,b}", "[x]", "a=b"]  # fmt: skip
+HARMFUL = [
+    *("a b", "it's", '"', "\\", "new\nline", "ünï", "", "%s"),
+    *("$HOME", "${x}", "`id`", "$(id)", ";true", "&", "|", ">x", "#", "!"),
+    *("*", "~", "{a,b}", "[x]", "-", "--", "a=b"),
+]
 
 COMMANDS = {
     "ansible-collection-init": ["packer-toolkit", "collection", "init"],
@@ -115,20 +142,20 @@ def test_arguments_reach_the_command_unharmed(
         call = recorded.run(
             task, "--", *HARMFUL, folder="provisioners/ansible", env={"ENGINE_SOCKET": str(address)}
         )
-    assert after_image(call) == [*COMMANDS[task], *HARMFUL]
+    assert call.command == [*COMMANDS[task], *HARMFUL]
     mount = f'type=bind,"source={recorded.tasks.repository}",target=/workspace'
-    assert mount in options(call, "--mount")
+    assert mount in call.options("--mount")
 
 
-def test_tasks_hides_braces_of_its_own(recorded: Recorded) -> None:
-    """Task reads double braces in arguments as its templates; docs/tasks.md says how to write them."""
+def test_double_braces_can_be_handed_on(recorded: Recorded) -> None:
+    """Task reads them in arguments as its templates; docs/tasks.md says how to write them."""
     call = recorded.run("docker-run", "--", '{{"{{"}}timestamp}}')
-    assert after_image(call) == ["{{timestamp}}"]
+    assert call.command == ["{{timestamp}}"]
 
 
 def test_docker_run_starts_bash(recorded: Recorded) -> None:
     """Unless something else is asked for."""
-    assert after_image(recorded.run("docker-run")) == ["bash"]
+    assert recorded.run("docker-run").command == ["bash"]
 
 
 def test_in_the_container_a_task_runs_the_command_itself(recorded: Recorded) -> None:
@@ -141,8 +168,7 @@ def test_in_the_container_a_task_runs_the_command_itself(recorded: Recorded) -> 
 
 def test_without_a_terminal_none_is_asked_for(recorded: Recorded) -> None:
     """CI has none; what is piped in still arrives."""
-    arguments = recorded.run("docker-run")["arguments"]
-    assert isinstance(arguments, list)
+    arguments = recorded.run("docker-run").arguments
     assert "--interactive" in arguments
     assert "--tty" not in arguments
 
@@ -168,23 +194,21 @@ def test_values_go_by_name_and_never_on_a_command_line(recorded: Recorded) -> No
     """Everybody on a machine can read the command lines of its processes."""
     call = recorded.run("check", env=dict.fromkeys([*PASSED, *KEPT], SECRET))
     for each in recorded.calls():
-        assert SECRET not in json.dumps(each["arguments"])
-    names = options(call, "--env")
+        assert SECRET not in "\0".join(each.arguments)
+    names = call.options("--env")
     assert set(PASSED) <= set(names)
     assert not set(KEPT) & set(names)
-    environment = call["environment"]
-    assert isinstance(environment, dict)
+    environment = call.environment
     assert all(environment[name] == SECRET for name in PASSED)
 
 
 def test_settings_of_the_repository_are_known_inside(recorded: Recorded) -> None:
     """What toolkit.env says and the environment does not; a variable that is set wins."""
     call = recorded.run("check", env={"AWS_REGION": "us-east-1"})
-    environment = call["environment"]
-    assert isinstance(environment, dict)
+    environment = call.environment
     assert environment["AWS_REGION"] == "us-east-1"
     assert environment["AWS_ACCOUNT_ID"] == "111122223333"
-    assert {"AWS_REGION", "AWS_ACCOUNT_ID", "PERSONAL_ROLE_VARIABLE"} <= set(options(call, "--env"))
+    assert {"AWS_REGION", "AWS_ACCOUNT_ID", "PERSONAL_ROLE_VARIABLE"} <= set(call.options("--env"))
 
 
 def test_files_of_aws_and_of_the_runner_are_there(recorded: Recorded, tmp_path: Path) -> None:
@@ -203,7 +227,7 @@ def test_files_of_aws_and_of_the_runner_are_there(recorded: Recorded, tmp_path: 
         "REQUESTS_CA_BUNDLE": str(tmp_path / "token"),
         "SSL_CERT_FILE": "",
     }
-    mounts = options(recorded.run("check", env=env), "--mount")
+    mounts = recorded.run("check", env=env).options("--mount")
     path = str(tmp_path)
     assert mounts[1:] == [
         f'type=bind,"source={home}/.aws",target=/home/packer/.aws',
@@ -220,7 +244,7 @@ def test_git_works_in_a_linked_worktree(recorded: Recorded, tmp_path: Path) -> N
     git(main, "commit", "--quiet", "--all", "-m", "Without scripts and roles")
     git(main, "worktree", "add", "--quiet", str(tmp_path / "linked"))
     linked = Recorded(Tasks(tmp_path / "linked", recorded.tasks.env), recorded.record)
-    mounts = options(linked.run("check"), "--mount")
+    mounts = linked.run("check").options("--mount")
     assert mounts[1] == f'type=bind,"source={main}/.git","target={main}/.git"'
 
 
@@ -230,7 +254,7 @@ def test_the_agent_of_ssh_is_for_collections_and_shells(recorded: Recorded, tmp_
     agent = f"type=bind,source={tmp_path}/agent,target=/run/ssh-agent.sock"
     for task in COMMANDS:
         if task != "packer-build-local":
-            has_it = agent in options(recorded.run(task, env=env), "--mount")
+            has_it = agent in recorded.run(task, env=env).options("--mount")
             assert has_it == (
                 task in {"docker-run", "ansible-collection-install", "ansible-collection-update"}
             ), task
@@ -243,8 +267,8 @@ def test_the_container_runs_as_the_owner_of_the_repository(recorded: Recorded) -
     """With the image's group 0 for what is in the image."""
     os.chown(recorded.tasks.repository, 12345, 54321)
     call = recorded.run("docker-run")
-    assert options(call, "--user") == ["12345:54321"]
-    assert options(call, "--group-add") == ["0"]
+    assert call.options("--user") == ["12345:54321"]
+    assert call.options("--group-add") == ["0"]
 
 
 @pytest.mark.parametrize(
@@ -263,9 +287,9 @@ def test_docker_and_podman_with_and_without_root(
     os.chown(recorded.tasks.repository, 12345, 54321)
     env = {"CONTAINER_ENGINE": engine, "ENGINE_ROOTLESS": rootless}
     call = recorded.run("docker-run", env=env)
-    assert call["engine"] == engine
-    assert {name: options(call, name) for name in expected} == expected
-    assert ("label=disable" in options(call, "--security-opt")) == (engine == "podman")
+    assert call.engine == engine
+    assert {name: call.options(name) for name in expected} == expected
+    assert ("label=disable" in call.options("--security-opt")) == (engine == "podman")
 
 
 def test_podman_is_taken_where_docker_is_not(recorded: Recorded, tmp_path: Path) -> None:
@@ -275,7 +299,7 @@ def test_podman_is_taken_where_docker_is_not(recorded: Recorded, tmp_path: Path)
     (only / "podman").symlink_to(STANDIN)
     path = without_engines(tmp_path)
     call = recorded.run("docker-run", env={"PATH": f"{only}{os.pathsep}{path}"})
-    assert call["engine"] == "podman"
+    assert call.engine == "podman"
 
 
 def test_only_a_local_build_gets_the_engine(recorded: Recorded, tmp_path: Path) -> None:
@@ -286,14 +310,14 @@ def test_only_a_local_build_gets_the_engine(recorded: Recorded, tmp_path: Path) 
         env = {"DOCKER_HOST": f"unix://{address}", "TMPDIR": str(tmp_path)}
         for task in COMMANDS:
             call = recorded.run(task, env=env)
-            mounts = options(call, "--mount")
+            mounts = call.options("--mount")
             folder = f"{tmp_path}/packer-toolkit-{os.getuid()}"
             given = f"type=bind,source={address},target=/var/run/docker.sock" in mounts
             assert given == (task == "packer-build-local"), task
             if given:
                 assert f"type=bind,source={folder},target={folder}" in mounts
-                assert f"PACKER_TMP_DIR={folder}" in options(call, "--env")
-                assert options(call, "--group-add") == ["0", str(os.stat(address).st_gid)]
+                assert f"PACKER_TMP_DIR={folder}" in call.options("--env")
+                assert call.options("--group-add") == ["0", str(os.stat(address).st_gid)]
 
 
 # --- The personal role --------------------------------------------------------------------------
@@ -316,11 +340,11 @@ def test_where_the_role_comes_from(
     """The environment wins over Taskfile.local.yml, which wins over nothing; none means none."""
     if file:
         (recorded.tasks.repository / "Taskfile.local.yml").write_text(file)
-    del recorded.tasks.env[ROLE]  # type: ignore[attr-defined]
+    del recorded.tasks.env[ROLE]
     env = {} if environment is None else {ROLE: environment}
     call = recorded.run("packer-build", env=env)
-    assert ROLE in options(call, "--env")
-    assert call["environment"][ROLE] == expected  # type: ignore[index]
+    assert ROLE in call.options("--env")
+    assert call.environment[ROLE] == expected
 
 
 NEED_A_ROLE = {"packer-build", "create-legacy-packer-deps"}
@@ -333,10 +357,10 @@ def test_without_a_role_it_is_said_which_lines_go_where(
     """By what needs one; docker-run tells, and goes on. The lines are those of the example."""
     if file:
         (recorded.tasks.repository / "Taskfile.local.yml").write_text(file)
-    del recorded.tasks.env[ROLE]  # type: ignore[attr-defined]
+    del recorded.tasks.env[ROLE]
     lines = "version: '3'\n\nenv:\n  SOL_CET_USER_ROLE: \"AddYourRoleHere\""
     for task in ("packer-build", "create-legacy-packer-deps", "docker-run", "check"):
-        recorded.record.unlink(missing_ok=True)
+        recorded.forget()
         done = recorded.tasks.run(task)
         assert done.returncode == (3 if task in NEED_A_ROLE else 0), done.stderr
         assert recorded.record.exists() == (task not in NEED_A_ROLE)
@@ -353,7 +377,7 @@ def test_without_a_role_it_is_said_which_lines_go_where(
 
 def test_github_needs_no_personal_role(recorded: Recorded) -> None:
     """There the workflow has its own."""
-    del recorded.tasks.env[ROLE]  # type: ignore[attr-defined]
+    del recorded.tasks.env[ROLE]
     recorded.run("packer-build", env={"GITHUB_ACTIONS": "true"})
 
 
@@ -364,7 +388,19 @@ def without_engines(tmp_path: Path) -> str:
     """Return a PATH with everything that the tasks need but engines, the AWS CLI and uv."""
     folder = tmp_path / "path"
     folder.mkdir(exist_ok=True)
-    for name in ("bash", "sh", "awk", "sed", "ls", "dirname", "env", "cat", "mkdir", "chmod", "task"):
+    for name in (
+        "bash",
+        "sh",
+        "awk",
+        "sed",
+        "ls",
+        "dirname",
+        "env",
+        "cat",
+        "mkdir",
+        "chmod",
+        "task",
+    ):
         target = shutil.which(name)
         assert target
         if not (folder / name).exists():
@@ -383,9 +419,6 @@ def no_engine(recorded: Recorded, tmp_path: Path) -> dict[str, str]:
 def no_aws(recorded: Recorded, tmp_path: Path) -> dict[str, str]:
     """Leave an engine, but no AWS CLI."""
     path = f"{recorded.record.parent / 'bin'}{os.pathsep}{without_engines(tmp_path)}"
-    path += os.pathsep + str(Path(shutil.which("env") or "").parent / "nowhere")
-    python = tmp_path / "path/python3"
-    python.symlink_to("/usr/bin/python3")
     image = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/packer-toolkit:1"
     return {"PATH": path, "TOOLKIT_IMAGE": image}
 
@@ -427,17 +460,14 @@ MISSING: dict[str, tuple[str, Change, int, str]] = {
 
 
 @pytest.mark.parametrize("case", MISSING)
-def test_what_is_missing_is_said_in_one_line(
-    recorded: Recorded, tmp_path: Path, case: str
-) -> None:
+def test_what_is_missing_is_said_in_one_line(recorded: Recorded, tmp_path: Path, case: str) -> None:
     """With the fix, before anything starts."""
     task, change, code, said = MISSING[case]
     done = recorded.tasks.run(task, env=change(recorded, tmp_path))
     assert done.returncode == code, done.stderr
     assert said in says(done)
     assert len(says(done).splitlines()) == 1
-    if recorded.record.exists():
-        assert not [call for call in recorded.calls() if call["arguments"][0] == "run"]  # type: ignore[index]
+    assert not [call for call in recorded.calls() if call.is_run]
 
 
 def test_a_daemon_that_does_not_answer_is_told(recorded: Recorded, tmp_path: Path) -> None:
