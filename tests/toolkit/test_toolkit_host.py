@@ -110,7 +110,7 @@ def test_the_real_uv_takes_it_from_a_template(bare: Tasks, tmp_path: Path) -> No
     """With the toolkit below `toolkit/`, as it lies in this repository."""
     uvx = Path(shutil.which("uvx") or "")
     (Path(bare.env["PATH"]) / "uvx").symlink_to(uvx)
-    (Path(bare.env["PATH"]) / "git").symlink_to(shutil.which("git") or "")
+    bare.env["PATH"] += ":/usr/bin:/bin"  # git is made of many programs
     template = tmp_path / "a template's répo"
     shutil.copytree(ROOT / "toolkit", template / "toolkit", ignore=shutil.ignore_patterns("*.pyc"))
     for name in ("pyproject.toml", "uv.lock"):
