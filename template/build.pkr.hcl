@@ -116,6 +116,18 @@ build {
     ]
   }
 
+  # What is installed: packages-x86_64.txt and so on, beside manifest.json.
+  provisioner "shell" {
+    remote_folder = var.remote_folder
+    script        = "${path.root}/provisioners/packages.sh"
+  }
+
+  provisioner "file" {
+    destination = "${path.root}/packages-${source.name}.txt"
+    direction   = "download"
+    source      = "/tmp/packer-packages.txt"
+  }
+
   provisioner "shell" {
     environment_vars = ["TEMPORARY_USERS=${join(" ", var.temporary_users)}"]
     execute_command  = local.execute_as_root

@@ -64,6 +64,7 @@ source "amazon-ebs" "image" {
   # Instances of the image answer only IMDSv2, also where a launch forgets to ask for it.
   imds_support       = "v2.0"
   kms_key_id         = local.encrypt_copies ? local.kms_key_ids[var.region] : null
+  max_retries        = var.max_retries
   region             = var.region
   region_kms_key_ids = local.encrypt_copies ? { for region in var.copy_regions : region => local.kms_key_ids[region] } : null
   run_tags           = local.run_tags

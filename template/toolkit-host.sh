@@ -53,4 +53,4 @@ esac
 find_answer _commit
 # A commit after the release is recorded as v1.2.3-4-g0123abc.
 [[ ! ${value} =~ -[0-9]+-g([0-9a-f]{7,})$ ]] || value=${BASH_REMATCH[1]}
-exec uvx --from "packer-toolkit @ git+${template}@${value}#subdirectory=toolkit" "$@"
+exec uvx --from "packer-toolkit${TOOLKIT_EXTRAS:-} @ git+${template}@${value}#subdirectory=toolkit" "$@"

@@ -188,6 +188,12 @@ variable "assume_role_arn" {
   default     = ""
 }
 
+variable "max_retries" {
+  description = "How often a call of AWS is tried while EC2 throttles, with pauses that grow to 20 seconds. More in accounts with many builds at once."
+  type        = number
+  default     = 10
+}
+
 variable "vpc_id" {
   description = "VPC to build in. Empty: the one of subnet_id, or the account's default VPC."
   type        = string

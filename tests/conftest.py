@@ -18,7 +18,7 @@ from rig.cache import CACHE_ROOT
 from rig.docker_engine import DockerEngine
 from rig.session import Session
 
-pytest_plugins = ["rig.ec2.fixtures"]
+pytest_plugins = ["rig.ec2.fixtures", "rig.github.fixtures"]
 
 _SESSION = pytest.StashKey[Session]()
 

@@ -62,9 +62,14 @@ def toolkit_build(
         options: options of `packer build`.
         more: further arguments of `Ec2.run`; its `env` is added to the environment.
     """
-    path = [str(STANDINS), str(packer.path.parent), os.environ["PATH"]]
-    env = {**packer.env, "PATH": os.pathsep.join(path), **more.pop("env", {})}
+    env = {**toolkit_env(packer), **more.pop("env", {})}
     return ec2.run([*TOOLKIT, "build", *options], cwd=repository, env=env, **more)
+
+
+def toolkit_env(packer: Packer) -> dict[str, str]:
+    """Return what packer-toolkit finds in its image: Packer, its plugins, and an auditor."""
+    path = [str(STANDINS), str(packer.path.parent), os.environ["PATH"]]
+    return {**packer.env, "PATH": os.pathsep.join(path)}
 
 
 def build_report(repository: Path) -> BuildReport:

@@ -21,6 +21,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,8 +36,16 @@ from rig.ec2.parents import PUBLISHERS
 _FIRST_NETWORK, _LAST_NETWORK = 77, 200
 # From "answered" to "the program has read the answer".
 ANSWERED_SECONDS = 0.2
+# Marks a program and what it starts.
+FAMILY = "RIG_EC2_FAMILY"
 
 Moment = Literal["before", "during", "after"]
+
+
+class Spawned(subprocess.Popen[str]):
+    """A process that `Ec2.spawn` started; `mark` is in the environment of all its descendants."""
+
+    mark: str
 
 
 class RigError(RuntimeError):
@@ -96,11 +105,13 @@ class Finished:
         code: Exit code; negative is the signal that ended it.
         output: Standard output and error, in the order of writing.
         seconds: How long it ran.
+        printed: When each line of the output came, in seconds after the start.
     """
 
     code: int
     output: str
     seconds: float
+    printed: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -192,7 +203,7 @@ class Ec2:
     _lock: IO[str] | None = None
     _network: int = 0
     _state: tempfile.TemporaryDirectory[str] | None = None
-    _ran: list[subprocess.Popen[str]] = field(default_factory=list)
+    _ran: list[Spawned] = field(default_factory=list)
 
     def __enter__(self) -> Ec2:
         """Start the rig."""
@@ -255,7 +266,7 @@ class Ec2:
     def stop(self) -> None:
         """End all processes that `run` left, the server and its containers."""
         for process in self._ran:
-            _end_group(process)
+            _end_family(process)
         self._ran.clear()
         if self._server:
             assert self._server.stdin is not None
@@ -280,7 +291,7 @@ class Ec2:
     def reset(self) -> None:
         """Return to the state of the start, with the same address and keys."""
         for process in self._ran:
-            _end_group(process)
+            _end_family(process)
         self._ran.clear()
         self.admin("reset")
         for name, value in self.admin("network").items():
@@ -331,12 +342,13 @@ class Ec2:
         *,
         cwd: Path | str | None = None,
         env: Mapping[str, str] | None = None,
-    ) -> subprocess.Popen[str]:
+    ) -> Spawned:
         """Start a program in the rig's environment, in a process group of its own."""
-        process = subprocess.Popen(
+        mark = uuid.uuid4().hex
+        process = Spawned(
             list(command),
             cwd=cwd,
-            env={**os.environ, **self.env, **(env or {})},
+            env={**os.environ, **self.env, **(env or {}), FAMILY: mark},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -344,6 +356,7 @@ class Ec2:
             errors="replace",
             start_new_session=True,
         )
+        process.mark = mark
         self._ran.append(process)
         return process
 
@@ -356,8 +369,9 @@ class Ec2:
         kill_at: str | None = None,
         kill_nth: int = 1,
         kill_moment: Moment = "after",
+        kill_when: str | Sequence[str] = (),
         with_signal: signal.Signals = signal.SIGTERM,
-        whole_group: bool = False,
+        everything: bool = False,
         timeout: float = 300,
     ) -> Finished:
         """Run a program in the rig's environment, and perhaps kill it in the middle.
@@ -370,18 +384,28 @@ class Ec2:
             kill_nth: Which call of that action.
             kill_moment: `before` the call is carried out; `during`: it is carried out, and its
                 answer on the way; `after`: the program has got the answer.
+            kill_when: Or a text at whose first appearance in the output the signal is sent; of
+                several, once at each, in this order.
             with_signal: The signal.
-            whole_group: Signal its children too, as a terminal or a CI runner does.
+            everything: Signal all that it has started too, wherever that runs: as when a machine
+                loses its power, or a runner ends a job.
             timeout: Seconds until it is killed for good.
 
         Raises:
-            RigError: When it takes longer, or `kill_at` never came.
+            RigError: When it takes longer, or the moment to kill it never came.
         """
         held = self.hold(kill_at, kill_nth, moment=kill_moment) if kill_at else None
+        texts = [kill_when] if isinstance(kill_when, str) else list(kill_when)
         began = time.monotonic()
         process = self.spawn(command, cwd=cwd, env=env)
         ended = threading.Event()
         killed = threading.Event()
+
+        def send() -> None:
+            for pid in _family(process) if everything else [process.pid]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, with_signal)
+            killed.set()
 
         def kill() -> None:
             assert held is not None
@@ -389,33 +413,51 @@ class Ec2:
                 if held.came(timeout=0.2):
                     if kill_moment == "after":
                         time.sleep(ANSWERED_SECONDS)
-                    with contextlib.suppress(ProcessLookupError):
-                        if whole_group:
-                            os.killpg(process.pid, with_signal)
-                        else:
-                            process.send_signal(with_signal)
-                        killed.set()
+                    send()
+                    if kill_moment != "after":
+                        time.sleep(ANSWERED_SECONDS)  # the signal may be handed on
                     held.release()
                     return
 
         killer = threading.Thread(target=kill, daemon=True)
         if held:
             killer.start()
+        lines: list[str] = []
+        printed: list[float] = []
+
+        def read() -> None:
+            assert process.stdout is not None
+            for line in process.stdout:
+                lines.append(line)
+                printed.append(time.monotonic() - began)
+                if texts and texts[0] in line:
+                    del texts[0]
+                    send()
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
         try:
-            output, _ = process.communicate(timeout=timeout)
+            process.wait(timeout)
         except subprocess.TimeoutExpired:
-            _end_group(process)
-            output, _ = process.communicate()
+            output = "".join(lines)
             raise RigError(f"still running after {timeout} s:\n{output[-3000:]}") from None
         finally:
             ended.set()
-            _end_group(process)  # children that outlived it, such as Packer's plugins
+            seconds = time.monotonic() - began
+            _end_family(process)  # children that outlived it, such as Packer's plugins
+            process.wait()
             self._ran.remove(process)
+            reader.join(10)
+            assert process.stdout is not None
+            process.stdout.close()
             if held:
                 killer.join()
+        output = "".join(lines)
         if held and not killed.is_set():
             raise RigError(f"ended without {kill_at} number {kill_nth}:\n{output[-3000:]}")
-        return Finished(process.returncode, output, time.monotonic() - began)
+        if texts:
+            raise RigError(f"ended without printing {texts[0]!r}:\n{output[-3000:]}")
+        return Finished(process.returncode, output, seconds, tuple(printed))
 
     # -- questions
 
@@ -706,10 +748,30 @@ def _sweep_the_dead() -> None:
             lock.close()
 
 
-def _end_group(process: subprocess.Popen[str]) -> None:
-    """Kill what is left of a process group of ours."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+def _family(process: Spawned) -> list[int]:
+    """List a process and all that it has started, in whatever session and whosever child."""
+    family = {process.pid}
+    mark = f"\0{FAMILY}={process.mark}\0".encode()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if mark in b"\0" + (entry / "environ").read_bytes():
+                    family.add(int(entry.name))
+    return sorted(family)
+
+
+def _end_family(process: Spawned) -> None:
+    """Kill what is left of a process of ours and of all that it has started."""
+    while True:
+        alive = [pid for pid in _family(process) if pid != process.pid]
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        if not alive:
+            return
+        for pid in alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
 
 
 @contextlib.contextmanager

@@ -232,7 +232,7 @@ def test_sigterm_while_the_image_is_pending_shows_what_packer_forgets(
 def test_sigkill_leaves_what_the_record_shows(ec2: Ec2, probe: Probe) -> None:
     """And no process of Packer goes on cleaning up afterwards."""
     ec2.pace(stopped=30)  # otherwise the build may be through before the signal comes
-    done = probe(kill_at="StopInstances", with_signal=signal.SIGKILL, whole_group=True)
+    done = probe(kill_at="StopInstances", with_signal=signal.SIGKILL, everything=True)
     assert done.code == -signal.SIGKILL
     left = ec2.leftovers()
     assert {"instance", "key-pair", "security-group", "volume"} <= set(left)

@@ -24,7 +24,9 @@ from typing import Any
 
 from packer_toolkit import aws, build_report
 from packer_toolkit.build_report import Account, BuildReport, Inspec, Kind, Left, Parent
+from packer_toolkit.deadline import Deadline, deadline, watched
 from packer_toolkit.errors import NotGoodError, SetupError, ToolkitError
+from packer_toolkit.github_options import warn
 from packer_toolkit.masking import Mask
 from packer_toolkit.packer_output import PackerOutput
 from packer_toolkit.packer_values import Arguments, Values, inspect, read_arguments
@@ -128,6 +130,7 @@ class Run:
         if not (self.arguments.all("only") or self.arguments.all("except")):
             self.options.insert(0, "-only=amazon-ebs.*")
         self._process: subprocess.Popen[str] | None = None
+        self._stopped = ""
 
     # -- What is asked for
 
@@ -187,6 +190,8 @@ class Run:
         folder = self.arguments.folder
         with contextlib.suppress(FileNotFoundError):
             (folder / build_report.FILE).unlink()
+            for packages in folder.glob("packages-*.txt"):
+                packages.unlink()
         outcome = Outcome()
         inspected: list[Inspec] = []
         packer_seconds = 0.0
@@ -198,7 +203,8 @@ class Run:
                 packer = self._prepare()
                 self.signals.check()
                 since = time.monotonic()
-                code = self._packer(packer, since)
+                with watched(self._deadline(), warn, self._stop):
+                    code = self._packer(packer, since)
                 packer_seconds = time.monotonic() - since
             except ToolkitError as error:
                 failure, code = error, error.code
@@ -283,7 +289,6 @@ class Run:
             text=True,
             errors="replace",
             start_new_session=True,
-            preexec_fn=_end_with_parent,  # no thread of ours runs any more
         )
         process = self._process
         self.signals.on_signal = self._hand_on
@@ -303,6 +308,19 @@ class Run:
         reader.join(5)
         self.signals.on_signal = lambda _: None
         return code
+
+    def _deadline(self) -> Deadline | None:
+        """Tell by when the build has to be over; None when it does not matter, or nobody knows."""
+        if self.only_local:
+            return None
+        expires_at = self.account["expires_at"] if self.account else None
+        return deadline(self.environment, expires_at, time.monotonic() - self.began)
+
+    def _stop(self, line: str) -> None:
+        """End the build as a signal from outside does, and remember why."""
+        self._stopped = line
+        warn(line)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _packer_with_person(self, command: list[str]) -> int:
         process = subprocess.Popen(command, env=self.env)
@@ -361,7 +379,8 @@ class Run:
         return outcome
 
     def _sweep_as(self, role: str, scope: Scope) -> Outcome:
-        settle = _SETTLE_SECONDS if self.signals.received else 0.0
+        on_its_way = any(each.is_creating for each in self.output.builds.values())
+        settle = _SETTLE_SECONDS if self.signals.received and on_its_way else 0.0
         try:
             base = aws.session(
                 role, f"sweep-{self.values.text('var.image_name')}", scope.regions[0]
@@ -412,6 +431,8 @@ class Run:
         if not self.only_local and failure is None and not outcome.credentials_ended:
             self._look_up(builds)
         lines = [str(failure)] if failure else self.output.last_lines()
+        if self._stopped:
+            lines.append(self._stopped)
         facts = made[0].get("custom_data", {}) if made else {}
         return {
             "schema": build_report.SCHEMA,
@@ -531,15 +552,6 @@ def _signal_leader(process: subprocess.Popen[str], number: int) -> None:
 def _signal_group(process: subprocess.Popen[str], number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
-
-
-def _end_with_parent() -> None:
-    """Let Packer clean up when we are killed: Linux sends it SIGTERM then."""
-    with contextlib.suppress(Exception):
-        import ctypes
-
-        pr_set_pdeathsig = 1  # linux/prctl.h
-        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGTERM, 0, 0, 0)
 
 
 def verdict(report: BuildReport) -> ToolkitError | None:

@@ -21,6 +21,16 @@ _SHAPES = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     re.S,
 )
+# The name stays, its value goes: password=…, "secret": "…", Authorization: Bearer …
+_NAMED = re.compile(
+    r"((?:pass(?:word|wd|phrase)?|secret(?:[_ -]?(?:access[_ -]?)?key)?|authorization|token"
+    r"|(?:api|access|private|session|auth)[_-]?(?:key|token))"
+    r"[\w.-]*[\"']?\s*[:=]\s*[\"']?(?:bearer |basic |token )?)"
+    r"(?!\*\*\*)[^\s\"',;&]{3,}",
+    re.I,
+)
+# Session tokens of AWS, and whatever else is that long and without a blank.
+_LONG = re.compile(r"(?<![\w/+])[A-Za-z0-9/+]{120,}={0,2}")
 _ACCOUNT = re.compile(r"(?<![0-9A-Za-z])\d{12}(?![0-9A-Za-z])")
 
 
@@ -48,5 +58,6 @@ class Mask:
         return _SHAPES.sub(SECRET, self._values.sub(SECRET, text))
 
     def everything(self, text: str) -> str:
-        """Mask account numbers too: for what is published, such as an issue."""
-        return _ACCOUNT.sub(ACCOUNT, self.secrets(text))
+        """Mask account numbers, and what is called a secret, too: for what is published."""
+        text = _LONG.sub(SECRET, _NAMED.sub(rf"\g<1>{SECRET}", self.secrets(text)))
+        return _ACCOUNT.sub(ACCOUNT, text)

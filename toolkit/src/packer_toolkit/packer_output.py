@@ -21,9 +21,7 @@ PHASES: tuple[tuple[str, str], ...] = (
     ("termination", r"Terminating the source AWS instance|Killing the container"),
 )
 _BEGINNINGS = {name: re.compile(text) for name, text in PHASES}
-START, SHELL, ANSIBLE, INSPEC, CLEAN_UP, END = (
-    "start", "shell", "ansible", "inspec", "clean-up", "termination"
-)  # fmt: skip
+START, _, LAUNCH, SHELL, ANSIBLE, INSPEC, CLEAN_UP, IMAGE, END = _BEGINNINGS
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _TIME = r"(?:\d{4}-\d\d-\d\dT\S+: )?"
@@ -82,6 +80,13 @@ class Progress:
     def phase(self) -> str:
         """The present phase."""
         return self.marks[-1][0]
+
+    @property
+    def is_creating(self) -> bool:
+        """Whether it may have ended while a call that creates something was on its way."""
+        phases = [name for name, _ in self.marks if name != END]
+        launching = phases[-1] == LAUNCH and not any(kind == "instance" for kind, _ in self.made)
+        return launching or phases[-1] == IMAGE
 
     def begin(self, phase: str, time: float) -> None:
         """Enter a phase."""

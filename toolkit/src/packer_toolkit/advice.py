@@ -1,0 +1,158 @@
+"""What to try, by what a failed build says; docs/operating.md has the same faults as a table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Advice(NamedTuple):
+    """One known failure.
+
+    Attributes:
+        name: as in docs/pipeline.md.
+        pattern: what the output or the name of the failed step has in it.
+        text: what to try, in one line of Markdown.
+    """
+
+    name: str
+    pattern: re.Pattern[str]
+    text: str
+
+
+def _known(name: str, pattern: str, text: str) -> Advice:
+    return Advice(name, re.compile(pattern, re.I), text)
+
+
+# The first ones are the surest: at most three of those that match are shown.
+KNOWN: Sequence[Advice] = (
+    _known(
+        "credentials-expired",
+        r"ExpiredToken|RequestExpired|credentials? ha(?:ve|s) expired|token .*expired",
+        "The credentials ended before the build did. Name a larger type in `instance_types` of "
+        "`image.auto.pkrvars.hcl`, or let the role live longer (`PACKER_CREDENTIALS_SECONDS`).",
+    ),
+    _known(
+        "stopped-in-time",
+        r"stopped before the credentials end",
+        "The build was stopped so that it could still clean up. Name a larger type in "
+        "`instance_types` of `image.auto.pkrvars.hcl`; the table of phases in the run's summary "
+        "shows where the time goes.",
+    ),
+    _known(
+        "no-parent",
+        r"No AMI was found matching filters|parent[- ]image",
+        "No parent image fits `source_ami_owners` and `source_ami_names` in "
+        "`image.auto.pkrvars.hcl`: was it renamed, withdrawn, or is it no longer shared with the "
+        "account?",
+    ),
+    _known(
+        "not-allowed",
+        r"UnauthorizedOperation|AccessDenied|is not authorized to perform",
+        "The role may not make a call that the build needs. The failed line names the call; "
+        "`docs/aws-actions.txt` of the template lists all of them.",
+    ),
+    _known(
+        "role-not-assumed",
+        r"AssumeRoleWithWebIdentity|Could not assume role|configure-aws-credentials|Request AWS",
+        "The role could not be assumed. Its trust policy must name this repository and this "
+        "GitHub's OIDC issuer.",
+    ),
+    _known(
+        "ssh-never-up",
+        r"Timeout waiting for SSH|waiting for SSH to become available|i/o timeout.*:22",
+        "The instance was not reached over SSH: look at subnet, security group, `ssh_interface`, "
+        "`ssh_username` and, for a slow parent, `ssh_timeout`.",
+    ),
+    _known(
+        "connection-lost",
+        r"Script disconnected unexpectedly|connection (?:was )?lost|UNREACHABLE!|"
+        r"Connection reset by peer",
+        "The connection broke while a step ran. When the next run fails in the same place, the "
+        "step takes the network or sshd down; else it was the network.",
+    ),
+    _known(
+        "disk-full",
+        r"No space left on device|disk full",
+        "The volume is full: raise `volume_size` in `image.auto.pkrvars.hcl`.",
+    ),
+    _known(
+        "capacity",
+        r"InsufficientInstanceCapacity|InsufficientCapacity",
+        "AWS has no such instance at the moment. Start the run again, or name another type in "
+        "`instance_types`.",
+    ),
+    _known(
+        "limit",
+        r"VcpuLimitExceeded|LimitExceeded|quota",
+        "A quota of the account is used up. `packer-toolkit sweep` removes what killed builds "
+        "left; else ask AWS for more.",
+    ),
+    _known(
+        "throttled",
+        r"RequestLimitExceeded|Throttling|Rate exceeded|TooManyRequests",
+        "AWS throttled the account for longer than the build tries again. Start the run again "
+        "when less goes on there.",
+    ),
+    _known(
+        "name-taken",
+        r"InvalidAMIName\.Duplicate|AMI name .* already|name conflicts with",
+        "An image of this version exists. Publish a new release; a version is built once.",
+    ),
+    _known(
+        "key",
+        r"KMSKeyNotAccessible|InvalidKmsKey|KMS.*(?:disabled|pending deletion|not found)",
+        "The KMS key cannot be used: look at `kms_key_id` and the key's policy.",
+    ),
+    _known(
+        "inspec",
+        r"inspec|cinc-auditor|control failures",
+        "A control does not hold. The summary of the run names it; `task packer-build-local` runs "
+        "the same controls without AWS.",
+    ),
+    _known(
+        "package-source",
+        r"Could not resolve host|Temporary failure (?:in name resolution|resolving)|"
+        r"Unable to locate package|No package .* available|Unable to find a match|Failed to fetch|"
+        r"E: Package .* has no installation candidate|Cannot find a valid baseurl",
+        "A package or its source was not found: the parent's repositories have changed, or the "
+        "subnet does not reach them.",
+    ),
+    _known(
+        "ansible",
+        r"ansible|fatal: \[",
+        "A task of Ansible failed; its name stands above the error. `task packer-build-local` "
+        "runs the same roles without AWS.",
+    ),
+    _known(
+        "script",
+        r"Script exited with non-zero exit status|provisioners/shell|exit status",
+        "A script failed. `task packer-build-local` runs the same scripts without AWS.",
+    ),
+    _known(
+        "toolkit-image",
+        r"pull access denied|manifest unknown|no basic auth credentials|docker-login|docker login|"
+        r"Cannot connect to the Docker daemon",
+        "The toolkit image could not be had: look at the step that logs in to the registry, and at "
+        "`TOOLKIT_IMAGE` in `toolkit.env`.",
+    ),
+)
+
+_DEFAULT = (
+    "Start the run again with debug logging, and compare with the last good run; "
+    "`task packer-build-local` runs scripts, roles and controls without AWS."
+)
+_MOST = 3
+
+
+def advice(lines: Sequence[str], step: str = "") -> list[str]:
+    """Return what to try, the surest first; never nothing.
+
+    Args:
+        lines: the last lines of the output.
+        step: the step that failed.
+    """
+    text = "\n".join([step, *lines])
+    found = [known.text for known in KNOWN if known.pattern.search(text)]
+    return found[:_MOST] or [_DEFAULT]

@@ -1,0 +1,76 @@
+"""Write the summary of a build that a person reads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from packer_toolkit.errors import RemoteError
+from packer_toolkit.github_options import github_options, token
+
+
+@click.command()
+@click.option(
+    "--outcome",
+    type=click.Choice(["", "success", "failure", "cancelled", "skipped"]),
+    envvar="PACKER_BUILD_OUTCOME",
+    default="",
+    help="How the build ended; without it, the report says so.  [PACKER_BUILD_OUTCOME]",
+)
+@click.option(
+    "--note", envvar="PACKER_BUILD_NOTE", default="", help="Shown with it.  [PACKER_BUILD_NOTE]"
+)
+@click.option(
+    "--credentials-seconds",
+    type=float,
+    envvar="PACKER_CREDENTIALS_SECONDS",
+    help="How long the credentials live; without it, the report says so, or else it is an hour."
+    "  [PACKER_CREDENTIALS_SECONDS]",
+)
+@github_options
+def command(
+    outcome: str,
+    note: str,
+    credentials_seconds: float | None,
+    repository: str,
+    api_url: str,
+    patience: float,
+) -> None:
+    """Write the summary of a build that a person reads.
+
+    Goes by build-report.json, manifest.json and the package lists here.  With GITHUB_TOKEN the
+    packages are compared with those of the last release.
+
+    In a workflow it is added to the run's summary (GITHUB_STEP_SUMMARY), else printed.
+    """
+    from packer_toolkit.build_summary import page
+    from packer_toolkit.outputs import add_summary
+    from packer_toolkit.records import read
+
+    records = read(Path())
+    if not outcome:
+        outcome = "success" if records.report.get("exit_code") == 0 else "failure"
+    last, name = None, ""
+    if records.packages and token() and repository:
+        from packer_toolkit.github_api import Place
+        from packer_toolkit.releases import last_packages
+
+        tag = os.environ.get("GITHUB_REF_TYPE") == "tag"
+        now = os.environ.get("GITHUB_REF_NAME", "") if tag else ""
+        try:
+            github = Place(repository, token(), api_url, patience).connect()
+            name, last = last_packages(github, before=now)
+        except RemoteError as error:
+            click.echo(f"note: packages are compared with nothing: {error}", err=True)
+    add_summary(
+        page(
+            records,
+            outcome=outcome,
+            note=note,
+            limit=credentials_seconds,
+            last=last,
+            last_name=name,
+        )
+    )

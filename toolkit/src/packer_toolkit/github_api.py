@@ -1,0 +1,145 @@
+"""GitHub's REST API: github.com and Enterprise Server, with bounded patience.
+
+PyGithub does the speaking.  What is added here is that nobody waits longer than the caller allows,
+and that whatever goes wrong is one line.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from github import Auth, Github, GithubException
+from github.GithubRetry import GithubRetry
+from github.Repository import Repository
+from urllib3.response import BaseHTTPResponse
+
+from packer_toolkit.errors import RemoteError, SetupError
+
+# Its warnings about each attempt say less than the one line at the end.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+_ATTEMPTS = 5
+_BACKOFF_SECONDS = 1
+_SECONDARY_LIMIT_SECONDS = 60
+_REQUEST_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Place:
+    """A repository on a GitHub, and the right to speak to it.
+
+    Attributes:
+        repository: owner/name.
+        token: of a job or of a person.
+        api_url: https://api.github.com, or https://HOST/api/v3 of an Enterprise Server.
+        patience: seconds after which nothing is tried again, waiting for rate limits included.
+    """
+
+    repository: str
+    token: str
+    api_url: str = "https://api.github.com"
+    patience: float = 120
+
+    def connect(self) -> Repository:
+        """Return the repository, without asking for it.
+
+        Raises:
+            SetupError: when the repository or the token is not given.
+        """
+        if not self.repository or self.repository.count("/") != 1:
+            raise SetupError(
+                f'"{self.repository}" is no repository: give --repository OWNER/NAME '
+                "(or GITHUB_REPOSITORY)"
+            )
+        if not self.token:
+            raise SetupError("no token for GitHub: set GITHUB_TOKEN")
+        # The end is counted from here: a command speaks to GitHub once, not for a day.
+        retry = _BoundedRetry(end=time.monotonic() + self.patience)
+        client = Github(
+            auth=Auth.Token(self.token),
+            base_url=self.api_url.rstrip("/"),
+            per_page=100,
+            retry=retry,
+            # A command makes a handful of requests; limits are met by the retry.
+            seconds_between_requests=None,
+            seconds_between_writes=None,
+            timeout=max(1, min(_REQUEST_SECONDS, int(self.patience))),
+            lazy=True,
+        )
+        return client.get_repo(self.repository)
+
+
+class _BoundedRetry(GithubRetry):
+    """A retry that gives up when the next wait would end after the caller's patience.
+
+    It tries again what is worth it: errors of the server, rate limits, lost connections; POST and
+    PATCH too, because whoever opens an issue looks afterwards whether there are two.
+    """
+
+    def __init__(self, end: float, **options: Any) -> None:
+        self.end = end
+        if "total" not in options:  # else this is `new`, with all of them
+            options = {
+                "total": _ATTEMPTS - 1,
+                "backoff_factor": _BACKOFF_SECONDS,
+                "status_forcelist": [429, *range(500, 600)],
+                "allowed_methods": {"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"},
+                "raise_on_status": False,
+                "secondary_rate_wait": _SECONDARY_LIMIT_SECONDS,
+                "max_rate_limit_wait": max(0.0, end - time.monotonic()),
+                **options,
+            }
+        super().__init__(**options)
+
+    def new(self, **options: Any) -> _BoundedRetry:
+        """Return the retry of the next attempt."""
+        return super().new(end=self.end, **options)
+
+    def sleep(self, response: BaseHTTPResponse | None = None) -> None:
+        """Wait before the next attempt, or give up."""
+        asked = self.get_retry_after(response) if response else None
+        wait = asked or self.get_backoff_time()
+        if time.monotonic() + wait > self.end:
+            why = f"asks to wait {asked:.0f} s" if asked else "does not answer well"
+            raise RemoteError(
+                f"GitHub {why}, longer than we may wait: try again later, or with more --patience"
+            )
+        time.sleep(wait)
+
+
+_REASONS = {
+    401: "the token is refused: it is wrong, or it has expired",
+    403: "the token may not do this: look at the job's permissions",
+    404: "there is no such thing, or the token may not see it",
+    410: "it is switched off in this repository",
+    422: "the request is refused",
+    429: "too many requests: try again later",
+}
+
+
+@contextmanager
+def speaking(what: str) -> Iterator[None]:
+    """Turn whatever GitHub or the network answers into one line.
+
+    Args:
+        what: is being done, such as "open an issue".
+
+    Raises:
+        RemoteError: instead of errors of PyGithub and of the connection.
+    """
+    try:
+        yield
+    except GithubException as error:
+        reason = _REASONS.get(error.status, "GitHub has an error of its own: try again later")
+        said = error.data.get("message", "") if isinstance(error.data, dict) else ""
+        line = " ".join(f"{said or error.message or ''}".split())[:200]
+        raise RemoteError(f"cannot {what}: {error.status} {line}: {reason}") from error
+    except requests.RequestException as error:
+        line = f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
+        raise RemoteError(f"cannot {what}: GitHub is out of reach ({line})") from error

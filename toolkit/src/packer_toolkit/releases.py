@@ -1,0 +1,111 @@
+"""A release on GitHub, and the records of the image that was built from it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from github import GithubException, UnknownObjectException
+from github.GitRelease import GitRelease
+from github.GitReleaseAsset import GitReleaseAsset
+from github.Repository import Repository
+
+from packer_toolkit.errors import NotGoodError
+from packer_toolkit.github_api import speaking
+from packer_toolkit.records import Records, is_packages
+
+_RELEASES = 10  # that are looked at for the last list of packages
+
+
+@dataclass(frozen=True)
+class Attached:
+    """What became of each file: attached, replaced, or there already."""
+
+    url: str
+    attached: list[str]
+    replaced: list[str]
+    same: list[str]
+
+
+def attach(repository: Repository, tag: str, records: Records, *, replace: bool) -> Attached:
+    """Attach a build's records to the release of a tag.
+
+    A file that is there already with the same content is left alone, so that a run that is started
+    again ends well.
+
+    Args:
+        repository: on GitHub.
+        tag: of the release.
+        records: the files.
+        replace: whether a file of the same name and another content goes.
+
+    Raises:
+        NotGoodError: when there is no such release, or another file of the same name.
+        RemoteError: when GitHub does not do it.
+    """
+    with speaking(f"find the release {tag}"):
+        try:
+            release = repository.get_release(tag)
+        except UnknownObjectException:
+            raise NotGoodError(
+                f"there is no release of the tag {tag}: publish one, and start the run again"
+            ) from None
+        there = {asset.name: asset for asset in release.get_assets()}
+    done = Attached(release.html_url, [], [], [])
+    for name, content in sorted(records.files.items()):
+        if not content:
+            continue  # GitHub takes no empty file
+        with speaking(f"attach {name}"):
+            old = there.get(name)
+            if old and _content(old) == content:
+                done.same.append(name)
+                continue
+            if old and not replace:
+                raise NotGoodError(
+                    f"the release {tag} has another {name} already: this version was built before. "
+                    "Publish a new release, or give --replace"
+                )
+            if old:
+                old.delete_asset()
+            _upload(release, name, content)
+            (done.replaced if old else done.attached).append(name)
+    return done
+
+
+def last_packages(repository: Repository, *, before: str = "") -> tuple[str, dict[str, list[str]]]:
+    """Return the youngest release that has package lists, and these by architecture.
+
+    Args:
+        repository: on GitHub.
+        before: a tag that does not count, because it is being built.
+    """
+    with speaking("read the package list of the last release"):
+        for release in _published(repository):
+            if release.tag_name == before:
+                continue
+            assets = [asset for asset in release.get_assets() if is_packages(asset.name)]
+            if assets:
+                files = {asset.name: _content(asset) for asset in assets}
+                return release.tag_name, Records(files).packages
+    return "", {}
+
+
+def _published(repository: Repository) -> Iterator[GitRelease]:
+    for number, release in enumerate(repository.get_releases()):
+        if number >= _RELEASES:
+            return
+        if not release.draft:
+            yield release
+
+
+def _content(asset: GitReleaseAsset) -> bytes:
+    status, headers, chunks = asset.download_asset(chunk_size=64 * 1024)
+    if status != 200:
+        raise GithubException(status, {"message": f"no content of {asset.name}"}, headers)
+    return b"".join(chunks)
+
+
+def _upload(release: GitRelease, name: str, content: bytes) -> None:
+    kind = "application/json" if name.endswith(".json") else "text/plain"
+    release.upload_asset_from_memory(io.BytesIO(content), len(content), name, content_type=kind)
