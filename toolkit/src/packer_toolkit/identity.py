@@ -165,6 +165,8 @@ def _of_client(error: BotoCoreError) -> ToolkitError:
     if isinstance(error, known.CredentialRetrievalError):
         # Here also arrives the reason that aws_access wrote down.
         reason = text.partition("custom-process: ")[2]
+        if "No credentials found in credential_source" in text:
+            return SetupError(f"no AWS credentials; {LOG_IN}")
         return SetupError(reason or f"{text}; {LOG_IN}")
     if isinstance(error, (known.ConnectionError, known.HTTPClientError)):
         return RemoteError(f"AWS cannot be reached: {text}; check the network, a VPN or a proxy")
