@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import time
 from pathlib import Path
 
 from rig.docker_engine import DockerEngine
@@ -31,18 +33,15 @@ def test_a_shell_on_a_terminal(tasks: Tasks) -> None:
 def test_ctrl_c_ends_a_command(tasks: Tasks, docker_engine: DockerEngine) -> None:
     """The command in the container gets it, and no container is left."""
     script = "trap 'echo cleaned up; exit 9' INT; echo started; while :; do sleep 0.1; done"
-    with tasks.terminal("docker-run", "--", "bash", "-c", script, env=ROLE) as terminal:
+    name = f"interrupted-{os.getpid()}"
+    env = {**ROLE, "TOOLKIT_DOCKER_ARGS": f"--network=host --name={name}"}
+    with tasks.terminal("docker-run", "--", "bash", "-c", script, env=env) as terminal:
         terminal.wait_for("started")
+        assert docker_engine.docker("ps", "--quiet", f"--filter=name={name}").stdout
         terminal.send(CTRL_C)
         terminal.wait_for("cleaned up")
         assert terminal.wait_for_end() == 9
-    left = docker_engine.docker("ps", "--quiet", "--filter", f"ancestor={image(tasks)}")
-    assert left.stdout == ""
-
-
-def image(tasks: Tasks) -> str:
-    """Return the toolkit's image."""
-    return tasks.env["TOOLKIT_IMAGE"]
+    assert docker_engine.docker("ps", "--all", "--quiet", f"--filter=name={name}").stdout == ""
 
 
 def test_files_belong_to_the_owner_of_the_repository(tasks: Tasks) -> None:
@@ -88,3 +87,21 @@ def test_credentials_of_the_home_are_there(tasks: Tasks, tmp_path: Path) -> None
         done.stdout + done.stderr
     )
     assert "secret" not in done.stdout.splitlines()[-1]
+
+
+def test_the_ssh_agent_is_there(tasks: Tasks, tmp_path: Path) -> None:
+    """With its keys, for git over SSH."""
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    socket = tmp_path / "agent"
+    with subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL) as agent:
+        try:
+            while not socket.exists():
+                time.sleep(0.02)
+            env = {**ROLE, "SSH_AUTH_SOCK": str(socket)}
+            adding = ["ssh-add", "-q", key]
+            subprocess.run(adding, env={**os.environ, **env}, check=True, capture_output=True)
+            done = tasks.run("docker-run", "--", "ssh-add", "-l", env=env)
+        finally:
+            agent.terminate()
+    assert "(ED25519)" in done.stdout, done.stderr
