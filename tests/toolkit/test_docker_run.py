@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -31,18 +32,15 @@ def test_a_shell_on_a_terminal(tasks: Tasks) -> None:
 def test_ctrl_c_ends_a_command(tasks: Tasks, docker_engine: DockerEngine) -> None:
     """The command in the container gets it, and no container is left."""
     script = "trap 'echo cleaned up; exit 9' INT; echo started; while :; do sleep 0.1; done"
-    with tasks.terminal("docker-run", "--", "bash", "-c", script, env=ROLE) as terminal:
+    name = f"interrupted-{os.getpid()}"
+    env = {**ROLE, "TOOLKIT_DOCKER_ARGS": f"--network=host --name={name}"}
+    with tasks.terminal("docker-run", "--", "bash", "-c", script, env=env) as terminal:
         terminal.wait_for("started")
+        assert docker_engine.docker("ps", "--quiet", f"--filter=name={name}").stdout
         terminal.send(CTRL_C)
         terminal.wait_for("cleaned up")
         assert terminal.wait_for_end() == 9
-    left = docker_engine.docker("ps", "--quiet", "--filter", f"ancestor={image(tasks)}")
-    assert left.stdout == ""
-
-
-def image(tasks: Tasks) -> str:
-    """Return the toolkit's image."""
-    return tasks.env["TOOLKIT_IMAGE"]
+    assert docker_engine.docker("ps", "--all", "--quiet", f"--filter=name={name}").stdout == ""
 
 
 def test_files_belong_to_the_owner_of_the_repository(tasks: Tasks) -> None:
