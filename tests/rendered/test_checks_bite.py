@@ -8,17 +8,18 @@ from pathlib import Path
 import pytest
 
 from rig import template as template_module
-from rig.checks import CHECKS
+from rig.checks import BY_NAME, CHECKS
 from rig.linting import File, Tree, lint, read_tree
 
 # Some of them wait for its build, see tests/conftest.py.
 pytestmark = pytest.mark.usefixtures("packer")
 
-BY_NAME = {check.name: check for check in CHECKS}
 TASKS = "provisioners/ansible/roles/demo/tasks/main.yml"
 SCRIPT = "provisioners/shell/50-demo.sh"
 CONTROLS = "inspec/controls/demo.rb"
 VALUES = "image.auto.pkrvars.hcl"
+WORKFLOW = ".github/workflows/push-packer-build-ami.yml"
+ACTION = ".github/actions/toolkit/action.yml"
 
 SHORT_MODULE_NAME = """
 - name: Link
@@ -84,6 +85,22 @@ def without(path: str) -> Callable[[Tree], Tree]:
     return plant
 
 
+# check, what it says, what becomes what in the workflow
+IN_THE_WORKFLOW = [
+    ("workflow-schema", "timeout-minutes", "timeout-minutes: 20", "timeout-minutes: [x]"),
+    ("actionlint", "undefined variable", "env.TRUSTED == 'true' ||", "trusted ||"),
+    ("actionlint", 'property "plans"', "steps.plan.outputs.build }}", "steps.plans.outputs.x }}"),
+    ("actionlint", "SC2086", '--run-id "$PKR_VAR_run_id"', "--run-id $PKR_VAR_run_id"),
+    ("actionlint", 'label "mine" is unknown', 'runs-on: "ubuntu-24.04"', "runs-on: mine"),
+    ("actionlint", 'input "secnods" is not defined', "seconds: ${{", "secnods: ${{"),
+    ("zizmor", "template-injection", "run: task check", "run: echo ${{ github.head_ref }}"),
+    ("zizmor", "unpinned-uses", "@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "@v7"),
+    ("zizmor", "artipacked", "        with:\n          persist-credentials: false\n", ""),
+    ("zizmor", "excessive-permissions", "permissions: {}", "permissions: write-all"),
+    ("zizmor", "undocumented-permissions", "write # the issue about failed builds", "write"),
+    ("zizmor", "concurrency-limits", "concurrency:", "x-concurrency:"),
+]
+
 # check, what it says, the defect
 DEFECTS: list[tuple[str, str, Callable[[Tree], Tree]]] = [
     ("text", "Jinja is left: {%", appended("README.md", "{% if keep_demo %}\n")),
@@ -121,6 +138,8 @@ DEFECTS: list[tuple[str, str, Callable[[Tree], Tree]]] = [
     ("rubocop", "Style/StringLiterals", appended(CONTROLS, '\ncontrol "x"\n')),
     ("taskfile", "Taskfile.yml", edited("Taskfile.yml", "cmds:", "commands:")),
     ("renovate", "renovate.json", edited("renovate.json", '"5 days"', "5")),
+    *[(check, said, edited(WORKFLOW, old, new)) for check, said, old, new in IN_THE_WORKFLOW],
+    ("workflow-schema", "using", edited(ACTION, "using: composite", "using: magic")),
     ("ansible-syntax", "nowhere.yml", edited(TASKS, "---\n", "---\n- import_tasks: nowhere.yml\n")),
     ("packer-validate", "take at least one", edited(VALUES, '"x86_64"]', '"sed"]')),
     ("packer-validate", "Unsupported", appended("build.pkr.hcl", "locals {\n  x = var.none\n}\n")),

@@ -215,6 +215,46 @@ def _taskfile(work: Path, paths: Sequence[str]) -> str:
     return _tool(work, "check-jsonschema", "--builtin-schema=vendor.taskfile", *paths)
 
 
+# --- Workflows of GitHub ------------------------------------------------------------------------
+
+
+def _workflow_schema(work: Path, paths: Sequence[str]) -> str:
+    # The schemas that check-jsonschema carries, as above.
+    reports = []
+    for kind, part in (("workflows", "/workflows/"), ("actions", "/actions/")):
+        if chosen := [path for path in paths if part in path]:
+            schema = f"--builtin-schema=vendor.github-{kind}"
+            reports.append(_tool(work, "check-jsonschema", schema, *chosen))
+    return "".join(reports)
+
+
+def _actionlint(work: Path, paths: Sequence[str]) -> str:
+    (work / ".git").mkdir()  # by which it knows the root, and so the actions that lie here
+    return _tool(
+        work,
+        "actionlint",
+        "-no-color",
+        f"-shellcheck={tools.require('shellcheck')}",
+        "-pyflakes=",
+        *(path for path in paths if "/workflows/" in path),
+    )
+
+
+def _zizmor(work: Path, paths: Sequence[str]) -> str:
+    del paths
+    return _tool(
+        work,
+        "zizmor",
+        "--offline",
+        "--persona=pedantic",
+        "--no-progress",
+        "--color=never",
+        "--strict-collection",
+        ".",
+        ok=r".*No findings to report\. Good job!.*",
+    )
+
+
 def _checkov(work: Path, paths: Sequence[str]) -> str:
     del paths
     return _tool(
@@ -337,6 +377,20 @@ CHECKS = (
     Check("taskfile", ["Taskfile.yml"], _taskfile, lambda: _version("check-jsonschema")),
     Check("renovate", ["renovate.json"], _renovate, lambda: _version("check-jsonschema")),
     Check(
+        "workflow-schema",
+        [".github/workflows/*.yml", ".github/actions/*/action.yml"],
+        _workflow_schema,
+        lambda: _version("check-jsonschema"),
+    ),
+    Check(
+        "actionlint",
+        [".github/*"],
+        _actionlint,
+        lambda: _version("actionlint", "shellcheck"),
+        together=True,
+    ),
+    Check("zizmor", [".github/*"], _zizmor, lambda: _version("zizmor"), together=True),
+    Check(
         "ansible-syntax",
         ["provisioners/ansible/*"],
         _ansible_syntax,
@@ -360,6 +414,9 @@ CHECKS = (
     ),
     Check("checkov", ["*"], _checkov, lambda: _version("checkov")),
 )
+
+
+BY_NAME = {check.name: check for check in CHECKS}
 
 
 def available() -> list[Check]:

@@ -257,6 +257,19 @@ def test_what_is_missing_is_found(machine: Machine, ec2: Ec2, registry: str, wha
     assert others <= {"aws", "image", "settings", "role", "region"}
 
 
+def test_a_docker_that_is_podman_is_asked_as_podman(machine: Machine) -> None:
+    """Some distributions call Podman docker; its `info` has other fields."""
+    docker = Path(machine.env["PATH"]) / "docker"
+    docker.unlink()
+    docker.write_text(
+        "#!/bin/sh\ncase $* in\n--version) echo podman version 5.4.2 ;;\n"
+        "'info --format {{.Host.OS}}') echo linux ;;\n'image inspect'*) echo sha256:1 ;;\n"
+        '*) echo "unknown: $*" >&2; exit 125 ;;\nesac\n'
+    )
+    docker.chmod(0o755)
+    assert machine.doctor(code=0)["engine"]["found"] == "podman version 5.4.2"
+
+
 def test_a_person_reads_it_too(machine: Machine) -> None:
     """The same, as text, with a closing line on standard error."""
     machine.doctor(code=0)

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from importlib.metadata import version
@@ -25,7 +25,7 @@ from typing import Any
 from packer_toolkit import aws, build_report
 from packer_toolkit.build_report import Account, BuildReport, Inspec, Kind, Left, Parent
 from packer_toolkit.deadline import Deadline, deadline, watched
-from packer_toolkit.errors import NotGoodError, SetupError, ToolkitError
+from packer_toolkit.errors import NotGoodError, RemoteError, SetupError, ToolkitError
 from packer_toolkit.github_options import warn
 from packer_toolkit.masking import Mask
 from packer_toolkit.packer_output import PackerOutput
@@ -130,7 +130,9 @@ class Run:
         if not (self.arguments.all("only") or self.arguments.all("except")):
             self.options.insert(0, "-only=amazon-ebs.*")
         self._process: subprocess.Popen[str] | None = None
+        self._given_up = False
         self._stopped = ""
+        self._there_before: frozenset[str] = frozenset()
 
     # -- What is asked for
 
@@ -181,7 +183,8 @@ class Run:
             return None
         if not self.values.regions:
             return None
-        return Scope(tags["Repository"], tuple(self.values.regions), self.run_id, self.started)
+        regions = tuple(self.values.regions)
+        return Scope(tags["Repository"], regions, self.run_id, True, self._there_before)
 
     # -- The run
 
@@ -232,6 +235,7 @@ class Run:
         def ask_who() -> None:
             try:
                 self.account = aws.identity(aws.session(), self.values.text("var.region"))
+                self._note_what_is_there()
             except BaseException as error:  # noqa: BLE001,RUF100 - raised again below
                 asking.append(error)
 
@@ -273,6 +277,26 @@ class Run:
         self.say(f"Run {self.run_id}: {what[self.kind]}")
         return packer
 
+    def _note_what_is_there(self) -> None:
+        """Remember finished images of this run id: one that was given may name two builds.
+
+        Raises:
+            RemoteError: When nobody can be asked: a sweep could take away what is in use.
+        """
+        given = self.environment.get("PKR_VAR_run_id") or self.run_id != self.env["PKR_VAR_run_id"]
+        scope = self.scope()
+        if not given or scope is None:
+            return
+        role = self.values.text("var.assume_role_arn")
+        base = aws.session(role, "packer-toolkit", scope.regions[0])
+        try:
+            self._there_before = Sweep(base, scope).image_ids()
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise RemoteError(
+                f"cannot look for images of the run {self.run_id}: {reason}"
+            ) from None
+
     def _packer(self, packer: str, since: float) -> int:
         if not sys.stdout.isatty() and not self.env.get("GITHUB_ACTIONS"):
             self.env.setdefault("PACKER_NO_COLOR", "1")
@@ -299,6 +323,11 @@ class Run:
             for line in process.stdout or ():
                 self.output.read(line, time.monotonic() - since)
                 self.show(self.mask.secrets(line))
+                if self.output.helpless and not self._given_up:
+                    # It would try each call for minutes, all of them for a quarter of an hour.
+                    self._given_up = True
+                    self.say("Packer's credentials have ended, it cannot clean up: it is ended")
+                    _signal_group(process, signal.SIGKILL)
 
         reader = threading.Thread(target=read, daemon=True)
         reader.start()
@@ -307,7 +336,7 @@ class Run:
         _signal_group(process, signal.SIGKILL)
         reader.join(5)
         self.signals.on_signal = lambda _: None
-        return code
+        return 1 if self._given_up else code
 
     def _deadline(self) -> Deadline | None:
         """Tell by when the build has to be over; None when it does not matter, or nobody knows."""
@@ -351,7 +380,7 @@ class Run:
             self.say("No sweep: the HCL has no run_tags by which to know what this build made")
             return Outcome()
         if not failed:
-            scope = Scope(scope.repository, scope.regions, scope.run_id)
+            scope = replace(scope, finished=False)
         if self.keeps_leftovers:
             self.say(f"What remains was asked for; delete it with: {advice(scope)}")
             return Outcome()

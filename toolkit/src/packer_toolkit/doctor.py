@@ -165,9 +165,9 @@ def _engine(place: Place) -> Check:
     engine = _engine_command(place)
     if engine is None or not shutil.which(engine):
         return _missing("engine", f"no {engine or 'docker or podman'} on PATH", _INSTALL_ENGINE)
-    code, said = _run(
-        engine, "info", "--format", "{{.ID}}" if engine == "docker" else "{{.Host.OS}}"
-    )
+    version = _run(engine, "--version")[1]
+    is_podman = version.lower().startswith("podman")  # also one that is called docker
+    code, said = _run(engine, "info", "--format", "{{.Host.OS}}" if is_podman else "{{.ID}}")
     if code:
         fix = f"start it, and try again: {engine} info"
         if "permission denied" in said.lower():
@@ -175,7 +175,7 @@ def _engine(place: Place) -> Check:
         elif engine == "docker" and place.values.get("DOCKER_HOST"):
             fix = f"start it, or unset DOCKER_HOST, which is {place.values['DOCKER_HOST']}"
         return _missing("engine", f"{engine} does not answer: {said}", fix)
-    return _ok("engine", _run(engine, "--version")[1])
+    return _ok("engine", version)
 
 
 def _image(place: Place) -> Check:

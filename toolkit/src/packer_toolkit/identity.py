@@ -122,10 +122,15 @@ def explained() -> Iterator[None]:
 
     try:
         yield
-    except ClientError as error:
-        raise _of_answer(error) from error
-    except BotoCoreError as error:
-        raise _of_client(error) from error
+    except (BotoCoreError, ClientError) as error:
+        raise explanation(error) from error
+
+
+def explanation(error: BotoCoreError | ClientError) -> ToolkitError:
+    """Return what to tell a person about an error of boto3."""
+    from botocore.exceptions import ClientError
+
+    return _of_answer(error) if isinstance(error, ClientError) else _of_client(error)
 
 
 def _of_answer(error: ClientError) -> ToolkitError:

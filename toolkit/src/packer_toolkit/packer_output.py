@@ -44,6 +44,11 @@ _TROUBLE = re.compile(
     r"may still be around|[Pp]lease delete .* manually"
     r"|[Ee]rror (?:cleaning|deleting|deregistering|terminating)"
 )
+# Its clean-up has begun, and fails for a reason that another attempt does not mend.
+_HELPLESS = re.compile(
+    r"Error terminating instance, may still be around: .*"
+    r"(?:RequestExpired|ExpiredToken|AuthFailure|UnrecognizedClient|InvalidClientTokenId)"
+)
 _NOISE = re.compile(
     r"^$|^(?:==>|   ) \S+: *$|: Adding tag: |: output will be in this color|Wait completed after"
     r"|Waiting for SSH to become available"
@@ -103,11 +108,18 @@ class Progress:
 
 
 class PackerOutput:
-    """Understands the lines of `packer build` as they come."""
+    """Understands the lines of `packer build` as they come.
+
+    Attributes:
+        builds: By name.
+        trouble: Packer says that its clean-up failed in part.
+        helpless: It does, because its credentials have ended.
+    """
 
     def __init__(self) -> None:
         self.builds: dict[str, Progress] = {}
         self.trouble = False
+        self.helpless = False
         self._others: deque[str] = deque(maxlen=_KEPT_LINES)
 
     def read(self, line: str, time: float) -> None:
@@ -120,12 +132,14 @@ class PackerOutput:
         text = _COLOUR.sub("", line).rstrip()
         if _TROUBLE.search(text):
             self.trouble = True
+        if _HELPLESS.search(text):
+            self.helpless = True
         if ended := _ENDED.match(text):
             build = self._build(ended[1])
             build.ended, build.ok, build.error = time, ended[2] == "finished", ended[3] or ""
             if not build.ok and build.failed_in is None:
                 phases = [name for name, _ in build.marks if name != END]
-                build.failed_in, build.failed_step = phases[-1], build.step
+                build.failed_in, build.failed_step = phases[-1], build.failed_step or build.step
         if found := _LINE.match(text):
             build = self._build(found[1])
             self._follow(build, found[2].strip(), time)
@@ -167,7 +181,7 @@ class PackerOutput:
 
     def _follow(self, build: Progress, text: str, time: float) -> None:
         if text.startswith(_ERRORS) and build.failed_in is None:
-            build.failed_in, build.failed_step = build.phase, build.step
+            build.failed_in, build.failed_step = build.phase, build.failed_step or build.step
         for kind, made in _MADE.items():
             if found := made.match(text):
                 build.made.append((kind, found[1]))
@@ -179,12 +193,16 @@ class PackerOutput:
             build.step = task[1]
         elif _FAILED_TASK.match(text) and build.phase == ANSIBLE:
             build.failed_step = build.step
+        elif text == "...ignoring":
+            build.failed_step = ""
         for name in reversed(_BEGINNINGS):
-            if _BEGINNINGS[name].search(text):
+            if _BEGINNINGS[name].match(text):
                 if name == INSPEC and build.phase != ANSIBLE:
                     name = SHELL  # the first one only looks for an auditor
                 if name in (ANSIBLE, INSPEC):
                     build.step = ""
+                if build.failed_in is None:
+                    build.failed_step = ""
                 build.begin(name, time)
                 break
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 from packer_toolkit.aws import CREDENTIALS_ENDED, config, error_code
@@ -19,8 +19,6 @@ MANAGED_BY = "packer"
 NEVER = "never"
 # Order in which things go: what holds others comes first.
 KINDS = ("instance", "key-pair", "image", "snapshot", "volume", "security-group")
-# Clocks of the building host and of AWS may differ by so much.
-_CLOCKS = timedelta(minutes=5)
 _GONE = ("NotFound", "InvalidAMIID.Unavailable", ".Unknown")
 # They become possible once something else is gone.
 _LATER = ("DependencyViolation", "VolumeInUse", "InvalidSnapshot.InUse", "IncorrectState")
@@ -34,16 +32,15 @@ class Scope:
         repository: Value of the tag Repository.
         regions: Where to look.
         run_id: Only what this build made; empty: everything whose time, ExpiresAt, is past.
-        finished_since: Finished images of that build go too when they were made after this;
-            None keeps them.
-        finished: Finished images of that build go too, whenever they were made.
+        finished: Finished images of that build go too.
+        never: Ids of what stays whatever its tags say.
     """
 
     repository: str
     regions: tuple[str, ...]
     run_id: str = ""
-    finished_since: datetime | None = None
     finished: bool = False
+    never: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -121,7 +118,16 @@ class Sweep:
         """
         return [found for region in self.scope.regions for found in self._find(region)]
 
-    def _find(self, region: str) -> list[Found]:
+    def image_ids(self) -> frozenset[str]:
+        """List the images of the scope, and their snapshots."""
+        found = [
+            each
+            for region in self.scope.regions
+            for each in self._find(region, "image", "snapshot")
+        ]
+        return frozenset(id_ for each in found for id_ in (each.id, *each.snapshots))
+
+    def _find(self, region: str, *kinds: str) -> list[Found]:
         listings: tuple[tuple[str, str, str, str, dict[str, Any]], ...] = (
             ("instance", "describe_instances", "Reservations[].Instances[]", "InstanceId", {}),
             ("key-pair", "describe_key_pairs", "KeyPairs[]", "KeyName", {}),
@@ -133,15 +139,18 @@ class Sweep:
         found = []
         seen: set[str] = set()
         for kind, call, items, key, options in listings:
+            if kinds and kind not in kinds:
+                continue
             for item in self._list(region, call, items, **options):
                 if _is_gone(kind, item):
                     continue
-                thing = Found(kind, str(item[key]), region, self._why_kept(kind, item))
+                id_ = str(item[key])
+                thing = Found(kind, id_, region, self._why_kept(id_, item))
                 if kind == "image" and not thing.kept:
-                    thing = Found(kind, thing.id, region, "", self._snapshots(region, item))
+                    thing = Found(kind, id_, region, "", self._snapshots(region, item))
                     seen |= set(thing.snapshots)
                 # The snapshot of an image that goes is deleted after it, with or without tags.
-                if kind != "snapshot" or thing.id not in seen:
+                if kind != "snapshot" or id_ not in seen:
                     found.append(thing)
         return found
 
@@ -184,16 +193,14 @@ class Sweep:
         )  # fmt: skip
         return tuple(sorted(named | {each["SnapshotId"] for each in described}))
 
-    def _why_kept(self, kind: str, item: dict[str, Any]) -> str:
+    def _why_kept(self, id_: str, item: dict[str, Any]) -> str:
+        if id_ in self.scope.never:
+            return "it was there before"
         tags = {tag["Key"]: tag["Value"] for tag in item.get("Tags", [])}
         until = tags.get("ExpiresAt", "")
         if self.scope.run_id:
-            if until != NEVER or self.scope.finished:
-                return ""
-            since = self.scope.finished_since
-            if since and _made_at(item) >= since - _CLOCKS:
-                return ""
-            return "it belongs to a finished image"
+            finished = until == NEVER and not self.scope.finished
+            return "it belongs to a finished image" if finished else ""
         if until == NEVER:
             return "it belongs to a finished image"
         try:
@@ -204,7 +211,6 @@ class Sweep:
             end = end.replace(tzinfo=timezone.utc)
         if end > datetime.now(timezone.utc):
             return f"its build may be running, until {until}"
-        del kind
         return ""
 
     # -- Deleting
@@ -395,25 +401,12 @@ def _is_for_later(problem: str) -> bool:
     return problem.startswith(_LATER)
 
 
-def _made_at(item: dict[str, Any]) -> datetime:
-    """When an image or a snapshot was made; long ago when it does not tell."""
-    made = item.get("CreationDate") or item.get("StartTime")
-    if isinstance(made, str):
-        try:
-            made = datetime.fromisoformat(made.replace("Z", "+00:00"))
-        except ValueError:
-            made = None
-    if not isinstance(made, datetime):
-        return datetime.fromtimestamp(0, timezone.utc)
-    return made if made.tzinfo else made.replace(tzinfo=timezone.utc)
-
-
 def advice(scope: Scope, role_arn: str = "") -> str:
     """Write the command that does the rest, once there are credentials."""
     words = ["packer-toolkit sweep", f"--run-id {scope.run_id}"]
     words += [f"--repository {scope.repository}", *(f"--region {each}" for each in scope.regions)]
     if role_arn:
         words.append(f"--assume-role {role_arn}")
-    if scope.finished_since or scope.finished:
+    if scope.finished:
         words.append("--finished-images")
     return " ".join(words)

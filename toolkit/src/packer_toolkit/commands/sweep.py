@@ -89,7 +89,7 @@ def command(
         click.echo(line, err=as_json)
 
     say(f"AWS: {aws.describe(account)}; {', '.join(regions)}; {repository}")
-    sweep = Sweep(base, Scope(repository, regions, run_id, None, finished_images), say=say)
+    sweep = Sweep(base, Scope(repository, regions, run_id, finished_images), say=say)
     try:
         found = sweep.find()
     except CredentialsEndedError as error:

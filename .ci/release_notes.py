@@ -1,0 +1,67 @@
+"""Prints what CHANGELOG.md says of a version, for the notes of its release.
+
+    python3 .ci/release_notes.py v1.2.3
+
+Refuses, in one line, a version that is no version, that is tagged already, of which the changelog
+says nothing, and a toolkit image that is not pinned: rendered repositories would build with
+whatever the tag in the registry says that day.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def notes(version: str, changelog: str, pins: str, tags: list[str]) -> str:
+    """Return the notes of a version.
+
+    Args:
+        version: such as v1.2.3.
+        changelog: the text of CHANGELOG.md.
+        pins: the text of includes/toolkit.jinja.
+        tags: those that exist.
+
+    Raises:
+        ValueError: when it cannot be released, with the reason.
+    """
+    if not re.fullmatch(r"v\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)\.?\d+)?", version):
+        raise ValueError(f"{version[:40]!r} is no version such as v1.2.3")
+    if version in tags:
+        raise ValueError(f"{version} is tagged already: a release is made once")
+    parts = re.split(r"^## +\[?(v?[^\s\]]+)\]?.*$", changelog, flags=re.M)
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    found = sections.get(version, sections.get(version[1:], "")).strip()
+    if not found:
+        raise ValueError(f"CHANGELOG.md has no section {version}: write what a team will see")
+    digest = re.search(r'toolkit_digest = "(.*?)"', pins)
+    if not digest or not re.fullmatch(r"sha256:[0-9a-f]{64}", digest[1]):
+        raise ValueError(
+            "includes/toolkit.jinja pins no digest: publish the toolkit image first"
+            " (publish-toolkit.yml), and merge the pull request that it opens"
+        )
+    return found + "\n"
+
+
+def main() -> None:
+    """Print the notes of the version on the command line."""
+    listed = ["git", "tag", "--list"]
+    tags = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    try:
+        found = notes(
+            sys.argv[1] if len(sys.argv) == 2 else "",
+            (ROOT / "CHANGELOG.md").read_text(),
+            (ROOT / "includes/toolkit.jinja").read_text(),
+            tags.split(),
+        )
+    except ValueError as error:
+        sys.exit(f"release_notes.py: {error}")
+    sys.stdout.write(found)
+
+
+if __name__ == "__main__":
+    main()

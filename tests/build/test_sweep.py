@@ -1,0 +1,305 @@
+"""`packer-toolkit sweep` deletes what carries the exact tags, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rig.ec2.rig import Ec2, Finished
+from rig.repository import TOOLKIT
+from rig.template import ROOT
+from rig.terminal import ENTER, Terminal
+
+REPOSITORY = "packer-ami-small"
+HERE, THERE = "eu-west-1", "us-east-1"
+SCOPE = ("--repository", REPOSITORY, "--region", HERE, "--region", THERE)
+
+
+def _time(hours: float) -> str:
+    when = datetime.now(timezone.utc) + timedelta(hours=hours)
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+PAST, FUTURE = _time(-1), _time(1)
+
+
+def tags(kind: str, **changes: str) -> list[dict[str, Any]]:
+    """Tag something as a build of run-1 does, whose time is past, with changes."""
+    values = {"ManagedBy": "packer", "Repository": REPOSITORY, "RunId": "run-1", "ExpiresAt": PAST}
+    values |= changes
+    pairs = [{"Key": key, "Value": value} for key, value in values.items()]
+    return [{"ResourceType": kind, "Tags": pairs}]
+
+
+@pytest.fixture
+def leave(ec2: Ec2) -> Leave:
+    """Return what makes leftovers."""
+    return Leave(ec2)
+
+
+class Leave:
+    """Makes leftovers, each returned by its id; **changes are changed tags."""
+
+    def __init__(self, ec2: Ec2) -> None:
+        self.ec2 = ec2
+        self.count = 0
+
+    def group(self, region: str = HERE, **changes: str) -> str:
+        """Make a security group."""
+        self.count += 1
+        client = self.ec2.client(region_name=region)
+        name = f"group-{self.count}"
+        spec = tags("security-group", **changes)
+        done = client.create_security_group(
+            GroupName=name, Description=name, TagSpecifications=spec
+        )
+        return str(done["GroupId"])
+
+    def key(self, region: str = HERE, **changes: str) -> str:
+        """Make a key pair."""
+        self.count += 1
+        client = self.ec2.client(region_name=region)
+        name = f"packer_{self.count}"
+        client.create_key_pair(KeyName=name, TagSpecifications=tags("key-pair", **changes))
+        return name
+
+    def volume(self, region: str = HERE, **changes: str) -> str:
+        """Make a volume."""
+        client = self.ec2.client(region_name=region)
+        spec = tags("volume", **changes)
+        done = client.create_volume(AvailabilityZone=f"{region}a", Size=1, TagSpecifications=spec)
+        return str(done["VolumeId"])
+
+    def instance(self, group: str, key: str, **changes: str) -> str:
+        """Start an instance."""
+        done = self.ec2.client().run_instances(
+            ImageId=self.ec2.newest_parent("debian-12-amd64-*"),
+            InstanceType="t3.micro",
+            KeyName=key,
+            SecurityGroupIds=[group],
+            MinCount=1,
+            MaxCount=1,
+            TagSpecifications=tags("instance", **changes) + tags("volume", **changes),
+        )
+        return str(done["Instances"][0]["InstanceId"])
+
+    def image(self, instance: str, *, snapshot_tagged: bool = True, **changes: str) -> str:
+        """Make an image of an instance, perhaps with a snapshot that carries no tags."""
+        self.count += 1
+        spec = tags("image", **changes)
+        spec += tags("snapshot", **changes) if snapshot_tagged else []
+        name = f"small-{self.count}"
+        done = self.ec2.client().create_image(
+            InstanceId=instance, Name=name, TagSpecifications=spec
+        )
+        return str(done["ImageId"])
+
+
+def sweep(ec2: Ec2, *options: str, scope: tuple[str, ...] = SCOPE, **more: Any) -> Finished:
+    """Run the command for this repository in both regions."""
+    return ec2.run([*TOOLKIT, "sweep", *scope, *options], **more)
+
+
+def left(ec2: Ec2) -> set[str]:
+    """Return ids, and names of key pairs, of what is there."""
+    return {
+        thing["name"] if kind == "key-pair" else thing["id"]
+        for kind, things in ec2.leftovers().items()
+        for thing in things
+        if kind != "network-interface"
+    }
+
+
+def test_everything_of_one_build_goes(ec2: Ec2, leave: Leave) -> None:
+    """Each kind, in each region, whatever holds what; docs/aws-actions-sweep.txt has the calls."""
+    group, key = leave.group(), leave.key()
+    instance = leave.instance(group, key)
+    leave.image(instance, snapshot_tagged=False)
+    leave.image(instance)
+    client = ec2.client()
+    spec = tags("snapshot")  # of an image that somebody has deregistered already
+    client.create_snapshot(VolumeId=leave.volume(), TagSpecifications=spec)
+    leave.group(THERE)
+    leave.key(THERE)
+    leave.volume(THERE)
+    before = len(ec2.calls())
+    done = sweep(ec2, "--run-id", "run-1", "--yes")
+    assert done.code == 0, done.output
+    assert ec2.leftovers() == {}
+    assert "0 left, 0 kept" in done.output.splitlines()[-1]
+    file = ROOT / "docs/aws-actions-sweep.txt"
+    listed = [line for line in file.read_text().splitlines() if not line.startswith("#")]
+    called = sorted({f"{each.service}:{each.action}" for each in ec2.calls()[before:]})
+    assert listed == called, f"write these lines into {file.name}:\n" + "\n".join(called)
+
+
+def test_what_belongs_to_others_stays(ec2: Ec2, leave: Leave) -> None:
+    """Another build, another repository, another maker, no tags at all, another region."""
+    others = {
+        leave.group(RunId="run-2"),
+        leave.group(RunId="run-11"),
+        leave.group(Repository="packer-ami-smaller"),
+        leave.group(ManagedBy="terraform"),
+        leave.group("eu-north-1"),
+        leave.key(RunId=""),
+    }
+    mine = leave.key()
+    done = sweep(ec2, "--run-id", "run-1", "--yes", "--json")
+    result = json.loads(done.output[done.output.index("\n{") :])
+    assert [each["id"] for each in result["swept"]] == [mine]
+    assert left(ec2) == others
+
+
+def test_by_time_only_what_is_past_goes(ec2: Ec2, leave: Leave) -> None:
+    """Builds that may be running, finished images and odd times stay, each with its reason."""
+    group, key = leave.group(ExpiresAt=FUTURE), leave.key(ExpiresAt="tomorrow")
+    instance = leave.instance(group, key, ExpiresAt=FUTURE)
+    finished = leave.image(instance, ExpiresAt="never")
+    gone = {leave.group(), leave.key(THERE), leave.volume(RunId="run-9"), leave.image(instance)}
+    before = left(ec2)
+    done = sweep(ec2, "--yes")
+    assert done.code == 0, done.output
+    assert gone.isdisjoint(left(ec2))
+    assert left(ec2) >= {group, key, instance, finished}
+    snapshots = {name for name in before - left(ec2) if name.startswith("snap-")}
+    assert len(snapshots) == 1
+    assert f"kept    instance {instance} in {HERE}: its build may be running, until" in done.output
+    assert f"kept    image {finished} in {HERE}: it belongs to a finished image" in done.output
+    assert f"kept    key-pair {key} in {HERE}: its tag ExpiresAt is no time" in done.output
+
+
+@pytest.mark.parametrize("too", [False, True], ids=["kept", "asked for"])
+def test_finished_images_go_only_when_asked_for(ec2: Ec2, leave: Leave, too: bool) -> None:
+    """Also with the id of their build: it may be the release that everybody uses."""
+    instance = leave.instance(leave.group(), leave.key())
+    finished = leave.image(instance, ExpiresAt="never")
+    done = sweep(ec2, "--run-id", "run-1", "--yes", *(["--finished-images"] if too else []))
+    assert done.code == 0, done.output
+    assert set(ec2.leftovers()) == (set() if too else {"image", "snapshot"})
+    assert (finished in left(ec2)) is not too
+
+
+def test_a_dry_run_deletes_nothing(ec2: Ec2, leave: Leave) -> None:
+    """It shows what would go, and counts."""
+    key = leave.key()
+    done = sweep(ec2, "--dry-run")
+    assert done.code == 0
+    assert f"would delete key-pair {key} in {HERE}" in done.output
+    assert "1 to delete, 0 deleted, 0 left, 0 kept" in done.output
+    assert left(ec2) == {key}
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ((), "give --yes to delete, or --dry-run to look"),
+        (("--finished-images", "--yes"), "--finished-images needs --run-id"),
+    ],
+)
+def test_without_a_clear_order_nothing_happens(
+    ec2: Ec2, leave: Leave, options: tuple[str, ...], says: str
+) -> None:
+    """No terminal that could be asked: exit code 2."""
+    leave.key()
+    done = sweep(ec2, *options)
+    assert (done.code, left(ec2) != set()) == (2, True)
+    assert says in done.output
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_a_person_is_asked(ec2: Ec2, leave: Leave, tmp_path: Path, answer: str) -> None:
+    """On a terminal; no is the default."""
+    leave.key()
+    env = {**ec2.env}
+    with Terminal(*TOOLKIT, "sweep", *SCOPE, cwd=tmp_path, env=env) as terminal:
+        terminal.wait_for("Delete these 1? [y/N]")
+        terminal.send("y" if answer == "y" else "", ENTER)
+        terminal.wait_for_end()
+    assert (left(ec2) == set()) == (answer == "y")
+
+
+def test_more_than_expected_is_not_deleted(ec2: Ec2, leave: Leave) -> None:
+    """A wrong tag must not empty an account."""
+    keys = {leave.key() for _ in range(3)}
+    done = sweep(ec2, "--yes", "--at-most", "2")
+    assert done.code == 1
+    assert "repeat with --at-most 3" in done.output
+    assert left(ec2) == keys
+
+
+def test_what_cannot_be_deleted_is_told(ec2: Ec2, leave: Leave) -> None:
+    """The rest goes; exit code 1; the reason is EC2's."""
+    group, key = leave.group(), leave.key()
+    ec2.fault("DeleteSecurityGroup", "deny")
+    done = sweep(ec2, "--yes", "--json")
+    assert done.code == 1
+    result = json.loads(done.output[done.output.index("\n{") : done.output.rindex("}") + 1])
+    assert [each["id"] for each in result["swept"]] == [key]
+    (kept_back,) = result["left"]
+    assert kept_back["id"] == group
+    assert "UnauthorizedOperation" in kept_back["reason"]
+    assert result["counts"] == {"found": 2, "swept": 1, "left": 1, "kept": 0}
+
+
+def test_throttling_and_lost_answers_are_survived(ec2: Ec2, leave: Leave) -> None:
+    """Two of each call fail, and one deletion is carried out although its answer is lost."""
+    group, key = leave.group(), leave.key()
+    instance = leave.instance(group, key)
+    leave.image(instance)
+    actions = ("DescribeInstances", "DescribeImages", "TerminateInstances", "DeregisterImage")
+    faults = [ec2.fault(action, "throttle", first=1) for action in actions]
+    lost = ec2.fault("DeleteKeyPair", "error", at=1, after=True)
+    done = sweep(ec2, "--run-id", "run-1", "--yes")
+    assert done.code == 0, done.output
+    assert [fault.hits for fault in faults] == [1] * len(faults)
+    assert lost.hits == 1
+    assert ec2.leftovers() == {}
+
+
+def test_a_group_in_use_goes_once_it_is_free(ec2: Ec2, leave: Leave) -> None:
+    """EC2 frees it some seconds after the instance has ended."""
+    leave.instance(leave.group(), leave.key())
+    fault = ec2.fault("DeleteSecurityGroup", code="DependencyViolation", first=2)
+    done = sweep(ec2, "--yes")
+    assert done.code == 0, done.output
+    assert fault.hits == 2
+    assert ec2.leftovers() == {}
+
+
+def test_dead_credentials_are_told(ec2: Ec2, leave: Leave) -> None:
+    """Exit code 4, and what to do."""
+    leave.key()
+    ec2.expire_key()
+    done = sweep(ec2, "--yes")
+    assert done.code == 4
+    assert done.output.splitlines() == [
+        "packer-toolkit: AWS does not take these credentials any more (ExpiredToken): get new ones,"
+        " and repeat"
+    ]
+
+
+def test_credentials_that_end_in_the_middle_are_told(ec2: Ec2, leave: Leave) -> None:
+    """What is not deleted yet is listed."""
+    keys = {leave.key() for _ in range(3)}
+    # Who are we, twelve questions, then six and the first deletion.
+    ec2.expire_key(after_calls=1 + 12 + 6 + 1)
+    done = sweep(ec2, "--yes")
+    assert done.code == 1
+    assert len(keys & left(ec2)) == 2
+    for key in keys & left(ec2):
+        assert f"LEFT    key-pair {key} in {HERE}: the credentials do not count any more" in (
+            done.output
+        )
+
+
+def test_outside_a_repository_it_says_what_it_needs(ec2: Ec2, tmp_path: Path) -> None:
+    """No HCL, no scope: exit code 3."""
+    env: Mapping[str, str] = {"PATH": "/usr/bin:/bin"}
+    done = sweep(ec2, "--yes", scope=(), cwd=tmp_path, env=env)
+    assert done.code == 3
+    assert "give --repository and --region" in done.output
