@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from rig import tools
 from rig.docker_engine import DockerEngine
+from rig.registry import PASSWORD, Registry, tiny_image
 from rig.repository import small_repository
 from rig.tasks import Tasks
 
@@ -37,3 +40,21 @@ def tasks(repository: Path, docker_engine: DockerEngine, toolkit_image: str) -> 
         "GIT_CONFIG_GLOBAL": os.environ["GIT_CONFIG_GLOBAL"],
     }
     return Tasks(repository, env)
+
+
+@pytest.fixture
+def registry(tmp_path: Path, docker_engine: DockerEngine) -> Iterator[Registry]:
+    """Return a registry that holds the image packer-toolkit:1, which no engine has."""
+    tools.require("docker-registry")
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    with Registry(folder, "AWS", PASSWORD) as registry:
+        image = f"{registry.name}/packer-toolkit:1"
+        tiny_image(docker_engine, image)
+        config = {"DOCKER_CONFIG": str(folder / "client")}
+        login = ("login", "--username=AWS", "--password-stdin", registry.name)
+        docker_engine.docker(*login, input=PASSWORD, env=config)
+        docker_engine.docker("push", image, env=config)
+        docker_engine.docker("rmi", image)
+        yield registry
+        docker_engine.docker("rmi", "--force", image, check=False)

@@ -4,36 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from rig import tools
 from rig.docker_engine import DockerEngine
 from rig.ec2.rig import Ec2
-from rig.registry import Registry, tiny_image
+from rig.registry import PASSWORD, Registry
 from rig.tasks import Tasks, says
-
-PASSWORD = "123456789012-auth-token"  # noqa: S105 - moto's ECR gives it to everybody
-
-
-@pytest.fixture
-def registry(tmp_path: Path, docker_engine: DockerEngine) -> Iterator[Registry]:
-    """Return a registry that holds the image packer-toolkit:1, and none of the engine's does."""
-    tools.require("docker-registry")
-    folder = tmp_path / "registry"
-    folder.mkdir()
-    with Registry(folder, "AWS", PASSWORD) as registry:
-        image = f"{registry.name}/packer-toolkit:1"
-        tiny_image(docker_engine, image)
-        config = {"DOCKER_CONFIG": str(folder / "client")}
-        login = ("login", "--username=AWS", "--password-stdin", registry.name)
-        docker_engine.docker(*login, input=PASSWORD, env=config)
-        docker_engine.docker("push", image, env=config)
-        docker_engine.docker("rmi", image)
-        yield registry
-        docker_engine.docker("rmi", "--force", image, check=False)
 
 
 @pytest.fixture
