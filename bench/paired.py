@@ -27,21 +27,40 @@ class Ratio:
     at_most: float
 
 
-def compare(
-    contenders: Mapping[str, Callable[[], None]], ratios: Sequence[Ratio], rounds: int
-) -> bool:
-    """Run the contenders in turn, A B C A B C …, and print medians and ratios.
+@dataclass(frozen=True)
+class Difference:
+    """What is subtracted, and how large the rest may be.
 
-    One uncounted round comes first, for caches.  The ratio of each round is taken before the
-    median, so that a machine that is slow for a while slows both sides.
+    Attributes:
+        name: what the rest tells.
+        of: name of the contender.
+        less: name of the contender whose time is taken off.
+        at_most: the bound, in seconds.
+    """
+
+    name: str
+    of: str
+    less: str
+    at_most: float
+
+
+def compare(
+    contenders: Mapping[str, Callable[[], None]],
+    bounds: Sequence[Ratio | Difference],
+    rounds: int,
+) -> bool:
+    """Run the contenders in turn, A B C A B C …, and print medians, ratios and differences.
+
+    One uncounted round comes first, for caches.  The ratio or difference of each round is taken
+    before the median, so that a machine that is slow for a while slows both sides.
 
     Args:
         contenders: what to run, by name.
-        ratios: what to compare.
+        bounds: what to compare.
         rounds: how often each is counted.
 
     Returns:
-        Whether every ratio keeps its bound.  The same figures go to standard output as one line
+        Whether every bound is kept.  The same figures go to standard output as one line
         of JSON, for programs.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
@@ -55,14 +74,20 @@ def compare(
     medians = {name: statistics.median(taken) for name, taken in seconds.items()}
     for name, median in medians.items():
         print(f"{median:8.2f} s  {name}  ({min(seconds[name]):.2f} to {max(seconds[name]):.2f})")
-    figures = {}
+    figures: dict[str, dict[str, float]] = {"ratios": {}, "differences": {}}
     kept = True
-    for ratio in ratios:
-        pairs = zip(seconds[ratio.of], seconds[ratio.to], strict=True)
-        value = statistics.median(of / to for of, to in pairs)
-        kept = kept and value <= ratio.at_most
-        figures[ratio.name] = round(value, 3)
-        verdict = "kept" if value <= ratio.at_most else "MISSED"
-        print(f"{value:8.2f}    {ratio.name}, at most {ratio.at_most:.2f}: {verdict}")
-    print(json.dumps({"seconds": medians, "ratios": figures}))
+    for bound in bounds:
+        if isinstance(bound, Ratio):
+            kind, unit = "ratios", " "
+            pairs = zip(seconds[bound.of], seconds[bound.to], strict=True)
+            value = statistics.median(of / to for of, to in pairs)
+        else:
+            kind, unit = "differences", "s"
+            pairs = zip(seconds[bound.of], seconds[bound.less], strict=True)
+            value = statistics.median(of - less for of, less in pairs)
+        kept = kept and value <= bound.at_most
+        figures[kind][bound.name] = round(value, 3)
+        verdict = "kept" if value <= bound.at_most else "MISSED"
+        print(f"{value:8.2f} {unit}  {bound.name}, at most {bound.at_most:.2f}: {verdict}")
+    print(json.dumps({"seconds": medians, **figures}))
     return kept

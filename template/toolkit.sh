@@ -137,9 +137,11 @@ log_in() {
 # --- The container ----------------------------------------------------------------------------------------------------
 
 # Mounts $1 of this machine at $2, or at the same path, with more options in $3. --mount, because -v splits at colons; a
-# field with a comma stands in quotes.
+# field with a comma stands in quotes. Two variables may name the same file.
 bind() {
   local source="source=$1" target="target=${2:-$1}"
+  [[ ${mounted} != *"|${target}|"* ]] || return 0
+  mounted+="|${target}|"
   [[ ${source} != *[,\"]* ]] || source="\"${source//\"/\"\"}\""
   [[ ${target} != *[,\"]* ]] || target="\"${target//\"/\"\"}\""
   arguments+=(--mount "type=bind,${source},${target}${3:-}")
@@ -223,8 +225,9 @@ add_engine() {
 # Variables go by their names, so that no value stands on a command line. Left out is what names paths of this machine.
 add_variables() {
   local name
-  for name in ${!AWS_@} ${!GITHUB_@} ${!PACKER_@} ${!PKR_VAR_@} CI FORCE_COLOR GH_TOKEN HTTPS_PROXY HTTP_PROXY NO_COLOR \
-    NO_PROXY REQUESTS_CA_BUNDLE SSL_CERT_FILE TERM http_proxy https_proxy no_proxy "${PERSONAL_ROLE_VARIABLE}" "${passed[@]}"; do
+  for name in ${!ANSIBLE_GALAXY_@} ${!AWS_@} ${!GITHUB_@} ${!PACKER_@} ${!PKR_VAR_@} CI FORCE_COLOR GH_TOKEN HTTPS_PROXY \
+    HTTP_PROXY NO_COLOR NO_PROXY REQUESTS_CA_BUNDLE SSL_CERT_FILE TERM http_proxy https_proxy no_proxy \
+    "${PERSONAL_ROLE_VARIABLE}" "${passed[@]}"; do
     case ${name} in
     GITHUB_ENV | GITHUB_PATH | GITHUB_STATE | GITHUB_WORKSPACE) ;;
     PACKER_CACHE_DIR | PACKER_CONFIG | PACKER_CONFIG_DIR | PACKER_HOME_DIR | PACKER_PLUGIN_PATH | PACKER_TMP_DIR) ;;
@@ -235,7 +238,7 @@ add_variables() {
 
 main() {
   local role="" with_engine=false ssh_agent=false login=false
-  local passed=() arguments=() further=() engine kind rootless reason
+  local passed=() arguments=() further=() mounted="" engine kind rootless reason
   while [[ ${1:-} == --* ]]; do
     case $1 in
     --role | --role-hint) role=${1##*-} ;;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -52,6 +53,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Name the test run: the controller does, its xdist workers are told."""
     told = getattr(config, "workerinput", {}).get("rig_session")
     config.stash[_SESSION] = Session.told(told) if told else Session.new()
+    # Workers take it from the controller, so that all of them draw from the same.
+    os.environ.setdefault("TEMPLATE_PACKER_AMI_SEED", str(random.SystemRandom().randrange(10**6)))
+
+
+def pytest_report_header() -> str:
+    """Name the seed of what is drawn at random; the same seed repeats it."""
+    return f"seed: TEMPLATE_PACKER_AMI_SEED={os.environ['TEMPLATE_PACKER_AMI_SEED']}"
 
 
 @pytest.hookimpl(optionalhook=True)

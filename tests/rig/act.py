@@ -210,12 +210,15 @@ class Act:
         return sorted(found)
 
     def _actions(self, workflow: str) -> list[tuple[str, Path]]:
-        """Return the stand-in of each action that is used; checkout is act's own."""
+        """Return the stand-in of each action that is used.
+
+        Checkout is act's own, unless ACT_ORIGIN names a repository to take a commit from.
+        """
         found = set(re.findall(r"uses: ([\w.-]+/[\w.-]+@\w+)", self._text(workflow)))
         return [
             (uses, STANDINS / "actions" / re.split("[/@]", uses)[1])
             for uses in sorted(found)
-            if not uses.startswith("actions/checkout@")
+            if "ACT_ORIGIN" in self.env or not uses.startswith("actions/checkout@")
         ]
 
 

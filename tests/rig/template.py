@@ -14,8 +14,9 @@ from plumbum import local
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# What Copier reads of the checkout; nothing else can change a render.
-PARTS = ("copier.yml", "template", "includes", "hooks")
+# What Copier reads of the checkout, nothing else can change a render; and the changelog, which
+# packer-toolkit reads of a release.
+PARTS = ("copier.yml", "template", "includes", "hooks", "CHANGELOG.md")
 
 
 def git(repository: Path, *args: str) -> str:

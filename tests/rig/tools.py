@@ -30,7 +30,9 @@ _HOW_TO_GET = {
     "node": "https://nodejs.org/, version 20 or later",
     "go": "https://go.dev/doc/install, version 1.26 or later",
     "docker": "apt-get install docker.io",
+    "docker-registry": "apt-get install docker-registry",
     "mmdebstrap": "apt-get install mmdebstrap",
+    "podman": "apt-get install podman",
     "cinc-auditor": "https://cinc.sh/start/auditor/",
     "terraform": "https://developer.hashicorp.com/terraform/install",
 }

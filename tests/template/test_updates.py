@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,12 @@ import pytest
 import yaml
 
 from rig.hook import git_state, manifest, tree
+from rig.releases import add_releases, releases
 from rig.template import PARTS, ROOT, git, hand_over_environment, release, render, snapshot
 
 SCRIPT = "provisioners/shell/50-demo.sh"
 NEW_DEMO = "provisioners/shell/60-demo.sh"
-RELEASES = git(ROOT, "tag", "--list", "v*", "--sort=version:refname").split()
+RELEASES = releases()
 
 
 def update(repository: Path, **options: Any) -> None:
@@ -243,23 +243,12 @@ def all_releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     questions.write_text(yaml.safe_dump(kept, sort_keys=False))
     release(template, "v0.0.1")
-    for tag in RELEASES:
-        _replace(template)
-        archive = subprocess.run(
-            ["git", "-C", ROOT, "archive", tag, *PARTS], check=True, capture_output=True
-        )
-        subprocess.run(["tar", "-x", "-C", template], input=archive.stdout, check=True)
-        release(template, tag)
-    _replace(template, now)
-    release(template, "v9999.0.0")
-    return template
-
-
-def _replace(template: Path, by: Path | None = None) -> None:
+    add_releases(template)
     for part in PARTS:
         git(template, "rm", "-r", "--quiet", "--ignore-unmatch", part)
-    if by:
-        shutil.copytree(by, template, symlinks=True, dirs_exist_ok=True)
+    shutil.copytree(now, template, symlinks=True, dirs_exist_ok=True)
+    release(template, "v9999.0.0")
+    return template
 
 
 @pytest.mark.parametrize("demo", [False, True])
@@ -309,7 +298,7 @@ def _choices(question: Mapping[str, Any]) -> set[str]:
 @pytest.mark.parametrize("tag", RELEASES)
 def test_no_answer_of_a_release_is_lost(tag: str) -> None:
     """Copier would silently take the default; a migration has to translate it before."""
-    old = yaml.safe_load(git(ROOT, "show", f"{tag}:copier.yml"))
+    old = yaml.safe_load(git(ROOT, "show", f"{RELEASES[tag]}:copier.yml"))
     assert lost_choices(old, yaml.safe_load((ROOT / "copier.yml").read_text())) == set()
 
 

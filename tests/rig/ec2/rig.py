@@ -309,6 +309,8 @@ class Ec2:
         """The environment that turns any AWS client, and a rendered repository, to the rig."""
         return {
             "AWS_ENDPOINT_URL": self.url,
+            # Packer's plugin assumes a profile's role with a client that knows only this one.
+            "AWS_ENDPOINT_URL_STS": self.url,
             "AWS_ACCESS_KEY_ID": STATIC_KEY,
             "AWS_SECRET_ACCESS_KEY": STATIC_SECRET,
             "AWS_REGION": self.region,

@@ -193,6 +193,22 @@ def _create_status(
     return Answer(201, repository.add_status(match["sha"], body["state"], context, **values))
 
 
+@_route("GET", "/tags", "contents:read")
+def _list_tags(
+    github: GitHub, repository: Repository, match: re.Match[str], query: Query, body: Any
+) -> Answer:
+    del match, query, body
+    address = _address(github, repository)
+    names = [release["tag_name"] for release in reversed(repository.releases)]
+    return Answer(
+        200,
+        [
+            {"name": name, "commit": {"sha": sha_of(name), "url": f"{address}/commits/{name}"}}
+            for name in names
+        ],
+    )
+
+
 @_route("GET", "/commits/(?P<sha>[^/]+)", "contents:read")
 def _get_commit(
     github: GitHub, repository: Repository, match: re.Match[str], query: Query, body: Any

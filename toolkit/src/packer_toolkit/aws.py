@@ -7,6 +7,7 @@ from typing import Any
 
 from packer_toolkit.build_report import Account
 from packer_toolkit.errors import RemoteError, SetupError
+from packer_toolkit.identity import explanation
 
 # The credentials are at fault, not the call: another attempt is of no use.
 # https://docs.aws.amazon.com/ec2/latest/devguide/errors-overview.html
@@ -66,8 +67,8 @@ def identity(base: Any, region: str) -> Account:
         region: Whose STS is asked.
 
     Raises:
-        SetupError: When there are no credentials.
-        RemoteError: When they do not count, or AWS is out of reach.
+        SetupError: When there are no credentials, or a login of SSO has expired.
+        RemoteError: When they do not count, AWS refuses the role, or is out of reach.
     """
     from botocore.exceptions import (  # type: ignore[import-untyped]
         BotoCoreError,
@@ -93,11 +94,9 @@ def identity(base: Any, region: str) -> Account:
             raise RemoteError(
                 f"AWS does not take these credentials any more ({code}): get new ones, and repeat"
             ) from None
-        raise RemoteError(f"AWS does not tell who we are: {_one_line(error)}") from None
+        raise explanation(error) from None
     except BotoCoreError as error:
-        raise RemoteError(
-            f"AWS is out of reach: {_one_line(error)}: check the network and the region"
-        ) from None
+        raise explanation(error) from None
     ends: datetime | None = getattr(credentials, "_expiry_time", None)
     told = ends.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if ends else None
     return {"id": str(answer["Account"]), "arn": str(answer["Arn"]), "expires_at": told}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -106,16 +105,23 @@ def _with_role(
             account = _own_account()
         arn = role_arn(role, account, region)
     except ToolkitError as error:
-        profile = {"credential_process": "sh -c 'cat >&2 {folder}/reason; exit 1'"}
+        profile = {"credential_process": "/bin/sh -c 'cat >&2 {folder}/reason; exit 1'"}
         reason = f"{variable}: {error}"
         base: dict[str, str] = {}
     else:
         base, source = _base(settings)
-        profile = {"role_arn": arn, "role_session_name": "packer-toolkit", **source}
+        profile = {
+            "role_arn": arn,
+            "role_session_name": "packer-toolkit",
+            "duration_seconds": "3600",  # as long as a chained role may last; Go takes 900
+            **source,
+        }
         reason = ""
     if region:
         profile["region"] = region
-    folder = Path(tempfile.mkdtemp(prefix="packer-toolkit-"))  # readable by this user only
+    import tempfile  # costly, and not always needed
+
+    folder = Path(tempfile.mkdtemp(prefix="packer-toolkit-aws-"))  # readable by this user only
     if reason:
         (folder / "reason").write_text(f"{reason}\n")
         profile["credential_process"] = profile["credential_process"].format(folder=folder)

@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "template-check": "Is there a newer release of the template, and what is in it?",
     "template-diff": "Show what an update would change here.",
     "template-update": "Take the template's newest release, and say how it went.",
+    "template-pr": "Open or refresh the pull request with the template's newest release.",
     "adopt": "Bring a repository that was made by hand under the template.",
     "fleet": "Show which repository is at which release of the template.",
 }

@@ -7,10 +7,7 @@ import os
 import re
 import shutil
 import subprocess
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -87,6 +84,8 @@ def examine(start: Path | None = None) -> list[Check]:
         _region,
         _aws,
     ]
+    from concurrent.futures import ThreadPoolExecutor
+
     # Most of them wait for a program or for the network.
     with ThreadPoolExecutor(len(checks)) as pool:
         return list(pool.map(lambda check: check(place), checks))
@@ -166,9 +165,9 @@ def _engine(place: Place) -> Check:
     engine = _engine_command(place)
     if engine is None or not shutil.which(engine):
         return _missing("engine", f"no {engine or 'docker or podman'} on PATH", _INSTALL_ENGINE)
-    code, said = _run(
-        engine, "info", "--format", "{{.ID}}" if engine == "docker" else "{{.Host.OS}}"
-    )
+    version = _run(engine, "--version")[1]
+    is_podman = version.lower().startswith("podman")  # also one that is called docker
+    code, said = _run(engine, "info", "--format", "{{.Host.OS}}" if is_podman else "{{.ID}}")
     if code:
         fix = f"start it, and try again: {engine} info"
         if "permission denied" in said.lower():
@@ -176,7 +175,7 @@ def _engine(place: Place) -> Check:
         elif engine == "docker" and place.values.get("DOCKER_HOST"):
             fix = f"start it, or unset DOCKER_HOST, which is {place.values['DOCKER_HOST']}"
         return _missing("engine", f"{engine} does not answer: {said}", fix)
-    return _ok("engine", _run(engine, "--version")[1])
+    return _ok("engine", version)
 
 
 def _image(place: Place) -> Check:
@@ -189,54 +188,22 @@ def _image(place: Place) -> Check:
         return _skipped("image", "needs TOOLKIT_IMAGE and an engine")
     if _run(engine, "image", "inspect", "--format={{.Id}}", image)[0] == 0:
         return _ok("image", f"{image} is here")
-    registry = registry_of(image)
-    problem = _out_of_reach(registry)
-    if problem:
+    from packer_toolkit import registry
+
+    name = registry.split(image)[0]
+    answer, words = registry.ask(image)
+    if answer is registry.Answer.CAN_BE_PULLED:
+        return _ok("image", f"{image} can be pulled")
+    if answer is registry.Answer.OUT_OF_REACH:
         return _missing(
             "image",
-            f"{registry} cannot be reached: {problem}",
+            f"{name} cannot be reached: {words}",
             "check the network, a VPN or a proxy, and TOOLKIT_IMAGE in toolkit.env",
         )
-    insecure = ["--insecure"] if engine == "docker" and _is_local(registry) else []
-    code, said = _run(engine, "manifest", "inspect", *insecure, image)
-    if code == 0:
-        return _ok("image", f"{image} can be pulled")
-    # ECR's words for an image that does not exist are "not found", for all others some login helps.
-    if re.search(r"not found|no such manifest|manifest unknown", said, re.I):
-        return _missing(
-            "image",
-            f"{registry} has no {image}",
-            "compare TOOLKIT_IMAGE in toolkit.env with the registry",
-        )
-    return _missing("image", f"{registry} refuses: {said}", "log in with: task docker-login")
-
-
-def registry_of(image: str) -> str:
-    """Return the registry of an image's name: https://github.com/distribution/reference."""
-    first, slash, _ = image.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost"):
-        return first
-    return "registry-1.docker.io"
-
-
-def _is_local(registry: str) -> bool:
-    """Tell whether engines speak plain HTTP to a registry by default."""
-    return registry.partition(":")[0] == "localhost" or registry.startswith("127.")
-
-
-def _out_of_reach(registry: str) -> str | None:
-    """Return why a registry does not answer, or None."""
-    scheme = "http" if _is_local(registry) else "https"
-    try:
-        with urllib.request.urlopen(f"{scheme}://{registry}/v2/", timeout=10):  # noqa: S310
-            return None
-    except urllib.error.HTTPError as error:
-        error.close()
-        return None  # it answers; mostly with: log in first
-    except urllib.error.URLError as error:
-        return str(error.reason)
-    except OSError as error:
-        return str(error)
+    if answer is registry.Answer.NOT_THERE:
+        fix = "compare TOOLKIT_IMAGE in toolkit.env with the registry"
+        return _missing("image", f"{name} has no {image}", fix)
+    return _missing("image", f"{name} refuses: {words}", "log in with: task docker-login")
 
 
 def _role(place: Place) -> Check:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 import pwd
 import sys
-import tempfile
 from typing import NoReturn
 
 from packer_toolkit import aws_access
-from packer_toolkit.errors import SetupError, ToolkitError
+from packer_toolkit.errors import ToolkitError
 from packer_toolkit.settings import settings
 
 _USERS = "/etc/passwd"
@@ -23,21 +22,26 @@ def main() -> NoReturn:
     command = sys.argv[1:] or ["bash"]
     try:
         prepare()
+    except ToolkitError as error:
+        _stop(str(error), error.code)
+    try:
         os.execvp(command[0], command)  # noqa: S606 - it becomes what was asked for
     except FileNotFoundError:
-        error: ToolkitError = SetupError(f"{command[0]} is not in the toolkit's image")
-        code = 127  # the shell's
-    except PermissionError:
-        error, code = SetupError(f"{command[0]} cannot be executed"), 126
-    except ToolkitError as problem:
-        error, code = problem, problem.code
-    sys.stderr.write(f"packer-toolkit: {error}\n")
+        _stop(f"{command[0]} is not in the toolkit's image", 127)  # the shell's codes
+    except OSError as error:
+        _stop(f"{command[0]} cannot be executed: {error.strerror}", 126)
+
+
+def _stop(reason: str, code: int) -> NoReturn:
+    sys.stderr.write(f"packer-toolkit: {reason}\n")
     sys.exit(code)
 
 
 def prepare() -> None:
     """Change the environment of this process so that the tools work for whoever runs it."""
     if not os.access(os.environ.get("HOME", ""), os.W_OK):
+        import tempfile  # it takes longer than all the rest
+
         os.environ["HOME"] = tempfile.mkdtemp(prefix="home-")
     _add_user(os.environ["HOME"])
     for name, value in aws_access.environment(settings()).items():
@@ -61,3 +65,7 @@ def _add_user(home: str) -> None:
                 f"packer-toolkit: uid {uid} has no name, so ssh will refuse to work:"
                 " add --group-add=0 to docker run\n"
             )
+
+
+if __name__ == "__main__":
+    main()

@@ -161,7 +161,7 @@ def add(root: Path, wanted: Sequence[str], server: str | None) -> list[Change]:
         {"name": name, "version": after[name], **({"source": server} if server else {})}
         for name in names
     ]
-    _write_down(root, entries)
+    write_down(root, entries)
     return _changes(before, after)
 
 
@@ -188,12 +188,15 @@ def required(root: Path) -> list[dict[str, str]]:
     return entries
 
 
-def _write_down(root: Path, entries: Sequence[dict[str, str]]) -> None:
+def write_down(root: Path, entries: Sequence[dict[str, str]]) -> None:
     """Add collections to requirements.yml, and leave its comments and the rest as they are."""
     file = root / REQUIREMENTS
     text = file.read_text()
+    # Where the file has items already, the new ones stand in the same column.
+    column = re.search(r"^collections:.*\n(?:[ \t]*(?:#.*)?\n)*( *)- ", text, re.M)
+    indent = column[1] if column else "  "
     lines = [
-        f"  {'- ' if key == 'name' else '  '}{key}: {json.dumps(value) if key != 'name' else value}"
+        f"{indent}- name: {value}" if key == "name" else f"{indent}  {key}: {json.dumps(value)}"
         for entry in entries
         for key, value in entry.items()
     ]

@@ -57,22 +57,33 @@ class Place:
                 f'"{self.repository}" is no repository: give --repository OWNER/NAME '
                 "(or GITHUB_REPOSITORY)"
             )
-        if not self.token:
-            raise SetupError("no token for GitHub: set GITHUB_TOKEN")
-        # The end is counted from here: a command speaks to GitHub once, not for a day.
-        retry = _BoundedRetry(end=time.monotonic() + self.patience)
-        client = Github(
-            auth=Auth.Token(self.token),
-            base_url=self.api_url.rstrip("/"),
-            per_page=100,
-            retry=retry,
-            # A command makes a handful of requests; limits are met by the retry.
-            seconds_between_requests=None,
-            seconds_between_writes=None,
-            timeout=max(1, min(_REQUEST_SECONDS, int(self.patience))),
-            lazy=True,
-        )
-        return client.get_repo(self.repository)
+        return client(self.token, self.api_url, self.patience).get_repo(self.repository)
+
+
+def client(token: str, api_url: str, patience: float) -> Github:
+    """Return a client that gives up in time, and asks nothing before it has to.
+
+    Args:
+        token: of a job or of a person.
+        api_url: as of `Place`.
+        patience: as of `Place`, counted from now: a command speaks to GitHub once, not for a day.
+
+    Raises:
+        SetupError: when there is no token.
+    """
+    if not token:
+        raise SetupError("no token for GitHub: set GITHUB_TOKEN")
+    return Github(
+        auth=Auth.Token(token),
+        base_url=api_url.rstrip("/"),
+        per_page=100,
+        retry=_BoundedRetry(end=time.monotonic() + patience),
+        # Limits are met by the retry.
+        seconds_between_requests=None,
+        seconds_between_writes=None,
+        timeout=max(1, min(_REQUEST_SECONDS, int(patience))),
+        lazy=True,
+    )
 
 
 class _BoundedRetry(GithubRetry):

@@ -122,10 +122,15 @@ def explained() -> Iterator[None]:
 
     try:
         yield
-    except ClientError as error:
-        raise _of_answer(error) from error
-    except BotoCoreError as error:
-        raise _of_client(error) from error
+    except (BotoCoreError, ClientError) as error:
+        raise explanation(error) from error
+
+
+def explanation(error: BotoCoreError | ClientError) -> ToolkitError:
+    """Return what to tell a person about an error of boto3."""
+    from botocore.exceptions import ClientError
+
+    return _of_answer(error) if isinstance(error, ClientError) else _of_client(error)
 
 
 def _of_answer(error: ClientError) -> ToolkitError:
@@ -165,6 +170,8 @@ def _of_client(error: BotoCoreError) -> ToolkitError:
     if isinstance(error, known.CredentialRetrievalError):
         # Here also arrives the reason that aws_access wrote down.
         reason = text.partition("custom-process: ")[2]
+        if "No credentials found in credential_source" in text:
+            return SetupError(f"no AWS credentials; {LOG_IN}")
         return SetupError(reason or f"{text}; {LOG_IN}")
     if isinstance(error, (known.ConnectionError, known.HTTPClientError)):
         return RemoteError(f"AWS cannot be reached: {text}; check the network, a VPN or a proxy")

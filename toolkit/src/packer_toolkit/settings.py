@@ -19,10 +19,17 @@ def repository(start: Path | None = None) -> Path | None:
 
     Args:
         start: the folder; by default the present one.
+
+    Raises:
+        SetupError: when this user may not read the folder.
     """
     folder = (start or Path.cwd()).absolute()
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise SetupError(
+            f"uid {os.getuid()} may not read {folder}; run as its owner, in a container with --user"
+        )
     for candidate in (folder, *folder.parents):
-        if (candidate / FILE).is_file():
+        if os.path.isfile(candidate / FILE):  # no error where a folder may not be read
             return candidate
     return None
 
@@ -31,7 +38,7 @@ def require_repository(start: Path | None = None) -> Path:
     """Return the packer-ami repository that a folder is in.
 
     Raises:
-        SetupError: when there is none.
+        SetupError: when there is none, or this user may not read the folder.
     """
     found = repository(start)
     if found is None:

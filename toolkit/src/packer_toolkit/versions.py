@@ -6,9 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 
 from packer_toolkit import settings
@@ -108,6 +106,8 @@ def compare(pinned_file: Path = PINNED) -> list[Found]:
             raise SetupError(
                 f"{pinned_file} lacks {', '.join(missing)}: take the file of this release"
             )
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(lambda tool: _look(tool, pinned), TOOLS))
 
@@ -151,6 +151,8 @@ def _actual(tool: Tool) -> tuple[str | None, str | None]:
         why = (done.stderr or done.stdout).strip().splitlines() or [f"exit {done.returncode}"]
         return None, f"{' '.join(tool.command)}: {why[-1]}"
     if tool.distribution:
+        from importlib import metadata
+
         try:
             return metadata.version(tool.distribution), None
         except metadata.PackageNotFoundError:

@@ -1,0 +1,468 @@
+"""What adoption adds, asks and refuses, and what updates make of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from shapes import NEW_FILE
+
+from packer_toolkit.adopt import adoption
+from packer_toolkit.commands.adopt import command as adopt_command
+from packer_toolkit.commands.template_update import command as update_command
+from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
+from rig.hook import git_state, tree
+from rig.template import ROOT, git, hand_over_environment, render
+from rig.terminal import DOWN, ENTER, ERASE, SPACE, Terminal
+
+Make = Callable[[str], Path]
+ANSWERS = ".copier-answers.yml"
+
+
+def run(repository: Path, template: Path | str, *options: str) -> Result:
+    """Run the command without a terminal; its errors are raised."""
+    hand_over_environment()
+    command = [str(repository), "--template", str(template), *options]
+    result = CliRunner().invoke(
+        adopt_command, command, catch_exceptions=False, standalone_mode=False
+    )
+    assert result.return_value == 0
+    return result
+
+
+def as_json(repository: Path, template: Path, *options: str) -> dict[str, Any]:
+    """Run the command with --json and return what it says."""
+    said: dict[str, Any] = json.loads(run(repository, template, "--json", *options).stdout)
+    return said
+
+
+def commit(repository: Path) -> None:
+    """Commit everything."""
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "-m", "Ours")
+
+
+def update(repository: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Run template-update and return its verdict."""
+    monkeypatch.chdir(repository)
+    result = CliRunner().invoke(
+        update_command, ["--trust", "--json"], catch_exceptions=False, standalone_mode=False
+    )
+    verdict: dict[str, Any] = json.loads(result.stdout)
+    return verdict
+
+
+@pytest.fixture
+def older_copy(two_releases: Path, tmp_path: Path) -> Path:
+    """Return a copy of v1.0.0, as people make one: no answers file, values and files their own."""
+    made = render(
+        two_releases,
+        tmp_path / "packer-ami-web",
+        {"image_name": "web", "parent_image": "debian-12", "image_architectures": ["arm64"]},
+        vcs_ref="v1.0.0",
+    )
+    shutil.rmtree(made / ".git")
+    (made / ANSWERS).unlink()
+    shutil.rmtree(made / "inspec")
+    variables = made / "variables.pkr.hcl"
+    variables.write_text(variables.read_text().replace("default     = 6", "default     = 9"))
+    git(tmp_path, "init", "--quiet", str(made))
+    commit(made)
+    return made
+
+
+# ------------------------------------------------------------------------------- the baseline
+
+
+def test_older_copy_gets_its_own_release_as_the_baseline(
+    two_releases: Path, older_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the newest one, what the template has learnt since would count as the team's edits."""
+    said = as_json(older_copy, two_releases)
+    assert said["release"] == "v1.0.0"
+    assert said["answers"]["image_name"]["value"] == "web"
+    assert said["answers"]["parent_image"]["value"] == "debian-12"
+    assert said["answers"]["image_architectures"]["value"] == ["arm64"]
+    assert said["files"]["variables.pkr.hcl"] == "different"
+    assert said["files"]["build.pkr.hcl"] == "same"
+    assert said["files"]["inspec/inspec.yml"] == "missing"
+    commit(older_copy)
+    verdict = update(older_copy, monkeypatch)
+    assert [item for item in verdict["files"] if item["conflict"]] == []
+    variables = (older_copy / "variables.pkr.hcl").read_text()
+    assert "default     = 9" in variables
+    assert "learnt in v1.1.0" in variables
+    assert "learnt in v1.1.0" in (older_copy / "build.pkr.hcl").read_text()
+    assert not (older_copy / "inspec").exists()
+    assert (older_copy / NEW_FILE).exists()
+
+
+def test_plain_copier_updates_what_was_adopted(two_releases: Path, older_copy: Path) -> None:
+    """The answers file is Copier's own; nothing of ours is needed afterwards."""
+    as_json(older_copy, two_releases)
+    commit(older_copy)
+    copier.run_update(older_copy, defaults=True, unsafe=True, overwrite=True, quiet=True)
+    assert "default     = 9" in (older_copy / "variables.pkr.hcl").read_text()
+    assert "learnt in v1.1.0" in (older_copy / "build.pkr.hcl").read_text()
+    assert not (older_copy / "inspec").exists()
+    assert git(older_copy, "ls-files", "--unmerged") == ""
+
+
+def test_update_to_the_baseline_itself_changes_nothing(two_releases: Path, make: Make) -> None:
+    """The answers file is what Copier would write."""
+    repository = make("files-named-like-the-template's")
+    as_json(repository, two_releases, "--release", "v1.0.0", "--accept", "provisioners")
+    commit(repository)
+    before = tree(repository), git_state(repository)
+    options: dict[str, Any] = {"defaults": True, "unsafe": True, "overwrite": True, "quiet": True}
+    copier.run_update(repository, vcs_ref="v1.0.0", **options)
+    assert (tree(repository), git_state(repository)) == before
+
+
+def test_hand_made_repository_gets_the_newest_release(two_releases: Path, make: Make) -> None:
+    """None of its files is the template's."""
+    assert as_json(make("json-template"), two_releases, "--dry-run")["release"] == "v1.1.0"
+
+
+def test_answers_file_is_as_of_a_new_repository(
+    two_releases: Path, make: Make, tmp_path: Path
+) -> None:
+    """Byte for byte, for the same answers."""
+    repository = make("one-file")
+    as_json(repository, two_releases)
+    text = (repository / ANSWERS).read_text()
+    answers = {
+        name: value for name, value in yaml.safe_load(text).items() if not name.startswith("_")
+    }
+    assert (render(two_releases, tmp_path / "new", answers) / ANSWERS).read_text() == text
+
+
+def test_answers_without_a_release_are_taken_and_completed(two_releases: Path, make: Make) -> None:
+    """Copier writes such a file when it cannot read the template as a repository of git."""
+    repository = make("one-file")
+    (repository / ANSWERS).write_text(
+        "_src_path: /elsewhere\nimage_name: from-the-file\naws_region: us-east-1\n"
+    )
+    commit(repository)
+    said = as_json(repository, two_releases)
+    assert said["answers"]["image_name"] == {
+        "value": "from-the-file",
+        "from": "found",
+        "place": ANSWERS,
+    }
+    assert yaml.safe_load((repository / ANSWERS).read_text())["_commit"] == "v1.1.0"
+
+
+def test_folder_of_a_repository_is_adopted(
+    two_releases: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several images may share one; the others stay as they are."""
+    top = make("several-images")
+    said = as_json(top / "images" / "web", two_releases, "--release", "v1.0.0", "--accept", "all")
+    assert said["answers"]["image_name"]["value"] == "web"
+    assert said["answers"]["aws_region"]["place"] == "web.pkr.hcl:3"
+    commit(top)
+    db = tree(top / "images" / "db")
+    update(top / "images" / "web", monkeypatch)
+    assert "learnt in v1.1.0" in (top / "images" / "web" / "build.pkr.hcl").read_text()
+    assert tree(top / "images" / "db") == db
+
+
+# ---------------------------------------------------------------------------- what is written
+
+
+def test_dry_run_writes_nothing_and_shows_all(two_releases: Path, make: Make) -> None:
+    """Answers with their lines, files, and the diff."""
+    repository = make("an-own-parent")
+    before = tree(repository), git_state(repository)
+    result = run(
+        repository, two_releases, "--dry-run", "--accept", "renovate.json", "--accept", "*.hcl"
+    )
+    assert (tree(repository), git_state(repository)) == before
+    assert "found: amzn2.pkr.hcl:8" in result.stdout
+    assert "This would be added:" in result.stdout
+    assert "+parent_name: CIS-AMZN2-PCS-2023*\n" in result.stdout
+    assert "+++ b/build.pkr.hcl\n" in result.stdout
+    assert "Added" not in result.stderr
+
+
+def test_diff_is_one_that_git_applies(two_releases: Path, make: Make) -> None:
+    """It makes of an untouched clone what the command made."""
+    repository = make("one-file")
+    git(repository.parent, "clone", "--quiet", str(repository), "clone")
+    said = as_json(repository, two_releases, "--accept", "all")
+    clone = repository.parent / "clone"
+    subprocess.run(["git", "-C", clone, "apply"], input=said["diff"].encode(), check=True)
+    assert tree(clone) == tree(repository)
+    assert said["written"] == [*said["accepted"], ANSWERS]
+
+
+def test_only_accepted_files_are_added(two_releases: Path, make: Make) -> None:
+    """By path, folder or pattern."""
+    repository = make("one-file")
+    before = tree(repository).keys()
+    run(repository, two_releases, "--accept", "inspec/", "--accept", "provisioners/*.sh")
+    added = tree(repository).keys() - before
+    assert {path.split("/")[0] for path in added} == {ANSWERS, "inspec", "provisioners"}
+    assert "provisioners/ansible/playbook.yml" not in added
+    assert (repository / "provisioners" / "prepare.sh").stat().st_mode & 0o111
+
+
+def test_differences_are_shown_on_request(two_releases: Path, make: Make) -> None:
+    """A file of the team's that the template has too stays, and can be compared."""
+    repository = make("files-named-like-the-template's")
+    result = run(repository, two_releases, "--dry-run", "--diff")
+    assert "--- a/build.pkr.hcl\n+++ b/build.pkr.hcl\n" in result.stdout
+    assert '-  sources = ["amazon-ebs.it"]\n' in result.stdout
+
+
+def test_file_that_appears_meanwhile_is_not_overwritten(
+    two_releases: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what was written before it is removed again."""
+    repository = make("one-file")
+
+    def matching(self: adoption.Adoption, patterns: object) -> list[str]:
+        (self.folder / "inspec").mkdir()
+        (self.folder / "inspec" / "README.md").write_text("ours, just now\n")
+        return ["build.pkr.hcl", "inspec/README.md", "inspec/inspec.yml"]
+
+    monkeypatch.setattr(adoption.Adoption, "matching", matching)
+    before = tree(repository)
+    with pytest.raises(SetupError, match=r"inspec/README\.md cannot be written: File exists; noth"):
+        run(repository, two_releases)
+    after = tree(repository)
+    assert "ours, just now" in after.pop("inspec/README.md")
+    assert after == before
+
+
+def test_ignored_files_and_those_behind_links_are_not_offered(
+    two_releases: Path, make: Make
+) -> None:
+    """Git would not see the former; the latter would be written elsewhere."""
+    repository = make("links-binaries-and-odd-names")
+    said = as_json(repository, two_releases, "--accept", "all")
+    assert said["files"]["provisioners/shell/10-update-packages.sh"] == "ignored"
+    assert said["files"]["inspec/inspec.yml"] == "in the way"
+    assert said["files"]["provisioners/ansible/playbook.yml"] == "in the way"
+    assert not (repository / "tests" / "inspec" / "inspec.yml").exists()
+
+
+def test_demo_is_kept_where_it_is(two_releases: Path, tmp_path: Path) -> None:
+    """A copy of the template with its demo, made by hand."""
+    made = render(two_releases, tmp_path / "packer-ami-web", {"keep_demo": True})
+    (made / ANSWERS).unlink()
+    commit(made)
+    said = as_json(made, two_releases)
+    assert said["answers"]["keep_demo"]["value"] is True
+    assert said["release"] == "v1.1.0"
+    assert set(said["files"].values()) == {"same"}
+
+
+# ------------------------------------------------------------------------------------- asking
+
+
+def test_what_is_not_found_is_asked_on_a_terminal(two_releases: Path, make: Make) -> None:
+    """With Copier's own questions; then the files are chosen, and nothing is written before."""
+    repository = make("a-fixed-parent")
+    given = {
+        "aws_management_account": "222233334444",
+        "aws_copy_regions": "",
+        "image_consumers": "",
+        "aws_kms_key": "",
+        "github_host": "github.com",
+        "github_organization": "acme",
+        "github_runner": "linux",
+        "toolkit_image": "example.com/packer-toolkit",
+        "personal_role_variable": "ROLE",
+    }
+    options = [part for item in given.items() for part in ("--data", "=".join(item))]
+    command = (
+        sys.executable,
+        "-m",
+        "packer_toolkit",
+        "adopt",
+        "--template",
+        two_releases,
+        *options,
+    )
+    with Terminal(*command, cwd=repository) as terminal:
+        terminal.wait_for("What the image is for")
+        terminal.send(ERASE, "For the VPN", ENTER)
+        terminal.wait_for("The image to build on")
+        terminal.send(DOWN, DOWN, ENTER)
+        terminal.wait_for("The ARN of the role")
+        assert not (repository / ANSWERS).exists()
+        terminal.send(ENTER)
+        terminal.wait_for("Which of the template's files")
+        terminal.send(SPACE, ENTER)
+        terminal.wait_for("Add these 2 files?")
+        assert not (repository / ANSWERS).exists()
+        terminal.send(ENTER)
+        assert terminal.wait_for_end() == 0
+        shown = terminal.everything
+    answers = yaml.safe_load((repository / ANSWERS).read_text())
+    assert answers["image_name"] == "vpn"
+    assert answers["image_description"] == "For the VPN"
+    assert answers["parent_image"] == "ubuntu-24.04"
+    assert "found: fixed.pkr.hcl:2" in shown
+    assert "git add" in shown
+    assert (repository / ".ansible-lint").exists()
+
+
+def test_nothing_is_written_when_a_person_says_no(two_releases: Path, make: Make) -> None:
+    """Or presses Ctrl-C."""
+    repository = make("no-packer-at-all")
+    before = tree(repository)
+    answers = repository.parent / "answers.yml"
+    answered = render(two_releases, repository.parent / "all", {"parent_image": "rhel-9"}) / ANSWERS
+    answers.write_text(answered.read_text())
+    command = (sys.executable, "-m", "packer_toolkit", "adopt", "--template", two_releases)
+    for key, code in (("n", 0), ("\x03", 130)):
+        with Terminal(
+            *command, "--answers", answers, "--accept", "none", cwd=repository
+        ) as terminal:
+            terminal.wait_for("Add this file?")
+            terminal.send(key)
+            assert terminal.wait_for_end() == code
+            assert "Traceback" not in terminal.everything
+        assert tree(repository) == before
+
+
+def test_what_would_be_asked_takes_its_default_without_a_terminal(
+    two_releases: Path, make: Make
+) -> None:
+    """And the answers say so."""
+    said = as_json(
+        make("json-template"), two_releases, "--dry-run", "--data", "github_runner=linux"
+    )
+    assert said["answers"]["github_organization"]["from"] == "default"
+    assert said["answers"]["github_runner"] == {"value": "linux", "from": "given", "place": None}
+
+
+# ----------------------------------------------------------------------------------- refusals
+
+
+def _ignore_answers(repository: Path) -> None:
+    (repository / ".gitignore").write_text("*.yml\n")
+
+
+def _already(repository: Path) -> None:
+    (repository / ANSWERS).write_text("_commit: v1.0.0\n_src_path: https://example.com/t\n")
+
+
+def _no_git(repository: Path) -> None:
+    shutil.rmtree(repository / ".git")
+
+
+def _link(repository: Path) -> None:
+    (repository / ANSWERS).symlink_to("elsewhere")
+
+
+def _nothing(repository: Path) -> None:
+    del repository
+
+
+@pytest.mark.parametrize(
+    ("prepare", "options", "kind", "says"),
+    [
+        (_already, [], SetupError, "names https://example.com/t at v1.0.0 already"),
+        (_no_git, [], SetupError, "is no git repository with a commit; git init, and commit"),
+        (_ignore_answers, [], SetupError, "git ignores .copier-answers.yml here"),
+        (_link, [], SetupError, "is no file; remove it first"),
+        (
+            _nothing,
+            ["--release", "v7.0.0"],
+            SetupError,
+            "has no release v7.0.0; its newest are v1.1.0, v1.0.0",
+        ),
+        (
+            _nothing,
+            ["--accept", "nothing-like-it"],
+            SetupError,
+            "--accept nothing-like-it: the tem",
+        ),
+        (_nothing, ["--packer", "/"], SetupError, "/ is not in "),
+        (_nothing, ["--data", "aws_region=no"], SetupError, 'aws_region="no" is refused: use a co'),
+        (_nothing, ["--data", "typo=no"], SetupError, 'typo="no" is refused: no question has this'),
+        (_nothing, ["--template", "/nowhere/at/all"], RemoteError, "there is no such folder here"),
+    ],
+)
+def test_refusal_is_one_line_and_changes_nothing(
+    two_releases: Path,
+    make: Make,
+    prepare: Callable[[Path], None],
+    options: list[str],
+    kind: type[ToolkitError],
+    says: str,
+) -> None:
+    """The thing, the reason, and what to do."""
+    repository = make("one-file")
+    prepare(repository)
+    before = tree(repository)
+    with pytest.raises(kind) as caught:
+        run(repository, two_releases, *options)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert tree(repository) == before
+
+
+def test_template_without_a_release_is_refused(two_releases: Path, make: Make) -> None:
+    """There is nothing that updates could start from."""
+    repository = make("one-file")
+    git(repository.parent, "clone", "--quiet", "--no-tags", str(two_releases), "untagged")
+    with pytest.raises(RemoteError, match="has no release: no tag such as v1"):
+        run(repository, repository.parent / "untagged")
+
+
+def test_template_is_known_where_the_command_was_installed_from_it(
+    monkeypatch: pytest.MonkeyPatch, make: Make
+) -> None:
+    """As by uvx --from git+URL; from a checkout it has to be named."""
+    origin = '{"url": "https://example.com/t.git", "vcs_info": {"vcs": "git"}}'
+
+    class Distribution:
+        def read_text(self, name: str) -> str:
+            assert name == "direct_url.json"
+            return origin
+
+    monkeypatch.setattr("importlib.metadata.distribution", lambda _: Distribution())
+    assert adoption.template_of_this_command() == "https://example.com/t.git"
+    origin = '{"url": "file:///checkout", "dir_info": {"editable": true}}'
+    assert adoption.template_of_this_command() is None
+    command = [sys.executable, "-m", "packer_toolkit", "adopt", str(make("one-file"))]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "--template URL is needed" in result.stderr
+
+
+def test_page_says_where_each_answer_is_found() -> None:
+    """Every question of the template, once."""
+    page = (ROOT / "docs" / "adopting.md").read_text()
+    rows = re.findall(r"^\| (`[a-z_]+`(?:, `[a-z_]+`)*) \|", page, re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`([a-z_]+)`", row)]
+    questions = yaml.safe_load((ROOT / "copier.yml").read_text())
+    assert named == [name for name in questions if not name.startswith("_")]
+
+
+def test_page_names_every_option() -> None:
+    """And none that is not there."""
+    page = (ROOT / "docs" / "adopting.md").read_text()
+    (table,) = re.findall(r"^\| Option .*?\n\n", page, re.MULTILINE | re.DOTALL)
+    options = {
+        option
+        for parameter in adopt_command.params
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+    assert set(re.findall(r"--[a-z][a-z-]*", table)) == options

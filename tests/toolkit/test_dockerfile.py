@@ -1,0 +1,63 @@
+"""The linters find nothing in the Dockerfile, and nothing is switched off for them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rig import tools
+from rig.host import HOST_ENV
+
+CHECKOUT = Path(__file__).parents[2]
+DOCKERFILE = CHECKOUT / "toolkit" / "Dockerfile"
+
+
+def hadolint(file: Path) -> str:
+    """Return what hadolint finds."""
+    command = [tools.require("hadolint"), "--config", os.devnull, "--disable-ignore-pragma", file]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def checkov(file: Path) -> list[str]:
+    """Return the ids of the checks that fail."""
+    done = subprocess.run(
+        [tools.checkov(), "--file", file, "--framework", "dockerfile", "--output", "json",
+         "--skip-download"],
+        env={**HOST_ENV, "CHECKOV_RUN_SCA_PACKAGE_SCAN_V2": "false"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    report = json.loads(done.stdout)
+    assert report["summary"]["passed"] + report["summary"]["failed"] > 50, "it looked at it"
+    assert not report["results"]["skipped_checks"]
+    return [each["check_id"] for each in report["results"]["failed_checks"]]
+
+
+def test_hadolint_finds_nothing() -> None:
+    """Not even where a comment says that it should not look."""
+    assert hadolint(DOCKERFILE) == ""
+
+
+def test_checkov_finds_nothing() -> None:
+    """No check is skipped."""
+    assert checkov(DOCKERFILE) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ("USER 1000:0\n", "", "CKV_DOCKER_8 CKV_DOCKER_3"),
+        ('"git=1:${GIT}"', "git", "DL3008"),
+    ],
+)
+def test_they_would_find_something(tmp_path: Path, old: str, new: str, found: str) -> None:
+    """A linter that is blind passes everything."""
+    text = DOCKERFILE.read_text()
+    assert old in text
+    worse = tmp_path / "Dockerfile"
+    worse.write_text(text.replace(old, new))
+    findings = hadolint(worse) if found.startswith("DL") else " ".join(checkov(worse))
+    assert any(each in findings for each in found.split()), findings

@@ -1,0 +1,303 @@
+"""The table of a fleet: from local clones with real git, and through GitHub's API."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packer_toolkit.fleet import place_of
+from rig.github.server import GitHub
+from rig.template import ROOT, git
+
+ANSWERS = ".copier-answers.yml"
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a template with three releases and a prerelease."""
+    here = tmp_path_factory.mktemp("fleet") / "template"
+    git(here.parent, "init", "--quiet", str(here))
+    for tag in ("v1.0.0", "v1.2.0", "v1.10.0", "v2.0.0rc1"):
+        git(here, "commit", "--quiet", "--allow-empty", "-m", tag)
+        git(here, "tag", tag)
+    return here
+
+
+def answers(template: Path | str, release: str) -> str:
+    """Return the text of an answers file."""
+    return f"# Written by Copier\n_commit: {release}\n_src_path: {template}\nimage_name: web\n"
+
+
+def clone(folder: Path, name: str, text: str | None) -> Path:
+    """Make a clone as it lies on a disk."""
+    here = folder / name
+    git(folder, "init", "--quiet", str(here))
+    (here / "README.md").write_text("ours\n")
+    if text is not None:
+        (here / ANSWERS).write_text(text)
+    git(here, "add", "--all")
+    date = "2026-11-20T10:00:00+01:00"
+    subprocess.run(
+        ["git", "-C", here, "commit", "--quiet", "-m", "Ours"],
+        env={**os.environ, "GIT_COMMITTER_DATE": date},
+        check=True,
+    )
+    return here
+
+
+def fleet(*options: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a person does."""
+    return subprocess.run(
+        [sys.executable, "-m", "packer_toolkit", "fleet", *map(str, options)],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def as_somebody(api_url: str) -> dict[str, str]:
+    """Return the environment of somebody who has a token."""
+    return {"GITHUB_API_URL": api_url, "GITHUB_TOKEN": "t"}
+
+
+def rows(result: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+    """Return the rows by name."""
+    return {row["name"]: row for row in json.loads(result.stdout)}
+
+
+# ----------------------------------------------------------------------------------- local clones
+
+
+@pytest.fixture
+def clones(tmp_path: Path, template: Path) -> Path:
+    """Return a folder with clones in every state."""
+    clone(tmp_path, "packer-ami-new", answers(template, "v1.10.0"))
+    clone(tmp_path, "packer-ami-old", answers(template, "v1.0.0"))
+    clone(tmp_path, "packer-ami-between", answers(template, "v1.2.0-3-gabcdef0"))
+    clone(tmp_path, "packer-ami-by-hand", None)
+    clone(tmp_path, "packer-ami-nothing", answers(template, "").replace("_commit: \n", ""))
+    clone(tmp_path, "something-else", answers(template, "v1.0.0"))
+    (tmp_path / "packer-ami-notes").mkdir()
+    return tmp_path
+
+
+def test_clones_are_shown_with_how_far_they_are_behind(clones: Path, template: Path) -> None:
+    """Ten is more than two; a prerelease is no release; a folder without git is no clone."""
+    result = fleet("--local", clones, "--json")
+    assert result.returncode == 0, result.stderr
+    found = rows(result)
+    assert list(found) == [
+        "packer-ami-between",
+        "packer-ami-by-hand",
+        "packer-ami-new",
+        "packer-ami-nothing",
+        "packer-ami-old",
+    ]
+    assert found["packer-ami-old"] == {
+        "name": "packer-ami-old",
+        "template": str(template),
+        "release": "v1.0.0",
+        "newest": "v1.10.0",
+        "behind": 2,
+        "updated": "2026-11-20T10:00:00+01:00",
+        "problem": "",
+        "failed": False,
+    }
+    assert {name: row["behind"] for name, row in found.items()} == {
+        "packer-ami-between": 1,
+        "packer-ami-by-hand": None,
+        "packer-ami-new": 0,
+        "packer-ami-nothing": None,
+        "packer-ami-old": 2,
+    }
+    assert "packer-toolkit adopt" in found["packer-ami-by-hand"]["problem"]
+    assert "names no release" in found["packer-ami-nothing"]["problem"]
+    assert "5 repositories: 1 up to date, 2 behind, 2 without a known release" in result.stderr
+
+
+def test_table_has_a_line_for_each(clones: Path) -> None:
+    """Uncut where it is no terminal; only those that are behind on request."""
+    result = fleet("--local", clones, "--behind")
+    assert result.returncode == 0, result.stderr
+    (old,) = (line for line in result.stdout.splitlines() if "packer-ami-old" in line)
+    assert old.split() == ["packer-ami-old", "v1.0.0", "v1.10.0", "2", "2026-11-20"]
+    assert "packer-ami-new" not in result.stdout
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_goes_on(clones: Path, template: Path) -> None:
+    """Exit code 1; one line for each, no traceback."""
+    clone(clones, "packer-ami-bad", "a: [\n")
+    clone(clones, "packer-ami-elsewhere", answers("/nowhere/template", "v1.0.0"))
+    broken = clone(clones, "packer-ami-broken", answers(template, "v1.0.0"))
+    shutil.rmtree(broken / ".git" / "objects")
+    result = fleet("--local", clones, "--json")
+    assert result.returncode == 1
+    found = rows(result)
+    failed = {name for name, row in found.items() if row["failed"]}
+    assert failed == {"packer-ami-bad", "packer-ami-elsewhere", "packer-ami-broken"}
+    assert "is no YAML in line 2" in found["packer-ami-bad"]["problem"]
+    assert "there is no such folder here" in found["packer-ami-elsewhere"]["problem"]
+    assert found["packer-ami-old"]["behind"] == 2
+    last = result.stderr.splitlines()[-1]
+    assert last == (
+        "packer-toolkit: could not be read: packer-ami-bad, packer-ami-broken, "
+        "packer-ami-elsewhere; the table says why"
+    )
+
+
+def test_one_clone_can_be_looked_at(clones: Path) -> None:
+    """Its own folder, whatever its name is."""
+    assert rows(fleet("--local", clones / "something-else", "--json"))["."]["behind"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        ([], 2, "give --organization, --repository, --list or --local"),
+        (["--local", ".", "--organization", "acme"], 2, "--local looks at clones"),
+        (
+            ["--local", str(ROOT / "docs"), "--prefix", "nothing-"],
+            3,
+            "has no clone whose name begins with nothing-",
+        ),
+        (["--organization", "acme"], 3, "no token for GitHub: set GITHUB_TOKEN"),
+        (["--repository", "acme"], 3, '"acme" is no repository: it takes OWNER/NAME'),
+    ],
+)
+def test_wrong_command_line_is_one_line(options: list[str], code: int, says: str) -> None:
+    """With the exit code for it."""
+    result = fleet(*options, GITHUB_TOKEN="", GH_TOKEN="")
+    assert result.returncode == code
+    assert says in result.stderr.splitlines()[-1]
+
+
+# ----------------------------------------------------------------------------------------- GitHub
+
+
+@pytest.fixture
+def solstice(github: GitHub) -> GitHub:
+    """Return a GitHub with an organisation's template and repositories."""
+    template = github.repository("solstice/template-packer-ami")
+    for tag in ("v1.0.0", "v1.1.0", "v1.2.0"):
+        template.add_release(tag)
+    where = f"http://{github.host}/solstice/template-packer-ami"
+    for index in range(120):
+        repository = github.repository(f"solstice/packer-ami-{index:03}")
+        release = ("v1.0.0", "v1.1.0", "v1.2.0")[index % 3]
+        repository.write(ANSWERS, answers(where, release).encode())
+        repository.commits[f"{index:040}"] = {
+            "commit": {"committer": {"name": "x", "email": "x", "date": "2026-11-20T09:00:00Z"}}
+        }
+    github.repository("solstice/packer-ami-by-hand").write("README.md", b"ours")
+    github.repository("solstice/packer-ami-retired", archived=True)
+    github.repository("solstice/website").write(ANSWERS, answers(where, "v1.0.0").encode())
+    return github
+
+
+def test_organisation_is_read_through_the_api(solstice: GitHub) -> None:
+    """Several pages of it, on an Enterprise Server; the template's releases are asked for once."""
+    result = fleet(
+        "--organization",
+        "solstice",
+        "--json",
+        **as_somebody(solstice.enterprise_url),
+    )
+    assert result.returncode == 0, result.stderr
+    found = rows(result)
+    assert len(found) == 121
+    row = found["solstice/packer-ami-000"]
+    assert (row["release"], row["newest"], row["behind"]) == ("v1.0.0", "v1.2.0", 2)
+    assert row["updated"].startswith("2026-11-20T09:00:00")
+    assert found["solstice/packer-ami-by-hand"]["problem"].startswith("no .copier-answers.yml")
+    assert "40 up to date, 80 behind, 1 without a known release, 1 archived" in result.stderr
+    assert len(solstice.asked("GET", "/tags$")) == 1
+    assert {request.prefix for request in solstice.requests} == {"/api/v3"}
+    assert {request.method for request in solstice.requests} == {"GET"}
+    # Two for each, one more for the repository without answers, two pages, one of tags.
+    assert len(solstice.requests) == 120 * 2 + 2 + 2 + 1
+
+
+def test_repositories_are_taken_from_a_list(solstice: GitHub, tmp_path: Path) -> None:
+    """Of several owners; remarks and empty lines are left out."""
+    file = tmp_path / "fleet.txt"
+    file.write_text("# ours\nsolstice/packer-ami-001\n\nsolstice/website # too\n")
+    result = fleet(
+        *("--list", file, "--repository", "solstice/packer-ami-002", "--json"),
+        *("--api-url", solstice.url),
+        **as_somebody(""),
+    )
+    assert result.returncode == 0, result.stderr
+    assert {name: row["behind"] for name, row in rows(result).items()} == {
+        "solstice/packer-ami-001": 1,
+        "solstice/packer-ami-002": 0,
+        "solstice/website": 2,
+    }
+
+
+def test_failures_of_github_are_named_and_the_rest_goes_on(solstice: GitHub) -> None:
+    """An error that goes away is tried again; others end in that repository's row."""
+    solstice.fault("GET", "/packer-ami-000/contents/", 502, first=1)
+    solstice.fault("GET", "/packer-ami-001/contents/", 403, headers={}, message="Resource not ...")
+    names = [f"solstice/packer-ami-{index:03}" for index in range(4)]
+    listed = [part for name in names for part in ("--repository", name)]
+    result = fleet(
+        *listed,
+        *("--repository", "solstice/not-there", "--json", "--patience", "5"),
+        **as_somebody(solstice.url),
+    )
+    assert result.returncode == 1
+    found = rows(result)
+    assert [found[name]["failed"] for name in names] == [False, True, False, False]
+    assert "the token may not do this" in found["solstice/packer-ami-001"]["problem"]
+    assert "there is no such repository" in found["solstice/not-there"]["problem"]
+    assert "Traceback" not in result.stderr
+
+
+def test_rate_limit_is_waited_for_within_patience(solstice: GitHub) -> None:
+    """A short one; a long one ends in the rows, soon, and says how long GitHub asks to wait."""
+    limited = {"Retry-After": "1", "X-RateLimit-Remaining": "0"}
+    solstice.fault("GET", "/packer-ami-000/contents/", 429, first=1, headers=limited)
+    options = ("--repository", "solstice/packer-ami-000", "--json")
+    env = as_somebody(solstice.url)
+    result = fleet(*options, **env)
+    assert result.returncode == 0, result.stderr
+    assert len(solstice.asked("GET", "/packer-ami-000/contents/")) == 2
+    solstice.fault("GET", "/packer-ami-000/contents/", 429, headers={"Retry-After": "3600"})
+    result = fleet(*options, "--patience", "20", **env)
+    assert result.returncode == 1
+    assert "asks to wait 3600 s, longer than we may" in result.stdout
+
+
+def test_refused_token_ends_with_one_line(solstice: GitHub) -> None:
+    """There is nothing to show then."""
+    solstice.fault("GET", "/orgs/solstice/repos", 401)
+    result = fleet("--organization", "solstice", **as_somebody(solstice.url))
+    assert result.returncode == 4
+    assert result.stdout == ""
+    assert result.stderr.startswith("packer-toolkit: cannot list the repositories of solstice: 401")
+
+
+@pytest.mark.parametrize(
+    ("template", "place"),
+    [
+        ("https://github.com/acme/template.git", ("github.com", "acme/template")),
+        ("https://token@GitHub.com/acme/template", ("github.com", "acme/template")),
+        ("gh:acme/template", ("github.com", "acme/template")),
+        ("git@github.example.com:acme/template.git", ("github.example.com", "acme/template")),
+        ("ssh://git@github.example.com:22/acme/t.git", ("github.example.com", "acme/t")),
+        ("git+https://github.com/acme/t.git", ("github.com", "acme/t")),
+        ("/home/me/template", ("", "")),
+        ("C:\\template", ("", "")),
+    ],
+)
+def test_address_of_a_template_is_understood(template: str, place: tuple[str, str]) -> None:
+    """In every form that Copier takes."""
+    assert place_of(template) == place

@@ -1,0 +1,167 @@
+"""The workflow that publishes the image is one that the linters and our own rules pass."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+from rig import tools
+from rig.toolkit_image import versions
+
+CHECKOUT = Path(__file__).parents[2]
+WORKFLOW = CHECKOUT / ".github" / "workflows" / "publish-toolkit.yml"
+DIGEST = f"sha256:{'a1' * 32}"
+
+
+def load(name: str) -> ModuleType:
+    """Import a script of the image's folder."""
+    spec = importlib.util.spec_from_file_location(
+        name, CHECKOUT / "toolkit" / "image" / f"{name}.py"
+    )
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["actionlint", "-no-color"], ["zizmor", "--offline", "--persona=pedantic", "--quiet"]],
+    ids=["actionlint", "zizmor"],
+)
+def test_linter_finds_nothing(command: list[str]) -> None:
+    """With no rule switched off."""
+    program, *options = command
+    done = subprocess.run(
+        [tools.require(program), *options, WORKFLOW], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_actions_are_pinned_and_scripts_are_short() -> None:
+    """A tag can be moved to anything; more than five lines of shell are a program in hiding."""
+    workflow = yaml.safe_load(WORKFLOW.read_text())
+    assert workflow["permissions"] == {}
+    for name, job in workflow["jobs"].items():
+        assert job["timeout-minutes"], name
+        for step in job["steps"]:
+            if "uses" in step:
+                assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step["uses"])
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False
+            assert len(step.get("run", "").splitlines()) <= 5
+            assert "${{" not in step.get("run", ""), "expressions reach scripts through env"
+    pins = re.findall(r"uses: \S+@(\S+)(.*)", WORKFLOW.read_text())
+    assert all(re.fullmatch(r" # v[\d.]+", comment) for _, comment in pins)
+
+
+def test_it_publishes_what_was_scanned_with_sbom_and_provenance() -> None:
+    """Scan before push, the same arguments for both, and the digest that was pushed is signed."""
+    steps = yaml.safe_load(WORKFLOW.read_text())["jobs"]["publish"]["steps"]
+    scan, scanned, pushed = (
+        next(i for i, step in enumerate(steps) if sign in str(step))
+        for sign in ("anchore/scan-action", "packer-toolkit:scan", "'push': True")
+    )
+    assert scanned < scan < pushed
+    push = steps[pushed]["with"]
+    assert push["sbom"] is True
+    assert push["provenance"] == "mode=max"
+    assert set(push["platforms"].split(",")) == {"linux/amd64", "linux/arm64"}
+    assert push["build-args"] == steps[scanned]["with"]["build-args"]
+    assert not re.search(r"cache-(from|to)", WORKFLOW.read_text()), "what is released is built anew"
+    assert steps[-1]["run"] == 'cosign sign --yes "$IMAGE@$DIGEST"'
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a docker on PATH that knows a digest; return the file that it answers with."""
+    answer = tmp_path / "answer"
+    answer.write_text(f"{DIGEST}\n")
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/calls\ncat {answer}\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(docker.parent), prepend=os.pathsep)
+    return answer
+
+
+def arguments(tag: str) -> subprocess.CompletedProcess[str]:
+    """Run the script that the workflow takes the build arguments from."""
+    script = CHECKOUT / "toolkit" / "image" / "build_arguments.py"
+    return subprocess.run(
+        [sys.executable, script, tag], capture_output=True, text=True, check=False
+    )
+
+
+def test_build_arguments_are_all_versions_each_image_with_a_digest(registry: Path) -> None:
+    """What versions.env pins by its tag only is resolved once, and said."""
+    done = arguments(f"toolkit-v{versions()['TOOLKIT_VERSION']}")
+    assert done.returncode == 0, done.stderr
+    first, begin, *pins, end = done.stdout.splitlines()
+    assert first == f"version={versions()['TOOLKIT_VERSION']}"
+    assert (begin, end) == ("arguments<<END", "END")
+    given = dict(pin.split("=", 1) for pin in pins)
+    assert given == versions() | {"CINC_IMAGE": f"{versions()['CINC_IMAGE']}@{DIGEST}"}
+    assert f"{versions()['CINC_IMAGE']} is {DIGEST} today" in done.stderr
+
+
+@pytest.mark.parametrize("answer", ["", "ERROR: not found", "sha256:123"])
+def test_an_image_without_a_digest_is_not_built(registry: Path, answer: str) -> None:
+    """Nothing is published of which nobody could say what it was made of."""
+    registry.write_text(answer)
+    done = arguments(f"toolkit-v{versions()['TOOLKIT_VERSION']}")
+    assert done.returncode == 1
+    assert "cincproject/auditor" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_release_of_another_version_is_refused() -> None:
+    """The tag and versions.env name the same version, or nothing is built."""
+    done = arguments("toolkit-v9.9.9")
+    assert done.returncode == 1
+    assert "the release is called toolkit-v9.9.9, but versions.env makes toolkit-v" in done.stderr
+
+
+def test_the_digest_gets_into_the_template(tmp_path: Path) -> None:
+    """And nothing else of the file changes."""
+    file = CHECKOUT / "includes" / "toolkit.jinja"
+    before = file.read_text()
+    after = load("pin").pinned(before, "1.2.3", DIGEST)
+    assert 'toolkit_version = "1.2.3"' in after
+    assert f'toolkit_digest = "{DIGEST}"' in after
+    changed = [
+        (old, new) for old, new in zip(before.splitlines(), after.splitlines(), strict=True)
+        if old != new
+    ]  # fmt: skip
+    assert len(changed) == 2
+
+
+@pytest.mark.parametrize(("version", "digest"), [("1.2", DIGEST), ("1.2.3", "sha256:12"), ("", "")])
+def test_what_is_no_version_or_digest_is_not_pinned(version: str, digest: str) -> None:
+    """An empty output of a step must not empty the template's pin."""
+    with pytest.raises(SystemExit, match="is no"):
+        load("pin").pinned('toolkit_version = "1"\ntoolkit_digest = ""\n', version, digest)
+
+
+def test_the_key_is_hashicorps() -> None:
+    """Its fingerprint is the one that https://www.hashicorp.com/trust/security names."""
+    import base64
+    import hashlib
+
+    text = (CHECKOUT / "toolkit" / "image" / "hashicorp.asc").read_text()
+    body = text.partition("\n\n")[2].partition("\n=")[0]
+    data = base64.b64decode(body)
+    # The first packet is the key itself: an old header with two octets of length, RFC 9580, 4.2.2.
+    assert data[0] == 0x99
+    length = int.from_bytes(data[1:3], "big")
+    fingerprint = hashlib.sha1(data[: 3 + length]).hexdigest().upper()  # noqa: S324 - version 4
+    assert fingerprint == "C874011F0AB405110D02105534365D9472D7468F"

@@ -1,0 +1,89 @@
+"""`task --list` shows the eight tasks that everybody knows, and seven more."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+from rig.template import ROOT
+
+# As the page about packer builds shows it, from which this project starts.
+SEED = """\
+task: Available tasks for this project:
+* ansible-collection-init:         Initialize new ansible collection with the base structure
+* ansible-collection-install:      Install new ansible collection via ansible-galaxy
+* ansible-collection-update:       Update ansible collection via ansible-galaxy
+* ansible-validate-playbooks:      Validate ansible playbooks
+* create-legacy-packer-deps:       Create legacy ssm parameter files locally
+* docker-login:                    Login to docker registry on aws ecr
+* docker-run:                      Execute packer-toolkit container with interactive bash
+* packer-build:                    Execute packer-toolkit container and start packer build
+"""
+OURS = {
+    "check",
+    "doctor",
+    "format",
+    "packer-build-local",
+    "template-check",
+    "template-diff",
+    "template-update",
+}
+
+
+def lines(listing: str) -> list[tuple[str, str]]:
+    """Return names and descriptions, in their order."""
+    first, *rest = listing.splitlines()
+    assert first == "task: Available tasks for this project:"
+    found = [re.fullmatch(r"\* ([a-z-]+): +(\S.*)", line) for line in rest]
+    assert all(found), listing
+    return [(match[1], match[2].rstrip()) for match in found if match]
+
+
+def listed(folder: Path, *options: str) -> str:
+    """Return what `task --list` prints in a folder."""
+    command = ["task", "--list", *options]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_the_seeds_tasks_are_listed_word_for_word(repository: Path) -> None:
+    """The same names, the same descriptions, the same form; ours stand between them."""
+    shown = lines(listed(repository))
+    seed = lines(SEED)
+    assert len(seed) == 8
+    assert [each for each in shown if each[0] not in OURS] == seed
+    assert {name for name, _ in shown} - {name for name, _ in seed} == OURS
+    assert len(OURS) <= 7
+
+
+def test_the_list_is_the_same_from_every_folder(repository: Path) -> None:
+    """Task looks for Taskfile.yml upwards; without a task's name it prints the list."""
+    below = repository / "inspec/controls"
+    assert listed(below) == listed(repository)
+    bare = subprocess.run(["task"], cwd=below, capture_output=True, text=True, check=True)
+    assert bare.stdout == listed(repository)
+
+
+def test_a_persons_own_tasks_are_listed_under_local(repository: Path) -> None:
+    """Taskfile.local.yml is a Taskfile like any other."""
+    own = "version: '3'\ntasks:\n  hello:\n    desc: Say hello\n    cmds: [echo hello]\n"
+    (repository / "Taskfile.local.yml").write_text(own)
+    more = [each for each in lines_with_colons(listed(repository)) if each not in lines(SEED)]
+    assert "local:hello" in dict(more)
+    names = {task["name"] for task in json.loads(listed(repository, "--json"))["tasks"]}
+    assert "local:hello" in names
+
+
+def lines_with_colons(listing: str) -> list[tuple[str, str]]:
+    """Return names, which may hold colons, and descriptions."""
+    return [(match[1], match[2]) for match in re.finditer(r"^\* (\S+): +(\S.*?) *$", listing, re.M)]
+
+
+def test_the_page_about_tasks_names_each_of_them(repository: Path) -> None:
+    """docs/tasks.md has a row for each, with the same words."""
+    page = (ROOT / "docs/tasks.md").read_text()
+    rows = re.findall(r"^\| `([a-z-]+)` \| ([^|]+?) \|", page, re.M)
+    assert sorted(rows) == sorted(lines(listed(repository)))

@@ -1,0 +1,135 @@
+"""toolkit-host.sh runs the toolkit on this machine: the installed one, or that of the template.
+
+uv is a stand-in that prints its command line, but for the last test.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rig.host import HOST_ENV
+from rig.tasks import Tasks, says
+from rig.template import ROOT, git
+
+NEEDED = ("bash", "awk", "dirname", "env", "task")
+
+
+@pytest.fixture
+def bare(repository: Path, tmp_path: Path) -> Tasks:
+    """Return tasks on a machine that has neither packer-toolkit nor uv."""
+    folder = tmp_path / "bare"
+    folder.mkdir()
+    for name in NEEDED:
+        (folder / name).symlink_to(shutil.which(name) or "")
+    return Tasks(repository, {"PATH": str(folder)})
+
+
+def add(tasks: Tasks, name: str) -> None:
+    """Put a stand-in on PATH that prints its command line, an item a line."""
+    program = Path(tasks.env["PATH"]) / name
+    program.write_text('#!/usr/bin/env bash\nprintf "%s\\n" "${0##*/}" "$@"\n')
+    program.chmod(0o755)
+
+
+def record(tasks: Tasks, source: str, commit: str) -> None:
+    """Write another template into the answers file, as Copier writes it."""
+    file = tasks.repository / ".copier-answers.yml"
+    answers = {**yaml.safe_load(file.read_text()), "_src_path": source, "_commit": commit}
+    file.write_text("# Changes here\n" + yaml.safe_dump(answers, allow_unicode=True))
+
+
+@pytest.mark.parametrize("task", ["template-check", "template-diff", "template-update"])
+def test_the_installed_toolkit_comes_first(bare: Tasks, task: str) -> None:
+    """Arguments reach it as they are."""
+    add(bare, "packer-toolkit")
+    add(bare, "uvx")
+    done = bare.run(task, "--", "--json", "a b", "$HOME", "it's", folder="inspec")
+    assert done.stdout.splitlines() == ["packer-toolkit", task, "--json", "a b", "$HOME", "it's"]
+
+
+SOURCES = {
+    "https://github.com/acme/template-packer-ami.git": (
+        "https://github.com/acme/template-packer-ami.git"
+    ),
+    "gh:acme/template-packer-ami": "https://github.com/acme/template-packer-ami",
+    "gl:acme/template-packer-ami": "https://gitlab.com/acme/template-packer-ami",
+    "git@github.example:acme/template-packer-ami.git": (
+        "ssh://git@github.example/acme/template-packer-ami.git"
+    ),
+    "ssh://git@github.example:2222/acme/t.git": "ssh://git@github.example:2222/acme/t.git",
+    "git+https://github.example/acme/t.git": "https://github.example/acme/t.git",
+    "/home/me/a team's répo/100% #1?/t": "file:///home/me/a%20team's%20répo/100%25%20%231%3F/t",
+    "/home/me/" + "a long name with blanks/" * 8 + "t": (
+        "file:///home/me/" + "a%20long%20name%20with%20blanks/" * 8 + "t"
+    ),
+}
+RELEASES = {
+    "v1.2.3": "v1.2.3",
+    "v1.2.3-4-g0123abc": "0123abc",
+    "v2.0.0-rc.1": "v2.0.0-rc.1",
+    "0123456789012345678901234567890123456789": "0123456789012345678901234567890123456789",
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_uv_gets_the_toolkit_of_the_recorded_template(bare: Tasks, source: str) -> None:
+    """In whatever form the template was given to Copier."""
+    add(bare, "uvx")
+    for commit, release in RELEASES.items():
+        record(bare, source, commit)
+        done = bare.run("template-check", "--", "x y")
+        assert done.returncode == 0, done.stderr
+        url = f"packer-toolkit @ git+{SOURCES[source]}@{release}#subdirectory=toolkit"
+        toolkit = ["packer-toolkit", "template-check", "x y"]
+        assert done.stdout.splitlines() == ["uvx", "--from", url, *toolkit]
+
+
+def test_what_is_missing_is_said_in_one_line(bare: Tasks) -> None:
+    """Neither of both, or no word of the template."""
+    done = bare.run("template-update")
+    assert done.returncode == 3
+    assert "needs uv; install it: https://docs.astral.sh/uv/" in says(done)
+    assert len(says(done).splitlines()) == 1
+    add(bare, "uvx")
+    file = bare.repository / ".copier-answers.yml"
+    file.write_text(re.sub(r"(?m)^_commit:.*\n", "", file.read_text()))
+    done = bare.run("template-update")
+    assert done.returncode == 3
+    assert ".copier-answers.yml has no _commit" in says(done)
+
+
+def test_the_real_uv_takes_it_from_a_template(bare: Tasks, tmp_path: Path) -> None:
+    """With the toolkit below `toolkit/`, as it lies in this repository."""
+    uvx = Path(shutil.which("uvx") or "")
+    (Path(bare.env["PATH"]) / "uvx").symlink_to(uvx)
+    bare.env["PATH"] += ":/usr/bin:/bin"  # git is made of many programs
+    template = tmp_path / "a template's répo"
+    shutil.copytree(ROOT / "toolkit", template / "toolkit", ignore=shutil.ignore_patterns("*.pyc"))
+    for name in ("pyproject.toml", "uv.lock"):
+        shutil.copy(ROOT / name, template / name)
+    git(template, "init", "--quiet")
+    git(template, "add", "--all")
+    git(template, "commit", "--quiet", "-m", "Release")
+    git(template, "tag", "v1.2.3")
+    record(bare, str(template), "v1.2.3")
+    # What uv needs to know of this machine, with a Python that nobody has to fetch.
+    machine = {name: HOST_ENV[name] for name in HOST_ENV if name.startswith(("UV_", "XDG_", "SSL"))}
+    machine |= {"HOME": HOST_ENV["HOME"], "UV_PYTHON": sys.executable}
+    done = subprocess.run(
+        ["./toolkit-host.sh", "packer-toolkit", "--version"],
+        cwd=bare.repository,
+        env={**os.environ, **bare.env, **machine},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("packer-toolkit, version 1.")

@@ -1,0 +1,546 @@
+"""toolkit.sh hands over what a command needs, as it is, and keeps secrets off the command line.
+
+The engine is a stand-in that records how it is called (tests/rig/standins/engine); with a real one
+the same paths are walked in test_docker_run.py, test_docker_login.py and test_packer_build.py.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from rig.tasks import Tasks, says
+from rig.template import git, render
+
+STANDIN = Path(__file__).parents[1] / "rig/standins/engine"
+ROLE = "SOL_CET_USER_ROLE"
+# What the seed's page tells people to write.
+SEEDS_FILE = """\
+version: '3'
+
+env:
+  # Set your personal VFCF-CET role here, if you not set it globally:
+  SOL_CET_USER_ROLE: "from-the-file"
+"""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of an engine."""
+
+    engine: str
+    arguments: list[str]
+    environment: dict[str, str]
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it starts a container."""
+        return self.arguments[0] == "run"
+
+    @property
+    def command(self) -> list[str]:
+        """What runs in the container."""
+        return self.arguments[self.arguments.index("toolkit:1") + 1 :]
+
+    def options(self, name: str) -> list[str]:
+        """Return the values of an option of `docker run`."""
+        end = self.arguments.index("toolkit:1")
+        return [self.arguments[n + 1] for n in range(end) if self.arguments[n] == name]
+
+
+@dataclass
+class Recorded:
+    """The tasks of a repository, with engines that record how they are called."""
+
+    tasks: Tasks
+    record: Path
+
+    def run(self, *words: str, env: dict[str, str] | None = None, folder: str = ".") -> Call:
+        """Run a task; return its call of `docker run`."""
+        self.forget()
+        done = self.tasks.run(*words, env=env, folder=folder)
+        assert done.returncode == 0, done.stderr
+        (call,) = [call for call in self.calls() if call.is_run]
+        return call
+
+    def forget(self) -> None:
+        """Begin a new record."""
+        shutil.rmtree(self.record, ignore_errors=True)
+
+    def calls(self) -> list[Call]:
+        """Return all calls."""
+        calls = []
+        for folder in sorted(self.record.glob("*"), key=lambda path: int(path.name)):
+            environment = (folder / "environment").read_text().split("\0")[:-1]
+            calls.append(
+                Call(
+                    (folder / "engine").read_text(),
+                    (folder / "arguments").read_text().split("\0")[:-1],
+                    dict(line.split("=", 1) for line in environment),
+                )
+            )
+        return calls
+
+
+@pytest.fixture
+def recorded(repository: Path, tmp_path: Path) -> Recorded:
+    """Return tasks with a stand-in for docker, and for podman, which is second."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("docker", "podman"):
+        (folder / name).symlink_to(STANDIN)
+    record = tmp_path / "calls"
+    env = {
+        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+        "ENGINE_RECORD": str(record),
+        "TOOLKIT_IMAGE": "toolkit:1",
+        ROLE: "none",
+    }
+    return Recorded(Tasks(repository, env), record)
+
+
+# --- What runs ----------------------------------------------------------------------------------
+
+HARMFUL = [
+    *("a b", "it's", '"', "\\", "new\nline", "ünï", "", "%s"),
+    *("$HOME", "${x}", "`id`", "$(id)", ";true", "&", "|", ">x", "#", "!"),
+    *("*", "~", "{a,b}", "[x]", "-", "--", "a=b"),
+]
+
+COMMANDS = {
+    "ansible-collection-init": ["packer-toolkit", "collection", "init"],
+    "ansible-collection-install": ["packer-toolkit", "collection", "install"],
+    "ansible-collection-update": ["packer-toolkit", "collection", "update"],
+    "ansible-validate-playbooks": ["packer-toolkit", "check", "--only=ansible"],
+    "check": ["packer-toolkit", "check"],
+    "create-legacy-packer-deps": ["packer-toolkit", "legacy-deps"],
+    "docker-run": [],
+    "doctor": ["packer-toolkit", "doctor"],
+    "format": ["packer-toolkit", "format"],
+    "packer-build": ["packer-toolkit", "build"],
+    "packer-build-local": ["packer-toolkit", "build", "-only=docker.local"],
+    "toolkit": ["packer-toolkit"],
+}
+
+
+@pytest.mark.parametrize("task", COMMANDS)
+def test_arguments_reach_the_command_unharmed(
+    recorded: Recorded, task: str, tmp_path: Path
+) -> None:
+    """From a folder below the root too, whatever signs they hold."""
+    with socket.socket(socket.AF_UNIX) as engine:
+        address = tmp_path / "s"
+        engine.bind(str(address))
+        call = recorded.run(
+            task, "--", *HARMFUL, folder="provisioners/ansible", env={"ENGINE_SOCKET": str(address)}
+        )
+    assert call.command == [*COMMANDS[task], *HARMFUL]
+    mount = f'type=bind,"source={recorded.tasks.repository}",target=/workspace'
+    assert mount in call.options("--mount")
+
+
+def test_double_braces_can_be_handed_on(recorded: Recorded) -> None:
+    """Task reads them in arguments as its templates; docs/tasks.md says how to write them."""
+    call = recorded.run("docker-run", "--", '{{"{{"}}timestamp}}')
+    assert call.command == ["{{timestamp}}"]
+
+
+def test_docker_run_starts_bash(recorded: Recorded) -> None:
+    """Unless something else is asked for."""
+    assert recorded.run("docker-run").command == ["bash"]
+
+
+def test_in_the_container_a_task_runs_the_command_itself(recorded: Recorded) -> None:
+    """Task is in the image too."""
+    inside = {"PACKER_TOOLKIT_VERSION": "1.0.0"}
+    done = recorded.tasks.run("docker-run", "--", "printf", "%s|", "a b", "c", env=inside)
+    assert (done.returncode, done.stdout) == (0, "a b|c|")
+    assert not recorded.record.exists()
+
+
+def test_without_a_terminal_none_is_asked_for(recorded: Recorded) -> None:
+    """CI has none; what is piped in still arrives."""
+    arguments = recorded.run("docker-run").arguments
+    assert "--interactive" in arguments
+    assert "--tty" not in arguments
+
+
+def test_toolkit_sh_explains_itself(recorded: Recorded) -> None:
+    """Without a command it prints how to use it."""
+    script = str(recorded.tasks.repository / "toolkit.sh")
+    done = subprocess.run([script], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Usage: ./toolkit.sh [OPTION]... COMMAND [ARGUMENT]...\n")
+
+
+# --- Secrets, settings, files -------------------------------------------------------------------
+
+SECRET = "no-eyes-but-the-container's"  # noqa: S105 - opens nothing
+PASSED = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GITHUB_TOKEN", "GH_TOKEN", "HTTPS_PROXY",
+          "PKR_VAR_password", "PACKER_LOG", "ANSIBLE_GALAXY_SERVER_TOKEN", ROLE]  # fmt: skip
+KEPT = ["GITHUB_ENV", "GITHUB_PATH", "PACKER_PLUGIN_PATH", "PACKER_CACHE_DIR", "SSH_AUTH_SOCK",
+        "MY_SECRET", "DOCKER_CONFIG"]  # fmt: skip
+
+
+def test_values_go_by_name_and_never_on_a_command_line(recorded: Recorded) -> None:
+    """Everybody on a machine can read the command lines of its processes."""
+    call = recorded.run("check", env=dict.fromkeys([*PASSED, *KEPT], SECRET))
+    for each in recorded.calls():
+        assert SECRET not in "\0".join(each.arguments)
+    names = call.options("--env")
+    assert set(PASSED) <= set(names)
+    assert not set(KEPT) & set(names)
+    environment = call.environment
+    assert all(environment[name] == SECRET for name in PASSED)
+
+
+def test_settings_of_the_repository_are_known_inside(recorded: Recorded) -> None:
+    """What toolkit.env says and the environment does not; a variable that is set wins."""
+    call = recorded.run("check", env={"AWS_REGION": "us-east-1"})
+    environment = call.environment
+    assert environment["AWS_REGION"] == "us-east-1"
+    assert environment["AWS_ACCOUNT_ID"] == "111122223333"
+    assert {"AWS_REGION", "AWS_ACCOUNT_ID", "PERSONAL_ROLE_VARIABLE"} <= set(call.options("--env"))
+
+
+def test_files_of_aws_and_of_the_runner_are_there(recorded: Recorded, tmp_path: Path) -> None:
+    """~/.aws, and what variables name, at the same path; each once."""
+    home = tmp_path / "home, of: me"
+    (home / ".aws").mkdir(parents=True)
+    for name in ("config", "token", "summary", "event.json"):
+        (tmp_path / name).touch()
+    env = {
+        "HOME": str(home),
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"),
+        "GITHUB_EVENT_PATH": str(tmp_path / "event.json"),
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+        "REQUESTS_CA_BUNDLE": str(tmp_path / "token"),
+        "SSL_CERT_FILE": "",
+    }
+    mounts = recorded.run("check", env=env).options("--mount")
+    path = str(tmp_path)
+    assert mounts[1:] == [
+        f'type=bind,"source={home}/.aws",target=/home/packer/.aws',
+        f"type=bind,source={path}/config,target={path}/config,readonly",
+        f"type=bind,source={path}/token,target={path}/token,readonly",
+        f"type=bind,source={path}/event.json,target={path}/event.json,readonly",
+        f"type=bind,source={path}/summary,target={path}/summary",
+    ]
+
+
+def test_git_works_in_a_linked_worktree(recorded: Recorded, tmp_path: Path) -> None:
+    """Its files lie in the main worktree, at an absolute path."""
+    main = recorded.tasks.repository
+    git(main, "commit", "--quiet", "--all", "-m", "Without scripts and roles")
+    git(main, "worktree", "add", "--quiet", str(tmp_path / "linked"))
+    linked = Recorded(Tasks(tmp_path / "linked", recorded.tasks.env), recorded.record)
+    mounts = linked.run("check").options("--mount")
+    assert mounts[1] == f'type=bind,"source={main}/.git","target={main}/.git"'
+
+
+def test_the_agent_of_ssh_is_for_collections_and_shells(recorded: Recorded, tmp_path: Path) -> None:
+    """A build has its own key; an agent full of others would make SSH give up."""
+    env = {"SSH_AUTH_SOCK": str(tmp_path / "agent")}
+    agent = f"type=bind,source={tmp_path}/agent,target=/run/ssh-agent.sock"
+    for task in COMMANDS:
+        if task != "packer-build-local":
+            has_it = agent in recorded.run(task, env=env).options("--mount")
+            assert has_it == (
+                task in {"docker-run", "ansible-collection-install", "ansible-collection-update"}
+            ), task
+
+
+# --- Whose files, whose engine ------------------------------------------------------------------
+
+
+def test_the_container_runs_as_the_owner_of_the_repository(recorded: Recorded) -> None:
+    """With the image's group 0 for what is in the image."""
+    os.chown(recorded.tasks.repository, 12345, 54321)
+    call = recorded.run("docker-run")
+    assert call.options("--user") == ["12345:54321"]
+    assert call.options("--group-add") == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "rootless", "expected"),
+    [
+        ("docker", "", {"--user": ["12345:54321"], "--userns": []}),
+        ("docker", "1", {"--user": ["0:0"], "--userns": []}),
+        ("podman", "", {"--user": ["12345:54321"], "--userns": []}),
+        ("podman", "1", {"--user": [], "--userns": ["keep-id"]}),
+    ],
+)
+def test_docker_and_podman_with_and_without_root(
+    recorded: Recorded, engine: str, rootless: str, expected: dict[str, list[str]]
+) -> None:
+    """Each has its own way to make files the person's. Podman is chosen by CONTAINER_ENGINE."""
+    os.chown(recorded.tasks.repository, 12345, 54321)
+    env = {"CONTAINER_ENGINE": engine, "ENGINE_ROOTLESS": rootless}
+    call = recorded.run("docker-run", env=env)
+    assert call.engine == engine
+    assert {name: call.options(name) for name in expected} == expected
+    assert ("label=disable" in call.options("--security-opt")) == (engine == "podman")
+
+
+def test_podman_is_taken_where_docker_is_not(recorded: Recorded, tmp_path: Path) -> None:
+    """Nobody has to say which engine there is."""
+    only = tmp_path / "only"
+    only.mkdir()
+    (only / "podman").symlink_to(STANDIN)
+    path = without_engines(tmp_path)
+    call = recorded.run("docker-run", env={"PATH": f"{only}{os.pathsep}{path}"})
+    assert call.engine == "podman"
+
+
+def test_only_a_local_build_gets_the_engine(recorded: Recorded, tmp_path: Path) -> None:
+    """Its socket is as good as root on the machine."""
+    with socket.socket(socket.AF_UNIX) as engine:
+        address = str(tmp_path / "s")
+        engine.bind(address)
+        env = {"DOCKER_HOST": f"unix://{address}", "TMPDIR": str(tmp_path)}
+        for task in COMMANDS:
+            call = recorded.run(task, env=env)
+            mounts = call.options("--mount")
+            folder = f"{tmp_path}/packer-toolkit-{os.getuid()}"
+            given = f"type=bind,source={address},target=/var/run/docker.sock" in mounts
+            assert given == (task == "packer-build-local"), task
+            if given:
+                assert f"type=bind,source={folder},target={folder}" in mounts
+                assert f"PACKER_TMP_DIR={folder}" in call.options("--env")
+                assert call.options("--group-add") == ["0", str(os.stat(address).st_gid)]
+
+
+# --- The personal role --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environment", "file", "expected"),
+    [
+        ("from-the-shell", SEEDS_FILE, "from-the-shell"),
+        ("from-the-shell", None, "from-the-shell"),
+        (None, SEEDS_FILE, "from-the-file"),
+        ("", SEEDS_FILE, ""),
+        ("none", None, ""),
+        (None, SEEDS_FILE.replace("from-the-file", "none"), ""),
+    ],
+)
+def test_where_the_role_comes_from(
+    recorded: Recorded, environment: str | None, file: str | None, expected: str
+) -> None:
+    """The environment wins over Taskfile.local.yml, which wins over nothing; none means none."""
+    if file:
+        (recorded.tasks.repository / "Taskfile.local.yml").write_text(file)
+    del recorded.tasks.env[ROLE]
+    env = {} if environment is None else {ROLE: environment}
+    call = recorded.run("packer-build", env=env)
+    assert ROLE in call.options("--env")
+    assert call.environment[ROLE] == expected
+
+
+NEED_A_ROLE = {"packer-build", "create-legacy-packer-deps"}
+
+
+@pytest.mark.parametrize("file", [None, SEEDS_FILE.replace("from-the-file", "AddYourRoleHere")])
+def test_without_a_role_it_is_said_which_lines_go_where(
+    recorded: Recorded, file: str | None
+) -> None:
+    """By what needs one; docker-run tells, and goes on. The lines are those of the example."""
+    if file:
+        (recorded.tasks.repository / "Taskfile.local.yml").write_text(file)
+    del recorded.tasks.env[ROLE]
+    lines = "version: '3'\n\nenv:\n  SOL_CET_USER_ROLE: \"AddYourRoleHere\""
+    for task in ("packer-build", "create-legacy-packer-deps", "docker-run", "check"):
+        recorded.forget()
+        done = recorded.tasks.run(task)
+        assert done.returncode == (3 if task in NEED_A_ROLE else 0), done.stderr
+        assert recorded.record.exists() == (task not in NEED_A_ROLE)
+        if task != "check":
+            assert "write these lines into Taskfile.local.yml" in says(done)
+            assert says(done).endswith(lines)
+        else:
+            assert says(done) == ""
+    # What is to be pasted is what the example holds, and Task can read it.
+    example = (recorded.tasks.repository / "Taskfile.local.yml.example").read_text()
+    kept = [line for line in example.splitlines() if not re.match(r"\s*#|---", line)]
+    assert "\n".join(kept) == lines
+
+
+def test_github_needs_no_personal_role(recorded: Recorded) -> None:
+    """There the workflow has its own."""
+    del recorded.tasks.env[ROLE]
+    recorded.run("packer-build", env={"GITHUB_ACTIONS": "true"})
+
+
+# --- What is missing ----------------------------------------------------------------------------
+
+
+def without_engines(tmp_path: Path) -> str:
+    """Return a PATH with everything that the tasks need but engines, the AWS CLI and uv."""
+    folder = tmp_path / "path"
+    folder.mkdir(exist_ok=True)
+    for name in (
+        "bash",
+        "sh",
+        "awk",
+        "sed",
+        "ls",
+        "dirname",
+        "env",
+        "cat",
+        "mkdir",
+        "chmod",
+        "task",
+    ):
+        target = shutil.which(name)
+        assert target
+        if not (folder / name).exists():
+            (folder / name).symlink_to(target)
+    return str(folder)
+
+
+Change = Callable[[Recorded, Path], dict[str, str]]
+
+
+def no_engine(recorded: Recorded, tmp_path: Path) -> dict[str, str]:
+    """Leave neither docker nor podman on PATH."""
+    return {"PATH": without_engines(tmp_path)}
+
+
+def no_aws(recorded: Recorded, tmp_path: Path) -> dict[str, str]:
+    """Leave an engine, but no AWS CLI."""
+    path = f"{recorded.record.parent / 'bin'}{os.pathsep}{without_engines(tmp_path)}"
+    image = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/packer-toolkit:1"
+    return {"PATH": path, "TOOLKIT_IMAGE": image}
+
+
+MISSING: dict[str, tuple[str, Change, int, str]] = {
+    "no engine": ("docker-run", no_engine, 3, "neither docker nor podman is on PATH; install"),
+    "another engine": (
+        "docker-run",
+        lambda _, __: {"CONTAINER_ENGINE": "nerdctl"},
+        3,
+        "CONTAINER_ENGINE is nerdctl, which is not on PATH; unset it, or install",
+    ),
+    "no AWS CLI": ("docker-login", no_aws, 3, "the AWS CLI is missing; install it: https://"),
+    "not ECR": (
+        "docker-login",
+        lambda _, __: {"TOOLKIT_IMAGE": "ghcr.io/acme/packer-toolkit:1"},
+        3,
+        "ghcr.io is not ECR; log in as its manual says, with: docker login ghcr.io",
+    ),
+    "no registry": (
+        "docker-login",
+        lambda _, __: {"TOOLKIT_IMAGE": "acme/packer-toolkit:1"},
+        3,
+        "the image acme/packer-toolkit:1 names no registry to log in to",
+    ),
+    "an engine elsewhere": (
+        "packer-build-local",
+        lambda _, __: {"DOCKER_HOST": "ssh://somewhere"},
+        3,
+        "a build in a container needs an engine on this machine, but DOCKER_HOST is ssh://somewhere",
+    ),
+    "no socket": (
+        "packer-build-local",
+        lambda _, tmp: {"CONTAINER_ENGINE": "podman", "ENGINE_SOCKET": f"{tmp}/none"},
+        3,
+        "systemctl --user start podman.socket",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MISSING)
+def test_what_is_missing_is_said_in_one_line(recorded: Recorded, tmp_path: Path, case: str) -> None:
+    """With the fix, before anything starts."""
+    task, change, code, said = MISSING[case]
+    done = recorded.tasks.run(task, env=change(recorded, tmp_path))
+    assert done.returncode == code, done.stderr
+    assert said in says(done)
+    assert len(says(done).splitlines()) == 1
+    assert not [call for call in recorded.calls() if call.is_run]
+
+
+def test_a_daemon_that_does_not_answer_is_told(recorded: Recorded, tmp_path: Path) -> None:
+    """By the real client."""
+    docker = shutil.which("docker", path=os.environ["PATH"])
+    if docker is None:
+        pytest.skip("docker is not installed")
+    env = {"DOCKER_HOST": f"unix://{tmp_path}/none.sock", "CONTAINER_ENGINE": docker}
+    for task in ("docker-run", "docker-login", "packer-build"):
+        done = recorded.tasks.run(task, env=env)
+        assert done.returncode == 3
+        assert "docker does not answer (Cannot connect to the Docker daemon" in says(done) or (
+            "docker does not answer (failed to connect to the docker API" in says(done)
+        ), done.stderr
+        assert len(says(done).splitlines()) == 1
+
+
+def test_settings_that_are_gone_are_named(recorded: Recorded) -> None:
+    """Somebody emptied toolkit.env."""
+    file = recorded.tasks.repository / "toolkit.env"
+    file.write_text(file.read_text().replace("PERSONAL_ROLE_VARIABLE=SOL", "#"))
+    done = recorded.tasks.run("docker-run")
+    assert done.returncode != 0
+    assert "PERSONAL_ROLE_VARIABLE: is missing in toolkit.env" in done.stderr
+
+
+# --- The script itself --------------------------------------------------------------------------
+
+NOT_IN_BASH_3_2 = {
+    "mapfile": r"\b(?:mapfile|readarray)\b",
+    "associative array": r"\b(?:declare|local|typeset) -A",
+    "name reference": r"\b(?:declare|local|typeset) -n",
+    "case of letters": r"\$\{[^}]*(?:\^\^?|,,?)\}",
+    "@Q and the like": r"\$\{[^}]*@[A-Za-z]\}",
+    "&>>": r"&>>|\|&",
+    "-v of test": r"\[\[ -v ",
+    "negative length": r"\$\{\w+:\d*:-",
+    "coproc": r"\bcoproc\b",
+    "printf of time": r"%\(",
+    "wait -n": r"\bwait -n",
+}
+NOT_ON_MACOS = {
+    "readlink": r"\breadlink\b",
+    "realpath": r"\brealpath\b",
+    "stat": r"\bstat -c",
+    "sed in place": r"\bsed -i",
+    "GNU's long options": r"\b(?:ls|sed|awk|id|mkdir|chmod|cat|dirname) --\w",
+    "\\+ in sed": r"\bsed [^|]*\\\+",
+}
+
+
+@pytest.mark.parametrize("script", ["toolkit.sh", "toolkit-host.sh"])
+def test_it_is_written_for_macos_too(repository: Path, script: str) -> None:
+    """Its bash is 3.2, its tools are BSD's: found by reading, because neither is here."""
+    lines = (repository / script).read_text().splitlines()
+    code = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+    code = re.sub(r"fail \d? ?\"[^\"]*\"", "", code)
+    for what, pattern in {**NOT_IN_BASH_3_2, **NOT_ON_MACOS}.items():
+        assert not re.search(pattern, code), what
+    # An empty array is an unknown variable there.
+    names = set(re.findall(r"(\w+)=\(\)", code)) - {"arguments", "passed"}
+    for name in names:
+        assert not re.search(rf'(?<!\+)"\$\{{{name}\[@\]\}}"', code), name
+
+
+def test_line_ends_stay_those_of_unix(template: Path, tmp_path: Path) -> None:
+    """A script whose lines end with a carriage return does not start."""
+    config = tmp_path / "gitconfig"
+    config.write_text(f"[include]\npath={os.environ['GIT_CONFIG_GLOBAL']}\n[core]\nautocrlf=true\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GIT_CONFIG_GLOBAL", str(config))
+        repository = render(template, tmp_path / "packer-ami-crlf")
+        (repository / "toolkit.sh").unlink()
+        git(repository, "checkout", "toolkit.sh")
+    for path in [repository / "toolkit.sh", *repository.rglob("*.hcl")]:
+        assert b"\r" not in path.read_bytes()

@@ -1,0 +1,204 @@
+"""Updates work wherever a team works, and with the oldest Copier that copier.yml admits."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+import packer_toolkit
+from rig.copier_command import other_copier
+from rig.hook import without_gitpython
+from rig.template import ROOT, git
+from rig.updating import files, state, toolkit
+
+OLDEST_COPIER = yaml.safe_load((ROOT / "copier.yml").read_text())["_min_copier_version"]
+
+
+def commit(repository: Path) -> None:
+    """Commit everything."""
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "--allow-empty", "-m", "Ours")
+
+
+def run(python: Path | str, project: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `template-update --json` with an interpreter, in a process of its own."""
+    return subprocess.run(
+        [str(python), "-m", "packer_toolkit", "template-update", "--json"],
+        cwd=project,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def edited(project: Path) -> Path:
+    """Return a repository with a change that merges, one that conflicts, and one of its own."""
+    text = (project / "build.hcl").read_text()
+    (project / "build.hcl").write_text(text.replace("build 3\n", "ours 3\n"))
+    (project / "sources.hcl").write_text("ours\n" + (project / "sources.hcl").read_text())
+    (project / "own.txt").write_text("own\n")
+    commit(project)
+    return project
+
+
+def check(project: Path, fresh: Path) -> None:
+    """Make sure that what `edited` has changed is there, and all else is the release's."""
+    after, expected = files(project), files(fresh)
+    assert (
+        b"<<<<<<< before updating\nours 3\n=======\nbuild 3, better\n" in after["build.hcl"].content
+    )
+    assert after["sources.hcl"].content == b"ours\n" + expected["sources.hcl"].content
+    assert after["own.txt"].content == b"own\n"
+    changed = {path for path in {*after, *expected} if after.get(path) != expected.get(path)}
+    assert changed <= {"build.hcl", "sources.hcl", "own.txt"}
+
+
+@pytest.mark.parametrize("version", [OLDEST_COPIER, "newest"])
+@pytest.mark.parametrize("gitpython", [True, False], ids=["GitPython", "git command"])
+def test_oldest_and_newest_copier_with_and_without_gitpython(
+    edited: Path, made_by: dict[str, Path], tmp_path: Path, version: str, gitpython: bool
+) -> None:
+    """Both are asked for the same private parts, and render the same."""
+    python, path = sys.executable, ""
+    if version != "newest":
+        # That environment has Copier and what it needs; the toolkit needs no more than click here.
+        python = str(other_copier(version))
+        modules = tmp_path / "modules"
+        modules.mkdir()
+        for module in (click, packer_toolkit):
+            source = Path(str(module.__file__)).parent
+            (modules / source.name).symlink_to(source)
+        path = str(modules)
+    if not gitpython:
+        path = f"{without_gitpython()}{os.pathsep}{path}"
+    done = run(python, edited, PYTHONPATH=path)
+    assert done.returncode == 1, done.stderr
+    check(edited, made_by["v2.1.0"])
+
+
+def test_another_shape_of_copier_is_one_line(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its private parts may change: then nothing is done."""
+    import copier._main
+
+    monkeypatch.delattr(copier._main.Worker, "_apply_update")
+    before = state(project)
+    answer = toolkit(project, "template-update")
+    assert (answer.code, "is one that packer-toolkit does not know" in answer.stderr) == (3, True)
+    assert state(project) == before
+
+
+def _sub_folder(project: Path, place: Path) -> Path:
+    place.mkdir()
+    git(place, "init", "--quiet", "-b", "main")
+    shutil.copytree(project, place / "images" / "web", symlinks=True)
+    shutil.rmtree(place / "images" / "web" / ".git")
+    (place / "build.hcl").write_text("of another image\n")
+    commit(place)
+    return place / "images" / "web"
+
+
+def _linked_worktree(project: Path, place: Path) -> Path:
+    git(project, "worktree", "add", "--quiet", str(place), "-b", "update")
+    return place
+
+
+def _detached(project: Path, place: Path) -> Path:
+    git(project, "checkout", "--quiet", "--detach")
+    return project
+
+
+def _shallow(project: Path, place: Path) -> Path:
+    (project / "own.txt").write_text("own\n")
+    git(project, "commit", "--quiet", "--allow-empty", "-m", "Later")
+    git(project.parent, "clone", "--quiet", "--depth=1", f"file://{project}", str(place))
+    return place
+
+
+def _borrowing(project: Path, place: Path) -> Path:
+    git(project.parent, "clone", "--quiet", "--shared", str(project), str(place))
+    return place
+
+
+def _renamed(name: str) -> Callable[[Path, Path], Path]:
+    return lambda project, place: project.rename(place.with_name(name))
+
+
+def _through_a_link(project: Path, place: Path) -> Path:
+    place.symlink_to(project)
+    return place
+
+
+PLACES = {
+    "sub-folder": _sub_folder,
+    "linked worktree": _linked_worktree,
+    "detached HEAD": _detached,
+    "shallow clone": _shallow,
+    "clone that borrows objects": _borrowing,
+    "spaces": _renamed("with several spaces"),
+    "unicode": _renamed("gr\u00fc\u00dfe \u2603"),
+    "quotes": _renamed('it\'s "this" $HOME `x`'),
+    "dash": _renamed("-dash"),
+    "link": _through_a_link,
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_in_any_place(edited: Path, made_by: dict[str, Path], tmp_path: Path, place: str) -> None:
+    """There and, by the way back, back again."""
+    project = PLACES[place](edited, tmp_path / "place")
+    before = state(project)
+    answer = toolkit(project, "template-update", "--json")
+    assert answer.code == 1, answer
+    assert [item["path"] for item in answer.json["conflicts"]] == ["build.hcl"]
+    assert git(project, "ls-files", "-u", "--", "build.hcl").count("\n") == 2
+    check(project, made_by["v2.1.0"])
+    assert toolkit(project, "template-update", "--undo").code == 0
+    assert state(project) == before
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8", "de_DE.ISO-8859-1", ""])
+def test_in_any_locale(edited: Path, made_by: dict[str, Path], locale: str) -> None:
+    """Names that are not ASCII too."""
+    (edited / "gr\u00fc\u00dfe.txt").write_text("ours\n")
+    commit(edited)
+    done = run(sys.executable, edited, LC_ALL=locale)
+    assert done.returncode == 1, done.stderr
+    (edited / "gr\u00fc\u00dfe.txt").unlink()
+    check(edited, made_by["v2.1.0"])
+
+
+@pytest.mark.parametrize("cache", ["/dev/null/cache", "/proc/cache"])
+def test_a_cache_that_cannot_be_written_is_done_without(
+    edited: Path, made_by: dict[str, Path], small: Path, cache: str
+) -> None:
+    """Copier alone fails there, with a template that is not a folder of this machine."""
+    answers = edited / ".copier-answers.yml"
+    answers.write_text(answers.read_text().replace(str(small), f"file://{small}/.git"))
+    commit(edited)
+    done = run(sys.executable, edited, XDG_CACHE_HOME=cache)
+    assert done.returncode == 1, done.stderr
+    answers.write_text(answers.read_text().replace(f"file://{small}/.git", str(small)))
+    check(edited, made_by["v2.1.0"])
+
+
+def test_in_the_environment_of_a_git_hook(
+    edited: Path, made_by: dict[str, Path], tmp_path: Path
+) -> None:
+    """There git is told of a repository and an index."""
+    done = run(
+        sys.executable, edited, GIT_DIR="/nowhere", GIT_INDEX_FILE="/nowhere", GIT_WORK_TREE="/"
+    )
+    assert done.returncode == 1, done.stderr
+    check(edited, made_by["v2.1.0"])

@@ -1,0 +1,84 @@
+"""Whatever a team did to its repository, an update loses nothing of it.
+
+Histories are drawn by hypothesis: 200 in each run, a number of them in each test, so that the
+workers share them.  The seed stands in the first lines of pytest's output.
+
+    TEMPLATE_PACKER_AMI_HISTORIES=2000 .venv/bin/pytest tests/updates/test_loses_nothing.py
+    TEMPLATE_PACKER_AMI_SEED=123 .venv/bin/pytest tests/updates/test_loses_nothing.py
+
+The first is the long run, the second repeats one.  `promises.py` says what is looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import hypothesis
+import promises
+import pytest
+from histories import History, Team, histories
+from renders import cached_renders
+
+from packer_toolkit.template import render
+from rig.template import git
+from rig.updating import state, toolkit
+
+HISTORIES = int(os.environ.get("TEMPLATE_PACKER_AMI_HISTORIES", "200"))
+BATCHES = 8
+
+
+def live(history: History, made_by: dict[str, Path], repository: Path) -> None:
+    """Let a team live through a history, and look at each of its updates."""
+    shutil.copytree(made_by[history.start], repository, symlinks=True)
+    team = Team(repository)
+    at = history.start
+    for commits, release, undo in history.stations:
+        for edits in commits:
+            team.commit(edits)
+        before = promises.look(repository, made_by[at], made_by[release])
+        answer = toolkit(repository, "template-update", "--json", "--to", release)
+        ways = promises.refused(repository, before, answer)
+        if ways:
+            # As the message says, they are renamed.
+            team.rename_ignored(ways)
+            before = promises.look(repository, made_by[at], made_by[release])
+            answer = toolkit(repository, "template-update", "--json", "--to", release)
+        promises.check(repository, before, answer)
+        if undo:
+            assert toolkit(repository, "template-update", "--undo").code == 0
+            assert state(repository) == before.state
+            toolkit(repository, "template-update", "--json", "--to", release)
+            promises.check(repository, before, answer)
+        # What conflicts is committed with its marks: from here on it is the team's text.
+        git(repository, "add", "--all")
+        git(repository, "commit", "--quiet", "--allow-empty", "-m", f"Update to {release}")
+        at = release
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_no_line_is_lost_and_no_file_of_theirs_is_touched(
+    batch: int, made_by: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drawn histories, each with one or two updates over one or several releases."""
+    monkeypatch.setattr(render, "update", cached_renders(render.update))
+    seed = int(os.environ["TEMPLATE_PACKER_AMI_SEED"])
+
+    @hypothesis.seed(seed * BATCHES + batch)
+    @hypothesis.settings(
+        max_examples=max(1, HISTORIES // BATCHES),
+        deadline=None,
+        database=None,
+        derandomize=False,
+        suppress_health_check=list(hypothesis.HealthCheck),
+        phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],
+        print_blob=True,
+    )
+    @hypothesis.given(histories())
+    def lose_nothing(history: History) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            live(history, made_by, Path(folder, "web"))
+
+    lose_nothing()

@@ -1,0 +1,264 @@
+"""`packer-toolkit template-pr`: one pull request, without a marker in any commit."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packer_toolkit.template import pull_request
+from rig.github import GitHub, Repository
+from rig.template import git
+from rig.toolkit_process import Said, Toolkit
+
+NAME = "solstice/packer-ami-web"
+TOKEN = "ghs_0123456789abcdefghij0123456789abcdef"  # noqa: S105 - nobody's
+BRANCH = "update-from-template"
+
+
+@pytest.fixture
+def hub(github: GitHub) -> Repository:
+    """Return the repository on the stand-in of GitHub."""
+    return github.repository(NAME)
+
+
+@pytest.fixture
+def remote(project: Path, tmp_path: Path) -> Path:
+    """Return the bare repository that the project was checked out from."""
+    bare = tmp_path / "remote.git"
+    git(tmp_path, "clone", "--quiet", "--bare", str(project), str(bare))
+    git(project, "remote", "add", "origin", str(bare))
+    return bare
+
+
+@pytest.fixture
+def run(project: Path, remote: Path, github: GitHub, hub: Repository) -> Callable[..., Said]:
+    """Return the command as the job of the workflow calls it."""
+    toolkit = Toolkit(
+        project,
+        {
+            "GITHUB_API_URL": github.url,
+            "GITHUB_REPOSITORY": NAME,
+            "GITHUB_REF_NAME": "main",
+            "GITHUB_TOKEN": TOKEN,
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+        },
+    )
+    return lambda *arguments, **more: toolkit.run("template-pr", *arguments, **more)
+
+
+def pulls(hub: Repository) -> list[dict[str, Any]]:
+    """Return the open pull requests."""
+    return [{**item, **item["_pull"]} for item in hub.issues.values() if "_pull" in item]
+
+
+def commit(repository: Path, path: str, text: str) -> None:
+    """Write a file, commit it and push it to main."""
+    (repository / path).write_text(text)
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "-m", f"Change {path}")
+    git(repository, "push", "--quiet", "origin", "main")
+
+
+def marked(remote: Path) -> list[bytes]:
+    """Return the markers of conflicts in all commits of a repository."""
+    command = ["git", "-C", str(remote), "log", "-p", "--all"]
+    log = subprocess.run(command, check=True, capture_output=True).stdout
+    return re.findall(rb"^[+ -](?:<<<<<<<|>>>>>>>).*$", log, re.MULTILINE)
+
+
+def text(remote: Path, path: str) -> str:
+    """Return a file of the pull request's branch."""
+    return git(remote, "show", f"{BRANCH}:{path}")
+
+
+def test_the_branch_is_the_update_and_the_text_its_changelog(
+    run: Callable[..., Said], remote: Path, hub: Repository, made_by: dict[str, Path]
+) -> None:
+    """One commit on top of main; what is checked out stays as it is."""
+    said = run()
+    (pull,) = pulls(hub)
+    assert pull["title"] == "Update from the template to v2.1.0"
+    assert "There are no conflicts." in pull["body"]
+    assert "- Change of v1.1.0." in pull["body"]
+    assert (pull["head"]["ref"], pull["base"]["ref"]) == (BRANCH, "main")
+    assert git(remote, "rev-parse", f"{BRANCH}^") == git(remote, "rev-parse", "main")
+    assert git(remote, "rev-parse", f"{BRANCH}^{{tree}}") == git(
+        made_by["v2.1.0"], "rev-parse", "HEAD^{tree}"
+    )
+    assert f"commit={git(remote, 'rev-parse', BRANCH)}" in said.stdout
+    assert "updated=true" in said.stdout
+
+
+def test_nothing_here_is_changed(run: Callable[..., Said], project: Path) -> None:
+    """Neither the tree nor a branch of it."""
+    refs = ["for-each-ref", "refs/heads", "refs/tags"]
+    before = git(project, *refs), git(project, "status", "--porcelain")
+    run()
+    assert (git(project, *refs), git(project, "status", "--porcelain")) == before
+
+
+def test_conflicts_keep_the_teams_version_and_are_explained(
+    run: Callable[..., Said], project: Path, remote: Path, hub: Repository
+) -> None:
+    """No marker is in any commit; the text shows what the release changes in each file."""
+    commit(project, "build.hcl", (project / "build.hcl").read_text().replace("build 3\n", "ours\n"))
+    commit(project, "gone.txt", "ours\n")
+    commit(project, "added.txt", "ours ``` and\n")
+    commit(
+        project, "old-name.txt", (project / "old-name.txt").read_text().replace("named 5", "our")
+    )
+    run()
+    (pull,) = pulls(hub)
+    assert pull["title"] == "Update from the template to v2.1.0 (4 files to decide on)"
+    for path in ("build.hcl", "gone.txt", "added.txt", "old-name.txt"):
+        assert text(remote, path) == git(project, "show", f"main:{path}")
+    assert marked(remote) == []
+    # The other files are updated.
+    assert text(remote, "sources.hcl").endswith("end")
+    body = pull["body"]
+    assert "- `build.hcl`: both changed the same lines" in body
+    assert "- `gone.txt`: the release removes it, and you changed it" in body
+    assert "-build 3\n+build 3, better" in body
+    assert "-named 5\n+named 5, renamed" in body
+    assert "new-name.txt" in body
+    assert "new-name.txt" not in git(remote, "ls-tree", "-r", "--name-only", BRANCH)
+
+
+def test_a_second_run_refreshes_the_same_pull_request(
+    run: Callable[..., Said], project: Path, remote: Path, hub: Repository, github: GitHub
+) -> None:
+    """When main has moved, or the text is another; else nothing is pushed or written."""
+    run("--to", "v1.1.0")
+    first = git(remote, "rev-parse", BRANCH)
+    asked = len(github.asked("PATCH", "/pulls/"))
+    run("--to", "v1.1.0")
+    assert git(remote, "rev-parse", BRANCH) == first
+    assert len(github.asked("PATCH", "/pulls/")) == asked
+    commit(project, "own.txt", "ours\n")
+    run()
+    (pull,) = pulls(hub)
+    assert pull["title"] == "Update from the template to v2.1.0"
+    assert git(remote, "rev-parse", f"{BRANCH}^") == git(remote, "rev-parse", "main")
+    assert text(remote, "own.txt") == "ours"
+
+
+def test_a_branch_that_somebody_has_committed_to_is_left_alone(
+    run: Callable[..., Said], project: Path, remote: Path, tmp_path: Path
+) -> None:
+    """A resolved conflict there is somebody's work."""
+    run()
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", "--branch", BRANCH, str(remote), str(clone))
+    (clone / "build.hcl").write_text("resolved\n")
+    git(clone, "commit", "--quiet", "--all", "-m", "Resolve")
+    git(clone, "push", "--quiet")
+    tip = git(remote, "rev-parse", BRANCH)
+    commit(project, "own.txt", "ours\n")
+    said = run(code=1)
+    assert "somebody has committed to the branch update-from-template" in said.stderr
+    assert git(remote, "rev-parse", BRANCH) == tip
+
+
+def test_up_to_date_opens_nothing(run: Callable[..., Said], project: Path, hub: Repository) -> None:
+    """And says so to the workflow."""
+    subprocess.run(["packer-toolkit", "template-update"], cwd=project, check=True)
+    commit(project, "own.txt", "ours\n")
+    said = run()
+    assert "updated=false" in said.stdout
+    assert pulls(hub) == []
+
+
+def test_in_a_sub_folder_only_that_is_updated(
+    made_by: dict[str, Path], tmp_path: Path, github: GitHub, hub: Repository
+) -> None:
+    """The branch has the other folders as they are."""
+    top = tmp_path / "several"
+    top.mkdir()
+    git(top, "init", "--quiet", "-b", "main")
+    git(made_by["v1.0.0"], "checkout-index", "--all", f"--prefix={top}/images/web/")
+    (top / "other.txt").write_text("other\n")
+    git(top, "add", "--all")
+    git(top, "commit", "--quiet", "-m", "Several")
+    git(tmp_path, "clone", "--quiet", "--bare", str(top), "remote.git")
+    git(top, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    env = {"GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": NAME, "GITHUB_TOKEN": TOKEN}
+    Toolkit(top / "images/web", env).run("template-pr")
+    listed = git(tmp_path / "remote.git", "ls-tree", "-r", "--name-only", BRANCH).split("\n")
+    assert "other.txt" in listed
+    assert "images/web/added.txt" in listed
+    assert "added.txt" not in listed
+
+
+def test_the_token_is_seen_nowhere(
+    project: Path, github: GitHub, hub: Repository, tmp_path: Path
+) -> None:
+    """Neither in a process's arguments nor in git's configuration or what is printed."""
+    calls = tmp_path / "calls"
+    shim = tmp_path / "bin" / "git"
+    shim.parent.mkdir()
+    shim.write_text(f'#!/bin/sh\necho "$@" >>{calls}\nexec /usr/bin/git "$@"\n')
+    shim.chmod(0o755)
+    url = "http://127.0.0.1:9/solstice/packer-ami-web.git"
+    git(project, "remote", "add", "origin", url)
+    env = {
+        "GITHUB_API_URL": github.url,
+        "GITHUB_REPOSITORY": NAME,
+        "GITHUB_TOKEN": TOKEN,
+        "PATH": f"{shim.parent}:{os.environ['PATH']}",
+    }
+    said = Toolkit(project, env).run("template-pr", code=4)
+    assert f"git ls-remote of {url} failed" in said.stderr
+    seen = calls.read_text() + said.stdout + said.stderr + (project / ".git/config").read_text()
+    assert "ls-remote" in seen
+    assert TOKEN not in seen
+
+
+def test_git_gets_the_token_in_its_environment() -> None:
+    """For this host alone, and beside what is set already."""
+    found = pull_request.authorized("https://github.example/team/repository.git", "secret")
+    assert found["GIT_CONFIG_KEY_0"] == "http.https://github.example/.extraheader"
+    assert found["GIT_CONFIG_VALUE_0"].startswith("AUTHORIZATION: basic ")
+    assert pull_request.authorized("git@github.example:team/repository.git", "secret") == {}
+    assert pull_request.authorized("/srv/remote.git", "secret") == {}
+
+
+def test_a_refused_change_of_workflows_says_which_secret_is_missing(
+    run: Callable[..., Said], remote: Path
+) -> None:
+    """As GitHub refuses it."""
+    hook = remote / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(
+        "#!/bin/sh\necho 'refusing to allow a GitHub App to create or update workflow"
+        " `.github/workflows/x.yml` without `workflows` permission' >&2\nexit 1\n"
+    )
+    hook.chmod(0o755)
+    said = run(code=4)
+    assert "make the secret TEMPLATE_UPDATE_TOKEN" in said.stderr
+    assert said.stderr.count("\n") == 1
+
+
+def test_the_result_of_checks_is_noted_at_the_commit(
+    run: Callable[..., Said], hub: Repository
+) -> None:
+    """Because GitHub starts no workflow for its own token."""
+    run("--checked", "failure", "--commit", "1" * 40)
+    (status,) = hub.statuses["1" * 40]
+    assert (status["state"], status["context"]) == ("failure", "update-from-template")
+
+
+def test_a_long_text_is_cut(
+    run: Callable[..., Said], project: Path, hub: Repository, remote: Path
+) -> None:
+    """GitHub takes 65,536 characters."""
+    for number in range(30):
+        commit(project, f"own-{number}.txt", "x\n" * 10)
+    from packer_toolkit.template.pull_request import _shortened
+
+    assert len(_shortened("line\n" * 50_000, 60_000)) < 60_100

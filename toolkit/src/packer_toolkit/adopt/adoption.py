@@ -1,0 +1,549 @@
+"""The baseline: what the template would have made here, and what of it the team takes."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from packer_toolkit.adopt import answers as answers_module
+from packer_toolkit.adopt import surroundings
+from packer_toolkit.adopt.answers import Found
+from packer_toolkit.adopt.packer import Packer, Place, Value
+from packer_toolkit.errors import RemoteError, SetupError
+from packer_toolkit.template.git import Git, GitError, environment
+from packer_toolkit.template.project import ANSWERS_FILE, parse_answers, printable
+from packer_toolkit.template.source import Release, git_url, named, releases, without_secret
+
+MANIFEST = "hooks/demo-manifest.txt"
+_BASE_IMAGES = "includes/base_images.jinja"
+# The template's own refusals: its docs/decisions/0001.
+_REFUSED = re.compile(
+    r'(?P<question>\w+)="(?P<value>.*?)".*? is refused: (?P<reason>.*)\Z', re.DOTALL
+)
+
+State = Literal["missing", "same", "different", "in the way", "ignored"]
+Origin = Literal["found", "given", "asked", "default"]
+
+
+class Answer(NamedTuple):
+    """An answer of the baseline.
+
+    Attributes:
+        value: the answer.
+        origin: who gave it.
+        place: where it was found, None when it was not.
+    """
+
+    value: Any
+    origin: Origin
+    place: Place | None
+
+
+@dataclass
+class Adoption:
+    """What an adoption comes to, before anything is written.
+
+    Attributes:
+        folder: the folder that is adopted.
+        source: the template's address, as it will be recorded.
+        release: the template's release that becomes the baseline.
+        render: what the template makes of the answers.
+        answers: by question.
+        found: what was read here.
+        refused: found values that the template does not take: question -> why.
+        files: the template's files by path, and what is here in their place.
+    """
+
+    folder: Path
+    source: str
+    release: str
+    render: Path
+    answers: dict[str, Answer]
+    found: Found
+    refused: dict[str, str] = field(default_factory=dict)
+    files: dict[str, State] = field(default_factory=dict)
+
+    def missing(self) -> list[str]:
+        """Return the template's files that are not here."""
+        return [path for path, state in self.files.items() if state == "missing"]
+
+    def matching(self, patterns: Sequence[str]) -> list[str]:
+        """Return the missing files that patterns choose.
+
+        Args:
+            patterns: all, none, paths, folders, or patterns such as inspec/*.
+
+        Raises:
+            SetupError: when one chooses nothing.
+        """
+        chosen: set[str] = set()
+        for pattern in patterns:
+            if pattern == "none":
+                continue
+            hits = {
+                path
+                for path in self.files
+                if pattern == "all"
+                or path.startswith(f"{pattern.rstrip('/')}/")
+                or fnmatchcase(path, pattern)
+            }
+            if not hits:
+                raise SetupError(f"--accept {pattern}: the template has no such file")
+            chosen |= hits
+        return [path for path in self.missing() if path in chosen]
+
+    def diff(self, accepted: Sequence[str]) -> str:
+        """Return what is going to be written, as a diff."""
+        return "".join(self._diff(path) for path in sorted([*accepted, ANSWERS_FILE]))
+
+    def differences(self) -> str:
+        """Return how the team's files differ from the template's; they stay as they are."""
+        paths = [path for path, state in self.files.items() if state == "different"]
+        return "".join(self._diff(path) for path in paths)
+
+    def _diff(self, path: str) -> str:
+        here, new = self.folder / path, self.render / path
+        before = here.read_bytes() if here.is_file() else b""
+        name = printable(path)
+        mode = "100755" if os.access(new, os.X_OK) else "100644"
+        lines = difflib.unified_diff(
+            before.decode(errors="replace").splitlines(keepends=True),
+            new.read_bytes().decode(errors="replace").splitlines(keepends=True),
+            f"a/{name}" if here.is_file() else "/dev/null",
+            f"b/{name}",
+        )
+        text = f"diff --git a/{name} b/{name}\n"
+        text += "" if here.is_file() else f"new file mode {mode}\n"
+        for line in lines:
+            text += line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+        return text
+
+    def write(self, accepted: Sequence[str]) -> list[str]:
+        """Add the accepted files, and the answers file last.
+
+        Returns:
+            The paths that were written.
+
+        Raises:
+            SetupError: when one cannot be written; what was written is removed again.
+        """
+        written: list[Path] = []
+        folders: list[Path] = []
+        try:
+            for path in accepted:
+                here = self.folder / path
+                folders += _make_folders(here.parent, self.folder)
+                # x: whoever has put a file there since keeps it.
+                with here.open("xb") as file:
+                    written.append(here)
+                    file.write((self.render / path).read_bytes())
+                shutil.copymode(self.render / path, here)
+            partial = self.folder / f"{ANSWERS_FILE}.partial"
+            written.append(partial)
+            shutil.copyfile(self.render / ANSWERS_FILE, partial)
+            partial.replace(self.folder / ANSWERS_FILE)
+        except OSError as error:
+            for file_written in written:
+                file_written.unlink(missing_ok=True)
+            for folder in reversed(folders):
+                with suppress(OSError):
+                    folder.rmdir()
+            raise SetupError(
+                f"{error.filename} cannot be written: {error.strerror}; nothing was added"
+            ) from None
+        return [*accepted, ANSWERS_FILE]
+
+
+def _make_folders(folder: Path, top: Path) -> list[Path]:
+    made = []
+    for parent in [*reversed(folder.relative_to(top).parents), folder.relative_to(top)]:
+        here = top / parent
+        if not here.is_dir():
+            here.mkdir()
+            made.append(here)
+    return made
+
+
+# ------------------------------------------------------------------------------------- preparing
+
+
+def require_repository(folder: Path) -> Git:
+    """Make sure that a folder can be adopted.
+
+    Raises:
+        SetupError: when it cannot, with what to do first.
+    """
+    git = Git.at(folder)
+    try:
+        git.text("rev-parse", "--show-toplevel")
+        git.text("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    except GitError as error:
+        if "dubious ownership" in error.reason:
+            raise SetupError(f"{folder} belongs to somebody else, and git refuses it") from None
+        raise SetupError(
+            f"{folder} is no git repository with a commit; git init, and commit everything first"
+        ) from None
+    if git.run("check-ignore", "--quiet", "--no-index", "--", ANSWERS_FILE).returncode == 0:
+        raise SetupError(f"git ignores {ANSWERS_FILE} here; take it out of .gitignore first")
+    return git
+
+
+def recorded(folder: Path) -> dict[str, Any]:
+    """Return the answers of an answers file that names no release, {} when there is none.
+
+    Raises:
+        SetupError: when the file names one: then nothing has to be adopted.
+    """
+    file = folder / ANSWERS_FILE
+    if not os.path.lexists(file):
+        return {}
+    if file.is_symlink() or not file.is_file():
+        raise SetupError(f"{file} is no file; remove it first")
+    answers = parse_answers(file.read_bytes(), str(file))
+    if answers.get("_commit"):
+        raise SetupError(
+            f"{file} names {answers.get('_src_path')} at {answers['_commit']} already; "
+            "task template-check tells whether there is a newer release"
+        )
+    return {name: value for name, value in answers.items() if not name.startswith("_")}
+
+
+def template_of_this_command() -> str | None:
+    """Return the template's address, when this command was installed from it, as uvx does."""
+    import json
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        origin = json.loads(distribution("packer-toolkit").read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        return None
+    return str(origin["url"]) if origin.get("vcs_info", {}).get("vcs") == "git" else None
+
+
+@contextmanager
+def prepared(
+    folder: Path,
+    template: str,
+    *,
+    release: str | None,
+    chosen: Path | None,
+    data: Mapping[str, Any],
+    ask: bool,
+    say: Callable[[str], None],
+) -> Iterator[Adoption]:
+    """Work out an adoption; nothing here is written.
+
+    Args:
+        folder: the repository, or a folder of one.
+        template: the template's address.
+        release: the baseline; None: the release that is most like what is here.
+        chosen: the folder with the Packer files; None: it is looked for.
+        data: answers that were given.
+        ask: whether a person is asked for what is not found.
+        say: tells a person what takes time.
+
+    Yields:
+        The adoption; its render is gone afterwards.
+    """
+    git = require_repository(folder)
+    noted = recorded(folder)
+    if chosen and not chosen.is_relative_to(folder):
+        raise SetupError(f"{chosen} is not in {folder}")
+    source = str(Path(template).expanduser().resolve()) if _is_folder(template) else template
+    with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch, _for_copier():
+        work = _Work(folder, git, source, Path(scratch), data, noted, say)
+        yield work.adoption(release, chosen, ask)
+
+
+def _is_folder(template: str) -> bool:
+    return "://" not in template and Path(template).expanduser().is_dir()
+
+
+class _Work:
+    """A clone of the template in a temporary folder, and renders of it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        git: Git,
+        source: str,
+        scratch: Path,
+        data: Mapping[str, Any],
+        noted: Mapping[str, Any],
+        say: Callable[[str], None],
+    ) -> None:
+        self.folder = folder
+        self.git = git
+        self.source = source
+        self.scratch = scratch
+        self.clone = scratch / "template"
+        self.data = data
+        self.noted = noted
+        self.say = say
+
+    def adoption(self, release: str | None, chosen: Path | None, ask: bool) -> Adoption:
+        known = [item for item in releases(self.source) if not item.version.is_prerelease]
+        if release:
+            release = named(self.source, release).tag
+        elif not known:
+            raise RemoteError(
+                f"the template {without_secret(self.source)} has no release: no tag such as v1.0.0"
+            )
+        self._get_template()
+        found = Found()
+        packer = answers_module.read_packer(self.folder, chosen, found)
+        around = surroundings.read(self.folder, self.git)
+        notes = list(found.notes)
+        tag = release or known[-1].tag
+        self._find(packer, around, tag, found)
+        if not release and len(known) > 1:
+            nearest = self._nearest(known, found)
+            if nearest != tag:
+                tag = nearest
+                found = Found(found.folder, {}, list(notes))
+                self._find(packer, around, tag, found)
+        render, refused = self._render(tag, found)
+        if ask:
+            render = self._ask(tag, found)
+        answers = self._answers(render, found, ask)
+        adoption = Adoption(self.folder, self.source, tag, render, answers, found, refused)
+        adoption.files = self._compare(render)
+        return adoption
+
+    def _get_template(self) -> None:
+        try:
+            command = ["clone", "--quiet", "--no-checkout", "--", git_url(self.source)]
+            Git.at(self.scratch).text(*command, str(self.clone))
+        except GitError as error:
+            raise RemoteError(
+                f"the template {without_secret(self.source)} cannot be fetched: "
+                f"{without_secret(error.reason)}"
+            ) from None
+
+    def _file(self, tag: str, path: str) -> str:
+        try:
+            return Git.at(self.clone).text("show", f"{tag}:{path}")
+        except GitError:
+            return ""
+
+    def _find(
+        self, packer: Packer, around: surroundings.Surroundings, tag: str, found: Found
+    ) -> None:
+        """Find the answers; those of an answers file without a release come before others."""
+        for question, value in self.noted.items():
+            found.add(question, value, Place(ANSWERS_FILE, 0))
+        images = self._base_images(tag)
+        answers_module.find(self.folder, packer, around, images, found)
+        found.add("start_git", True, Place("git", 0))
+        demo = self._file(tag, MANIFEST).splitlines()
+        has_demo = bool(demo) and all((self.folder / path).is_file() for path in demo)
+        where = demo[0] if has_demo else "none of its files"
+        found.add("keep_demo", has_demo, Place(where, 0))
+
+    def _base_images(self, tag: str) -> Mapping[str, Any]:
+        from jinja2 import Template, TemplateError
+
+        try:
+            module = Template(self._file(tag, _BASE_IMAGES)).module
+        except TemplateError:
+            return {}
+        images: Mapping[str, Any] = getattr(module, "base_images", {})
+        return images
+
+    # ------------------------------------------------------------------------------- rendering
+
+    def _render(self, tag: str, found: Found) -> tuple[Path, dict[str, str]]:
+        """Let Copier render; found values that the template refuses are dropped.
+
+        Returns:
+            Where the render is, and why values were dropped, by question.
+        """
+        refused: dict[str, str] = {}
+        while True:
+            answers = self._for_copier(found)
+            try:
+                return self._copy(tag, answers, ask=False), refused
+            except SetupError as error:
+                match = _REFUSED.search(str(error))
+                question = match["question"] if match else ""
+                if not match or question in self.data or question not in found.answers:
+                    raise
+                value = found.answers.pop(question)
+                reason = match["reason"].partition(". Accepted:")[0]
+                refused[question] = f"{value.value} ({value.place}): {reason}"
+
+    def _ask(self, tag: str, found: Found) -> Path:
+        self.say("What was not found is asked; Enter takes the default.")
+        return self._copy(tag, self._for_copier(found), ask=True)
+
+    def _for_copier(self, found: Found) -> dict[str, Any]:
+        return {**{name: value.value for name, value in found.answers.items()}, **self.data}
+
+    def _copy(self, tag: str, answers: Mapping[str, Any], ask: bool) -> Path:
+        import copier
+        from copier.errors import CopierError
+
+        # The answer to image_name may be made from the folder's name.
+        parent = Path(tempfile.mkdtemp(dir=self.scratch))
+        destination = parent / (self.folder.name or "repository")
+        demo = self._file(tag, MANIFEST).splitlines()
+        try:
+            copier.run_copy(
+                str(self.clone),
+                destination,
+                dict(answers),
+                vcs_ref=tag,
+                defaults=not ask,
+                # The hook would strip the demo and start git; nothing of the template's runs here.
+                skip_tasks=True,
+                quiet=True,
+                exclude=[] if answers.get("keep_demo") is True else [_literally(p) for p in demo],
+            )
+        except KeyboardInterrupt:
+            raise
+        except (CopierError, ValueError, TypeError, OSError) as error:
+            raise SetupError(_one_line(error)) from None
+        except Exception as error:
+            if type(error).__module__.split(".")[0] not in {"jinja2", "pydantic", "yaml"}:
+                raise
+            raise SetupError(_one_line(error)) from None
+        self._name_source(destination / ANSWERS_FILE)
+        for empty in sorted(destination.rglob("*"), reverse=True):
+            if empty.is_dir() and not any(empty.iterdir()):
+                empty.rmdir()
+        return destination
+
+    def _name_source(self, file: Path) -> None:
+        """Put the template's own address into the answers file, in place of our clone's."""
+        text = file.read_text(encoding="utf-8")
+        answers = parse_answers(text.encode(), "the template's answers file")
+        if not answers.get("_commit"):
+            raise SetupError("git cannot tell the template's release; unset GIT_DIR and the like")
+        import yaml
+
+        line = yaml.safe_dump({"_src_path": self.source}, allow_unicode=True, width=10**6)
+        text, count = re.subn(r"^_src_path:.*(?:\n[ \t]+.*)*\n", lambda _: line, text, flags=re.M)
+        if count != 1:
+            raise SetupError("the template's answers file has no _src_path of one line")
+        file.write_text(text, encoding="utf-8")
+
+    def _answers(self, render: Path, found: Found, asked: bool) -> dict[str, Answer]:
+        made = parse_answers((render / ANSWERS_FILE).read_bytes(), "the template's answers file")
+        answers: dict[str, Answer] = {}
+        for name, value in made.items():
+            if name.startswith("_"):
+                continue
+            here: Value | None = found.answers.get(name)
+            if name in self.data:
+                answers[name] = Answer(value, "given", None)
+            elif here:
+                answers[name] = Answer(value, "found", here.place)
+            else:
+                answers[name] = Answer(value, "asked" if asked else "default", None)
+        return answers
+
+    # ----------------------------------------------------------------------------- comparing
+
+    def _nearest(self, known: Sequence[Release], found: Found) -> str:
+        """Return the release that is most like what is here, the newest of several.
+
+        A copy of an older release must be compared with that release: with the newest one, what
+        the template has changed since would count as the team's own edits, and stay as it was.
+        """
+        newest = known[-1].tag
+        best, fewest = newest, -1
+        for release in reversed(known):
+            mine = Found(found.folder, dict(found.answers), [])
+            try:
+                render, _ = self._render(release.tag, mine)
+            except SetupError:
+                continue
+            score = 0
+            for path, state in self._compare(render).items():
+                if state == "different":
+                    score += _distance(self.folder / path, render / path)
+                elif state == "missing" and fewest >= 0:
+                    # What an older release had and is gone here speaks for a newer one.
+                    score += 1
+            if release.tag == newest and not any(
+                state in {"same", "different"} for state in self._compare(render).values()
+            ):
+                return newest
+            if fewest < 0 or score < fewest:
+                best, fewest = release.tag, score
+            self.say(f"Compared with {release.tag}: {score} lines differ.")
+        return best
+
+    def _compare(self, render: Path) -> dict[str, State]:
+        paths = [
+            path.relative_to(render).as_posix()
+            for path in sorted(render.rglob("*"))
+            if not path.is_dir() or path.is_symlink()
+        ]
+        states: dict[str, State] = {}
+        for path in paths:
+            if path != ANSWERS_FILE:
+                states[path] = self._state(path, render)
+        missing = [path for path, state in states.items() if state == "missing"]
+        if missing:
+            given = "\0".join(missing).encode("utf-8", "surrogateescape")
+            done = self.git.run("check-ignore", "-z", "--stdin", "--no-index", stdin=given)
+            for path in os.fsdecode(done.stdout).split("\0"):
+                if path in states:
+                    states[path] = "ignored"
+        return states
+
+    def _state(self, path: str, render: Path) -> State:
+        here = self.folder / path
+        for parent in list(here.parents)[: path.count("/")]:
+            if parent.is_symlink() or (parent.exists() and not parent.is_dir()):
+                return "in the way"
+        if not os.path.lexists(here):
+            return "missing"
+        if here.is_dir() or here.is_symlink() or not here.is_file():
+            return "in the way"
+        return "same" if here.read_bytes() == (render / path).read_bytes() else "different"
+
+
+def _distance(here: Path, there: Path) -> int:
+    """Return how many lines one of two files has and the other has not."""
+    one, other = here.read_bytes().splitlines(), there.read_bytes().splitlines()
+    return len(set(one) ^ set(other))
+
+
+def _literally(path: str) -> str:
+    """Return a pattern of Copier's that matches one path."""
+    return "/" + re.sub(r"([*?\[\]!\\#])", r"\\\1", path)
+
+
+def _one_line(error: Exception) -> str:
+    """Return what Copier or the template says, in one line."""
+    text = str(error)
+    prefix = "'dict object' has no attribute '"
+    if text.startswith(prefix):
+        return text.removeprefix(prefix).rstrip()[:-1]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return f"Copier cannot render the template: {(lines or [type(error).__name__])[-1]}"
+
+
+@contextmanager
+def _for_copier() -> Iterator[None]:
+    """Give Copier's processes the environment that git gets here; plumbum keeps a copy of it."""
+    import warnings
+
+    from plumbum import local
+
+    with local.env(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        local.env.clear()
+        local.env.update(environment())
+        yield

@@ -1,0 +1,168 @@
+"""What lies around the Packer files: git's remote, workflows, tasks and scripts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from packer_toolkit.adopt.packer import Place, Value
+from packer_toolkit.template.git import Git, GitError
+
+_REMOTE = re.compile(
+    r"(?:[a-z+]+://)?(?:[^@/]+@)?(?P<host>[A-Za-z0-9.-]+\.[A-Za-z0-9-]+)(?::\d+)?[/:]"
+    r"(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/?\Z"
+)
+_TOOLKIT = re.compile(r"(?P<image>[a-z0-9][a-z0-9._:/-]*/packer-toolkit)(?=[:@\s\"']|\Z)")
+_ROLE_VARIABLE = re.compile(r"\b([A-Z][A-Z0-9_]*_USER_ROLE)\b")
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9+=,.@_/-]+")
+_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-\d{1,2}")
+_LARGEST = 1_000_000  # bytes; nothing that a person wrote is larger
+
+
+@dataclass
+class Surroundings:
+    """What was found, each with its place.
+
+    Attributes:
+        remote: git's remote: host, owner and name, such as github.com, acme, packer-ami-web.
+        runner: labels of the runner that runs Packer.
+        role: the role that workflows assume.
+        region: the region that workflows or tasks set.
+        toolkit: the toolkit image, without its tag.
+        role_variable: the environment variable with a person's role.
+        unread: workflows that could not be read: place and reason.
+    """
+
+    remote: Mapping[str, Value] = field(default_factory=dict)
+    runner: Value | None = None
+    role: Value | None = None
+    region: Value | None = None
+    toolkit: Value | None = None
+    role_variable: Value | None = None
+    unread: list[tuple[Place, str]] = field(default_factory=list)
+
+
+def read(repository: Path, git: Git) -> Surroundings:
+    """Read what lies around the Packer files.
+
+    Args:
+        repository: the folder that is adopted.
+        git: git in it.
+    """
+    found = Surroundings(remote=_remote(git))
+    top = Path(git.text("rev-parse", "--show-toplevel"))
+    for root in dict.fromkeys((repository, top)):
+        for path in _workflows(root):
+            _read_workflow(path, root, found)
+        for path in _scripts(root):
+            _read_text(path, root, found)
+    return found
+
+
+def _remote(git: Git) -> dict[str, Value]:
+    """Return what git's remote says, origin before others."""
+    try:
+        names = git.text("remote").split()
+    except GitError:
+        return {}
+    for name in sorted(names, key=lambda remote: (remote != "origin", remote)):
+        try:
+            url = git.text("remote", "get-url", "--", name)
+        except GitError:
+            continue
+        match = _REMOTE.match(url)
+        if match:
+            place = Place(f"git remote {name}", 0)
+            return {part: Value(match[part], place) for part in ("host", "owner", "name")}
+    return {}
+
+
+def _workflows(root: Path) -> list[Path]:
+    folder = root / ".github" / "workflows"
+    return sorted(path for path in folder.glob("*.y*ml") if path.suffix in {".yml", ".yaml"})
+
+
+def _scripts(root: Path) -> Iterator[Path]:
+    for pattern in ("Taskfile*", "Makefile", "*.sh", "*.env", ".envrc", "scripts/*.sh"):
+        yield from sorted(path for path in root.glob(pattern) if path.is_file())
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig") if path.stat().st_size < _LARGEST else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _read_workflow(path: Path, root: Path, found: Surroundings) -> None:
+    import yaml
+
+    text = _text(path)
+    _read_text(path, root, found)
+    place = Place(path.relative_to(root).as_posix(), 0)
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        found.unread.append((Place(place.file, mark.line + 1 if mark else 0), "it is no YAML"))
+        return
+    if not isinstance(document, dict):
+        return
+    jobs = document.get("jobs")
+    for job in jobs.values() if isinstance(jobs, dict) else []:
+        if isinstance(job, dict) and "packer" in str(job).lower():
+            found.runner = found.runner or _labels(job.get("runs-on"), text, place.file)
+    environments = [document.get("env")]
+    for part in _mappings(document):
+        role = part.get("role-to-assume")
+        if isinstance(role, str) and _ROLE.fullmatch(role):
+            found.role = found.role or Value(role, _place(text, role, place.file))
+        environments += [part.get("env"), {"AWS_REGION": part.get("aws-region")}]
+    for environment in environments:
+        for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+            region = environment.get(name) if isinstance(environment, dict) else None
+            if isinstance(region, str) and _REGION.fullmatch(region):
+                found.region = found.region or Value(region, _place(text, region, place.file))
+
+
+def _labels(runs_on: Any, text: str, file: str) -> Value | None:
+    """Return a runner's labels, separated by commas; None when an expression makes them."""
+    labels = runs_on.get("labels") if isinstance(runs_on, dict) else runs_on
+    labels = [labels] if isinstance(labels, str) else labels
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        return None
+    if not labels or any("${{" in label for label in labels):
+        return None
+    return Value(", ".join(labels), _place(text, "runs-on", file))
+
+
+def _mappings(document: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(document, dict):
+        yield document
+    for part in (
+        document.values()
+        if isinstance(document, dict)
+        else document
+        if isinstance(document, list)
+        else []
+    ):
+        yield from _mappings(part)
+
+
+def _read_text(path: Path, root: Path, found: Surroundings) -> None:
+    text, file = _text(path), path.relative_to(root).as_posix()
+    image = _TOOLKIT.search(text)
+    if image:
+        found.toolkit = found.toolkit or Value(image["image"], _place(text, image["image"], file))
+    variable = _ROLE_VARIABLE.search(text)
+    if variable:
+        found.role_variable = found.role_variable or Value(
+            variable[1], _place(text, variable[1], file)
+        )
+
+
+def _place(text: str, part: str, file: str) -> Place:
+    return Place(file, text.count("\n", 0, max(text.find(part), 0)) + 1)

@@ -1,0 +1,317 @@
+"""Writing an update into a repository, so that one command takes it back, whatever happened.
+
+Before the first change, what the update is going to touch is copied below `.git`, with a record of
+it.  So the way back works after a power cut too, and needs neither the template nor Copier.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packer_toolkit.errors import SetupError
+from packer_toolkit.template.git import Git
+from packer_toolkit.template.merge import Conflict, Entry
+from packer_toolkit.template.project import Project
+from packer_toolkit.template.update import Plan
+
+_FOLDER = "packer-toolkit-update"
+_NO_OBJECT = "0" * 40
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What was taken back.
+
+    Attributes:
+        release: the release that the repository is at again.
+        paths: the files that were put back or removed.
+        kept: what was written into them after the update: path -> git's id of the object with it.
+    """
+
+    release: str
+    paths: list[str]
+    kept: Mapping[str, str]
+
+
+class Journal:
+    """The record of one update, in git's own folder of a repository."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.folder = project.git_dir / _FOLDER
+        self._record = self.folder / "record.json"
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether an update was interrupted here, and has to be taken back."""
+        return self._record.exists() and self._read()["state"] != "done"
+
+    def write(self, plan: Plan) -> None:
+        """Write an update into the repository.
+
+        Git's index changes only where there are conflicts: nothing is staged for the person.
+
+        Raises:
+            OSError: when it cannot be written; everything is as it was.
+        """
+        self._prepare(plan)
+        try:
+            self._apply(plan)
+        except BaseException:
+            self.undo()
+            raise
+        self._note(state="done", written=self._states([*plan.changes]), index=self._index_digest())
+
+    def undo(self) -> Undone | None:
+        """Take the update back; None when there is none.
+
+        Raises:
+            SetupError: when commits were made since.
+        """
+        if not self._record.exists():
+            return None
+        record = self._read()
+        head = self.project.git.text("rev-parse", "HEAD")
+        if head != record["head"]:
+            raise SetupError(
+                "the update is part of a commit by now, or another commit is checked out; "
+                "take it back with git revert COMMIT"
+            )
+        kept = self._keep_what_came_later(record)
+        paths = list(record["paths"])
+        for path in paths:
+            # A folder of it may be a file by now.
+            with suppress(FileNotFoundError, NotADirectoryError):
+                _half_written(self.project.folder / path).unlink()
+        for path in record["added"]:
+            with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                (self.project.folder / path).unlink()
+        for name in sorted(record["new_folders"], reverse=True):
+            with suppress(OSError):
+                (self.project.folder / name).rmdir()
+        for name in record["empty_folders"]:
+            (self.project.folder / name).mkdir(parents=True, exist_ok=True)
+        for number, path in enumerate(record["saved"]):
+            _copy(self.folder / "files" / str(number), self.project.folder / path)
+        self._restore_index(record)
+        # Gone at once: half a record would be worse than none.
+        spent = self.folder.with_name(f"{_FOLDER}.new")
+        shutil.rmtree(spent, ignore_errors=True)
+        self.folder.rename(spent)
+        shutil.rmtree(spent)
+        return Undone(record["release"], paths, kept)
+
+    # ------------------------------------------------------------------ before the first change
+
+    def _prepare(self, plan: Plan) -> None:
+        """Copy what is going to be touched, and note it; complete or not there."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        fresh = self.folder.with_name(f"{_FOLDER}.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        (fresh / "files").mkdir(parents=True)
+        root = self.project.folder
+        saved = [path for path, change in plan.changes.items() if change != "added"]
+        for number, path in enumerate(saved):
+            _copy(root / path, fresh / "files" / str(number))
+        added = [path for path, change in plan.changes.items() if change == "added"]
+        new_folders = {
+            above.relative_to(root).as_posix()
+            for path in plan.changes
+            for above in list((root / path).parents)[: path.count("/")]
+            if not above.is_dir() or above.is_symlink()
+        }
+        # git knows no empty folders: those in the way are made again on the way back.
+        empty = [
+            place.relative_to(root).as_posix()
+            for path in plan.changes
+            for place in (root / path, *(root / path).rglob("*"))
+            if place.is_dir() and not place.is_symlink()
+        ]
+        shutil.copy2(self._index, fresh / "index")
+        record = {
+            "state": "started",
+            "head": self.project.head,
+            "release": self.project.release,
+            "paths": [*plan.changes],
+            "saved": saved,
+            "added": added,
+            "new_folders": sorted(new_folders),
+            "empty_folders": sorted(empty),
+            "conflicts": [conflict.path for conflict in plan.conflicts],
+        }
+        (fresh / "record.json").write_text(json.dumps(record))
+        _sync(fresh)
+        fresh.rename(self.folder)
+        _sync(self.folder.parent)
+
+    # --------------------------------------------------------------------------- the changes
+
+    def _apply(self, plan: Plan) -> None:
+        root = self.project.folder
+        # The objects lie in the temporary repository; only conflicts need theirs later.
+        objects = str(plan.sandbox.folder / ".git" / "objects")
+        git = self.project.git.with_env(GIT_ALTERNATE_OBJECT_DIRECTORIES=objects)
+        for path, change in plan.changes.items():
+            if change == "deleted":
+                _remove(root, path)
+        # What decides on line endings comes first.
+        paths = [path for path, change in plan.changes.items() if change != "deleted"]
+        for path in sorted(paths, key=lambda path: not path.endswith(".gitattributes")):
+            _write(git, self.project, path, plan.after[path])
+        if plan.conflicts:
+            self._mark_conflicts(git, plan.conflicts)
+
+    def _mark_conflicts(self, git: Git, conflicts: list[Conflict]) -> None:
+        """Tell git of the conflicts: the three versions of each file, in place of the one."""
+        lines = []
+        for conflict in conflicts:
+            raw = (self.project.prefix + conflict.path).encode("utf-8", "surrogateescape")
+            lines.append(f"0 {_NO_OBJECT}\t".encode() + raw)
+            versions = (conflict.base, conflict.ours, conflict.theirs)
+            for stage, entry in enumerate(versions, start=1):
+                if entry is None:
+                    continue
+                if entry.mode != "160000":
+                    text = git.raw("cat-file", "blob", entry.oid)
+                    self.project.git.raw("hash-object", "-w", "--stdin", stdin=text)
+                lines.append(f"{entry.mode} {entry.oid} {stage}\t".encode() + raw)
+        fresh = self.folder / "index.new"
+        shutil.copy2(self._index, fresh)
+        index = self.project.git.with_env(GIT_INDEX_FILE=str(fresh))
+        text = b"".join(line + b"\0" for line in lines)
+        index.raw("-C", str(self.project.top), "update-index", "-z", "--index-info", stdin=text)
+        fresh.replace(self._index)
+
+    # ------------------------------------------------------------------------------ the way back
+
+    def _keep_what_came_later(self, record: Mapping[str, Any]) -> dict[str, str]:
+        """Keep what a person wrote into the files after the update, as objects of git."""
+        written = record.get("written", {})
+        kept = {}
+        for path, state in self._states(list(written)).items():
+            file = self.project.folder / path
+            if state and state != written[path] and file.is_file() and not file.is_symlink():
+                text = file.read_bytes()
+                kept[path] = self.project.git.text("hash-object", "-w", "--stdin", stdin=text)
+        return kept
+
+    def _restore_index(self, record: Mapping[str, Any]) -> None:
+        if record["state"] != "done" or record["index"] == self._index_digest():
+            shutil.copy2(self.folder / "index", self.folder / "index.new")
+            (self.folder / "index.new").replace(self._index)
+            return
+        # Something else was staged since: only the update's own files are taken out.
+        names = [f":(literal){path}" for path in {*record["paths"], *record["conflicts"]}]
+        self.project.git.raw("reset", "--quiet", "HEAD", "--", *names)
+
+    # ------------------------------------------------------------------------------------ helpers
+
+    @property
+    def _index(self) -> Path:
+        return self.project.git_dir / "index"
+
+    def _index_digest(self) -> str:
+        return hashlib.sha256(self._index.read_bytes()).hexdigest()
+
+    def _states(self, paths: list[str]) -> dict[str, str]:
+        """Return what stands at paths, shortly; empty where nothing does."""
+        found = {}
+        for path in paths:
+            place = self.project.folder / path
+            if place.is_symlink():
+                found[path] = f"link {os.fsdecode(place.readlink())}"
+            elif place.is_file():
+                found[path] = hashlib.sha256(place.read_bytes()).hexdigest()
+            else:
+                found[path] = ""
+        return found
+
+    def _read(self) -> dict[str, Any]:
+        record: dict[str, Any] = json.loads(self._record.read_text())
+        return record
+
+    def _note(self, **more: Any) -> None:
+        fresh = self._record.with_suffix(".new")
+        fresh.write_text(json.dumps({**self._read(), **more}))
+        fresh.replace(self._record)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file or link with its mode and times, in place of whatever is there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = _half_written(target)
+    fresh.unlink(missing_ok=True)
+    if source.is_dir() and not source.is_symlink():
+        return  # A submodule: updates do not touch its files.
+    shutil.copy2(source, fresh, follow_symlinks=False)
+    fresh.replace(target)
+
+
+def _remove(root: Path, path: str) -> None:
+    """Delete a file, and the folders that are empty without it."""
+    place = root / path
+    if place.is_dir() and not place.is_symlink():
+        return
+    place.unlink(missing_ok=True)
+    for above in list(place.parents)[: path.count("/")]:
+        try:
+            above.rmdir()
+        except OSError:
+            return
+
+
+def _write(git: Git, project: Project, path: str, entry: Entry) -> None:
+    """Write a file as git would check it out; its other permission bits stay."""
+    place = project.folder / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if entry.mode == "160000":
+        place.mkdir(exist_ok=True)
+        return
+    fresh = _half_written(place)
+    fresh.unlink(missing_ok=True)
+    if entry.mode == "120000":
+        fresh.symlink_to(os.fsdecode(git.raw("cat-file", "blob", entry.oid)))
+    else:
+        fresh.write_bytes(
+            git.raw("cat-file", "--filters", f"--path={project.prefix}{path}", entry.oid)
+        )
+        mode = stat.S_IMODE(fresh.stat().st_mode)
+        if place.is_file() and not place.is_symlink():
+            mode = stat.S_IMODE(place.stat().st_mode)
+        readable = (mode & 0o444) >> 2
+        fresh.chmod(mode | readable if entry.mode == "100755" else mode & ~0o111)
+    if place.is_dir() and not place.is_symlink():
+        _remove_empty(place)
+    fresh.replace(place)
+
+
+def _remove_empty(folder: Path) -> None:
+    """Delete a folder with nothing but folders in it."""
+    for place, _, _ in os.walk(folder, topdown=False):
+        Path(place).rmdir()
+
+
+def _half_written(place: Path) -> Path:
+    """Return where a file is written before it takes its place at once."""
+    return place.with_name(f".{place.name[:60]}.packer-toolkit")
+
+
+def _sync(folder: Path) -> None:
+    """Make sure that what is in a folder survives a power cut."""
+    for place in (*(item for item in folder.rglob("*") if item.is_file()), folder):
+        if place.is_symlink():
+            continue
+        handle = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,63 @@
+"""Options that the commands on updates share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from packer_toolkit.errors import SetupError
+from packer_toolkit.template.project import parse_answers
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def answers_options(function: _Command) -> _Command:
+    """Add --data and --answers."""
+    file = click.option(
+        "--answers",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Answers to questions, in YAML; --data goes before it.",
+    )
+    single = click.option(
+        "--data",
+        "-d",
+        multiple=True,
+        metavar="QUESTION=ANSWER",
+        help="An answer that is new, or another than before.  The others stay as recorded, and "
+        "new questions take their default.",
+    )
+    return single(file(function))
+
+
+def trust_option(function: _Command) -> _Command:
+    """Add --trust."""
+    return click.option(
+        "--trust",
+        is_flag=True,
+        help="Let the template run code, for this once; Copier's settings.yml does so for good.",
+    )(function)
+
+
+def collect_answers(data: tuple[str, ...], file: Path | None) -> dict[str, Any]:
+    """Return the answers that were given on the command line.
+
+    Raises:
+        click.UsageError: when one has no equals sign.
+        SetupError: when the file is no mapping in YAML.
+    """
+    found: dict[str, Any] = {}
+    if file:
+        try:
+            found.update(parse_answers(file.read_bytes(), str(file)))
+        except OSError as error:
+            raise SetupError(f"{file} cannot be read: {error.strerror}") from None
+    for item in data:
+        name, equals, value = item.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"--data {item}: it takes QUESTION=ANSWER")
+        found[name] = value
+    return {name: value for name, value in found.items() if not name.startswith("_")}

@@ -1,0 +1,205 @@
+"""A repository that was made from the template: its answers, and whether it can be updated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from packer_toolkit.errors import SetupError
+from packer_toolkit.template.git import Git, GitError
+
+ANSWERS_FILE = ".copier-answers.yml"
+
+# What git keeps in its folder while something is unfinished -> what that is.
+_UNFINISHED = {
+    "MERGE_HEAD": "a merge",
+    "CHERRY_PICK_HEAD": "a cherry-pick",
+    "REVERT_HEAD": "a revert",
+    "rebase-merge": "a rebase",
+    "rebase-apply": "a rebase or git am",
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with an answers file.
+
+    Attributes:
+        folder: where it is, absolute.
+        answers: what the file holds.
+    """
+
+    folder: Path
+    answers: Mapping[str, Any]
+
+    @classmethod
+    def at(cls, folder: Path) -> Project:
+        """Read the answers file of a folder.
+
+        Raises:
+            SetupError: when there is none, or it does not say which release of what it is.
+        """
+        folder = folder.absolute()
+        file = folder / ANSWERS_FILE
+        try:
+            text = file.read_bytes()
+        except FileNotFoundError:
+            raise SetupError(_no_answers(folder)) from None
+        except OSError as error:
+            raise SetupError(f"{file} cannot be read: {error.strerror}") from None
+        answers = parse_answers(text, str(file))
+        for key, meaning in (("_src_path", "the template's address"), ("_commit", "its release")):
+            if not answers.get(key) or not isinstance(answers[key], str):
+                raise SetupError(
+                    f"{file} does not name {meaning} ({key}), so there is nothing to compare with; "
+                    "docs/updating.md of the template says how to set it once"
+                )
+        return cls(folder, answers)
+
+    @classmethod
+    def anywhere(cls, folder: Path) -> Project:
+        """Return a folder whose answers file may be gone, as after a killed update."""
+        return cls(folder.absolute(), {})
+
+    @property
+    def source(self) -> str:
+        """The template's address, as recorded."""
+        return str(self.answers["_src_path"])
+
+    @property
+    def release(self) -> str:
+        """The template's release that this repository is at, as recorded."""
+        return str(self.answers["_commit"])
+
+    @cached_property
+    def git(self) -> Git:
+        """Git in this folder."""
+        return Git.at(self.folder)
+
+    @cached_property
+    def top(self) -> Path:
+        """The repository's top folder; this one, unless the project is in a sub-folder."""
+        try:
+            return Path(self.git.text("rev-parse", "--show-toplevel"))
+        except GitError as error:
+            if "dubious ownership" in error.reason:
+                raise SetupError(
+                    f"{self.folder} belongs to somebody else, and git refuses it; "
+                    f"git config --global --add safe.directory {self.folder}"
+                ) from None
+            raise SetupError(
+                f"{self.folder} is not in the work tree of a git repository; updates need one: "
+                "git init, and commit everything"
+            ) from None
+
+    @cached_property
+    def prefix(self) -> str:
+        """The folder's path in the repository: empty, or ending in a slash."""
+        return self.git.text("rev-parse", "--show-prefix") if self.top else ""
+
+    @cached_property
+    def git_dir(self) -> Path:
+        """Git's own folder for this work tree."""
+        return Path(Git.at(self.top).text("rev-parse", "--absolute-git-dir"))
+
+    @cached_property
+    def head(self) -> str:
+        """The commit that is checked out."""
+        try:
+            return self.git.text("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+        except GitError:
+            raise SetupError(f"{self.folder} has no commit yet; commit everything first") from None
+
+    @cached_property
+    def tree(self) -> str:
+        """The tree of this folder in `head`."""
+        try:
+            return self.git.text("rev-parse", "--verify", "--quiet", f"{self.head}:{self.prefix}")
+        except GitError:
+            raise SetupError(
+                f"{self.folder} is not committed yet; commit everything first"
+            ) from None
+
+    def require_commit(self) -> None:
+        """Make sure that this is a git repository with something to start from.
+
+        Raises:
+            SetupError: when it is not.
+        """
+        for part in (self.top, self.head, self.tree):
+            if not part:
+                raise SetupError(f"{self.folder} has nothing committed; commit everything first")
+
+    def uncommitted(self) -> list[str]:
+        """Return what is changed or untracked here, ignored files left out."""
+        status = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"]
+        return [entry[3:] for entry in self.git.fields(*status, "--", ".")]
+
+    def require_clean(self) -> None:
+        """Make sure that an update can be told from a person's own work, and taken back.
+
+        Raises:
+            SetupError: when something is unfinished or uncommitted.
+        """
+        self.require_commit()
+        for name, what in _UNFINISHED.items():
+            if (self.git_dir / name).exists():
+                raise SetupError(f"{what} is in progress here; finish it, or end it with --abort")
+        changed = self.uncommitted()
+        if changed:
+            raise SetupError(
+                f"not everything is committed here ({shown(changed)}); commit it, or put it aside "
+                "with git stash --include-untracked"
+            )
+        committed = self.git.text("ls-tree", "--name-only", "HEAD", "--", ANSWERS_FILE)
+        if not committed:
+            raise SetupError(f"{ANSWERS_FILE} is not committed; git add --force {ANSWERS_FILE}")
+
+
+def parse_answers(text: bytes, name: str) -> dict[str, Any]:
+    """Parse the text of an answers file.
+
+    Raises:
+        SetupError: when it is no mapping in YAML.
+    """
+    import yaml
+
+    try:
+        answers = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise SetupError(f"{name} is no YAML{where}; restore it with git") from None
+    if not isinstance(answers, dict):
+        raise SetupError(f"{name} holds no answers; restore it with git")
+    return answers
+
+
+def shown(paths: list[str], most: int = 3) -> str:
+    """Return some paths for a line of text."""
+    more = f" and {len(paths) - most} more" if len(paths) > most else ""
+    return ", ".join(printable(path) for path in paths[:most]) + more
+
+
+def printable(path: str) -> str:
+    """Return a path for a person: what no terminal can show is escaped."""
+    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
+def _no_answers(folder: Path) -> str:
+    why = f"{folder} has no {ANSWERS_FILE}"
+    for parent in folder.parents:
+        if (parent / ANSWERS_FILE).is_file():
+            return f"{why}; there is one in {parent}, go there"
+        if (parent / ".git").exists():
+            break
+    below = sorted(folder.glob(f"*/{ANSWERS_FILE}"))[:1] or sorted(
+        folder.glob(f"*/*/{ANSWERS_FILE}")
+    )
+    if below:
+        return f"{why}; there is one in {below[0].parent}, go there"
+    return f"{why}, so it was not made from the template; packer-toolkit adopt brings it under it"

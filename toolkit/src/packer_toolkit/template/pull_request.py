@@ -1,0 +1,301 @@
+"""One pull request with the newest release of the template, opened once and refreshed after that.
+
+A marker of a conflict is never committed: a file with a conflict keeps the team's version, and the
+pull request's text shows what the release changes in it.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from packer_toolkit.errors import NotGoodError, RemoteError, SetupError
+from packer_toolkit.markdown import code
+from packer_toolkit.template.git import Git, GitError
+from packer_toolkit.template.merge import Conflict, Entry, Kind, Tree, write_tree
+from packer_toolkit.template.project import Project, printable
+from packer_toolkit.template.source import without_secret
+from packer_toolkit.template.update import Plan
+
+BRANCH = "update-from-template"
+# Of GitHub's own account for workflows, as in the README of actions/checkout.
+_NAME = "github-actions[bot]"
+_EMAIL = "41898282+github-actions[bot]@users.noreply.github.com"
+# GitHub takes 65,536 characters; what each part may have of them.
+_BODY, _HUNKS, _ONE_FILE, _CHANGELOG = 60_000, 30_000, 6_000, 20_000
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What became of the branch.
+
+    Attributes:
+        commit: that it is at.
+        changed: whether it is another one than before.
+    """
+
+    commit: str
+    changed: bool
+
+
+def files_without_markers(plan: Plan) -> Tree:
+    """Return the updated files of a project; those with conflicts as the team has them."""
+    tree = dict(plan.after)
+    old_name = {new: old for old, new in plan.merged.renamed.items()}
+    for path in plan.merged.conflicts:
+        tree.pop(path, None)
+        kept = old_name.get(path, path)
+        if kept in plan.before:
+            tree[kept] = plan.before[kept]
+    return tree
+
+
+def commit_update(plan: Plan, files: Mapping[str, Entry]) -> str:
+    """Make a commit of an update, on top of what is checked out; no branch or file is changed.
+
+    Args:
+        plan: the update.
+        files: all of the project's files.
+
+    Returns:
+        The commit's id, in the project's repository.
+    """
+    project = plan.project
+    names = {
+        f"GIT_{who}_{what}": value
+        for who in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", _NAME), ("EMAIL", _EMAIL))
+    }
+    with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
+        index = Path(scratch, "index")
+        _hand_over(plan, files)
+        here = Git.at(project.top, **names)
+        if project.prefix:
+            at = here.with_env(GIT_INDEX_FILE=str(index))
+            at.text("read-tree", "HEAD")
+            at.text("rm", "-r", "--cached", "--quiet", "--", f":(literal){project.prefix}")
+            subtree = write_tree(here, files, Path(scratch, "sub"))
+            at.text("read-tree", f"--prefix={project.prefix}", subtree)
+            tree = at.text("write-tree")
+        else:
+            tree = write_tree(here, files, index)
+    # Without signature: the key of a person has no place in a workflow.
+    message = f"Update from the template: {project.release} to {plan.release}"
+    commit = ["commit-tree", "--no-gpg-sign", "-p", project.head, "-m", message, tree]
+    return here.text(*commit)
+
+
+def _hand_over(plan: Plan, files: Mapping[str, Entry]) -> None:
+    """Copy the objects of files that the project's repository does not have yet."""
+    known = set(plan.before.values())
+    for entry in {*files.values()} - known:
+        if entry.mode != "160000":
+            text = plan.sandbox.raw("cat-file", "blob", entry.oid)
+            plan.project.git.raw("hash-object", "-w", "--stdin", stdin=text)
+
+
+class Branch:
+    """The branch of the pull request, in the repository that was checked out from."""
+
+    def __init__(self, project: Project, name: str) -> None:
+        self._name = name
+        self._project = project
+        self._url = without_secret(origin(project))
+        self._git = Git.at(project.top)
+
+    def tip(self) -> str:
+        """Return the commit that the branch is at; empty when there is none."""
+        listing = self._ask("ls-remote", "origin", f"refs/heads/{self._name}")
+        return listing.partition("\t")[0]
+
+    def require_ours(self, tip: str) -> None:
+        """Make sure that nobody has worked on the branch.
+
+        Raises:
+            NotGoodError: when somebody has.
+        """
+        # A full clone stays one; in a shallow one, the tip and its parent are enough.
+        shallow = self._git.text("rev-parse", "--is-shallow-repository") == "true"
+        depth = ["--depth=2"] if shallow else []
+        self._ask("fetch", "--quiet", "--no-tags", *depth, "origin", tip)
+        # Ours is always the one commit on top of the default branch's.
+        if self._git.text("log", "-1", "--format=%ce", tip) != _EMAIL:
+            raise NotGoodError(
+                f"somebody has committed to the branch {self._name}, so it is left as it is; merge "
+                "its pull request, or close it and delete the branch"
+            )
+
+    def push(self, commit: str) -> Pushed:
+        """Let the branch be at a commit, unless it has the same files on the same parent already.
+
+        Raises:
+            NotGoodError: when somebody has worked on the branch.
+            RemoteError: when it cannot be pushed.
+        """
+        tip = self.tip()
+        if tip:
+            self.require_ours(tip)
+            if self._content(tip) == self._content(commit):
+                return Pushed(tip, changed=False)
+        lease = f"--force-with-lease=refs/heads/{self._name}:{tip}"
+        self._ask("push", "--quiet", lease, "origin", f"{commit}:refs/heads/{self._name}")
+        return Pushed(commit, changed=True)
+
+    def _content(self, commit: str) -> str:
+        return self._git.text("log", "-1", "--format=%T %P", commit)
+
+    def _ask(self, *arguments: str) -> str:
+        try:
+            return self._git.text(*arguments)
+        except GitError as error:
+            reason = without_secret(error.reason)
+            if "workflow" in error.stderr and "refusing" in error.stderr:
+                raise RemoteError(
+                    "GitHub lets no workflow's own token change workflows, and this release does: "
+                    "make the secret TEMPLATE_UPDATE_TOKEN (docs/updating.md of the template)"
+                ) from None
+            raise RemoteError(
+                f"git {arguments[0]} of {self._url} failed: {reason}; look at the token's rights"
+            ) from None
+
+
+def origin(project: Project) -> str:
+    """Return where the branch is pushed to.
+
+    Raises:
+        SetupError: when there is no remote called origin.
+    """
+    try:
+        return project.git.text("remote", "get-url", "--push", "origin")
+    except GitError:
+        raise SetupError(
+            "there is no remote origin to push to: git remote add origin URL"
+        ) from None
+
+
+def authorized(url: str, token: str) -> dict[str, str]:
+    """Return what lets git in with a token: in the environment, never in an address or option."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not token:
+        return {}
+    secret = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+    number = int(os.environ.get("GIT_CONFIG_COUNT", "0") or 0)
+    host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/"
+    return {
+        "GIT_CONFIG_COUNT": str(number + 1),
+        f"GIT_CONFIG_KEY_{number}": f"http.{host}.extraheader",
+        f"GIT_CONFIG_VALUE_{number}": f"AUTHORIZATION: basic {secret}",
+    }
+
+
+def title(plan: Plan) -> str:
+    """Return the title of the pull request."""
+    more = f" ({_files(len(plan.conflicts))} to decide on)" if plan.conflicts else ""
+    return f"Update from the template to {plan.release}{more}"
+
+
+def body(plan: Plan, changelog: str) -> str:
+    """Return the text of the pull request, in Markdown."""
+    parts = [
+        f"The template has the release {plan.release}; this repository is at "
+        f"{plan.project.release}.  Merging this takes it.",
+        *_conflicts(plan),
+        *_notes(plan),
+        "## What is new",
+        _shortened(changelog, _CHANGELOG) or "The changelog says nothing about it.",
+    ]
+    return _shortened("\n\n".join(parts), _BODY)
+
+
+def _conflicts(plan: Plan) -> Iterator[str]:
+    conflicts = plan.conflicts
+    if not conflicts:
+        yield "There are no conflicts."
+        return
+    yield f"## Conflicts: {_files(len(conflicts))}"
+    yield (
+        "You and the template changed the same in them.  **This branch has your version of each**; "
+        "below is what the release changes in it, for you to take over by hand, or leave.  To have "
+        "both versions marked in the files instead, close this and run `task template-update`."
+    )
+    yield "\n".join(f"- {code(printable(item.path))}: {_reason(item)}" for item in conflicts)
+    left = _HUNKS
+    for item in conflicts:
+        shown = _fenced(_shortened(_template_change(plan, item), min(left, _ONE_FILE)))
+        left -= len(shown)
+        if left <= 0:
+            yield "The changes of the other files are too long for this text: `task template-diff`."
+            return
+        yield f"<details><summary>{code(printable(item.path))}</summary>\n\n{shown}\n\n</details>"
+
+
+def _reason(item: Conflict) -> str:
+    # In the branch nothing is marked.
+    reasons: Mapping[Kind, str] = {
+        "both changed": "both changed the same lines",
+        "both added": "both added this file",
+        "removed": "the release removes it, and you changed it",
+        "no text": "both changed it, and it cannot be merged by lines",
+        "in the way": "the release has a file here, where one of yours is in the way",
+    }
+    return reasons[item.kind]
+
+
+def _template_change(plan: Plan, item: Conflict) -> str:
+    """Return what the release changes in a file, as a diff of the template's own versions."""
+    git = plan.sandbox
+    trees = [
+        write_tree(git, {item.path: entry} if entry else {}, git.folder / ".git" / "index.shown")
+        for entry in (item.base, item.theirs)
+    ]
+    options = ["-c", "core.quotePath=false", "diff", "--no-ext-diff", "--no-textconv"]
+    text = git.raw(*options, "--no-color", *trees).decode(errors="backslashreplace")
+    # The first lines name the file once more.
+    lines = text.rstrip("\n").split("\n")
+    return "\n".join(line for line in lines if not line.startswith(("diff --git", "index ")))
+
+
+def _notes(plan: Plan) -> Iterator[str]:
+    answers = plan.answers
+    lines = [
+        *(f"New question {code(key)}: {code(str(value))}" for key, value in answers["new"].items()),
+        *(
+            f"Your answer to {code(name)} was {code(str(old))} and is {code(str(new))}"
+            for name, (old, new) in answers["changed"].items()
+        ),
+        *(f"No longer asked: {code(name)}" for name in answers["gone"]),
+        *(
+            f"{code(printable(old))} is {code(printable(new))} now, with your changes in it"
+            for old, new in plan.merged.renamed.items()
+            if new not in plan.merged.conflicts
+        ),
+        *(
+            f"{code(printable(path))} was deleted here and stays so; the release changes it"
+            for path in plan.merged.kept_deleted
+        ),
+    ]
+    if lines:
+        yield "## Good to know"
+        yield "\n".join(f"- {line}" for line in lines)
+
+
+def _fenced(text: str) -> str:
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}diff\n{text}\n{fence}"
+
+
+def _shortened(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    return text[: max(0, most)].rpartition("\n")[0] + "\n… cut: too long for a pull request"
+
+
+def _files(number: int) -> str:
+    return f"{number} {'file' if number == 1 else 'files'}"

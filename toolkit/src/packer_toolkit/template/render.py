@@ -1,0 +1,267 @@
+"""Renders of the template, by Copier: as a project has it, and as it would be now.
+
+Copier has no public way to render as its update does, without then putting the team's changes
+back itself.  So this takes the place of one step of its `Worker`, which is not part of the public
+API; tests/updates runs it with the oldest and the newest Copier, and another shape of it is an
+error in one line.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
+from packer_toolkit.template.git import environment
+from packer_toolkit.template.project import ANSWERS_FILE
+from packer_toolkit.template.source import without_secret
+
+
+@dataclass
+class Steps:
+    """What happens between the renders.
+
+    Attributes:
+        merge: called when both renders are there; it leaves the merged files in the project.
+        old: where the template goes as the project has it; does not exist.
+        new: where it goes as it is in the new release; does not exist.
+        migrations: how many have run.
+    """
+
+    merge: Callable[[], None]
+    old: Path
+    new: Path
+    migrations: int = 0
+
+
+def update(
+    project: Path,
+    steps: Steps,
+    *,
+    release: str,
+    data: Mapping[str, Any],
+    trust: bool,
+    source: str,
+) -> None:
+    """Let Copier update a copy of a project, with the given merge instead of its own.
+
+    Args:
+        project: the copy: a clean git repository with the answers file.
+        steps: what happens between the renders.
+        release: the tag to update to.
+        data: answers that are given now.
+        trust: whether the template may run its code, whatever Copier's settings say.
+        source: the template's address, for messages.
+
+    Raises:
+        SetupError: when the template is not trusted, refuses an answer, or cannot be rendered.
+        RemoteError: when git cannot get the template.
+    """
+    from copier.errors import CopierError, TaskError, UnsafeTemplateError
+    from plumbum.commands.processes import ProcessExecutionError
+
+    worker = _worker_class()
+    try:
+        # Copier warns of shallow clones and the like, which are no matter of an update's reader.
+        with _environment(project), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with worker(
+                dst_path=project,
+                data=dict(data),
+                vcs_ref=release,
+                defaults=True,
+                overwrite=True,
+                quiet=True,
+                unsafe=trust,
+            ) as run:
+                run.steps = steps
+                run.run_update()
+    except ToolkitError:
+        raise
+    except UnsafeTemplateError as error:
+        what = str(error).splitlines()[0].partition(": ")[2].rstrip(".")
+        raise SetupError(
+            f"the template {without_secret(source)} is not trusted, and it can run code ({what}); "
+            f"read it, then list it below trust: in {_settings()}, or give --trust for this once"
+        ) from None
+    except TaskError as error:
+        raise SetupError(
+            f"a migration of the template failed with exit code {error.returncode} and nothing was "
+            "changed here; what it printed says why"
+        ) from None
+    except ProcessExecutionError as error:
+        reason = without_secret(_last_line(str(error.stderr or error)))
+        raise RemoteError(
+            f"the template {without_secret(source)} cannot be fetched: {reason}; check the "
+            "network, and that you may read it with git"
+        ) from None
+    except (CopierError, ValueError, TypeError, RuntimeError, OSError) as error:
+        raise SetupError(_refusal(error, source, release)) from None
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in {"jinja2", "pydantic", "yaml", "copier"}:
+            raise
+        raise SetupError(_refusal(error, source, release)) from None
+
+
+def _worker_class() -> Any:
+    """Return Copier's worker, with our step in place of its merge."""
+    try:
+        main: Any = importlib.import_module("copier._main")
+        worker, answers_map, phase = main.Worker, main.AnswersMap, main.Phase
+        for name in ("_apply_update", "_execute_tasks", "_external_data", "run_copy", "run_update"):
+            getattr(worker, name)
+    except (ImportError, AttributeError) as error:
+        raise SetupError(
+            f"this Copier is one that packer-toolkit does not know ({error}); use the release of "
+            "Copier that the toolkit's image has"
+        ) from None
+
+    class Updater(worker):  # type: ignore[misc, valid-type]
+        """A worker that renders both releases aside and leaves the merge to `Steps`."""
+
+        def _apply_update(self) -> None:
+            steps: Steps = self.steps
+            old_template = self.subproject.template
+            aside = {"defaults": True, "quiet": True, "src_path": old_template.url}
+            with _as_worker(
+                replace(
+                    _plain(self, worker),
+                    dst_path=steps.old,
+                    data=self.subproject.last_answers,
+                    vcs_ref=old_template.commit,
+                    # As Copier does: what the new release excludes is not in the comparison.
+                    exclude=[*self.template.exclude, *self.exclude],
+                    **aside,
+                ),
+                old_template,
+            ) as old:
+                old.run_copy()
+            self._migrate("before", old_template)
+            # A migration may have changed the answers.
+            self.answers = answers_map(external=self._external_data())
+            self.subproject.__dict__.pop("last_answers", None)
+            steps.new.mkdir(parents=True)
+            answers = self.subproject.local_abspath / ANSWERS_FILE
+            if answers.exists():
+                shutil.copy2(answers, steps.new / ANSWERS_FILE)
+            with _as_worker(
+                replace(_plain(self, worker), dst_path=steps.new, vcs_ref=self.vcs_ref, **aside),
+                self.template,
+            ) as new:
+                new.run_copy()
+                self.answers = new.answers
+                self.answers.external = self._external_data()
+            steps.merge()
+            self._migrate("after", old_template)
+
+        def _migrate(self, stage: str, old_template: Any) -> None:
+            tasks = self.template.migration_tasks(stage, old_template)
+            if not tasks:
+                return
+            with phase.use(phase.MIGRATE), _stdout_to_stderr():
+                self._execute_tasks(tasks)
+            self.steps.migrations += len(tasks)
+
+    return Updater
+
+
+def _plain(worker: Any, kind: Any) -> Any:
+    """Return a worker of Copier's own class with the same settings."""
+    return kind(**{item.name: getattr(worker, item.name) for item in fields(kind) if item.init})
+
+
+@contextmanager
+def _as_worker(worker: Any, template: Any) -> Iterator[Any]:
+    """Let a worker use a clone that another one has already."""
+    with worker:
+        worker.__dict__["template"] = template
+        yield worker
+
+
+@contextmanager
+def _environment(project: Path) -> Iterator[None]:
+    """Set the environment in which Copier runs git and migrations, and put it back."""
+    from plumbum import local
+
+    env = environment()
+    env.pop("LC_ALL")
+    if "LC_ALL" in os.environ:
+        env["LC_ALL"] = os.environ["LC_ALL"]
+    # Copier keeps clones of remote templates in a cache, and fails where it cannot.
+    cache = os.environ.get("COPIER_CACHE_DIR")
+    if not _writable(Path(cache or _user_cache())):
+        env["COPIER_CACHE_DIR"] = str(project.parent / "copier-cache")
+    # Copier's parts take it from plumbum, which copied it at import, or from the process.
+    saved, own = dict(local.env), dict(os.environ)
+    try:
+        for place in (local.env, os.environ):
+            place.clear()
+            place.update(env)
+        yield
+    finally:
+        for place, before in ((local.env, saved), (os.environ, own)):
+            place.clear()
+            place.update(before)
+
+
+def _user_cache() -> str:
+    from platformdirs import user_cache_dir
+
+    return str(Path(user_cache_dir("copier", appauthor=False)) / "git")
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryDirectory(dir=folder).cleanup()
+    except OSError:
+        return False
+    return True
+
+
+def _settings() -> str:
+    from platformdirs import user_config_path
+
+    own = os.environ.get("COPIER_SETTINGS_PATH")
+    return own or str(user_config_path("copier", appauthor=False) / "settings.yml")
+
+
+@contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """Let child processes print to stderr: stdout is for the answer, maybe for JSON."""
+    sys.stdout.flush()
+    saved = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
+
+
+def _refusal(error: Exception, source: str, release: str) -> str:
+    """Return one line for what Copier or a template says against an update."""
+    text = str(error)
+    # The template's own refusals come in this wrapping: its docs/decisions/0001.
+    prefix = "'dict object' has no attribute '"
+    if text.startswith(prefix):
+        return f"{text.removeprefix(prefix).rstrip()[:-1]}; nothing was changed here"
+    return (
+        f"Copier cannot render {without_secret(source)} at {release}: "
+        f"{without_secret(_last_line(text)) or type(error).__name__}; nothing was changed here"
+    )
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    fatal = [line for line in lines if "fatal: " in line]
+    return (fatal or lines or [""])[-1].rpartition("fatal: ")[2]

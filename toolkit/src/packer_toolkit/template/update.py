@@ -1,0 +1,331 @@
+"""What an update comes to, worked out beside the repository, and written into it in one go."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from packer_toolkit.errors import SetupError
+from packer_toolkit.template import render
+from packer_toolkit.template.git import Git
+from packer_toolkit.template.merge import (
+    Conflict,
+    Merged,
+    Tree,
+    merge,
+    read_tree,
+    template_renames,
+    write_tree,
+)
+from packer_toolkit.template.project import ANSWERS_FILE, Project, parse_answers, shown
+from packer_toolkit.template.source import named, newest, require_version
+
+Change = Literal["added", "changed", "deleted"]
+
+
+class Answers(TypedDict):
+    """How the recorded answers come out of an update, by question.
+
+    Attributes:
+        new: questions that the release asks for the first time -> the answer.
+        changed: recorded answers that are others now -> [before, after].
+        gone: answers to questions that are no longer asked.
+    """
+
+    new: dict[str, Any]
+    changed: dict[str, list[Any]]
+    gone: dict[str, Any]
+
+
+@dataclass
+class Plan:
+    """An update that was worked out and not yet written.
+
+    Attributes:
+        project: the repository.
+        release: the release to update to.
+        sandbox: git in a repository beside it that has all objects.
+        before: the project's files.
+        after: its files after the update; conflicts between lines are marked in them.
+        after_tree: the same as a tree object of the sandbox.
+        merged: the merge, with its conflicts.
+        answers: what became of the answers.
+        in_the_way: files that git does not know, where the release has some of its own.
+    """
+
+    project: Project
+    release: str
+    sandbox: Git
+    before: Tree
+    after: Tree
+    after_tree: str
+    merged: Merged
+    answers: Answers
+    in_the_way: list[str]
+    changes: dict[str, Change] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.changes = {}
+        for path in sorted({*self.before, *self.after}):
+            if path not in self.before:
+                self.changes[path] = "added"
+            elif path not in self.after:
+                self.changes[path] = "deleted"
+            elif self.before[path] != self.after[path]:
+                self.changes[path] = "changed"
+
+    @property
+    def conflicts(self) -> list[Conflict]:
+        """The conflicts, by path."""
+        return [self.merged.conflicts[path] for path in sorted(self.merged.conflicts)]
+
+    def diff(self, colour: bool = False) -> str:
+        """Return what the update changes, as git shows it."""
+        options = ["-c", "core.quotePath=false", "diff", "--no-ext-diff", "--no-textconv"]
+        options += ["--color=always" if colour else "--color=never", "--no-renames"]
+        return self.sandbox.text(*options, self.project.tree, self.after_tree)
+
+
+def target(project: Project, wanted: str | None) -> str:
+    """Return the release to update to: the one that is wanted, or the newest.
+
+    Raises:
+        SetupError: when there is no such release, or it is older than the present one.
+        RemoteError: when the template cannot be read.
+    """
+    present = require_version(project.release)
+    release = newest(project.source) if wanted is None else named(project.source, wanted)
+    if release.version < present:
+        raise SetupError(
+            f"this repository is at {project.release}, and {release.tag} is older; updates only go "
+            "forward: git revert the commit of the update to go back"
+        )
+    return release.tag
+
+
+@contextmanager
+def planned(project: Project, release: str, data: Mapping[str, Any], trust: bool) -> Iterator[Plan]:
+    """Work out an update.
+
+    Nothing of the repository is written; what it takes lies in a temporary folder until the end.
+
+    Args:
+        project: the repository; what is not committed is left out.
+        release: the template's release to update to.
+        data: answers that are given now.
+        trust: whether the template may run its code, whatever Copier's settings say.
+
+    Yields:
+        The update.
+
+    Raises:
+        SetupError: when it cannot be done.
+        RemoteError: when the template cannot be fetched.
+    """
+    require_version(project.release)
+    with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
+        yield _Planner(project, Path(scratch)).plan(release, data, trust)
+
+
+class _Planner:
+    """A temporary folder, with a copy of the project and both renders of the template."""
+
+    def __init__(self, project: Project, scratch: Path) -> None:
+        self.project = project
+        self.scratch = scratch
+        # A default answer may be made from the folder's name.
+        name = project.folder.name or "project"
+        self.copy = scratch / "project" / name
+        # Templates tell by this name, which is Copier's own, that answers come from the file.
+        self.old = scratch / "copier._main.old_copy.packer-toolkit" / name
+        self.new = scratch / "new" / name
+        self.git = Git.at(
+            self.copy,
+            GIT_CONFIG_GLOBAL=os.devnull,
+            GIT_CONFIG_NOSYSTEM="1",
+            GIT_AUTHOR_NAME="packer-toolkit",
+            GIT_AUTHOR_EMAIL="packer-toolkit@invalid",
+            GIT_COMMITTER_NAME="packer-toolkit",
+            GIT_COMMITTER_EMAIL="packer-toolkit@invalid",
+        )
+        self.merged = Merged({})
+        self.steps = render.Steps(merge=self._merge, old=self.old, new=self.new)
+
+    def plan(self, release: str, data: Mapping[str, Any], trust: bool) -> Plan:
+        """Work out the update."""
+        self._copy_project()
+        before = read_tree(self.git, self.project.tree)
+        source = self.project.source
+        render.update(self.copy, self.steps, release=release, data=data, trust=trust, source=source)
+        if self.steps.migrations:
+            # Those after the merge have worked on its files.
+            after = read_tree(self.git, self._snapshot(self.copy, self.merged.tree))
+        else:
+            after = self.merged.tree
+        return Plan(
+            project=self.project,
+            release=release,
+            sandbox=self.git,
+            before=before,
+            after=after,
+            after_tree=write_tree(self.git, after, self.scratch / "index"),
+            merged=self.merged,
+            answers=self._compare_answers(),
+            in_the_way=_in_the_way(self.project.folder, before, after),
+        )
+
+    def _copy_project(self) -> None:
+        """Make a repository with the project's files and nothing else; it borrows the objects."""
+        self.copy.mkdir(parents=True)
+        here = self.project.git
+        objects = Path(here.text("rev-parse", "--git-path", "objects"))
+        kind = here.text("rev-parse", "--show-object-format")
+        self.git.text("init", "--quiet", f"--object-format={kind}", "--template=", "-b", "main")
+        information = self.copy / ".git" / "objects" / "info"
+        information.mkdir(exist_ok=True)
+        borrowed = (self.project.folder / objects).resolve()
+        # A path with a line break or a quote would need git's quoting.
+        (information / "alternates").write_bytes(_quoted(borrowed) + b"\n")
+        for name, value in (
+            ("core.autocrlf", "false"),
+            ("core.hooksPath", os.devnull),
+            ("core.fileMode", "true"),
+            ("status.showUntrackedFiles", "all"),
+        ):
+            self.git.text("config", name, value)
+        commit = self.git.text("commit-tree", "-m", "The project", self.project.tree)
+        self.git.text("update-ref", "HEAD", commit)
+        self.git.text("read-tree", "HEAD")
+        self.git.text("checkout-index", "--all", "--quiet")
+        self.git.text("update-index", "-q", "--refresh")
+
+    def _snapshot(self, folder: Path, known: Tree | None = None) -> str:
+        """Return the tree of a folder's files; ignored ones only where they are known already."""
+        index = self.scratch / "snapshot-index"
+        at = Git(folder, {**self.git.env, "GIT_INDEX_FILE": str(index)})
+        at = at.with_env(GIT_DIR=str(self.copy / ".git"), GIT_WORK_TREE=str(folder))
+        try:
+            if known is None:
+                # A render: all of it, also what it tells git to ignore.
+                at.text("add", "--all", "--force", ".")
+            else:
+                at.text("read-tree", write_tree(self.git, known, self.scratch / "index"))
+                at.text("add", "--all", ".")
+            return at.text("write-tree")
+        finally:
+            index.unlink(missing_ok=True)
+
+    def _merge(self) -> None:
+        before = read_tree(self.git, self.project.tree)
+        migrated = self.steps.migrations > 0
+        mine = read_tree(self.git, self._snapshot(self.copy, before)) if migrated else dict(before)
+        old, new = self._snapshot(self.old), self._snapshot(self.new)
+        base, theirs = read_tree(self.git, old), read_tree(self.git, new)
+        renames = template_renames(self.git, old, new)
+        for was, now in renames:
+            if was not in mine and now in mine and now not in before:
+                # A migration has renamed it already.
+                base[now] = base.pop(was)
+        # The answers are Copier's: not merged, but written by the new release.
+        for tree in (base, mine):
+            tree.pop(ANSWERS_FILE, None)
+        answers = theirs.pop(ANSWERS_FILE, None)
+        self.merged = merge(self.git, base, mine, theirs, renames)
+        if answers:
+            self.merged.tree[ANSWERS_FILE] = answers
+        self._check_out(self.merged.tree)
+
+    def _check_out(self, tree: Tree) -> None:
+        """Put the merged files into the copy: migrations after the update work on them."""
+        written = write_tree(self.git, tree, self.scratch / "index")
+        self.git.text("read-tree", "--reset", "-u", written)
+
+    def _compare_answers(self) -> Answers:
+        old = self.project.answers
+        file = self.new / ANSWERS_FILE
+        new = parse_answers(file.read_bytes(), "the new answers file") if file.exists() else {}
+        questions = [name for name in {**old, **new} if not name.startswith("_")]
+        return {
+            "new": {name: new[name] for name in questions if name not in old},
+            "changed": {
+                name: [old[name], new[name]]
+                for name in questions
+                if name in old and name in new and old[name] != new[name]
+            },
+            "gone": {name: old[name] for name in questions if name not in new},
+        }
+
+
+def _in_the_way(folder: Path, before: Tree, after: Tree) -> list[str]:
+    """Return what an update would overwrite though git does not know it, such as ignored files."""
+    found: set[str] = set()
+    for path in after:
+        if path in before and after[path] == before[path]:
+            continue
+        for above in reversed(list((folder / path).parents)[: path.count("/")]):
+            name = above.relative_to(folder).as_posix()
+            if above.is_symlink() or (above.exists() and not above.is_dir()):
+                # Where a folder has to be.
+                if name not in before:
+                    found.add(name)
+                break
+        else:
+            found.update(item for item in _unknown(folder, path) if item not in before)
+    return sorted(found)
+
+
+def _unknown(folder: Path, path: str) -> Iterator[str]:
+    """Yield the files at a path, or below it if it is a folder."""
+    place = folder / path
+    if place.is_symlink() or place.is_file():
+        yield path
+    elif place.is_dir():
+        for item in _files(place):
+            yield f"{path}/{item.relative_to(place).as_posix()}"
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        for name in files:
+            yield Path(place, name)
+        for name in folders:
+            if Path(place, name).is_symlink():
+                yield Path(place, name)
+
+
+def _quoted(path: Path) -> bytes:
+    raw = os.fsencode(path)
+    if b"\n" in raw or raw.startswith((b'"', b"#")):
+        raise SetupError(f"the name of the folder {path} is one that git cannot borrow from")
+    return raw
+
+
+def flagged(project: Project, paths: list[str]) -> list[str]:
+    """Return which of some files git was told not to look at: local changes in them are unseen."""
+    listed = project.git.fields("ls-files", "-v", "-z", "--", *(f":(literal){p}" for p in paths))
+    return [line[2:] for line in listed if line[0].islower() or line[0] == "S"]
+
+
+def require_seen(plan: Plan) -> None:
+    """Make sure that git sees what is in the places that an update changes.
+
+    Raises:
+        SetupError: when it does not know it, or was told not to look.
+    """
+    if plan.in_the_way:
+        raise SetupError(
+            f"{shown(plan.in_the_way)} would be overwritten: git does not know it, and the release "
+            "has a file there; rename it, or git add --force it and commit"
+        )
+    paths = [path for path in plan.changes if path in plan.before]
+    hidden = flagged(plan.project, paths) if paths else []
+    if hidden:
+        raise SetupError(
+            f"git was told to overlook changes of {shown(hidden)}, which the update changes; "
+            "git update-index --no-assume-unchanged --no-skip-worktree FILE, then commit it"
+        )
