@@ -291,6 +291,12 @@ def test_what_is_no_role_is_refused(role: str) -> None:
         aws_access.role_arn(role, "111122223333", "eu-west-1")
 
 
+def test_an_account_has_twelve_digits() -> None:
+    """A mistyped one is not sent to AWS, which would answer in riddles."""
+    with pytest.raises(SetupError, match="AWS_ACCOUNT_ID is '1234'"):
+        aws_access.role_arn("builder", "1234", "eu-west-1")
+
+
 def test_a_role_that_is_none_lets_nobody_act_as_somebody_else(
     ec2: Ec2, rig: dict[str, str], home: Path
 ) -> None:

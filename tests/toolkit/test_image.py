@@ -108,6 +108,19 @@ def test_a_repository_that_may_not_be_read_is_told(
     )
 
 
+def test_where_nothing_can_be_written_it_says_so(
+    docker_engine: DockerEngine, toolkit_image: str
+) -> None:
+    """A container with a file system that is read only needs a folder of its own."""
+    command = ["run", "--rm", "--read-only", "--env=SOL_CET_USER_ROLE=builder"]
+    settings = ["--env=AWS_ACCOUNT_ID=111122223333", toolkit_image, "true"]
+    done = docker_engine.docker(*command, *settings, check=False)
+    assert done.returncode == 3
+    assert "add --tmpfs=/tmp to docker run" in done.stderr
+    assert "Traceback" not in done.stderr
+    docker_engine.docker(*command, "--tmpfs=/tmp", *settings)
+
+
 def test_nothing_runs_as_root_or_can_become_it(
     docker_engine: DockerEngine, toolkit_image: str
 ) -> None:

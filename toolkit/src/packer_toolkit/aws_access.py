@@ -62,6 +62,10 @@ def role_arn(role: str, account: str, region: str) -> str:
             f"{role!r} is no role: give its name, such as packer-builder, or its ARN, such as"
             f" arn:aws:iam::{account or '111122223333'}:role/packer-builder"
         )
+    if not re.fullmatch(r"\d{12}", account, re.ASCII):
+        raise SetupError(
+            f"AWS_ACCOUNT_ID is {account!r}: an account has 12 digits; mend toolkit.env"
+        )
     return f"arn:{_partition(region)}:iam::{account}:role/{role.lstrip('/')}"
 
 

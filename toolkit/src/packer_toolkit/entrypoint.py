@@ -24,6 +24,8 @@ def main() -> NoReturn:
         prepare()
     except ToolkitError as error:
         _stop(str(error), error.code)
+    except OSError as error:
+        _stop(f"no folder here can be written ({error}); add --tmpfs=/tmp to docker run", 3)
     try:
         os.execvp(command[0], command)  # noqa: S606 - it becomes what was asked for
     except FileNotFoundError:

@@ -56,7 +56,7 @@ def read(file: Path) -> dict[str, str]:
         SetupError: when a line is not NAME=VALUE.
     """
     found = {}
-    for number, line in enumerate(file.read_text().splitlines(), 1):
+    for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
