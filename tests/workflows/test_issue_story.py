@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
-from build_reports import SHA, build_report, write_report
+from build_reports import REPOSITORY, SHA, build_report, write_report
 
-from conftest import REPOSITORY, Toolkit
+from packer_toolkit.advice import advice
 from rig.github import GitHub, Repository
+from rig.template import ROOT
+from rig.toolkit_process import Toolkit
 
 LABEL = "packer-build-failure"
 PARENT = "`ami-0aaaaaaaaaaaaaaaa` `debian-12-amd64-20261101`"
@@ -473,3 +475,17 @@ def test_unreadable_report_is_as_good_as_none(toolkit: Toolkit, hub: Repository)
     (toolkit.directory / "build-report.json").write_text('{"schema": 1, "bui')
     toolkit.run("report", "--kind=daily")
     assert len(hub.open_issues()) == 1
+
+
+def failing_rows() -> list[tuple[str, str]]:
+    """Return the faults of docs/operating.md that make a build fail, and what it says then."""
+    page = (ROOT / "docs/operating.md").read_text()
+    rows = [line.strip("|").split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    return [(row[0].strip(" `"), row[2]) for row in rows if len(row) >= 6 and row[3].strip() == "1"]
+
+
+@pytest.mark.parametrize(("name", "said"), failing_rows(), ids=[n for n, _ in failing_rows()])
+def test_every_known_fault_has_its_advice(name: str, said: str) -> None:
+    """The faults that docs/operating.md shows, by the words that the build says."""
+    assert len(failing_rows()) > 10
+    assert advice([said]) != advice(["nothing that anybody knows"])

@@ -131,6 +131,7 @@ class Run:
             self.options.insert(0, "-only=amazon-ebs.*")
         self._process: subprocess.Popen[str] | None = None
         self._given_up = False
+        self._interrupted: dict[str, str] = {}
         self._stopped = ""
         self._there_before: frozenset[str] = frozenset()
 
@@ -366,6 +367,7 @@ class Run:
             return
         name = signal.Signals(self.signals.received[-1]).name
         if count == 1:
+            self._interrupted = self.output.running()
             self.say(f"{name}: Packer cleans up; once more, and it is not waited for")
             _signal_leader(self._process, signal.SIGTERM)
         else:
@@ -452,6 +454,10 @@ class Run:
         for build in builds:
             architecture = build["name"].rpartition(".")[2]
             build["instance_type"] = values.table("var.instance_types").get(architecture)
+            if code and build["name"] in self._interrupted:
+                # Packer says that it "finished".
+                build["ok"] = False
+                build["failed_step"] = build["failed_step"] or self._interrupted[build["name"]]
             for entry in made:
                 # The entry's own name is that of the source block, the same for all architectures.
                 name = entry.get("custom_data", {}).get("architecture") or entry["name"]

@@ -167,6 +167,11 @@ class PackerOutput:
             for build in self.builds.values()
         ]
 
+    def running(self) -> dict[str, str]:
+        """Return the step that each build is in which has not ended yet, by its name."""
+        builds = self.builds.values()
+        return {build.name: _failed_step(build) for build in builds if build.ended is None}
+
     def last_lines(self) -> list[str]:
         """Pick what matters: the end of each failed build up to its error, and Packer's words."""
         failed = [build for build in self.builds.values() if not build.ok]
