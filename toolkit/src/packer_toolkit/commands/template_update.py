@@ -38,10 +38,8 @@ def command(
     """
     from packer_toolkit.template.journal import Journal, Undone
 
-    project = Project.at(Path.cwd()) if not undo else Project.anywhere(Path.cwd())
-    journal = Journal(project)
     if undo:
-        undone = journal.undo()
+        undone = Journal.near(Path.cwd()).undo()
         if undone is None:
             undone = Undone("", [], {})
         if as_json:
@@ -61,6 +59,8 @@ def command(
     from packer_toolkit.template import report
     from packer_toolkit.template.update import planned, require_seen, target
 
+    project = Project.at(Path.cwd())
+    journal = Journal(project)
     if journal.unfinished:
         raise SetupError(
             f"an update was interrupted here; take it back first: {report.way_back(project)}"
