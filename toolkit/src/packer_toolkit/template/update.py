@@ -132,6 +132,17 @@ def planned(project: Project, release: str, data: Mapping[str, Any], trust: bool
         yield _Planner(project, Path(scratch)).plan(release, data, trust)
 
 
+# A person's own settings must not change what is compared; Copier's git reads these.
+_CONFIG = f"""\
+[core]
+\tautocrlf = false
+\tfileMode = true
+\thooksPath = {os.devnull}
+[status]
+\tshowUntrackedFiles = all
+"""
+
+
 class _Planner:
     """A temporary folder, with a copy of the project and both renders of the template."""
 
@@ -191,13 +202,8 @@ class _Planner:
         borrowed = (self.project.folder / objects).resolve()
         # A path with a line break or a quote would need git's quoting.
         (information / "alternates").write_bytes(_quoted(borrowed) + b"\n")
-        for name, value in (
-            ("core.autocrlf", "false"),
-            ("core.hooksPath", os.devnull),
-            ("core.fileMode", "true"),
-            ("status.showUntrackedFiles", "all"),
-        ):
-            self.git.text("config", name, value)
+        with (self.copy / ".git" / "config").open("a") as config:
+            config.write(_CONFIG)
         commit = self.git.text("commit-tree", "-m", "The project", self.project.tree)
         self.git.text("update-ref", "HEAD", commit)
         self.git.text("read-tree", "HEAD")
