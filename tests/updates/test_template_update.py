@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -203,6 +204,45 @@ def test_what_stands_in_the_way_is_one_line_and_changes_nothing(
     assert said in answer.stderr
     assert "\n" not in answer.stderr
     assert files(project) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "said"),
+    [
+        ("_src_path: .*", "_src_path: /nowhere/at/all", 4, "there is no such folder here"),
+        ("_src_path: .*", "_src_path: file:///nowhere/t.git", 4, "cannot be read"),
+        ("_commit: .*", "_commit: 0123abc", 3, "is no release of the template"),
+        ("_commit: .*", "", 3, "does not name its release"),
+        ("(?s).*", "- no answers", 3, "holds no answers"),
+    ],
+)
+def test_a_template_that_cannot_be_had_is_one_line(
+    project: Path, old: str, new: str, code: int, said: str
+) -> None:
+    """As template-check says it; nothing is changed."""
+    file = project / ANSWERS
+    file.write_text(re.sub(old, new, file.read_text(), count=1) + "\n")
+    commit(project)
+    before = state(project)
+    for command in ("template-update", "template-diff"):
+        answer = toolkit(project, command)
+        assert (answer.code, said in answer.stderr) == (code, True), answer
+        assert "\n" not in answer.stderr
+    assert state(project) == before
+
+
+def test_a_template_that_needs_a_newer_copier_is_one_line(
+    project: Path, small: Path, tmp_path: Path
+) -> None:
+    """It names both versions."""
+    template = Path(shutil.copytree(small, tmp_path / "template", symlinks=True))
+    questions = template / "copier.yml"
+    questions.write_text(questions.read_text().replace('"9.18.0"', '"999.0.0"'))
+    release(template, "v3.0.0")
+    _recorded(project, template)
+    answer = toolkit(project, "template-update")
+    assert (answer.code, "requires Copier version >= 999.0.0" in answer.stderr) == (3, True), answer
+    assert "\n" not in answer.stderr
 
 
 def test_no_name_and_address_are_needed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

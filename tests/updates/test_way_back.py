@@ -253,7 +253,7 @@ def test_an_update_that_cannot_be_written_changes_nothing(
         monkeypatch.setattr(journal, "_write", fail)
     else:
         calls = 10
-        monkeypatch.setattr(journal.Journal, "_mark_conflicts", fail)
+        monkeypatch.setattr(journal.Journal, "_change_index", fail)
     answer = toolkit(eventful, "template-update")
     assert answer.code == 3
     assert "No space left on device" in answer.stderr

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,15 +186,24 @@ class Journal:
         paths = [path for path, change in plan.changes.items() if change != "deleted"]
         for path in sorted(paths, key=lambda path: not path.endswith(".gitattributes")):
             _write(git, self.project, path, plan.after[path])
-        if plan.conflicts:
-            self._mark_conflicts(git, plan.conflicts)
+        lines = [*self._modes(plan), *self._stages(git, plan.conflicts)]
+        if lines:
+            self._change_index(lines)
 
-    def _mark_conflicts(self, git: Git, conflicts: list[Conflict]) -> None:
-        """Tell git of the conflicts: the three versions of each file, in place of the one."""
-        lines = []
+    def _modes(self, plan: Plan) -> Iterator[bytes]:
+        """Yield entries with new executable bits, where git does not look at those of files."""
+        setting = self.project.git.run("config", "--type=bool", "--get", "core.fileMode")
+        if setting.stdout.strip() != b"false":
+            return
+        for path in plan.changes:
+            old, new = plan.before.get(path), plan.after.get(path)
+            if old and new and old.is_file and new.is_file and old.mode != new.mode:
+                yield f"{new.mode} {old.oid} 0\t".encode() + self._raw(path)
+
+    def _stages(self, git: Git, conflicts: list[Conflict]) -> Iterator[bytes]:
+        """Yield the three versions of each file with a conflict, in place of the one."""
         for conflict in conflicts:
-            raw = (self.project.prefix + conflict.path).encode("utf-8", "surrogateescape")
-            lines.append(f"0 {_NO_OBJECT}\t".encode() + raw)
+            yield f"0 {_NO_OBJECT}\t".encode() + self._raw(conflict.path)
             versions = (conflict.base, conflict.ours, conflict.theirs)
             for stage, entry in enumerate(versions, start=1):
                 if entry is None:
@@ -202,13 +211,19 @@ class Journal:
                 if entry.mode != "160000":
                     text = git.raw("cat-file", "blob", entry.oid)
                     self.project.git.raw("hash-object", "-w", "--stdin", stdin=text)
-                lines.append(f"{entry.mode} {entry.oid} {stage}\t".encode() + raw)
+                yield f"{entry.mode} {entry.oid} {stage}\t".encode() + self._raw(conflict.path)
+
+    def _change_index(self, lines: list[bytes]) -> None:
+        """Change entries of git's index, all of them at once."""
         fresh = self.folder / "index.new"
         shutil.copy2(self._index, fresh)
-        index = self.project.git.with_env(GIT_INDEX_FILE=str(fresh))
+        index = Git.at(self.project.top, GIT_INDEX_FILE=str(fresh))
         text = b"".join(line + b"\0" for line in lines)
-        index.raw("-C", str(self.project.top), "update-index", "-z", "--index-info", stdin=text)
+        index.raw("update-index", "-z", "--index-info", stdin=text)
         fresh.replace(self._index)
+
+    def _raw(self, path: str) -> bytes:
+        return (self.project.prefix + path).encode("utf-8", "surrogateescape")
 
     # ------------------------------------------------------------------------------ the way back
 
