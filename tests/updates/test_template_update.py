@@ -154,6 +154,37 @@ def test_a_renamed_file_with_conflicts_can_be_resolved_by_git(project: Path) -> 
     assert git(project, "status", "--porcelain") == ""
 
 
+def test_a_new_file_that_git_ignores_here_is_named(project: Path) -> None:
+    """The next commit would leave it out, and the update after that would take it for deleted."""
+    with (project / ".gitignore").open("a") as file:
+        file.write("added.*\n")
+    commit(project)
+    answer = toolkit(project, "template-update")
+    assert "added.txt is new and ignored here: git add --force added.txt." in answer.stdout
+    git(project, "add", "--force", "added.txt")
+    assert git(project, "ls-files", "added.txt") == "added.txt"
+
+
+def test_a_repository_of_a_commit_after_the_release_is_up_to_date(
+    small: Path, tmp_path: Path
+) -> None:
+    """Nobody is sent back to the release; an answer can change there too."""
+    template = Path(shutil.copytree(small, tmp_path / "template", symlinks=True))
+    (template / "template/later.txt").write_text("later\n")
+    git(template, "add", "--all")
+    git(template, "commit", "--quiet", "-m", "After the release")
+    project = render(template, tmp_path / "web", vcs_ref="HEAD")
+    git(project, "init", "--quiet")
+    commit(project)
+    for command in ("template-check", "template-update"):
+        answer = toolkit(project, command)
+        assert answer.code == 0, answer
+        assert "is newer than the template's newest release" in answer.stdout
+    assert toolkit(project, "template-update", "--data", "name=shop").code == 0
+    assert (project / "README.md").read_text().startswith("# shop\n")
+    assert (project / "later.txt").exists()
+
+
 # ------------------------------------------------------------------------------- the pre-flight
 
 

@@ -57,6 +57,7 @@ def command(
             )
         return 0
     from packer_toolkit.template import report
+    from packer_toolkit.template.source import up_to_date
     from packer_toolkit.template.update import planned, require_seen, target
 
     project = Project.at(Path.cwd())
@@ -72,7 +73,7 @@ def command(
         if as_json:
             click.echo(json.dumps(report.nothing(project), indent=2))
         else:
-            click.echo(f"Up to date: {wanted} is the template's newest release.")
+            click.echo(up_to_date(wanted))
         return 0
     with planned(project, wanted, given, trust) as plan:
         require_seen(plan)
