@@ -23,7 +23,7 @@ from packer_toolkit.template.merge import (
     write_tree,
 )
 from packer_toolkit.template.project import ANSWERS_FILE, Project, parse_answers, shown
-from packer_toolkit.template.source import named, newest, require_version
+from packer_toolkit.template.source import is_release, named, newest, require_version
 
 Change = Literal["added", "changed", "deleted"]
 
@@ -84,6 +84,13 @@ class Plan:
         """The conflicts, by path."""
         return [self.merged.conflicts[path] for path in sorted(self.merged.conflicts)]
 
+    def ignored(self) -> list[str]:
+        """Return the new files that git would ignore, and so leave out of the next commit."""
+        added = [path for path, change in self.changes.items() if change == "added"]
+        text = b"".join(path.encode("utf-8", "surrogateescape") + b"\0" for path in added)
+        done = self.project.git.run("check-ignore", "-z", "--stdin", stdin=text)
+        return sorted(os.fsdecode(path) for path in done.stdout.split(b"\0") if path)
+
     def diff(self, colour: bool = False) -> str:
         """Return what the update changes, as git shows it."""
         options = ["-c", "core.quotePath=false", "diff", "--no-ext-diff", "--no-textconv"]
@@ -100,6 +107,9 @@ def target(project: Project, wanted: str | None) -> str:
     """
     present = require_version(project.release)
     release = newest(project.source) if wanted is None else named(project.source, wanted)
+    if wanted is None and release.version < present and not is_release(project.release):
+        # Made from a commit that no release has yet.
+        return project.release
     if release.version < present:
         raise SetupError(
             f"this repository is at {project.release}, and {release.tag} is older; updates only go "
@@ -130,6 +140,17 @@ def planned(project: Project, release: str, data: Mapping[str, Any], trust: bool
     require_version(project.release)
     with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
         yield _Planner(project, Path(scratch)).plan(release, data, trust)
+
+
+# A person's own settings must not change what is compared; Copier's git reads these.
+_CONFIG = f"""\
+[core]
+\tautocrlf = false
+\tfileMode = true
+\thooksPath = {os.devnull}
+[status]
+\tshowUntrackedFiles = all
+"""
 
 
 class _Planner:
@@ -191,13 +212,8 @@ class _Planner:
         borrowed = (self.project.folder / objects).resolve()
         # A path with a line break or a quote would need git's quoting.
         (information / "alternates").write_bytes(_quoted(borrowed) + b"\n")
-        for name, value in (
-            ("core.autocrlf", "false"),
-            ("core.hooksPath", os.devnull),
-            ("core.fileMode", "true"),
-            ("status.showUntrackedFiles", "all"),
-        ):
-            self.git.text("config", name, value)
+        with (self.copy / ".git" / "config").open("a") as config:
+            config.write(_CONFIG)
         commit = self.git.text("commit-tree", "-m", "The project", self.project.tree)
         self.git.text("update-ref", "HEAD", commit)
         self.git.text("read-tree", "HEAD")
