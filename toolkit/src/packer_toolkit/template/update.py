@@ -15,6 +15,7 @@ from packer_toolkit.template import render
 from packer_toolkit.template.git import Git
 from packer_toolkit.template.merge import (
     Conflict,
+    Entry,
     Merged,
     Tree,
     merge,
@@ -186,6 +187,7 @@ class _Planner:
         if self.steps.migrations:
             # Those after the merge have worked on its files.
             after = read_tree(self.git, self._snapshot(self.copy, self.merged.tree))
+            self._heed_migrations(after)
         else:
             after = self.merged.tree
         return Plan(
@@ -260,6 +262,21 @@ class _Planner:
         """Put the merged files into the copy: migrations after the update work on them."""
         written = write_tree(self.git, tree, self.scratch / "index")
         self.git.text("read-tree", "--reset", "-u", written)
+
+    def _heed_migrations(self, after: Tree) -> None:
+        """Take over the conflicts that migrations left in the index, and drop those they solved."""
+        for path in [path for path in self.merged.conflicts if path in self.merged.tree]:
+            if path not in after:
+                del self.merged.conflicts[path]
+        stages: dict[str, dict[str, Entry]] = {}
+        for line in self.git.fields("ls-files", "--unmerged", "-z"):
+            meta, _, path = line.partition("\t")
+            mode, oid, stage = meta.split(" ")
+            stages.setdefault(path, {})[stage] = Entry(mode, oid)
+        for path, sides in stages.items():
+            if path not in self.merged.conflicts:
+                base, ours, theirs = (sides.get(stage) for stage in "123")
+                self.merged.conflicts[path] = Conflict(path, "both changed", base, ours, theirs)
 
     def _compare_answers(self) -> Answers:
         old = self.project.answers
