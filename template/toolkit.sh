@@ -40,6 +40,7 @@ find_reason() {
 # Exports what toolkit.env says and the environment does not.
 read_settings() {
   local line name
+  [[ -f toolkit.env ]] || fail 3 "toolkit.env is missing; bring it back with: git checkout toolkit.env"
   while IFS= read -r line || [[ -n ${line} ]]; do
     name=${line%%=*}
     if [[ ${line} == *=* && ${name} =~ ^[A-Z][A-Z0-9_]*$ ]]; then
@@ -84,7 +85,12 @@ find_engine() {
   [[ ${kind} == docker ]] || said='{{if .Host.Security.Rootless}}name=rootless{{end}}'
   if ! said=$("${engine}" info --format "${said}" 2>&1); then
     find_reason "${said}"
-    fail 3 "${engine##*/} does not answer (${reason}); start it, or name another one with CONTAINER_ENGINE or DOCKER_HOST"
+    case ${reason} in
+    *"permission denied"*)
+      fail 3 "you may not use ${engine##*/} (${reason}); see https://docs.docker.com/engine/install/linux-postinstall/"
+      ;;
+    *) fail 3 "${engine##*/} does not answer (${reason}); start it, or name another one with CONTAINER_ENGINE or DOCKER_HOST" ;;
+    esac
   fi
   rootless=false
   [[ ${said} != *name=rootless* ]] || rootless=true

@@ -431,6 +431,18 @@ MISSING: dict[str, tuple[str, Change, int, str]] = {
         3,
         "CONTAINER_ENGINE is nerdctl, which is not on PATH; unset it, or install",
     ),
+    "not in the group docker": (
+        "docker-run",
+        lambda _, __: {"ENGINE_ERROR": "permission denied while trying to connect to the socket"},
+        3,
+        "you may not use docker (permission denied while trying to connect to the socket)",
+    ),
+    "no settings": (
+        "docker-run",
+        lambda recorded, _: [(recorded.tasks.repository / "toolkit.env").unlink(), {}][1],  # type: ignore[func-returns-value]
+        3,
+        "toolkit.env is missing; bring it back with: git checkout toolkit.env",
+    ),
     "no AWS CLI": ("docker-login", no_aws, 3, "the AWS CLI is missing; install it: https://"),
     "not ECR": (
         "docker-login",
