@@ -8,10 +8,8 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from packer_toolkit import registry as registry_module
 from rig import tools
 from rig.docker_engine import DockerEngine
 from rig.ec2 import Ec2
+from rig.web import Handler, serving
 
 LOGIN = base64.b64encode(b"AWS:password").decode()
 PROGRAM = Path(sys.executable).with_name("packer-toolkit")
@@ -89,46 +88,31 @@ def machine(docker_engine: DockerEngine, toolkit_image: str, ec2: Ec2, tmp_path:
     )  # fmt: skip
 
 
-class Registry(BaseHTTPRequestHandler):
+class Registry(Handler):
     """A registry with one image, for who logs in; a token it takes too, as others than ECR do."""
 
     scheme = "Basic"
 
-    def do_GET(self) -> None:
+    def get(self) -> None:
         """Answer as https://github.com/opencontainers/distribution-spec says."""
         host = self.headers["Host"]
         login = self.headers.get("Authorization", "")
         if self.path.startswith("/token?"):
             assert "scope=repository%3Apacker-toolkit%3Apull" in self.path
             body = json.dumps({"token": "t0ken" if login == f"Basic {LOGIN}" else "other"})
-            self._send(200, body)
+            self.send(200, body)
         elif login not in (f"Basic {LOGIN}", "Bearer t0ken"):
             challenge = f'{self.scheme} realm="http://{host}/token",service="registry"'
-            self._send(401, "{}", challenge)
+            self.send(401, "{}", WWW_Authenticate=challenge)
         else:
-            self._send(200 if self.path == "/v2/packer-toolkit/manifests/1.0.0" else 404, "{}")
-
-    def _send(self, status: int, body: str, challenge: str = "") -> None:
-        self.send_response(status)
-        if challenge:
-            self.send_header("WWW-Authenticate", challenge)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body.encode())
-
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
+            self.send(200 if self.path == "/v2/packer-toolkit/manifests/1.0.0" else 404, "{}")
 
 
 @pytest.fixture
 def registry() -> Iterator[str]:
     """Serve a registry; return its name."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Registry) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
-        yield f"127.0.0.1:{running.server_port}"
-        running.shutdown()
-        thread.join()
+    with serving(Registry) as address:
+        yield address
 
 
 def log_in(machine: Machine, registry: str, helper: bool = False) -> None:

@@ -8,10 +8,8 @@ import os
 import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -21,6 +19,7 @@ from packer_toolkit.errors import SetupError
 from rig.ec2 import Ec2
 from rig.ec2.credentials import STATIC_KEY, STATIC_SECRET
 from rig.tools import Packer
+from rig.web import Handler, serving
 
 ROLE = "arn:aws:iam::111122223333:role/team/packer-builder"
 SHOW = "from packer_toolkit import identity; print(identity.describe().line())"
@@ -73,14 +72,14 @@ def who(env: Mapping[str, str]) -> str:
     return run(sys.executable, "-c", SHOW, env=env).stdout
 
 
-class Credentials(BaseHTTPRequestHandler):
+class Credentials(Handler):
     """Answers as an instance, as a container's agent and as IAM Identity Center do."""
 
-    def do_PUT(self) -> None:
+    def put(self) -> None:
         """Hand out a token, as the metadata service does first."""
         self._send("token")
 
-    def do_GET(self) -> None:
+    def get(self) -> None:
         """Hand out the rig's key."""
         end = datetime.now(timezone.utc) + timedelta(hours=1)
         if self.path.endswith("/security-credentials/"):
@@ -104,26 +103,14 @@ class Credentials(BaseHTTPRequestHandler):
             self._send(json.dumps(keys))
 
     def _send(self, text: str) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.send_header("X-aws-ec2-metadata-token-ttl-seconds", "600")
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
+        self.send(200, text, **{"X-aws-ec2-metadata-token-ttl-seconds": "600"})
 
 
 @pytest.fixture
 def services() -> Iterator[str]:
     """Serve credentials; return the URL."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Credentials) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-        thread.join()
+    with serving(Credentials) as address:
+        yield f"http://{address}"
 
 
 def prepare(source: str, home: Path, services: str) -> dict[str, str]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import functools
 import shutil
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from rig.docker_engine import DockerEngine, DockerError
+from rig.web import serving
 
 CHECKOUT = Path(__file__).parents[2]
 RELEASE = Path(__file__).parent / "release"
@@ -37,7 +37,7 @@ fetch_plugins.main()
 """
 
 
-class Handler(SimpleHTTPRequestHandler):
+class Files(SimpleHTTPRequestHandler):
     """Serves files without a word."""
 
     def log_message(self, *args: object) -> None:
@@ -52,13 +52,8 @@ def server(tmp_path: Path) -> Iterator[tuple[str, Path, Path]]:
         folder.mkdir(parents=True)
         for file in RELEASE.glob(f"packer-plugin-{mark}*"):
             shutil.copy(file, folder)
-    handler = functools.partial(Handler, directory=str(tmp_path / "www"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}", new, old
-        running.shutdown()
-        thread.join()
+    with serving(functools.partial(Files, directory=str(tmp_path / "www"))) as address:
+        yield f"http://{address}", new, old
 
 
 def fetch(
