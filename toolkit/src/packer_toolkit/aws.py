@@ -97,7 +97,9 @@ def identity(base: Any, region: str) -> Account:
         raise explanation(error) from None
     except BotoCoreError as error:
         raise explanation(error) from None
-    ends: datetime | None = getattr(credentials, "_expiry_time", None)
+    # All others that end are renewed by boto3, as the role of a profile is.
+    fixed = getattr(credentials, "method", "") == "env"
+    ends: datetime | None = getattr(credentials, "_expiry_time", None) if fixed else None
     told = ends.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if ends else None
     return {"id": str(answer["Account"]), "arn": str(answer["Arn"]), "expires_at": told}
 

@@ -21,7 +21,7 @@ class Account(TypedDict):
         id: The account's number.
         arn: User, or session of a role.
         expires_at: When the credentials end, such as 2026-11-25T03:00:00Z; None when they do not
-            tell.
+            tell, or are renewed.
     """
 
     id: str
