@@ -101,6 +101,8 @@ class Update:
             say(f"{old} is called {new} now; yours could not be merged and was left as {old}")
         elif not _is_conflict(here):  # else this has run already, or template-update did it
             _merge(here, ours, base, (f"{old}, before updating", "last update", "after updating"))
+            # Copier has removed it; template-update leaves it where git sees no rename.
+            Path(old).unlink(missing_ok=True)
             say(f"{old} is called {new} now; your changes came along")
 
     def _rendered(self, path: str) -> Blob | None:

@@ -83,6 +83,9 @@ def _files_renamed(template: Path) -> None:
         old = files / old_name
         (files / name).rename(old)
         old.write_text(f"{old.read_text()}\n# as of old\n")
+    # So unlike that git sees no rename.
+    (files / "inspec/README.md").unlink()
+    (files / "inspec/HOWTO.md").write_text("Controls test the image.\n\nPut them here.\n")
 
 
 _RENAMED = """
@@ -96,7 +99,18 @@ def v0_7_0_values_are_the_images(update: Update) -> None:
     update.rename("values.auto.pkrvars.hcl", "image.auto.pkrvars.hcl")
 
 
-run(after=[v0_7_0_build_is_called_build, v0_7_0_values_are_the_images])
+def v0_7_0_inspec_has_a_readme(update: Update) -> None:
+    '''Old: inspec/HOWTO.md. New: inspec/README.md.'''
+    update.rename("inspec/HOWTO.md", "inspec/README.md")
+
+
+run(
+    after=[
+        v0_7_0_build_is_called_build,
+        v0_7_0_values_are_the_images,
+        v0_7_0_inspec_has_a_readme,
+    ]
+)
 """
 
 

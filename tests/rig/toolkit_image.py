@@ -215,6 +215,8 @@ def _forget_older(engine: DockerEngine, tag: str) -> None:
     for other in set(shown.stdout.split()) - {tag}:
         if other.startswith("packer-toolkit:"):
             engine.docker("rmi", other, check=False)
+    # Layers of the newest few builds, and the wheels that uv has downloaded.
+    engine.docker("builder", "prune", "--force", "--keep-storage=3GB", check=False)
 
 
 def main() -> None:

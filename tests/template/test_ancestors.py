@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from packer_toolkit.commands.template_update import command as template_update
 from rig.ancestors import STEPS, TODAY, recorded, wiring, with_ancestors
-from rig.hook import tree
+from rig.hook import git_state, tree
 from rig.template import ROOT, git, hand_over_environment, render
 
 BY_RELEASE = {step.before: step for step in STEPS}
@@ -46,8 +46,18 @@ def commit(repository: Path) -> None:
     git(repository, "commit", "--quiet", "-m", "Ours")
 
 
-@pytest.mark.parametrize("demo", ["on", "off", "switched on", "switched off"])
-@pytest.mark.parametrize("release", BY_RELEASE)
+# The demo is switched both ways where it changed, and in turn elsewhere.
+CASES = [
+    *((release, demo) for release in BY_RELEASE for demo in ("on", "off")),
+    *(
+        (release, ("switched on", "switched off")[index % 2])
+        for index, release in enumerate(BY_RELEASE)
+    ),
+    (STEPS[0].before, "switched off"),
+]
+
+
+@pytest.mark.parametrize(("release", "demo"), CASES)
 def test_update_from_an_ancestor_equals_a_new_repository(
     ancestors: Path, tmp_path: Path, release: str, demo: str
 ) -> None:
@@ -207,6 +217,8 @@ def test_template_update_runs_the_same_migrations(
     script = old / "provisioners" / "shell" / "40-demo.sh"
     script.write_text(script.read_text().replace("# as of old", "# ours"))
     (old / "versions.pkr.hcl").unlink()
+    # git sees no rename here: the migration alone carries the edit along, into a conflict.
+    (old / "inspec" / "HOWTO.md").write_text("Controls test the image.\n\nOurs lie elsewhere.\n")
     commit(old)
     monkeypatch.chdir(old)
     result = CliRunner().invoke(
@@ -218,10 +230,27 @@ def test_template_update_runs_the_same_migrations(
         assert (old / name).read_text() == f"# ours\n{(new / name).read_text()}"
     demo = "provisioners/shell/50-demo.sh"
     assert (old / demo).read_text().count("<<<<<<< ") == 1
-    assert [item["path"] for item in verdict["files"] if item["conflict"]] == [demo]
-    assert git(old, "diff", "--name-only", "--diff-filter=U") == demo
+    conflicts = ["inspec/README.md", demo]
+    assert "\nOurs lie elsewhere.\n" in (old / "inspec" / "README.md").read_text()
+    assert [item["path"] for item in verdict["files"] if item["conflict"]] == conflicts
+    assert result.return_value == 1
+    assert git(old, "diff", "--name-only", "--diff-filter=U").splitlines() == conflicts
     assert tree(old).keys() == tree(new).keys() - {"versions.pkr.hcl"}
     assert recorded(old)["parent_image"] == "amazon-linux-2"
+
+
+def test_template_update_takes_back_what_migrations_did(
+    ancestors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Conflicts too, of which the team's repository had no such path."""
+    old = make(ancestors, tmp_path, "v0.6.0")
+    (old / "inspec" / "HOWTO.md").write_text("Ours.\n")
+    commit(old)
+    before = tree(old), git_state(old)
+    monkeypatch.chdir(old)
+    for options in (["--trust"], ["--undo"]):
+        CliRunner().invoke(template_update, options, catch_exceptions=False)
+    assert (tree(old), git_state(old)) == before
 
 
 def test_template_update_lets_a_renamed_file_stay_deleted(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 from rig.docker_engine import DockerEngine
@@ -86,3 +87,21 @@ def test_credentials_of_the_home_are_there(tasks: Tasks, tmp_path: Path) -> None
         done.stdout + done.stderr
     )
     assert "secret" not in done.stdout.splitlines()[-1]
+
+
+def test_the_ssh_agent_is_there(tasks: Tasks, tmp_path: Path) -> None:
+    """With its keys, for git over SSH."""
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    socket = tmp_path / "agent"
+    with subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL) as agent:
+        try:
+            while not socket.exists():
+                time.sleep(0.02)
+            env = {**ROLE, "SSH_AUTH_SOCK": str(socket)}
+            adding = ["ssh-add", "-q", key]
+            subprocess.run(adding, env={**os.environ, **env}, check=True, capture_output=True)
+            done = tasks.run("docker-run", "--", "ssh-add", "-l", env=env)
+        finally:
+            agent.terminate()
+    assert "(ED25519)" in done.stdout, done.stderr

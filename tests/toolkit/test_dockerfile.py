@@ -49,8 +49,8 @@ def test_checkov_finds_nothing() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "found"),
     [
-        ("USER 1000:0\n", "", "CKV_DOCKER_8 CKV_DOCKER_3"),
-        ('"git=1:${GIT}"', "git", "DL3008"),
+        pytest.param("USER 1000:0\n", "", "CKV_DOCKER_8 CKV_DOCKER_3", id="root"),
+        pytest.param('"git=1:${GIT}"', "git", "DL3008", id="any-git"),
     ],
 )
 def test_they_would_find_something(tmp_path: Path, old: str, new: str, found: str) -> None:

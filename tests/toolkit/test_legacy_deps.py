@@ -145,6 +145,15 @@ def test_250_parameters_take_as_many_pages_as_it_needs(ec2: Ec2, repository: Pat
     assert len(ec2.calls("GetParametersByPath")) >= 25
 
 
+def test_throttled_calls_are_repeated(ec2: Ec2, repository: Path) -> None:
+    """SSM allows 40 calls a second, of everybody in the account."""
+    put(ec2, "/packer/vpc_id", "vpc-1")
+    fault = ec2.fault("GetParametersByPath", "throttle", first=4)
+    run(repository)
+    assert fault.hits == 4
+    assert written(repository) == {"packer/vpc_id": "vpc-1"}
+
+
 def test_250_names_are_asked_for_in_batches(ec2: Ec2, repository: Path) -> None:
     """A list of names is no reason for 250 calls."""
     names = [f"/other/value-{number:03}" for number in range(25)]

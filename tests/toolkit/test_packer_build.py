@@ -23,8 +23,7 @@ def demo(template: Path, tmp_path: Path, tasks: Tasks, ec2: Ec2) -> Tasks:
     answers = {"image_name": "demo", "parent_image": "debian-12", "keep_demo": True,
                "aws_region": ec2.region, "aws_management_account": ACCOUNT}  # fmt: skip
     repository = render(template, tmp_path / "a team's répo" / "packer-ami-demo", answers)
-    # Go's SDK resolves a role of a profile before it has read AWS_ENDPOINT_URL.
-    return Tasks(repository, {**tasks.env, **ec2.env, "AWS_ENDPOINT_URL_STS": ec2.url})
+    return Tasks(repository, {**tasks.env, **ec2.env})
 
 
 def test_a_test_build_with_the_role_of_taskfile_local_yml(demo: Tasks, ec2: Ec2) -> None:

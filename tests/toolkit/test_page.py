@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from packer_toolkit import errors
+from packer_toolkit.cli import COMMANDS, group
 from rig.toolkit_image import versions
 
 CHECKOUT = Path(__file__).parents[2]
@@ -29,6 +30,18 @@ def test_exit_codes_are_those_of_the_code() -> None:
     codes = {each.code for each in vars(errors).values() if isinstance(each, type)
              and issubclass(each, errors.ToolkitError)}  # fmt: skip
     assert {str(code) for code in codes} <= set(written)
+
+
+def test_every_command_is_on_the_page() -> None:
+    """With the words of `--help`, and whether a program can read its answer."""
+    rows = re.findall(r"^\| `packer-toolkit ([a-z-]+)` \| (.*?) \| (yes)? ?\|$", PAGE, re.M)
+    assert {name: words for name, words, _ in rows} == dict(COMMANDS)
+    for name, _, json in rows:
+        command = group.get_command(None, name)  # type: ignore[arg-type]
+        assert command
+        each = [command, *getattr(command, "commands", {}).values()]
+        options = {option for one in each for parameter in one.params for option in parameter.opts}
+        assert ("--json" in options) == bool(json), name
 
 
 def test_every_variable_that_is_read_is_on_the_page() -> None:

@@ -74,7 +74,7 @@ def check(repository: Path, before: Before, answer: Answer) -> None:
     renamed: dict[str, str] = answer.json["renamed"]
     # The verdict is right, and git's index agrees.
     assert answer.code == (1 if conflicts else 0), answer
-    assert {item.encode().decode() for item in map(_printable, unmerged(repository))} == conflicts
+    assert set(map(_printable, unmerged(repository))) == conflicts
     assert git(repository, "rev-parse", "HEAD") == dict(before.state)["head"]  # type: ignore[call-overload]
     if not conflicts:
         index = git(repository, "ls-files", "--stage", "-z", "--", ":/")
@@ -127,6 +127,10 @@ def _check_path(
         return
     target = after.get(renamed.get(shown, path))
     assert target, f"lost {name}"
+    new = before.new.get(renamed.get(shown, path))
+    conflicting = renamed.get(shown, shown) in conflicts
+    expected = _must_conflict(old, mine, new)
+    assert expected in (None, conflicting), f"conflict: {conflicting} for {name}, {new}"
     if mine.is_link or b"\0" in mine.content:
         # What cannot be merged by lines stays as it was, unless only its mode was the team's.
         assert target.content == mine.content or (old and mine.content == old.content), (
@@ -140,13 +144,35 @@ def _check_path(
         assert line in standing, f"line {line!r} of {name}"
     if not old or mine.executable != old.executable:
         assert target.executable == mine.executable, f"mode of {name}"
-    if shown not in conflicts and renamed.get(shown) not in conflicts:
+    if not conflicting:
         # A clean merge leaves no marks but those that the team had.
         marks = {mark for mark in MARKERS if mark in standing} - set(mine.content.splitlines())
         assert not marks, f"marks in {name}"
         # And it has what the release brought, unless the team took it away.
         if new and old and not old.is_link and not new.is_link:
             _check_news(old, new, target, name)
+    elif expected is None:
+        # A conflict between lines is there for a person to see.
+        found_marks = {line.rstrip(b"\r") for line in standing}
+        assert set(MARKERS) <= found_marks, f"no marks in {name}"
+
+
+def _must_conflict(old: File | None, mine: File, new: File | None) -> bool | None:
+    """Tell whether a file that the team has changed or added has to be a conflict.
+
+    Returns:
+        None when that is a matter of lines.
+    """
+    if new is None:
+        return old is not None
+    if _same(mine, new) or (old and _same(old, new)):
+        return False
+    texts = [item for item in (old, mine, new) if item]
+    if any(item.is_link for item in texts):
+        return True
+    if mine.content == new.content or (old and old.content in (mine.content, new.content)):
+        return False  # Only the executable bit differs on one side.
+    return True if any(b"\0" in item.content for item in texts) else None
 
 
 def _check_news(old: File, new: File, found: File, name: str) -> None:

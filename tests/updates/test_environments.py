@@ -202,3 +202,24 @@ def test_in_the_environment_of_a_git_hook(
     )
     assert done.returncode == 1, done.stderr
     check(edited, made_by["v2.1.0"])
+
+
+def test_where_git_does_not_look_at_executable_bits(
+    project: Path, made_by: dict[str, Path]
+) -> None:
+    """The release's are in its index then, or the next commit would lose them."""
+    git(project, "config", "core.fileMode", "false")
+    before = state(project)
+    assert toolkit(project, "template-update", "--to", "v1.1.0").code == 0
+    assert git(project, "ls-files", "--stage", "plain.sh").startswith("100755 ")
+    assert toolkit(project, "template-update", "--undo").code == 0
+    assert state(project) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_repository_of_somebody_else_is_one_line(project: Path) -> None:
+    """Git refuses it; the line says how to allow it."""
+    for place in (project, project / ".git"):
+        os.chown(place, 12345, 12345)
+    answer = toolkit(project, "template-update")
+    assert (answer.code, "git config --global --add safe.directory" in answer.stderr) == (3, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -153,6 +154,37 @@ def test_a_renamed_file_with_conflicts_can_be_resolved_by_git(project: Path) -> 
     assert git(project, "status", "--porcelain") == ""
 
 
+def test_a_new_file_that_git_ignores_here_is_named(project: Path) -> None:
+    """The next commit would leave it out, and the update after that would take it for deleted."""
+    with (project / ".gitignore").open("a") as file:
+        file.write("added.*\n")
+    commit(project)
+    answer = toolkit(project, "template-update")
+    assert "added.txt is new and ignored here: git add --force added.txt." in answer.stdout
+    git(project, "add", "--force", "added.txt")
+    assert git(project, "ls-files", "added.txt") == "added.txt"
+
+
+def test_a_repository_of_a_commit_after_the_release_is_up_to_date(
+    small: Path, tmp_path: Path
+) -> None:
+    """Nobody is sent back to the release; an answer can change there too."""
+    template = Path(shutil.copytree(small, tmp_path / "template", symlinks=True))
+    (template / "template/later.txt").write_text("later\n")
+    git(template, "add", "--all")
+    git(template, "commit", "--quiet", "-m", "After the release")
+    project = render(template, tmp_path / "web", vcs_ref="HEAD")
+    git(project, "init", "--quiet")
+    commit(project)
+    for command in ("template-check", "template-update"):
+        answer = toolkit(project, command)
+        assert answer.code == 0, answer
+        assert "is newer than the template's newest release" in answer.stdout
+    assert toolkit(project, "template-update", "--data", "name=shop").code == 0
+    assert (project / "README.md").read_text().startswith("# shop\n")
+    assert (project / "later.txt").exists()
+
+
 # ------------------------------------------------------------------------------- the pre-flight
 
 
@@ -203,6 +235,45 @@ def test_what_stands_in_the_way_is_one_line_and_changes_nothing(
     assert said in answer.stderr
     assert "\n" not in answer.stderr
     assert files(project) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "said"),
+    [
+        ("_src_path: .*", "_src_path: /nowhere/at/all", 4, "there is no such folder here"),
+        ("_src_path: .*", "_src_path: file:///nowhere/t.git", 4, "cannot be read"),
+        ("_commit: .*", "_commit: 0123abc", 3, "is no release of the template"),
+        ("_commit: .*", "", 3, "does not name its release"),
+        ("(?s).*", "- no answers", 3, "holds no answers"),
+    ],
+)
+def test_a_template_that_cannot_be_had_is_one_line(
+    project: Path, old: str, new: str, code: int, said: str
+) -> None:
+    """As template-check says it; nothing is changed."""
+    file = project / ANSWERS
+    file.write_text(re.sub(old, new, file.read_text(), count=1) + "\n")
+    commit(project)
+    before = state(project)
+    for command in ("template-update", "template-diff"):
+        answer = toolkit(project, command)
+        assert (answer.code, said in answer.stderr) == (code, True), answer
+        assert "\n" not in answer.stderr
+    assert state(project) == before
+
+
+def test_a_template_that_needs_a_newer_copier_is_one_line(
+    project: Path, small: Path, tmp_path: Path
+) -> None:
+    """It names both versions."""
+    template = Path(shutil.copytree(small, tmp_path / "template", symlinks=True))
+    questions = template / "copier.yml"
+    questions.write_text(questions.read_text().replace('"9.18.0"', '"999.0.0"'))
+    release(template, "v3.0.0")
+    _recorded(project, template)
+    answer = toolkit(project, "template-update")
+    assert (answer.code, "requires Copier version >= 999.0.0" in answer.stderr) == (3, True), answer
+    assert "\n" not in answer.stderr
 
 
 def test_no_name_and_address_are_needed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

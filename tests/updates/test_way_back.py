@@ -186,6 +186,51 @@ def test_a_committed_update_is_for_git_to_revert(eventful: Path) -> None:
     assert state(eventful) == before
 
 
+def test_from_a_folder_below_the_project_is_taken_back(eventful: Path) -> None:
+    """Wherever one stands; and nothing is written there."""
+    before = state(eventful)
+    toolkit(eventful, "template-update")
+    assert toolkit(eventful / "scripts", "template-update", "--undo").code == 0
+    assert state(eventful) == before
+
+
+def test_projects_that_share_a_repository_are_taken_back_one_by_one(
+    made_by: Mapping[str, Path], tmp_path: Path
+) -> None:
+    """In any order, each with its conflicts."""
+    git(tmp_path, "init", "--quiet")
+    for name in ("one", "two"):
+        shutil.copytree(made_by["v1.0.0"], tmp_path / name, symlinks=True)
+        shutil.rmtree(tmp_path / name / ".git")
+        text = (tmp_path / name / "build.hcl").read_text()
+        (tmp_path / name / "build.hcl").write_text(text.replace("build 3\n", "ours 3\n"))
+    commit(tmp_path)
+    before = state(tmp_path)
+    for name in ("one", "two"):
+        assert toolkit(tmp_path / name, "template-update").code == 1
+    assert toolkit(tmp_path / "one", "template-update", "--undo").code == 0
+    listed = git(tmp_path, "status", "--porcelain", "-uall").splitlines()
+    assert {line[3:6] for line in listed} == {"two"}
+    assert toolkit(tmp_path / "two", "template-update", "--undo").code == 0
+    assert state(tmp_path) == before
+
+
+def test_a_link_that_was_made_since_is_not_followed_on_the_way_back(
+    eventful: Path, tmp_path: Path
+) -> None:
+    """What is behind it belongs to somebody else."""
+    toolkit(eventful, "template-update")
+    elsewhere = tmp_path / "elsewhere"
+    (eventful / "scripts").rename(elsewhere)
+    (eventful / "scripts").symlink_to(elsewhere)
+    there = files(elsewhere)
+    assert toolkit(eventful, "template-update", "--undo").code == 0
+    assert files(elsewhere) == there
+    assert not (eventful / "scripts").is_symlink()
+    # The release did not change this one: the person moved it away.
+    assert git(eventful, "status", "--porcelain") == " D scripts/README.md"
+
+
 @pytest.mark.parametrize("broken", ["write", "index"])
 def test_an_update_that_cannot_be_written_changes_nothing(
     eventful: Path, monkeypatch: pytest.MonkeyPatch, broken: str
@@ -208,7 +253,7 @@ def test_an_update_that_cannot_be_written_changes_nothing(
         monkeypatch.setattr(journal, "_write", fail)
     else:
         calls = 10
-        monkeypatch.setattr(journal.Journal, "_mark_conflicts", fail)
+        monkeypatch.setattr(journal.Journal, "_change_index", fail)
     answer = toolkit(eventful, "template-update")
     assert answer.code == 3
     assert "No space left on device" in answer.stderr

@@ -142,7 +142,7 @@ def _git(place: Place) -> Check:
 
 def _task(place: Place) -> Check:
     if place.in_container:
-        return _skipped("task", "this is the toolkit's container")
+        return _skipped("task", "cannot be seen from inside the container")
     if not shutil.which("task"):
         return _missing("task", "not on PATH", _INSTALL_TASK)
     code, said = _run("task", "--version")
@@ -161,7 +161,7 @@ def _engine_command(place: Place) -> str | None:
 
 def _engine(place: Place) -> Check:
     if place.in_container:
-        return _skipped("engine", "this is the toolkit's container")
+        return _ok("engine", "runs this container")
     engine = _engine_command(place)
     if engine is None or not shutil.which(engine):
         return _missing("engine", f"no {engine or 'docker or podman'} on PATH", _INSTALL_ENGINE)
@@ -182,7 +182,7 @@ def _image(place: Place) -> Check:
     """Tell whether the image is here, or can be pulled: network and login to its registry."""
     image = place.values.get("TOOLKIT_IMAGE", "")
     if place.in_container:
-        return _skipped("image", "this is the toolkit's container")
+        return _ok("image", "this container is made of it")
     engine = _engine_command(place)
     if not image or engine is None or not shutil.which(engine):
         return _skipped("image", "needs TOOLKIT_IMAGE and an engine")

@@ -86,7 +86,13 @@ def session(
         if config_file:
             core.set_config_variable("config_file", config_file)
         # Also of the clients that ask for credentials.
-        core.set_default_client_config(Config(connect_timeout=5, read_timeout=30))
+        core.set_default_client_config(
+            Config(
+                connect_timeout=5,
+                read_timeout=30,
+                retries={"mode": "standard", "total_max_attempts": 3},
+            )
+        )
         return boto3.Session(botocore_session=core, region_name=region)
 
 

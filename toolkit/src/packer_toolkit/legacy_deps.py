@@ -31,6 +31,7 @@ VARIABLES = "legacy-deps.auto.pkrvars.json"
 RECORD = f"{FOLDER}/.written.json"
 
 _BATCH = 10  # what GetParameters takes at once
+_ATTEMPTS = 8
 _AUTO_FILES = ("*.auto.pkrvars.hcl", "*.auto.pkrvars.json")
 _VARIABLE = re.compile(r'^[ \t]*variable[ \t]+"?([\w-]+)"?[ \t]*\{(.*?)^[ \t]*\}', re.M | re.S)
 _TYPE = re.compile(r"^[ \t]*type[ \t]*=[ \t]*(\w+)", re.M)
@@ -120,8 +121,12 @@ def fetch(
     found: dict[str, Parameter] = {}
     missing: list[str] = []
     asked = list(names)
+    from botocore.config import Config  # type: ignore[import-untyped]
+
     with identity.explained():
-        ssm = session.client("ssm")
+        # Hundreds of parameters are many calls, and SSM throttles early.
+        retries = {"mode": "standard", "total_max_attempts": _ATTEMPTS}
+        ssm = session.client("ssm", config=Config(retries=retries))
         single = [name for name in asked if not name.endswith("/")]
         for start in range(0, len(single), _BATCH):
             answer = ssm.get_parameters(

@@ -141,7 +141,7 @@ class Adoption:
         try:
             for path in accepted:
                 here = self.folder / path
-                folders += _make_folders(here.parent, self.folder)
+                _make_folders(here.parent, self.folder, folders)
                 # x: whoever has put a file there since keeps it.
                 with here.open("xb") as file:
                     written.append(here)
@@ -163,14 +163,12 @@ class Adoption:
         return [*accepted, ANSWERS_FILE]
 
 
-def _make_folders(folder: Path, top: Path) -> list[Path]:
-    made = []
-    for parent in [*reversed(folder.relative_to(top).parents), folder.relative_to(top)]:
-        here = top / parent
+def _make_folders(folder: Path, top: Path, made: list[Path]) -> None:
+    for part in [*reversed(folder.relative_to(top).parents), folder.relative_to(top)]:
+        here = top / part
         if not here.is_dir():
             here.mkdir()
             made.append(here)
-    return made
 
 
 # ------------------------------------------------------------------------------------- preparing

@@ -13,6 +13,7 @@ from typing import Any
 
 from packer_toolkit.adopt.packer import UNKNOWN, Packer, Place, Source, Value
 
+_LARGEST = 1_000_000  # bytes; a template that a person wrote is smaller
 _CALL = re.compile(r"\{\{\s*(?P<what>[a-z_.]+)\s*(?:[`\"'](?P<name>[^`\"']*)[`\"'])?[^}]*\}\}")
 
 
@@ -29,6 +30,8 @@ def read(repository: Path, files: list[Path]) -> Packer:
         if path.suffix != ".json" or path.name.endswith((".pkr.json", ".pkrvars.json")):
             continue
         file = path.relative_to(repository).as_posix()
+        if path.stat().st_size > _LARGEST:
+            continue
         try:
             text = path.read_text(encoding="utf-8-sig")
             document = json.loads(text)

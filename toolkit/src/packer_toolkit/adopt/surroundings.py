@@ -12,7 +12,7 @@ from packer_toolkit.adopt.packer import Place, Value
 from packer_toolkit.template.git import Git, GitError
 
 _REMOTE = re.compile(
-    r"(?:[a-z+]+://)?(?:[^@/]+@)?(?P<host>[A-Za-z0-9.-]+\.[A-Za-z0-9-]+)(?::\d+)?[/:]"
+    r"(?:[a-z+]+://)?(?:[^@/]+@)?(?P<host>[A-Za-z0-9.-]+\.[A-Za-z0-9-]+)(?P<port>:\d+)?[/:]"
     r"(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/?\Z"
 )
 _TOOLKIT = re.compile(r"(?P<image>[a-z0-9][a-z0-9._:/-]*/packer-toolkit)(?=[:@\s\"']|\Z)")
@@ -73,11 +73,21 @@ def _remote(git: Git) -> dict[str, Value]:
             url = git.text("remote", "get-url", "--", name)
         except GitError:
             continue
-        match = _REMOTE.match(url)
-        if match:
+        parts = parse_remote(url)
+        if parts:
             place = Place(f"git remote {name}", 0)
-            return {part: Value(match[part], place) for part in ("host", "owner", "name")}
+            return {part: Value(text, place) for part, text in parts.items()}
     return {}
+
+
+def parse_remote(url: str) -> dict[str, str]:
+    """Return host, owner and name of a remote's address, {} when it is none of a host."""
+    match = _REMOTE.match(url)
+    if not match:
+        return {}
+    # The port of https belongs to the host; that of ssh is another one.
+    port = match["port"] or "" if url.startswith("http") else ""
+    return {"host": match["host"] + port, "owner": match["owner"], "name": match["name"]}
 
 
 def _workflows(root: Path) -> list[Path]:

@@ -128,7 +128,8 @@ def _show(adoption: Adoption) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    # For a file or another program: one line each, whatever its length.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
     click.echo(f"Baseline: {adoption.release} of {adoption.source}")
     if adoption.found.folder:
         click.echo(f"Packer files: {adoption.found.folder}")

@@ -143,10 +143,8 @@ def _show(rows: Sequence[Row]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, markup=False)
-    if not sys.stdout.isatty():
-        # For a file or another program: one line each, whatever its length.
-        console = Console(highlight=False, markup=False, width=10_000)
+    # For a file or another program: one line each, whatever its length.
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 10_000)
     table = Table(box=box.SIMPLE, pad_edge=False)
     for column in ("Repository", "Release", "Newest", "Behind", "Updated", "Remark"):
         table.add_column(column, overflow="fold", justify="right" if column == "Behind" else "left")

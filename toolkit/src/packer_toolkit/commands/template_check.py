@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from packer_toolkit.template.project import Project
-from packer_toolkit.template.source import changes, newest, require_version
+from packer_toolkit.template.source import changes, newest, require_version, up_to_date
 
 
 @click.command("template-check")
@@ -36,7 +36,7 @@ def command(as_json: bool) -> int:
         click.echo(json.dumps(answer, indent=2))
         return int(newer)
     if not newer:
-        click.echo(f"Up to date: {project.release} is the template's newest release.")
+        click.echo(up_to_date(project.release))
         return 0
     click.echo(
         f"The template has a newer release: {release.tag}; this repository is at {project.release}."

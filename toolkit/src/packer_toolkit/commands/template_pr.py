@@ -70,7 +70,7 @@ def command(
             )
         return 0
     from packer_toolkit.template import pull_request
-    from packer_toolkit.template.source import changes, named, require_version
+    from packer_toolkit.template.source import changes, named, require_version, up_to_date
     from packer_toolkit.template.update import planned, require_seen, target
 
     project = Project.at(Path.cwd())
@@ -80,7 +80,7 @@ def command(
     given = collect_answers(data, answers)
     wanted = target(project, release)
     if wanted == project.release and not given:
-        click.echo(f"Up to date: {wanted} is the template's newest release.")
+        click.echo(up_to_date(wanted))
         set_outputs({"updated": "false", "release": wanted, "commit": ""})
         return 0
     with planned(project, wanted, given, trust) as plan:

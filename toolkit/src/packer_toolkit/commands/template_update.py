@@ -38,10 +38,8 @@ def command(
     """
     from packer_toolkit.template.journal import Journal, Undone
 
-    project = Project.at(Path.cwd()) if not undo else Project.anywhere(Path.cwd())
-    journal = Journal(project)
     if undo:
-        undone = journal.undo()
+        undone = Journal.near(Path.cwd()).undo()
         if undone is None:
             undone = Undone("", [], {})
         if as_json:
@@ -59,8 +57,11 @@ def command(
             )
         return 0
     from packer_toolkit.template import report
+    from packer_toolkit.template.source import up_to_date
     from packer_toolkit.template.update import planned, require_seen, target
 
+    project = Project.at(Path.cwd())
+    journal = Journal(project)
     if journal.unfinished:
         raise SetupError(
             f"an update was interrupted here; take it back first: {report.way_back(project)}"
@@ -72,7 +73,7 @@ def command(
         if as_json:
             click.echo(json.dumps(report.nothing(project), indent=2))
         else:
-            click.echo(f"Up to date: {wanted} is the template's newest release.")
+            click.echo(up_to_date(wanted))
         return 0
     with planned(project, wanted, given, trust) as plan:
         require_seen(plan)

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +47,25 @@ class Journal:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self.folder = project.git_dir / _FOLDER
+        # Several projects may share a repository, each in a folder of its own.
+        own = hashlib.sha256(os.fsencode(project.prefix)).hexdigest()[:12]
+        self.folder = project.git_dir / (f"{_FOLDER}-{own}" if project.prefix else _FOLDER)
         self._record = self.folder / "record.json"
+
+    @classmethod
+    def near(cls, folder: Path) -> Journal:
+        """Return the record of the project that a folder is in; the nearest one, if there are more.
+
+        The project's answers file may be gone, in the middle of an update.
+        """
+        here = Project.anywhere(folder)
+        for place in (here.folder, *here.folder.parents):
+            if place != here.top and here.top not in place.parents:
+                break
+            journal = cls(Project.anywhere(place))
+            if journal._record.exists():
+                return journal
+        return cls(here)
 
     @property
     def unfinished(self) -> bool:
@@ -87,24 +104,26 @@ class Journal:
                 "take it back with git revert COMMIT"
             )
         kept = self._keep_what_came_later(record)
-        paths = list(record["paths"])
+        root, paths = self.project.folder, list(record["paths"])
         for path in paths:
-            # A folder of it may be a file by now.
-            with suppress(FileNotFoundError, NotADirectoryError):
-                _half_written(self.project.folder / path).unlink()
+            if not _behind(root, path):
+                _half_written(root / path).unlink(missing_ok=True)
         for path in record["added"]:
-            with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                (self.project.folder / path).unlink()
+            if not _behind(root, path):
+                with suppress(FileNotFoundError, IsADirectoryError):
+                    (root / path).unlink()
         for name in sorted(record["new_folders"], reverse=True):
             with suppress(OSError):
-                (self.project.folder / name).rmdir()
+                (root / name).rmdir()
         for name in record["empty_folders"]:
-            (self.project.folder / name).mkdir(parents=True, exist_ok=True)
+            (root / name).mkdir(parents=True, exist_ok=True)
         for number, path in enumerate(record["saved"]):
-            _copy(self.folder / "files" / str(number), self.project.folder / path)
+            while (hindrance := _behind(root, path)) is not None:
+                hindrance.unlink()
+            _copy(self.folder / "files" / str(number), root / path)
         self._restore_index(record)
         # Gone at once: half a record would be worse than none.
-        spent = self.folder.with_name(f"{_FOLDER}.new")
+        spent = self.folder.with_name(f"{self.folder.name}.new")
         shutil.rmtree(spent, ignore_errors=True)
         self.folder.rename(spent)
         shutil.rmtree(spent)
@@ -115,7 +134,7 @@ class Journal:
     def _prepare(self, plan: Plan) -> None:
         """Copy what is going to be touched, and note it; complete or not there."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        fresh = self.folder.with_name(f"{_FOLDER}.new")
+        fresh = self.folder.with_name(f"{self.folder.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         (fresh / "files").mkdir(parents=True)
         root = self.project.folder
@@ -167,15 +186,24 @@ class Journal:
         paths = [path for path, change in plan.changes.items() if change != "deleted"]
         for path in sorted(paths, key=lambda path: not path.endswith(".gitattributes")):
             _write(git, self.project, path, plan.after[path])
-        if plan.conflicts:
-            self._mark_conflicts(git, plan.conflicts)
+        lines = [*self._modes(plan), *self._stages(git, plan.conflicts)]
+        if lines:
+            self._change_index(lines)
 
-    def _mark_conflicts(self, git: Git, conflicts: list[Conflict]) -> None:
-        """Tell git of the conflicts: the three versions of each file, in place of the one."""
-        lines = []
+    def _modes(self, plan: Plan) -> Iterator[bytes]:
+        """Yield entries with new executable bits, where git does not look at those of files."""
+        setting = self.project.git.run("config", "--type=bool", "--get", "core.fileMode")
+        if setting.stdout.strip() != b"false":
+            return
+        for path in plan.changes:
+            old, new = plan.before.get(path), plan.after.get(path)
+            if old and new and old.is_file and new.is_file and old.mode != new.mode:
+                yield f"{new.mode} {old.oid} 0\t".encode() + self._raw(path)
+
+    def _stages(self, git: Git, conflicts: list[Conflict]) -> Iterator[bytes]:
+        """Yield the three versions of each file with a conflict, in place of the one."""
         for conflict in conflicts:
-            raw = (self.project.prefix + conflict.path).encode("utf-8", "surrogateescape")
-            lines.append(f"0 {_NO_OBJECT}\t".encode() + raw)
+            yield f"0 {_NO_OBJECT}\t".encode() + self._raw(conflict.path)
             versions = (conflict.base, conflict.ours, conflict.theirs)
             for stage, entry in enumerate(versions, start=1):
                 if entry is None:
@@ -183,24 +211,41 @@ class Journal:
                 if entry.mode != "160000":
                     text = git.raw("cat-file", "blob", entry.oid)
                     self.project.git.raw("hash-object", "-w", "--stdin", stdin=text)
-                lines.append(f"{entry.mode} {entry.oid} {stage}\t".encode() + raw)
+                yield f"{entry.mode} {entry.oid} {stage}\t".encode() + self._raw(conflict.path)
+
+    def _change_index(self, lines: list[bytes]) -> None:
+        """Change entries of git's index, all of them at once."""
         fresh = self.folder / "index.new"
         shutil.copy2(self._index, fresh)
-        index = self.project.git.with_env(GIT_INDEX_FILE=str(fresh))
+        index = Git.at(self.project.top, GIT_INDEX_FILE=str(fresh))
         text = b"".join(line + b"\0" for line in lines)
-        index.raw("-C", str(self.project.top), "update-index", "-z", "--index-info", stdin=text)
+        index.raw("update-index", "-z", "--index-info", stdin=text)
         fresh.replace(self._index)
+
+    def _raw(self, path: str) -> bytes:
+        return (self.project.prefix + path).encode("utf-8", "surrogateescape")
 
     # ------------------------------------------------------------------------------ the way back
 
     def _keep_what_came_later(self, record: Mapping[str, Any]) -> dict[str, str]:
         """Keep what a person wrote into the files after the update, as objects of git."""
-        written = record.get("written", {})
+        root, written = self.project.folder, record.get("written", {})
+        later = {
+            path for path, found in self._states(list(written)).items() if found != written[path]
+        }
+        for path in record["saved"] if written else ():
+            # A file in the place of a folder: the update's own, or the person's.
+            hindrance = _behind(root, path)
+            if hindrance and hindrance.relative_to(root).as_posix() not in written:
+                later.add(hindrance.relative_to(root).as_posix())
         kept = {}
-        for path, state in self._states(list(written)).items():
-            file = self.project.folder / path
-            if state and state != written[path] and file.is_file() and not file.is_symlink():
-                text = file.read_bytes()
+        for path in sorted(later):
+            if (
+                (root / path).is_file()
+                and not (root / path).is_symlink()
+                and not _behind(root, path)
+            ):
+                text = (root / path).read_bytes()
                 kept[path] = self.project.git.text("hash-object", "-w", "--stdin", stdin=text)
         return kept
 
@@ -243,6 +288,14 @@ class Journal:
         fresh = self._record.with_suffix(".new")
         fresh.write_text(json.dumps({**self._read(), **more}))
         fresh.replace(self._record)
+
+
+def _behind(root: Path, path: str) -> Path | None:
+    """Return the file or link that stands where a path has a folder, if there is one."""
+    for above in reversed(list((root / path).parents)[: path.count("/")]):
+        if above.is_symlink() or above.is_file():
+            return above
+    return None
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -34,6 +34,7 @@ def nothing(project: Project) -> dict[str, Any]:
         "files": [],
         "conflicts": [],
         "in_the_way": [],
+        "ignored": [],
         "kept_deleted": [],
         "renamed": {},
         "answers": {"new": {}, "changed": {}, "gone": {}},
@@ -54,6 +55,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
             for item in plan.conflicts
         ],
         "in_the_way": [printable(path) for path in plan.in_the_way],
+        "ignored": [printable(path) for path in plan.ignored()],
         "kept_deleted": [printable(path) for path in plan.merged.kept_deleted],
         "renamed": {printable(a): printable(b) for a, b in plan.merged.renamed.items()},
         "answers": plan.answers,
@@ -102,6 +104,10 @@ def _notes(plan: Plan) -> list[str]:
         found.append(f"{printable(old)} is {printable(new)} now, with your changes in it.")
     for path in plan.in_the_way:
         found.append(f"{printable(path)} is in the way, and git does not know it: rename it first.")
+    for path in plan.ignored():
+        found.append(
+            f"{printable(path)} is new and ignored here: git add --force {printable(path)}."
+        )
     for path in plan.merged.kept_deleted:
         found.append(f"{printable(path)} was deleted here and stays so; the release changes it.")
     return found

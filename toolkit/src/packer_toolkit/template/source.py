@@ -45,6 +45,18 @@ def parse_version(text: str) -> Version | None:
         return None
 
 
+def is_release(recorded: str) -> bool:
+    """Tell whether a recorded release is one, and not a commit after one."""
+    return not _DESCRIBED.match(recorded)
+
+
+def up_to_date(recorded: str) -> str:
+    """Return the line that says that there is nothing newer than a recorded release."""
+    if is_release(recorded):
+        return f"Up to date: {recorded} is the template's newest release."
+    return f"Up to date: {recorded} is newer than the template's newest release."
+
+
 def git_url(source: str) -> str:
     """Return the address that git understands for one that Copier understands.
 

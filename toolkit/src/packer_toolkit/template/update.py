@@ -15,6 +15,7 @@ from packer_toolkit.template import render
 from packer_toolkit.template.git import Git
 from packer_toolkit.template.merge import (
     Conflict,
+    Entry,
     Merged,
     Tree,
     merge,
@@ -23,7 +24,7 @@ from packer_toolkit.template.merge import (
     write_tree,
 )
 from packer_toolkit.template.project import ANSWERS_FILE, Project, parse_answers, shown
-from packer_toolkit.template.source import named, newest, require_version
+from packer_toolkit.template.source import is_release, named, newest, require_version
 
 Change = Literal["added", "changed", "deleted"]
 
@@ -84,6 +85,13 @@ class Plan:
         """The conflicts, by path."""
         return [self.merged.conflicts[path] for path in sorted(self.merged.conflicts)]
 
+    def ignored(self) -> list[str]:
+        """Return the new files that git would ignore, and so leave out of the next commit."""
+        added = [path for path, change in self.changes.items() if change == "added"]
+        text = b"".join(path.encode("utf-8", "surrogateescape") + b"\0" for path in added)
+        done = self.project.git.run("check-ignore", "-z", "--stdin", stdin=text)
+        return sorted(os.fsdecode(path) for path in done.stdout.split(b"\0") if path)
+
     def diff(self, colour: bool = False) -> str:
         """Return what the update changes, as git shows it."""
         options = ["-c", "core.quotePath=false", "diff", "--no-ext-diff", "--no-textconv"]
@@ -100,6 +108,9 @@ def target(project: Project, wanted: str | None) -> str:
     """
     present = require_version(project.release)
     release = newest(project.source) if wanted is None else named(project.source, wanted)
+    if wanted is None and release.version < present and not is_release(project.release):
+        # Made from a commit that no release has yet.
+        return project.release
     if release.version < present:
         raise SetupError(
             f"this repository is at {project.release}, and {release.tag} is older; updates only go "
@@ -130,6 +141,17 @@ def planned(project: Project, release: str, data: Mapping[str, Any], trust: bool
     require_version(project.release)
     with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
         yield _Planner(project, Path(scratch)).plan(release, data, trust)
+
+
+# A person's own settings must not change what is compared; Copier's git reads these.
+_CONFIG = f"""\
+[core]
+\tautocrlf = false
+\tfileMode = true
+\thooksPath = {os.devnull}
+[status]
+\tshowUntrackedFiles = all
+"""
 
 
 class _Planner:
@@ -165,6 +187,7 @@ class _Planner:
         if self.steps.migrations:
             # Those after the merge have worked on its files.
             after = read_tree(self.git, self._snapshot(self.copy, self.merged.tree))
+            self._heed_migrations(after)
         else:
             after = self.merged.tree
         return Plan(
@@ -191,13 +214,8 @@ class _Planner:
         borrowed = (self.project.folder / objects).resolve()
         # A path with a line break or a quote would need git's quoting.
         (information / "alternates").write_bytes(_quoted(borrowed) + b"\n")
-        for name, value in (
-            ("core.autocrlf", "false"),
-            ("core.hooksPath", os.devnull),
-            ("core.fileMode", "true"),
-            ("status.showUntrackedFiles", "all"),
-        ):
-            self.git.text("config", name, value)
+        with (self.copy / ".git" / "config").open("a") as config:
+            config.write(_CONFIG)
         commit = self.git.text("commit-tree", "-m", "The project", self.project.tree)
         self.git.text("update-ref", "HEAD", commit)
         self.git.text("read-tree", "HEAD")
@@ -244,6 +262,21 @@ class _Planner:
         """Put the merged files into the copy: migrations after the update work on them."""
         written = write_tree(self.git, tree, self.scratch / "index")
         self.git.text("read-tree", "--reset", "-u", written)
+
+    def _heed_migrations(self, after: Tree) -> None:
+        """Take over the conflicts that migrations left in the index, and drop those they solved."""
+        for path in [path for path in self.merged.conflicts if path in self.merged.tree]:
+            if path not in after:
+                del self.merged.conflicts[path]
+        stages: dict[str, dict[str, Entry]] = {}
+        for line in self.git.fields("ls-files", "--unmerged", "-z"):
+            meta, _, path = line.partition("\t")
+            mode, oid, stage = meta.split(" ")
+            stages.setdefault(path, {})[stage] = Entry(mode, oid)
+        for path, sides in stages.items():
+            if path not in self.merged.conflicts:
+                base, ours, theirs = (sides.get(stage) for stage in "123")
+                self.merged.conflicts[path] = Conflict(path, "both changed", base, ours, theirs)
 
     def _compare_answers(self) -> Answers:
         old = self.project.answers
