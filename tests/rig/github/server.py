@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from rig.github.routes import ROUTES, Answer, RefusalError
+from rig.github.routes import ROUTES, Answer, Call, RefusalError
 from rig.github.state import Repository
 
 # What a request's path begins with -> with what the API's addresses in its answer begin.  An
@@ -229,12 +229,20 @@ class GitHub:
                 return Answer(401, {"message": "Requires authentication"})
             granted = self.permissions.get(token)
             order = ("", "read", "write")
-            if granted is not None and route.permission:
+            if granted is not None:
                 name, level = route.permission
                 if order.index(granted.get(name, "")) < order.index(level):
                     return Answer(403, {"message": _MESSAGES[403]})
+            full_name = "/".join(match.groupdict().get(part, "") for part in ("owner", "repo"))
+            known = {name.lower(): found for name, found in self.repositories.items()}
+            repository = known.get(full_name.lower())
+            if repository is None and "repo" in match.groupdict():
+                return Answer(404, {"message": "Not Found"})
+            call = Call(
+                self, repository or Repository(""), match, query, body, dict(handler.headers)
+            )
             try:
-                result = route.call(self, match, query, body, dict(handler.headers))
+                result = route.answer(call)
             except RefusalError as refusal:
                 return Answer(refusal.status, {"message": str(refusal), **refusal.more})
             if isinstance(result.body, list):
