@@ -68,6 +68,7 @@ class Fault:
         skip: how many are let through before.
         headers: of the answer.
         message: in the answer; GitHub's own for the status when empty.
+        html: instead of an answer of GitHub's, as of a proxy.
         delay: seconds until the answer; the request is carried out when `after` is set.
         after: the request is carried out, and only its answer is lost.
     """
@@ -79,6 +80,7 @@ class Fault:
     skip: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     message: str = ""
+    html: str = ""
     delay: float = 0
     after: bool = False
     hits: int = 0
@@ -196,7 +198,8 @@ class GitHub:
         if fault is not None:
             time.sleep(fault.delay)
             message = fault.message or _MESSAGES.get(fault.status, "An error that was ordered")
-            result = Answer(fault.status, {"message": message}, dict(fault.headers))
+            said = fault.html.encode() or {"message": message}
+            result = Answer(fault.status, said, dict(fault.headers))
         with self._lock:
             shown = None if not raw else body
             self.requests.append(Request(method, path, prefix, query, shown, token, result.status))
