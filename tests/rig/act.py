@@ -80,6 +80,7 @@ class Act:
         env: beside what a runner sets.
         variables: the repository's configuration variables.
         real: whether the toolkit's commands that need AWS are the real ones.
+        container: whether the toolkit runs in its container.
         credentials: what assuming the role gives; without any it fails.
     """
 
@@ -88,6 +89,7 @@ class Act:
     env: dict[str, str]
     variables: dict[str, str] = field(default_factory=dict)
     real: bool = False
+    container: bool = False
     credentials: Mapping[str, str] | None = field(
         default_factory=lambda: {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
     )
@@ -150,8 +152,8 @@ class Act:
             "ACT_FAIL": " ".join(fail),
             "ACT_TOOLKIT": str(here / "packer-toolkit"),
             "GITHUB_ACTIONS": "true",
-            "GITHUB_STEP_SUMMARY_COPY": str(notes / "summary"),
-            "PACKER_TOOLKIT_VERSION": "1.0.0",  # so toolkit.sh runs the toolkit as it is
+            # With it toolkit.sh runs the toolkit as it is.
+            **({} if self.container else {"PACKER_TOOLKIT_VERSION": "1.0.0"}),
             **self.env,
             **(env or {}),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -217,6 +218,27 @@ def test_pins_have_their_version_beside_them(checkout: Path) -> None:
     assert {uses.partition("@")[0] for uses in versions} >= {"actions/checkout"}
     # One version of an action for all of us.
     assert len({uses.partition("@")[0] for uses in versions}) == len(versions)
+
+
+def test_task_is_the_one_of_the_toolkit(checkout: Path) -> None:
+    """The version that the action installs is that of uv.lock, which the toolkit image has."""
+    action = load(checkout / ".github/actions/toolkit/action.yml")
+    (step,) = [s for s in action["runs"]["steps"] if "setup-task" in s.get("uses", "")]
+    lock = (ROOT / "uv.lock").read_text()
+    locked = re.search(r'name = "go-task-bin"\nversion = "([\d.]+)"', lock)
+    assert locked
+    assert step["with"]["version"] == locked[1]
+
+
+def test_template_keeps_its_pins_itself(checkout: Path) -> None:
+    """Renovate leaves the template's own files alone, whatever files there are."""
+    rules = json.loads((checkout / "renovate.json").read_text())["packageRules"]
+    (rule,) = [rule for rule in rules if rule["matchManagers"] == ["github-actions"]]
+    files = [*checkout.glob(".github/workflows/*.yml"), *checkout.glob(".github/actions/*/*.yml")]
+    assert rule["enabled"] is False
+    assert sorted(rule["matchFileNames"]) == sorted(
+        path.relative_to(checkout).as_posix() for path in files
+    )
 
 
 def test_permissions_begin_with_none(any_workflow: Mapping[str, Any]) -> None:

@@ -360,6 +360,28 @@ def test_nobody_listens(toolkit: Toolkit) -> None:
     assert "not written" in done.stderr
 
 
+def test_rate_limit_that_lasts_too_long(toolkit: Toolkit, github: GitHub) -> None:
+    """GitHub says when it ends; nobody waits for an hour."""
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 3000)}
+    message = "API rate limit exceeded for installation"
+    github.fault("GET", "/issues$", 403, headers=headers, message=message)
+    write_report(toolkit.directory, ok=False)
+    started = time.monotonic()
+    done = toolkit.run("report", "--kind=daily", GITHUB_SHA="")
+    assert "rate limit exceeded" in done.stderr
+    assert time.monotonic() - started < 5
+
+
+def test_proxy_that_answers_instead(toolkit: Toolkit, github: GitHub, hub: Repository) -> None:
+    """A page of HTML is no reason for a traceback, and stays one line."""
+    hub.add_run(id=77)
+    github.fault("GET", "/issues$", 403, html="<html>\n<h1>Blocked\n::error::x</h1></html>")
+    write_report(toolkit.directory, ok=False)
+    done = toolkit.run("report", "--kind=daily", GITHUB_SHA="")
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("::warning title=packer-toolkit::")
+
+
 def test_label_that_may_not_be_made(toolkit: Toolkit, github: GitHub, hub: Repository) -> None:
     """The issue is opened all the same, which makes the label where the token may."""
     github.fault("POST", "/labels$", 403)

@@ -1,7 +1,7 @@
 """The whole way, once for each trigger: workflow, Task, toolkit, Packer, the EC2 rig, GitHub's API.
 
-Stand-ins are GitHub, EC2's control plane, the actions' own code and the auditor; and the toolkit
-runs on this machine, not in its container.
+Stand-ins are GitHub, EC2's control plane, the actions' own code and the auditor.  The toolkit runs
+on this machine, which is faster, and once in its container.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pytest
 from build_reports import REPOSITORY
 
 from rig.act import STANDINS, Act
+from rig.docker_engine import DockerEngine
 from rig.ec2 import Ec2
 from rig.ec2.credentials import ACCOUNT
 from rig.github import GitHub, Repository
@@ -50,6 +51,19 @@ def made(
     }
     credentials = {name: ec2.env[name] for name in _SECRETS if name in ec2.env}
     return Act(checkout, directory, environment, real=True, credentials=credentials)
+
+
+@pytest.fixture
+def contained(made: Act, docker_engine: DockerEngine, toolkit_image: str) -> Act:
+    """Return the same with the toolkit in its container, on the private engine."""
+    made.container = True
+    made.env = {
+        **{name: value for name, value in made.env.items() if not name.startswith("PACKER_")},
+        **docker_engine.env,
+        "TOOLKIT_IMAGE": toolkit_image,
+    }
+    made.variables["TOOLKIT_DOCKER_ARGS"] = "--network=host"  # the engine has no network
+    return made
 
 
 def path(packer: Packer, *, auditor: bool = True) -> list[Path]:
@@ -131,3 +145,20 @@ def test_release_is_built_once(made: Act, ec2: Ec2, packer: Packer, hub: Reposit
     assert (ran.code, ran.jobs) == (0, {"build": "success", "report": "success"}), ran.log
     assert "no second image is made" in ran.log
     assert len(ec2.images()) == 1
+
+
+def test_release_from_the_container(contained: Act, ec2: Ec2, hub: Repository) -> None:
+    """As it is on a runner: each task starts the toolkit's container, the outputs come back."""
+    hub.add_release("v1.2.3")
+    ran = contained.run("release", events.release("v1.2.3"))
+    jobs = {"build": "success", "attach": "success", "report": "success"}
+    assert (ran.code, ran.jobs) == (0, jobs), ran.log
+    assert {result for _, _, result in ran.steps} <= {"success", "skipped"}, ran.log
+    (image,) = ec2.images()
+    assert image["Name"] == "web-server-1.2.3-x86_64"
+    names = {asset["name"] for asset in hub.releases[0]["assets"]}
+    assert names == {"build-report.json", "manifest.json", "packages-x86_64.txt"}
+    report = json.loads(hub.asset("v1.2.3", "build-report.json"))
+    assert report["toolkit_version"] == "1.0.0"
+    ((status,),) = hub.statuses.values()
+    assert status["state"] == "success"

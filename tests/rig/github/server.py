@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from rig.github.routes import ROUTES, Answer, RefusalError
+from rig.github.routes import ROUTES, Answer, Call, RefusalError
 from rig.github.state import Repository
 
 # What a request's path begins with -> with what the API's addresses in its answer begin.  An
@@ -68,6 +68,7 @@ class Fault:
         skip: how many are let through before.
         headers: of the answer.
         message: in the answer; GitHub's own for the status when empty.
+        html: instead of an answer of GitHub's, as of a proxy.
         delay: seconds until the answer; the request is carried out when `after` is set.
         after: the request is carried out, and only its answer is lost.
     """
@@ -79,6 +80,7 @@ class Fault:
     skip: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     message: str = ""
+    html: str = ""
     delay: float = 0
     after: bool = False
     hits: int = 0
@@ -196,7 +198,8 @@ class GitHub:
         if fault is not None:
             time.sleep(fault.delay)
             message = fault.message or _MESSAGES.get(fault.status, "An error that was ordered")
-            result = Answer(fault.status, {"message": message}, dict(fault.headers))
+            said = fault.html.encode() or {"message": message}
+            result = Answer(fault.status, said, dict(fault.headers))
         with self._lock:
             shown = None if not raw else body
             self.requests.append(Request(method, path, prefix, query, shown, token, result.status))
@@ -229,12 +232,20 @@ class GitHub:
                 return Answer(401, {"message": "Requires authentication"})
             granted = self.permissions.get(token)
             order = ("", "read", "write")
-            if granted is not None and route.permission:
+            if granted is not None:
                 name, level = route.permission
                 if order.index(granted.get(name, "")) < order.index(level):
                     return Answer(403, {"message": _MESSAGES[403]})
+            full_name = "/".join(match.groupdict().get(part, "") for part in ("owner", "repo"))
+            known = {name.lower(): found for name, found in self.repositories.items()}
+            repository = known.get(full_name.lower())
+            if repository is None and "repo" in match.groupdict():
+                return Answer(404, {"message": "Not Found"})
+            call = Call(
+                self, repository or Repository(""), match, query, body, dict(handler.headers)
+            )
             try:
-                result = route.call(self, match, query, body, dict(handler.headers))
+                result = route.answer(call)
             except RefusalError as refusal:
                 return Answer(refusal.status, {"message": str(refusal), **refusal.more})
             if isinstance(result.body, list):

@@ -126,7 +126,7 @@ def _what_failed(facts: Facts, good: Mapping[str, Any]) -> str:
         rows = [(code(one.build), code(one.step)) for one in facts.failed]
         parts.append(table(("build", "failed in"), rows))
     else:
-        parts.append("The run left no report: what failed is in its log.")
+        parts.append("What failed is in the log of the run.")
     old = good.get("parents") or {}
     names = sorted({*facts.parents, *old})
     if names:

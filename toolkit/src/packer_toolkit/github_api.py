@@ -21,8 +21,10 @@ from urllib3.response import BaseHTTPResponse
 
 from packer_toolkit.errors import RemoteError, SetupError
 
-# Its warnings about each attempt say less than the one line at the end.
-logging.getLogger("urllib3").setLevel(logging.ERROR)
+# What they say about each attempt is less than the one line at the end; PyGithub prints it, with
+# whatever stands in GitHub's answer.
+for _name in ("github", "urllib3"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
 
 _ATTEMPTS = 5
 _BACKOFF_SECONDS = 1
@@ -150,7 +152,8 @@ def speaking(what: str) -> Iterator[None]:
         reason = _REASONS.get(error.status, "GitHub has an error of its own: try again later")
         said = error.data.get("message", "") if isinstance(error.data, dict) else ""
         line = " ".join(f"{said or error.message or ''}".split())[:200]
-        raise RemoteError(f"cannot {what}: {error.status} {line}: {reason}") from error
+        answer = f"{error.status} {line}".strip()
+        raise RemoteError(f"cannot {what}: {answer}: {reason}") from error
     except requests.RequestException as error:
         line = f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
         raise RemoteError(f"cannot {what}: GitHub is out of reach ({line})") from error

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from packer_toolkit.build_report import FILE as REPORT
+from packer_toolkit.build_report import SCHEMA
 from packer_toolkit.errors import SetupError
 
-REPORT = "build-report.json"
 MANIFEST = "manifest.json"
 
 # A variable of the environment, which is how the line travels, holds 128 KiB on Linux.
@@ -40,8 +41,9 @@ class Records:
 
     @property
     def report(self) -> Mapping[str, Any]:
-        """Return the build report; empty when there is none that can be read."""
-        return _json(self.files.get(REPORT, b""))
+        """Return the build report; empty when there is none that this version understands."""
+        found = _json(self.files.get(REPORT, b""))
+        return found if found.get("schema") == SCHEMA else {}
 
     @property
     def manifest(self) -> Mapping[str, Any]:
