@@ -14,7 +14,7 @@ from shapes import NEW_FILE, SHAPES, Shape
 
 from packer_toolkit.commands.adopt import command as adopt_command
 from packer_toolkit.commands.template_update import command as update_command
-from rig.hook import tree
+from rig.hook import manifest, tree
 from rig.template import git, hand_over_environment
 
 Make = Callable[[str], Path]
@@ -67,6 +67,7 @@ def test_adopted_repository_is_updated_and_keeps_everything(
     for part in shape.notes:
         assert any(part in note for note in said["notes"]), said["notes"]
 
+    assert not said["files"].keys() & set(manifest())
     adopted = tree(repository)
     assert {path: adopted.get(path) for path in theirs} == theirs
     added = adopted.keys() - theirs.keys()
