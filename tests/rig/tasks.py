@@ -41,7 +41,8 @@ class Tasks:
             timeout: seconds.
         """
         return subprocess.run(
-            ["task", "--exit-code", *words],
+            # Task colours its own lines wherever the variable CI is set.
+            ["task", "--color=false", "--exit-code", *words],
             cwd=self.repository / folder,
             env={**os.environ, **self.env, **(env or {})},
             input=stdin,
@@ -54,7 +55,9 @@ class Tasks:
     def terminal(self, *words: str, env: Mapping[str, str] | None = None) -> Terminal:
         """Start `task WORDS` on a terminal."""
         more = {**self.env, **(env or {})}
-        return Terminal("task", "--exit-code", *words, cwd=self.repository, env=more)
+        return Terminal(
+            "task", "--color=false", "--exit-code", *words, cwd=self.repository, env=more
+        )
 
 
 def says(done: subprocess.CompletedProcess[str]) -> str:
