@@ -5,7 +5,7 @@
 # cloud-init's work and the second the service manager's.  Unlike cloud-init it never deletes host
 # keys that the image brought along: a clean-up that forgot them must show.
 #
-# Environment: RIG_ADDRESS, RIG_USER, RIG_INSTANCE, RIG_SSH (yes or no); /run/rig/ holds
+# Environment: RIG_ADDRESS, RIG_USER, RIG_INSTANCE, RIG_SSH (yes or no), RIG_PORT; /run/rig/ holds
 # authorized_keys and perhaps user-data.
 set -eu
 umask 022
@@ -42,8 +42,8 @@ fi
 
 mkdir -p /run/sshd
 if [ "$RIG_SSH" = yes ]; then
-  # The image's own configuration counts; only the address is the rig's.
-  /usr/sbin/sshd -D -e -o "ListenAddress=$RIG_ADDRESS:22" -o PidFile=/run/sshd.pid &
+  # The image's own configuration counts; only the address is the rig's, and the port where a line is before it.
+  /usr/sbin/sshd -D -e -o "ListenAddress=$RIG_ADDRESS:$RIG_PORT" -o PidFile=/run/sshd.pid &
 fi
 # `docker stop` is the power button.
 trap 'exit 0' TERM INT

@@ -50,6 +50,7 @@ class Control:
         ec2_backends.clear()
         shims.install(self.rig, without)
         self.front.forget()
+        self.front.round_trip = 0
         self._begin()
 
     def do_network(self) -> dict[str, str]:
@@ -133,6 +134,10 @@ class Control:
     def do_pace(self, **seconds: float) -> None:
         """Set how long state changes take."""
         self.rig.pace(**seconds)
+
+    def do_distance(self, round_trip: float) -> None:
+        """Set how far away the API and the next instances are, in seconds."""
+        self.front.round_trip = self.containers.round_trip = round_trip
 
     def end(self) -> None:
         """Remove everything; what is being started at this moment, too."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rig.docker_engine import SCRATCH_LABEL
+from rig.ec2.line import BEHIND, Lines
 
 BOOT = Path(__file__).with_name("boot.sh")
 # Longest time from `docker run` to an open port 22; it takes about half a second.
@@ -63,6 +64,9 @@ class Containers:
     address: str  # first two octets, such as 127.77
     flaws: list[Flaw] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
+    round_trip: float = 0  # seconds between a byte for the next instances and its answer
+    _lines: Lines = field(default_factory=Lines)
+    _far: dict[str, float] = field(default_factory=dict)  # the round trip of each instance
     _watchers: dict[str, threading.Event] = field(default_factory=dict)
 
     @property
@@ -100,6 +104,7 @@ class Containers:
         elif not reachable:
             self.log.append(f"{instance_id}: no security group lets 127.0.0.1 in on port 22")
         host = "ip-" + address.replace(".", "-")
+        self._far[instance_id] = self.round_trip
         limits = []
         if flaw.full_path:
             limits = ["--tmpfs", f"{flaw.full_path}:rw,exec,size={flaw.full_kilobytes}k"]
@@ -111,6 +116,7 @@ class Containers:
             "--volume", f"{seed}:/run/rig:ro", *limits,
             "--env", f"RIG_ADDRESS={address}", "--env", f"RIG_USER={user}",
             "--env", f"RIG_INSTANCE={instance_id}", "--env", f"RIG_SSH={'yes' if ssh else 'no'}",
+            "--env", f"RIG_PORT={self._port(instance_id)}",
             "--entrypoint", "/bin/sh", image, "/run/rig/boot",
         )  # fmt: skip
         self._wait_for_boot(instance_id, address if ssh else None)
@@ -125,11 +131,13 @@ class Containers:
     def stop(self, instance_id: str) -> None:
         """Switch an instance off; its disk stays."""
         self._unwatch(instance_id)
+        self._lines.close(instance_id)
         docker("stop", "--time", "2", self.name(instance_id), check=False)
 
     def terminate(self, instance_id: str) -> None:
         """End an instance and its disk."""
         self._unwatch(instance_id)
+        self._lines.close(instance_id)
         docker("rm", "--force", "--volumes", self.name(instance_id), check=False)
 
     def commit(self, instance_id: str, ami_id: str) -> str:
@@ -155,6 +163,8 @@ class Containers:
         for instance_id in list(self._watchers):
             self._unwatch(instance_id)
         sweep(self.label)
+        self._lines.close_all()
+        self.round_trip = 0
         shutil.rmtree(self.state_dir, ignore_errors=True)
         self.state_dir.mkdir(parents=True)
         self.flaws.clear()
@@ -178,6 +188,10 @@ class Containers:
                 dropped += processes[pid][0] in listeners
         return dropped
 
+    def _port(self, instance_id: str) -> int:
+        """Tell where sshd of an instance listens: behind a line on another port."""
+        return BEHIND if self._far[instance_id] else 22
+
     def _wait_for_boot(self, instance_id: str, address: str | None) -> None:
         deadline = time.monotonic() + BOOT_TIMEOUT_SECONDS
         while time.monotonic() < deadline:
@@ -186,7 +200,10 @@ class Containers:
                 if pid and Path(f"/proc/{pid}/root/run/rig-booted").exists():
                     return
             else:
-                with contextlib.suppress(OSError), socket.create_connection((address, 22), 0.2):
+                open_port = address, self._port(instance_id)
+                with contextlib.suppress(OSError), socket.create_connection(open_port, 0.2):
+                    if self._far[instance_id]:
+                        self._lines.open(instance_id, address, self._far[instance_id])
                     return
             time.sleep(0.02)
         logs = docker("logs", "--tail", "20", self.name(instance_id), check=False)

@@ -688,6 +688,10 @@ class Ec2:
         """Set the seconds that an instance's start and stop, and a new AMI, are pending."""
         self.admin("pace", running=running, stopped=stopped, available=available)
 
+    def distance(self, round_trip: float) -> None:
+        """Set the seconds between a byte, to the API or the next instances, and its answer."""
+        self.admin("distance", round_trip=round_trip)
+
     # -- below the surface
 
     def without_shim(self, name: str) -> None:

@@ -37,6 +37,7 @@ class Front:
         self.calls: list[dict[str, Any]] = []
         self.calls_file = calls_file.open("a", buffering=1)
         self.lock = threading.Lock()
+        self.round_trip = 0.0  # seconds
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Serve one request."""
@@ -46,6 +47,7 @@ class Front:
             status, content_type, answer = self._admin(path[6:], body)
             headers = [("Content-Type", content_type)]
         else:
+            time.sleep(self.round_trip)
             environ["wsgi.input"] = io.BytesIO(body)
             status, headers, answer = self._aws(environ, body)
         headers = [(name, value) for name, value in headers if name.lower() != "content-length"]

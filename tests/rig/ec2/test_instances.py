@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 
 import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
@@ -103,6 +104,29 @@ def test_states_can_take_their_time(ec2: Ec2) -> None:
         waiter.wait(
             InstanceIds=[instance["InstanceId"]], WaiterConfig={"Delay": 1, "MaxAttempts": 5}
         )
+
+
+def test_an_instance_can_be_far_away(ec2: Ec2) -> None:
+    """Each answer takes its time, and the same machine is there after a stop."""
+    ec2.distance(0.1)
+    client = ec2.client()
+    began = time.monotonic()
+    client.describe_vpcs()
+    assert time.monotonic() - began > 0.1
+    with ec2.boot(ec2.newest_parent("debian-12-amd64-*")) as instance:
+        place = instance["PrivateIpAddress"], 22
+        with socket.create_connection(place, 5) as line:
+            began = time.monotonic()
+            assert line.recv(4) == b"SSH-"
+            assert time.monotonic() - began > 0.14  # the handshake, and half a way back
+        assert ec2.ssh(instance, "admin", "head -c 1000000 /dev/zero | wc -c").output == "1000000\n"
+        client.stop_instances(InstanceIds=[instance["InstanceId"]])
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(place, 1)
+        client.start_instances(InstanceIds=[instance["InstanceId"]])
+        began = time.monotonic()
+        assert ec2.ssh(instance, "admin", "whoami").output == "admin\n"
+        assert time.monotonic() - began > 0.5
 
 
 def test_every_pattern_has_a_newest_that_is_not_the_last(ec2: Ec2) -> None:
