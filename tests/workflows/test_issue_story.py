@@ -409,6 +409,9 @@ def test_token_needs_three_permissions(toolkit: Toolkit, github: GitHub, hub: Re
     [
         ("GITHUB_TOKEN", "", "set GITHUB_TOKEN"),
         ("GITHUB_REPOSITORY", "web", "OWNER/NAME"),
+        ("GITHUB_REPOSITORY", "team/", "OWNER/NAME"),
+        ("GITHUB_API_URL", "github.example.com", "is no address of an API"),
+        ("GITHUB_API_URL", "https://", "is no address of an API"),
     ],
 )
 def test_what_is_not_given_is_named(toolkit: Toolkit, name: str, value: str, said: str) -> None:

@@ -210,6 +210,25 @@ def test_other_records_are_not_overwritten(toolkit: Toolkit, hub: Repository) ->
     assert said["replaced"] == ["manifest.json"]
 
 
+def test_dry_run_attaches_nothing(toolkit: Toolkit, github: GitHub, hub: Repository) -> None:
+    """And says what it would do."""
+    hub.add_asset(hub.add_release("v1.2.3"), "manifest.json", b"older")
+    built(toolkit)
+    said = toolkit.run("attach", "--tag=v1.2.3", "--replace", "--dry-run").stdout
+    assert "would attach: build-report.json, packages-x86_64.txt" in said
+    assert "would replace: manifest.json" in said
+    assert hub.asset("v1.2.3", "manifest.json") == b"older"
+    assert {request.method for request in github.requests} == {"GET"}
+
+
+@pytest.mark.parametrize("seconds", ["0", "-5"])
+def test_credentials_that_live_no_time_are_refused(toolkit: Toolkit, seconds: str) -> None:
+    """A share of nothing cannot be told."""
+    write_report(toolkit.directory, ok=True)
+    done = toolkit.run("summary", code=2, PACKER_CREDENTIALS_SECONDS=seconds)
+    assert "--credentials-seconds" in done.stderr
+
+
 def test_release_that_is_not_there(toolkit: Toolkit, hub: Repository) -> None:
     """One line, exit 1."""
     built(toolkit)

@@ -60,9 +60,9 @@ def limit_of(report: Mapping[str, Any], seconds: float | None = None) -> float:
     try:
         ends = datetime.fromisoformat(report["account"]["expires_at"].replace("Z", "+00:00"))
         began = datetime.fromisoformat(report["started_at"].replace("Z", "+00:00"))
+        return max(60.0, (ends - began).total_seconds())
     except (KeyError, TypeError, ValueError, AttributeError):
         return HOUR
-    return max(60.0, (ends - began).total_seconds())
 
 
 def page(

@@ -7,6 +7,7 @@ and that whatever goes wrong is one line.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,9 +53,9 @@ class Place:
         """Return the repository, without asking for it.
 
         Raises:
-            SetupError: when the repository or the token is not given.
+            SetupError: when the repository, the token or the address is not given, or is none.
         """
-        if not self.repository or self.repository.count("/") != 1:
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repository):
             raise SetupError(
                 f'"{self.repository}" is no repository: give --repository OWNER/NAME '
                 "(or GITHUB_REPOSITORY)"
@@ -71,10 +72,15 @@ def client(token: str, api_url: str, patience: float) -> Github:
         patience: as of `Place`, counted from now: a command speaks to GitHub once, not for a day.
 
     Raises:
-        SetupError: when there is no token.
+        SetupError: when there is no token, or the address is none.
     """
     if not token:
         raise SetupError("no token for GitHub: set GITHUB_TOKEN")
+    if not re.match(r"https?://[^/\s:]+(:\d+)?(/|$)", api_url):
+        raise SetupError(
+            f'"{api_url}" is no address of an API: give --api-url https://HOST/api/v3 '
+            "(or GITHUB_API_URL)"
+        )
     return Github(
         auth=Auth.Token(token),
         base_url=api_url.rstrip("/"),

@@ -28,7 +28,9 @@ class Attached:
     same: list[str]
 
 
-def attach(repository: Repository, tag: str, records: Records, *, replace: bool) -> Attached:
+def attach(
+    repository: Repository, tag: str, records: Records, *, replace: bool, dry_run: bool = False
+) -> Attached:
     """Attach a build's records to the release of a tag.
 
     A file that is there already with the same content is left alone, so that a run that is started
@@ -39,6 +41,7 @@ def attach(repository: Repository, tag: str, records: Records, *, replace: bool)
         tag: of the release.
         records: the files.
         replace: whether a file of the same name and another content goes.
+        dry_run: whether nothing is written; what is returned is what would become of each file.
 
     Raises:
         NotGoodError: when there is no such release, or another file of the same name.
@@ -66,9 +69,10 @@ def attach(repository: Repository, tag: str, records: Records, *, replace: bool)
                     f"the release {tag} has another {name} already: this version was built before. "
                     "Publish a new release, or give --replace"
                 )
-            if old:
+            if old and not dry_run:
                 old.delete_asset()
-            _upload(release, name, content)
+            if not dry_run:
+                _upload(release, name, content)
             (done.replaced if old else done.attached).append(name)
     return done
 

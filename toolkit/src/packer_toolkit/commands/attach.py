@@ -23,6 +23,7 @@ from packer_toolkit.github_options import github_options, token
 )
 @click.option("--replace", is_flag=True, help="Replace files that the release has already.")
 @github_options
+@click.option("--dry-run", is_flag=True, help="Show what would be attached; attach nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     tag: str,
@@ -31,6 +32,7 @@ def command(
     repository: str,
     api_url: str,
     patience: float,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Attach manifest.json, build-report.json and the package lists to a GitHub release.
@@ -38,6 +40,9 @@ def command(
     Files that the release has already with the same content stay; other content of the same name
     is an error, because a version is built once.  The token is read from GITHUB_TOKEN; it needs
     the permission contents: write.
+
+    Exit code 0: all is attached.  1: there is no such release, or it has other files.  3: something
+    is missing here.  4: GitHub refused, or could not be reached.
     """
     from packer_toolkit.github_api import Place
     from packer_toolkit.records import MANIFEST, read, unpack
@@ -47,13 +52,13 @@ def command(
     if MANIFEST not in records.files:
         raise SetupError(f"there is no {MANIFEST}: build the image first, then attach what it left")
     github = Place(repository, token(), api_url, patience).connect()
-    done = attach(github, tag, records, replace=replace)
+    done = attach(github, tag, records, replace=replace, dry_run=dry_run)
     if as_json:
         click.echo(json.dumps(asdict(done), indent=2))
         return
     for word, names in (
-        ("attached", done.attached),
-        ("replaced", done.replaced),
+        ("would attach" if dry_run else "attached", done.attached),
+        ("would replace" if dry_run else "replaced", done.replaced),
         ("there already", done.same),
     ):
         if names:

@@ -48,6 +48,9 @@ def command(
     had the same parent images.  Everything else is a test build.
 
     Sets the outputs build (true or false), kind, version, reason, and skip_create_ami.
+
+    Exit code 0: decided.  1: a version exists for some architectures only.  3: the tag is no
+    version, or something is missing here.  4: AWS refused, or could not be reached.
     """
     from packer_toolkit import plan
 

@@ -82,6 +82,9 @@ def command(
 
     That GitHub cannot be told is a warning and no error, because the build's own end counts;
     --strict makes it one.
+
+    Exit code 0: done, or GitHub could not be told.  3: the call is wrong, or the token is missing.
+    4: with --strict, GitHub could not be told.
     """
     from packer_toolkit import build_issue, build_status
     from packer_toolkit.build_facts import facts

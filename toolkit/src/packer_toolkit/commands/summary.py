@@ -24,7 +24,7 @@ from packer_toolkit.github_options import github_options, token
 )
 @click.option(
     "--credentials-seconds",
-    type=float,
+    type=click.FloatRange(min=0, min_open=True),
     envvar="PACKER_CREDENTIALS_SECONDS",
     help="How long the credentials live; without it, the report says so, or else it is an hour."
     "  [PACKER_CREDENTIALS_SECONDS]",
