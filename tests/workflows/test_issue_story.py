@@ -502,6 +502,28 @@ def test_unreadable_report_is_as_good_as_none(toolkit: Toolkit, hub: Repository)
     assert len(hub.open_issues()) == 1
 
 
+@pytest.mark.parametrize(
+    "garbled",
+    [
+        {"builds": -1},
+        {"builds": [None]},
+        {"builds": [{"phases": [{"name": "shell", "seconds": "x"}]}]},
+        {"seconds": float("nan")},
+        {"inspec": [{"failures": None}]},
+        {"last_lines": True},
+        {"left": [[]]},
+    ],
+)
+def test_garbled_report_is_as_good_as_none(
+    toolkit: Toolkit, hub: Repository, garbled: dict[str, object]
+) -> None:
+    """It must not keep the issue, or the summary, from being written."""
+    write_report(toolkit.directory, ok=False, **garbled)
+    assert "left no report" in toolkit.run("summary").stdout
+    toolkit.run("report", "--kind=daily")
+    assert len(hub.open_issues()) == 1
+
+
 def failing_rows() -> list[tuple[str, str]]:
     """Return the faults of docs/operating.md that make a build fail, and what it says then."""
     page = (ROOT / "docs/operating.md").read_text()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import types
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
 from packer_toolkit.errors import SetupError
 
@@ -152,3 +154,28 @@ def read(folder: Path) -> BuildReport:
     if schema != SCHEMA:
         raise SetupError(f"{file} has the schema {schema}, not {SCHEMA}: build again")
     return report
+
+
+def fits(value: object, shape: Any = BuildReport) -> bool:
+    """Tell whether what was read has the shape of a report; keys may be missing.
+
+    Args:
+        value: as JSON was read.
+        shape: a type of this module, or of one of its fields.
+    """
+    if is_typeddict(shape):
+        return isinstance(value, dict) and all(
+            fits(value[name], inner)
+            for name, inner in get_type_hints(shape).items()
+            if name in value
+        )
+    if get_origin(shape) is list:
+        (inner,) = get_args(shape)
+        return isinstance(value, list) and all(fits(each, inner) for each in value)
+    if get_origin(shape) is types.UnionType:
+        return any(fits(value, each) for each in get_args(shape))
+    if get_origin(shape) is Literal:
+        return value in get_args(shape)
+    if shape is float:
+        return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+    return type(value) is shape  # True is no number

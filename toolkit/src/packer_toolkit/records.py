@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from packer_toolkit.build_report import FILE as REPORT
-from packer_toolkit.build_report import SCHEMA
+from packer_toolkit.build_report import SCHEMA, fits
 from packer_toolkit.errors import SetupError
 
 MANIFEST = "manifest.json"
@@ -43,7 +43,7 @@ class Records:
     def report(self) -> Mapping[str, Any]:
         """Return the build report; empty when there is none that this version understands."""
         found = _json(self.files.get(REPORT, b""))
-        return found if found.get("schema") == SCHEMA else {}
+        return found if found.get("schema") == SCHEMA and fits(found) else {}
 
     @property
     def manifest(self) -> Mapping[str, Any]:
