@@ -271,3 +271,15 @@ def test_our_own_workflows_have_no_findings(check: str) -> None:
     own = {f".github/{name}": file for name, file in tree.items() if f".github/{name}" in listed}
     assert len(own) >= 3
     assert lint({"ours": own}, [BY_NAME[check]]) == {"ours": []}
+
+
+def test_smoke_gives_uvx_options_that_it_has() -> None:
+    """It runs weekly only: a command line that is wrong would be seen late."""
+    text = (ROOT / ".github/workflows/smoke.yml").read_text()
+    calls = re.findall(r"^ +uvx (.*?)(?:copier@latest|packer-toolkit check$)", text, re.M)
+    assert len(calls) == 2
+    told = subprocess.run(
+        ["uv", "tool", "run", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    for option in re.findall(r"--[\w-]+", " ".join(calls)):
+        assert re.search(rf"{option}\b(?!-)", told), option
