@@ -16,6 +16,7 @@ from jinja2 import Environment
 from rig.checks import BY_NAME
 from rig.linting import lint, read_tree
 from rig.template import ROOT, render
+from rig.tools import require
 
 OURS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 FORTY = re.compile(r"^[\w.-]+/[\w./-]+@[0-9a-f]{40}$")
@@ -279,7 +280,7 @@ def test_smoke_gives_uvx_options_that_it_has() -> None:
     calls = re.findall(r"^ +uvx (.*?)(?:copier@latest|packer-toolkit check$)", text, re.M)
     assert len(calls) == 2
     told = subprocess.run(
-        ["uv", "tool", "run", "--help"], capture_output=True, text=True, check=True
+        [require("uv"), "tool", "run", "--help"], capture_output=True, text=True, check=True
     ).stdout
     for option in re.findall(r"--[\w-]+", " ".join(calls)):
         assert re.search(rf"{option}\b(?!-)", told), option
