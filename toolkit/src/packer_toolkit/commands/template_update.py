@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from packer_toolkit.errors import SetupError
+from packer_toolkit.template.git import GitError
 from packer_toolkit.template.options import answers_options, collect_answers, trust_option
 from packer_toolkit.template.project import Project, printable
 
@@ -83,9 +84,10 @@ def command(
             )
             try:
                 journal.write(plan)
-            except OSError as error:
+            except (OSError, GitError) as error:
+                reason = error.reason if isinstance(error, GitError) else error
                 raise SetupError(
-                    f"the update cannot be written ({error}); everything is as it was"
+                    f"the update cannot be written ({reason}); everything is as it was"
                 ) from None
         if as_json:
             click.echo(json.dumps({**report.as_json(plan), "dry_run": dry_run}, indent=2))

@@ -79,6 +79,7 @@ class Journal:
 
         Raises:
             OSError: when it cannot be written; everything is as it was.
+            GitError: when git cannot, a filter of the team's for instance; as before.
         """
         self._prepare(plan)
         try:
@@ -182,13 +183,35 @@ class Journal:
         for path, change in plan.changes.items():
             if change == "deleted":
                 _remove(root, path)
-        # What decides on line endings comes first.
-        paths = [path for path, change in plan.changes.items() if change != "deleted"]
-        for path in sorted(paths, key=lambda path: not path.endswith(".gitattributes")):
-            _write(git, self.project, path, plan.after[path])
+        wanted = [path for path, change in plan.changes.items() if change != "deleted"]
+        # What decides on line endings and filters comes first.
+        first = [path for path in wanted if path.rpartition("/")[2] == ".gitattributes"]
+        for paths in (first, [path for path in wanted if path not in first]):
+            aside = self._check_out_aside(git, {path: plan.after[path] for path in paths})
+            for path in paths:
+                _write(aside / path, root / path, plan.after[path])
+        shutil.rmtree(self.folder / "aside", ignore_errors=True)
         lines = [*self._modes(plan), *self._stages(git, plan.conflicts)]
         if lines:
             self._change_index(lines)
+
+    def _check_out_aside(self, git: Git, files: Mapping[str, Entry]) -> Path:
+        """Let git check files out beside the tree, with this repository's line endings and filters.
+
+        Returns:
+            The folder that stands for the project's.
+        """
+        index, aside = self.folder / "aside.index", self.folder / "aside"
+        lines = (
+            f"{entry.mode} {entry.oid} 0\t".encode() + self._raw(path) + b"\0"
+            for path, entry in files.items()
+            if entry.mode != "160000"  # Of a submodule nothing but its folder is made.
+        )
+        at = Git.at(self.project.top, **git.env, GIT_INDEX_FILE=str(index))
+        at.raw("update-index", "-z", "--index-info", stdin=b"".join(lines))
+        at.raw("checkout-index", "--all", "--quiet", f"--prefix={aside}/")
+        index.unlink(missing_ok=True)
+        return aside / self.project.prefix
 
     def _modes(self, plan: Plan) -> Iterator[bytes]:
         """Yield entries with new executable bits, where git does not look at those of files."""
@@ -322,24 +345,18 @@ def _remove(root: Path, path: str) -> None:
             return
 
 
-def _write(git: Git, project: Project, path: str, entry: Entry) -> None:
-    """Write a file as git would check it out; its other permission bits stay."""
-    place = project.folder / path
+def _write(source: Path, place: Path, entry: Entry) -> None:
+    """Write a file that git has checked out aside; its other permission bits stay."""
     place.parent.mkdir(parents=True, exist_ok=True)
     if entry.mode == "160000":
         place.mkdir(exist_ok=True)
         return
     fresh = _half_written(place)
     fresh.unlink(missing_ok=True)
-    if entry.mode == "120000":
-        fresh.symlink_to(os.fsdecode(git.raw("cat-file", "blob", entry.oid)))
-    else:
-        fresh.write_bytes(
-            git.raw("cat-file", "--filters", f"--path={project.prefix}{path}", entry.oid)
-        )
-        mode = stat.S_IMODE(fresh.stat().st_mode)
-        if place.is_file() and not place.is_symlink():
-            mode = stat.S_IMODE(place.stat().st_mode)
+    shutil.copyfile(source, fresh, follow_symlinks=False)
+    if not fresh.is_symlink():
+        there = place.is_file() and not place.is_symlink()
+        mode = stat.S_IMODE((place if there else source).stat().st_mode)
         readable = (mode & 0o444) >> 2
         fresh.chmod(mode | readable if entry.mode == "100755" else mode & ~0o111)
     if place.is_dir() and not place.is_symlink():
