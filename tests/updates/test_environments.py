@@ -131,6 +131,13 @@ def _borrowing(project: Path, place: Path) -> Path:
     return place
 
 
+def _sha256(project: Path, place: Path) -> Path:
+    shutil.rmtree(project / ".git")
+    git(project, "init", "--quiet", "--object-format=sha256")
+    commit(project)
+    return project
+
+
 def _renamed(name: str) -> Callable[[Path, Path], Path]:
     return lambda project, place: project.rename(place.with_name(name))
 
@@ -146,6 +153,7 @@ PLACES = {
     "detached HEAD": _detached,
     "shallow clone": _shallow,
     "clone that borrows objects": _borrowing,
+    "SHA-256": _sha256,
     "spaces": _renamed("with several spaces"),
     "unicode": _renamed("gr\u00fc\u00dfe \u2603"),
     "quotes": _renamed('it\'s "this" $HOME `x`'),

@@ -24,7 +24,6 @@ from packer_toolkit.template.project import Project
 from packer_toolkit.template.update import Plan
 
 _FOLDER = "packer-toolkit-update"
-_NO_OBJECT = "0" * 40
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,8 @@ class Undone:
     Attributes:
         release: the release that the repository is at again.
         paths: the files that were put back or removed.
-        kept: what was written into them after the update: path -> git's id of the object with it.
+        kept: what was written into them after the update: path -> git's id of the object with it,
+            empty where that was only looked at.
     """
 
     release: str
@@ -89,8 +89,19 @@ class Journal:
             raise
         self._note(state="done", written=self._states([*plan.changes]), index=self._index_digest())
 
-    def undo(self) -> Undone | None:
+    @property
+    def open(self) -> bool:
+        """Whether an update was written here that is not committed yet."""
+        if not self._record.exists():
+            return False
+        record = self._read()
+        return record["state"] == "done" and record["head"] == self.project.head
+
+    def undo(self, dry_run: bool = False) -> Undone | None:
         """Take the update back; None when there is none.
+
+        Args:
+            dry_run: only tell what that would come to.
 
         Raises:
             SetupError: when commits were made since.
@@ -104,8 +115,11 @@ class Journal:
                 "the update is part of a commit by now, or another commit is checked out; "
                 "take it back with git revert COMMIT"
             )
-        kept = self._keep_what_came_later(record)
         root, paths = self.project.folder, list(record["paths"])
+        later = self._came_later(record)
+        if dry_run:
+            return Undone(record["release"], paths, dict.fromkeys(later, ""))
+        kept = {path: self._keep(path) for path in later}
         for path in paths:
             if not _behind(root, path):
                 _half_written(root / path).unlink(missing_ok=True)
@@ -225,8 +239,10 @@ class Journal:
 
     def _stages(self, git: Git, conflicts: list[Conflict]) -> Iterator[bytes]:
         """Yield the three versions of each file with a conflict, in place of the one."""
+        # As long as git's ids are in this repository: 40 digits, or 64 of SHA-256.
+        none = "0" * len(self.project.head)
         for conflict in conflicts:
-            yield f"0 {_NO_OBJECT}\t".encode() + self._raw(conflict.path)
+            yield f"0 {none}\t".encode() + self._raw(conflict.path)
             versions = (conflict.base, conflict.ours, conflict.theirs)
             for stage, entry in enumerate(versions, start=1):
                 if entry is None:
@@ -250,8 +266,8 @@ class Journal:
 
     # ------------------------------------------------------------------------------ the way back
 
-    def _keep_what_came_later(self, record: Mapping[str, Any]) -> dict[str, str]:
-        """Keep what a person wrote into the files after the update, as objects of git."""
+    def _came_later(self, record: Mapping[str, Any]) -> list[str]:
+        """Return the files that a person wrote into after the update."""
         root, written = self.project.folder, record.get("written", {})
         later = {
             path for path, found in self._states(list(written)).items() if found != written[path]
@@ -261,16 +277,18 @@ class Journal:
             hindrance = _behind(root, path)
             if hindrance and hindrance.relative_to(root).as_posix() not in written:
                 later.add(hindrance.relative_to(root).as_posix())
-        kept = {}
-        for path in sorted(later):
-            if (
-                (root / path).is_file()
-                and not (root / path).is_symlink()
-                and not _behind(root, path)
-            ):
-                text = (root / path).read_bytes()
-                kept[path] = self.project.git.text("hash-object", "-w", "--stdin", stdin=text)
-        return kept
+        return [
+            path
+            for path in sorted(later)
+            if (root / path).is_file()
+            and not (root / path).is_symlink()
+            and not _behind(root, path)
+        ]
+
+    def _keep(self, path: str) -> str:
+        """Make an object of git of a file, and return its id."""
+        text = (self.project.folder / path).read_bytes()
+        return self.project.git.text("hash-object", "-w", "--stdin", stdin=text)
 
     def _restore_index(self, record: Mapping[str, Any]) -> None:
         if record["state"] != "done" or record["index"] == self._index_digest():
