@@ -95,7 +95,7 @@ class Journal:
         if not self._record.exists():
             return False
         record = self._read()
-        return record["state"] == "done" and record["head"] == self.project.head
+        return (record["state"], record["head"]) == ("done", self.project.head)
 
     def undo(self, dry_run: bool = False) -> Undone | None:
         """Take the update back; None when there is none.
