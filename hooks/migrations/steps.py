@@ -216,7 +216,8 @@ def _merge(path: Path, ours: Blob, base: Blob, labels: Sequence[str]) -> None:
     _write(path, Blob(mode, merged.stdout))
     if merged.returncode:
         full = f"{_git('rev-parse', '--show-prefix').strip()}{path.as_posix()}"
-        lines = [f"0 {'0' * 40}\t{full}"]
+        none = "0" * len(_git("rev-parse", "HEAD").strip())  # 40 digits, or 64 of SHA-256
+        lines = [f"0 {none}\t{full}"]
         for stage, blob in enumerate((base, ours, new), start=1):
             name = _bytes("hash-object", "-w", "--stdin", given=blob.content).decode().strip()
             lines.append(f"{blob.mode} {name} {stage}\t{full}")

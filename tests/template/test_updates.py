@@ -14,6 +14,7 @@ import yaml
 from rig.hook import git_state, manifest, tree
 from rig.releases import add_releases, releases
 from rig.template import PARTS, ROOT, git, hand_over_environment, release, render, snapshot
+from rig.updating import toolkit
 
 SCRIPT = "provisioners/shell/50-demo.sh"
 NEW_DEMO = "provisioners/shell/60-demo.sh"
@@ -251,25 +252,45 @@ def all_releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return template
 
 
-@pytest.mark.parametrize("demo", [False, True])
+@pytest.mark.parametrize("demo", ["on", "off", "switched on", "switched off"])
 @pytest.mark.parametrize("tag", ["v0.0.1", *RELEASES])
 def test_update_from_a_release_equals_a_new_repository(
-    all_releases: Path, tmp_path: Path, tag: str, demo: bool
+    all_releases: Path, tmp_path: Path, tag: str, demo: str
 ) -> None:
-    """And no recorded answer is changed on the way, by a tighter validator or a lost choice."""
-    old, fresh = tmp_path / "old" / "web", tmp_path / "fresh" / "web"
-    render(all_releases, old, {"image_name": "web", "keep_demo": demo}, vcs_ref=tag)
+    """By either command; a second update changes nothing.
+
+    And no recorded answer is changed on the way, by a tighter validator or a lost choice.
+    """
+    had, has = demo in {"on", "switched off"}, demo in {"on", "switched on"}
+    old, twin, fresh = (tmp_path / name / "web" for name in ("old", "twin", "fresh"))
+    render(all_releases, old, {"image_name": "web", "keep_demo": had}, vcs_ref=tag)
     if not (old / ".git").exists():
         git(old, "init", "--quiet")
-        git(old, "add", "--all")
-        git(old, "commit", "-m", "Mine")
+        _commit(old)
+    shutil.copytree(old, twin, symlinks=True)
     answers = yaml.safe_load((old / ".copier-answers.yml").read_text())
-    update(old)
-    render(all_releases, fresh, {"image_name": "web", "keep_demo": demo})
+    update(old, data={"keep_demo": has} if had != has else {})
+    render(all_releases, fresh, {"image_name": "web", "keep_demo": has})
     assert tree(old) == tree(fresh)
     assert git(old, "ls-files", "--unmerged") == ""
     updated = yaml.safe_load((old / ".copier-answers.yml").read_text())
-    assert {**answers, "_commit": "v9999.0.0"} == {name: updated[name] for name in answers}
+    expected = {**answers, "_commit": "v9999.0.0", "keep_demo": has}
+    assert expected == {name: updated[name] for name in answers}
+
+    switched = [f"--data=keep_demo={str(has).lower()}"] if had != has else []
+    answer = toolkit(twin, "template-update", "--trust", "--json", *switched)
+    assert (answer.code, answer.json["conflicts"]) == (0, [])
+    assert tree(twin) == tree(fresh)
+    _commit(twin)
+    # An answer that is given again is a reason to render again.
+    assert toolkit(twin, "template-update", "--trust", "--data=image_name=web").code == 0
+    assert tree(twin) == tree(fresh)
+    assert git(twin, "status", "--porcelain") == ""
+
+
+def _commit(repository: Path) -> None:
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "-m", "Ours")
 
 
 def lost_choices(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:

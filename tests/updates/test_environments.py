@@ -16,7 +16,7 @@ import yaml
 import packer_toolkit
 from rig.copier_command import other_copier
 from rig.hook import without_gitpython
-from rig.template import ROOT, git
+from rig.template import ROOT, git, release, render
 from rig.updating import files, state, toolkit
 
 OLDEST_COPIER = yaml.safe_load((ROOT / "copier.yml").read_text())["_min_copier_version"]
@@ -131,6 +131,13 @@ def _borrowing(project: Path, place: Path) -> Path:
     return place
 
 
+def _sha256(project: Path, place: Path) -> Path:
+    shutil.rmtree(project / ".git")
+    git(project, "init", "--quiet", "--object-format=sha256")
+    commit(project)
+    return project
+
+
 def _renamed(name: str) -> Callable[[Path, Path], Path]:
     return lambda project, place: project.rename(place.with_name(name))
 
@@ -146,6 +153,7 @@ PLACES = {
     "detached HEAD": _detached,
     "shallow clone": _shallow,
     "clone that borrows objects": _borrowing,
+    "SHA-256": _sha256,
     "spaces": _renamed("with several spaces"),
     "unicode": _renamed("gr\u00fc\u00dfe \u2603"),
     "quotes": _renamed('it\'s "this" $HOME `x`'),
@@ -213,6 +221,57 @@ def test_where_git_does_not_look_at_executable_bits(
     assert toolkit(project, "template-update", "--to", "v1.1.0").code == 0
     assert git(project, "ls-files", "--stage", "plain.sh").startswith("100755 ")
     assert toolkit(project, "template-update", "--undo").code == 0
+    assert state(project) == before
+
+
+@pytest.mark.parametrize("below", ["", "images/web/"], ids=["top", "sub-folder"])
+def test_files_are_written_as_git_checks_them_out(small: Path, tmp_path: Path, below: str) -> None:
+    """Line endings and filters are the team's, or come with the same release."""
+    template = Path(shutil.copytree(small, tmp_path / "template", symlinks=True))
+    attributes = template / "template/scripts/.gitattributes"
+    attributes.write_text("*.txt -text\n")
+    release(template, "v3.0.0")
+    attributes.write_text("*.txt eol=crlf\n")
+    (template / "template/scripts/new.txt").write_text("one\ntwo\n")
+    (template / "template/sources.hcl").write_text("source 1\nsource 2, changed\n")
+    with (template / "template/scripts/20-second.sh").open("a") as script:
+        script.write("echo more\n")
+    release(template, "v3.1.0")
+    top = tmp_path / "top"
+    project = render(template, top / below, vcs_ref="v3.0.0")
+    git(top, "init", "--quiet")
+    for way in ("clean", "smudge"):
+        git(top, "config", f"filter.shout.{way}", "tr a-z A-Z" if way == "smudge" else "tr A-Z a-z")
+    (top / ".gitattributes").write_text(f"/{below}sources.hcl eol=crlf\n*.sh filter=shout\n")
+    commit(top)
+    before = state(top)
+    assert toolkit(project, "template-update").code == 0
+    assert (project / "sources.hcl").read_bytes().startswith(b"source 1\r\nsource 2, changed\r\n")
+    assert (project / "scripts/new.txt").read_bytes() == b"one\r\ntwo\r\n"
+    assert (project / "scripts/20-second.sh").read_bytes() == (
+        b"#!/BIN/SH\nECHO SECOND\nECHO MORE\n"
+    )
+    git(top, "add", "--all")
+    shown = git(top, "show", f":{below}sources.hcl", f":{below}scripts/20-second.sh")
+    assert shown.startswith("source 1\nsource 2, changed\n")
+    assert shown.endswith("#!/bin/sh\necho second\necho more")
+    git(top, "reset", "--quiet")
+    assert toolkit(project, "template-update", "--undo").code == 0
+    assert state(top) == before
+
+
+def test_a_filter_that_fails_is_one_line_and_changes_nothing(project: Path) -> None:
+    """Git LFS without its server, for instance."""
+    (project / ".gitattributes").write_text("*.txt filter=broken\n")
+    commit(project)
+    for name, value in {"clean": "cat", "smudge": "false", "required": "true"}.items():
+        git(project, "config", f"filter.broken.{name}", value)
+    before = state(project)
+    answer = toolkit(project, "template-update")
+    assert answer.code == 3
+    assert answer.stderr.startswith("the update cannot be written (external filter 'false' failed")
+    assert answer.stderr.endswith("everything is as it was")
+    assert "\n" not in answer.stderr
     assert state(project) == before
 
 

@@ -11,8 +11,12 @@ The first is the long run, the second repeats one.  `promises.py` says what is l
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -23,11 +27,13 @@ from histories import History, Team, histories
 from renders import cached_renders
 
 from packer_toolkit.template import render
-from rig.template import git
+from rig.template import ROOT, git
 from rig.updating import state, toolkit
 
 HISTORIES = int(os.environ.get("TEMPLATE_PACKER_AMI_HISTORIES", "200"))
 BATCHES = 8
+# What this run has set for itself, and its workers.
+_OWN = ("TEMPLATE_PACKER_AMI_SEED", "PYTEST_")
 
 
 def live(history: History, made_by: dict[str, Path], repository: Path) -> None:
@@ -68,10 +74,12 @@ def test_no_line_is_lost_and_no_file_of_theirs_is_touched(
         # Thousands of small files that are synced to the disk: in memory that takes no time.
         monkeypatch.setattr(tempfile, "tempdir", "/dev/shm")  # noqa: S108
     seed = int(os.environ["TEMPLATE_PACKER_AMI_SEED"])
+    wanted = math.ceil(HISTORIES / BATCHES)
+    lived = 0
 
     @hypothesis.seed(seed * BATCHES + batch)
     @hypothesis.settings(
-        max_examples=max(1, HISTORIES // BATCHES),
+        max_examples=wanted,
         deadline=None,
         database=None,
         derandomize=False,
@@ -81,7 +89,21 @@ def test_no_line_is_lost_and_no_file_of_theirs_is_touched(
     )
     @hypothesis.given(histories())
     def lose_nothing(history: History) -> None:
+        nonlocal lived
         with tempfile.TemporaryDirectory() as folder:
             live(history, made_by, Path(folder, "web"))
+        lived += 1
 
     lose_nothing()
+    assert lived >= wanted
+
+
+def test_the_seed_stands_in_the_first_lines_of_the_output() -> None:
+    """Without it nobody could repeat what was drawn."""
+    env = {name: text for name, text in os.environ.items() if not name.startswith(_OWN)}
+    command = [sys.executable, "-m", "pytest", "-n0", "--collect-only", __file__]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    (seed,) = re.findall(r"^seed: TEMPLATE_PACKER_AMI_SEED=(\d+)$", done.stdout, re.M)
+    env["TEMPLATE_PACKER_AMI_SEED"] = seed
+    again = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert f"seed: TEMPLATE_PACKER_AMI_SEED={seed}\n" in again.stdout

@@ -122,6 +122,25 @@ def test_to_takes_an_older_release_than_the_newest(project: Path, made_by: dict[
     assert (answer.code, "updates only go forward" in answer.stderr) == (3, True)
 
 
+def test_to_the_present_release_does_not_call_it_the_newest(project: Path) -> None:
+    """There is a newer one."""
+    answer = toolkit(project, "template-update", "--to", "v1.0.0")
+    assert (answer.code, answer.stdout) == (0, "This repository is at v1.0.0 already.\n")
+
+
+def test_an_update_that_is_not_committed_is_finished_or_taken_back_first(project: Path) -> None:
+    """The next one could not be told from it."""
+    change(project, "build.hcl", "build 3\n", "ours 3\n")
+    toolkit(project, "template-update", "--to", "v1.1.0")
+    before = state(project)
+    answer = toolkit(project, "template-update")
+    assert (answer.code, "the last update is not committed yet" in answer.stderr) == (3, True)
+    assert answer.stderr.endswith("take it back: packer-toolkit template-update --undo")
+    assert state(project) == before
+    commit(project)
+    assert toolkit(project, "template-update").code == 0
+
+
 def test_a_file_of_the_template_that_was_deleted_stays_so_and_is_named(project: Path) -> None:
     """If the release changes it."""
     (project / "build.hcl").unlink()
@@ -243,6 +262,7 @@ def test_what_stands_in_the_way_is_one_line_and_changes_nothing(
         ("_src_path: .*", "_src_path: /nowhere/at/all", 4, "there is no such folder here"),
         ("_src_path: .*", "_src_path: file:///nowhere/t.git", 4, "cannot be read"),
         ("_commit: .*", "_commit: 0123abc", 3, "is no release of the template"),
+        ("_commit: .*", "_commit: v0.5.0", 3, "has no 'v0.5.0', which .copier-answers.yml names"),
         ("_commit: .*", "", 3, "does not name its release"),
         ("(?s).*", "- no answers", 3, "holds no answers"),
     ],

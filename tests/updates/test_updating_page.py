@@ -26,7 +26,8 @@ def test_every_message_of_the_page_is_one_of_the_toolkit() -> None:
     rows = re.findall(r"^\| ([a-z][^|]+?) \|", section("Before the first update"), re.MULTILINE)
     source = "".join(
         " ".join(re.sub(r'"\n\s*f?"', "", path.read_text()).split())
-        for path in (ROOT / "toolkit/src/packer_toolkit/template").glob("*.py")
+        for pattern in ("template/*.py", "commands/template_*.py")
+        for path in (ROOT / "toolkit/src/packer_toolkit").glob(pattern)
     )
     assert len(rows) >= 9
     for row in rows:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import click
 import pytest
 
 from rig.template import git
@@ -165,6 +166,31 @@ def test_what_was_written_after_the_update_is_kept_when_it_is_taken_back(eventfu
     (oid,) = re.findall(r"into build.hcl since is kept: git cat-file -p (\w+)", answer.stderr)
     assert git(eventful, "cat-file", "-p", oid) == "resolved, with much thought"
     assert state(eventful) == before
+
+
+def test_a_dry_run_says_what_would_be_taken_back(eventful: Path) -> None:
+    """And changes nothing, not even git's objects."""
+    answer = toolkit(eventful, "template-update", "--undo", "--dry-run")
+    assert (answer.code, answer.stdout) == (0, "Nothing to take back: no update is open.\n")
+    toolkit(eventful, "template-update")
+    (eventful / "build.hcl").write_text("resolved, with much thought\n")
+    before = state(eventful), git(eventful, "count-objects", "-v")
+    answer = toolkit(eventful, "template-update", "--undo", "--dry-run")
+    assert answer.code == 0
+    assert re.match(r"Would take back \d+ files, to v1\.0\.0:\n", answer.stdout)
+    assert "  build.hcl; what you wrote into it since would be kept\n" in answer.stdout
+    assert "  sources.hcl\n" in answer.stdout
+    assert (state(eventful), git(eventful, "count-objects", "-v")) == before
+    shown = toolkit(eventful, "template-update", "--undo", "--dry-run", "--json").json
+    assert (shown["dry_run"], shown["kept"]) == (True, {"build.hcl": ""})
+    done = toolkit(eventful, "template-update", "--undo", "--json").json
+    assert (done["dry_run"], done["files"]) == (False, shown["files"])
+
+
+def test_an_undo_takes_no_other_order(eventful: Path) -> None:
+    """It is not a way to another release."""
+    with pytest.raises(click.UsageError, match="no --to"):
+        toolkit(eventful, "template-update", "--undo", "--to", "v1.1.0")
 
 
 def test_what_was_staged_beside_the_update_stays_staged(eventful: Path) -> None:

@@ -80,7 +80,7 @@ def command(
     given = collect_answers(data, answers)
     wanted = target(project, release)
     if wanted == project.release and not given:
-        click.echo(up_to_date(wanted))
+        click.echo(f"This repository is at {wanted} already." if release else up_to_date(wanted))
         set_outputs({"updated": "false", "release": wanted, "commit": ""})
         return 0
     with planned(project, wanted, given, trust) as plan:

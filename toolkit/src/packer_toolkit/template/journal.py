@@ -24,7 +24,6 @@ from packer_toolkit.template.project import Project
 from packer_toolkit.template.update import Plan
 
 _FOLDER = "packer-toolkit-update"
-_NO_OBJECT = "0" * 40
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,8 @@ class Undone:
     Attributes:
         release: the release that the repository is at again.
         paths: the files that were put back or removed.
-        kept: what was written into them after the update: path -> git's id of the object with it.
+        kept: what was written into them after the update: path -> git's id of the object with it,
+            empty where that was only looked at.
     """
 
     release: str
@@ -79,6 +79,7 @@ class Journal:
 
         Raises:
             OSError: when it cannot be written; everything is as it was.
+            GitError: when git cannot, a filter of the team's for instance; as before.
         """
         self._prepare(plan)
         try:
@@ -88,8 +89,19 @@ class Journal:
             raise
         self._note(state="done", written=self._states([*plan.changes]), index=self._index_digest())
 
-    def undo(self) -> Undone | None:
+    @property
+    def open(self) -> bool:
+        """Whether an update was written here that is not committed yet."""
+        if not self._record.exists():
+            return False
+        record = self._read()
+        return (record["state"], record["head"]) == ("done", self.project.head)
+
+    def undo(self, dry_run: bool = False) -> Undone | None:
         """Take the update back; None when there is none.
+
+        Args:
+            dry_run: only tell what that would come to.
 
         Raises:
             SetupError: when commits were made since.
@@ -103,8 +115,11 @@ class Journal:
                 "the update is part of a commit by now, or another commit is checked out; "
                 "take it back with git revert COMMIT"
             )
-        kept = self._keep_what_came_later(record)
         root, paths = self.project.folder, list(record["paths"])
+        later = self._came_later(record)
+        if dry_run:
+            return Undone(record["release"], paths, dict.fromkeys(later, ""))
+        kept = {path: self._keep(path) for path in later}
         for path in paths:
             if not _behind(root, path):
                 _half_written(root / path).unlink(missing_ok=True)
@@ -182,13 +197,35 @@ class Journal:
         for path, change in plan.changes.items():
             if change == "deleted":
                 _remove(root, path)
-        # What decides on line endings comes first.
-        paths = [path for path, change in plan.changes.items() if change != "deleted"]
-        for path in sorted(paths, key=lambda path: not path.endswith(".gitattributes")):
-            _write(git, self.project, path, plan.after[path])
+        wanted = [path for path, change in plan.changes.items() if change != "deleted"]
+        # What decides on line endings and filters comes first.
+        first = [path for path in wanted if path.rpartition("/")[2] == ".gitattributes"]
+        for paths in (first, [path for path in wanted if path not in first]):
+            aside = self._check_out_aside(git, {path: plan.after[path] for path in paths})
+            for path in paths:
+                _write(aside / path, root / path, plan.after[path])
+        shutil.rmtree(self.folder / "aside", ignore_errors=True)
         lines = [*self._modes(plan), *self._stages(git, plan.conflicts)]
         if lines:
             self._change_index(lines)
+
+    def _check_out_aside(self, git: Git, files: Mapping[str, Entry]) -> Path:
+        """Let git check files out beside the tree, with this repository's line endings and filters.
+
+        Returns:
+            The folder that stands for the project's.
+        """
+        index, aside = self.folder / "aside.index", self.folder / "aside"
+        lines = (
+            f"{entry.mode} {entry.oid} 0\t".encode() + self._raw(path) + b"\0"
+            for path, entry in files.items()
+            if entry.mode != "160000"  # Of a submodule nothing but its folder is made.
+        )
+        at = Git.at(self.project.top, **git.env, GIT_INDEX_FILE=str(index))
+        at.raw("update-index", "-z", "--index-info", stdin=b"".join(lines))
+        at.raw("checkout-index", "--all", "--quiet", f"--prefix={aside}/")
+        index.unlink(missing_ok=True)
+        return aside / self.project.prefix
 
     def _modes(self, plan: Plan) -> Iterator[bytes]:
         """Yield entries with new executable bits, where git does not look at those of files."""
@@ -202,8 +239,10 @@ class Journal:
 
     def _stages(self, git: Git, conflicts: list[Conflict]) -> Iterator[bytes]:
         """Yield the three versions of each file with a conflict, in place of the one."""
+        # As long as git's ids are in this repository: 40 digits, or 64 of SHA-256.
+        none = "0" * len(self.project.head)
         for conflict in conflicts:
-            yield f"0 {_NO_OBJECT}\t".encode() + self._raw(conflict.path)
+            yield f"0 {none}\t".encode() + self._raw(conflict.path)
             versions = (conflict.base, conflict.ours, conflict.theirs)
             for stage, entry in enumerate(versions, start=1):
                 if entry is None:
@@ -227,8 +266,8 @@ class Journal:
 
     # ------------------------------------------------------------------------------ the way back
 
-    def _keep_what_came_later(self, record: Mapping[str, Any]) -> dict[str, str]:
-        """Keep what a person wrote into the files after the update, as objects of git."""
+    def _came_later(self, record: Mapping[str, Any]) -> list[str]:
+        """Return the files that a person wrote into after the update."""
         root, written = self.project.folder, record.get("written", {})
         later = {
             path for path, found in self._states(list(written)).items() if found != written[path]
@@ -238,16 +277,18 @@ class Journal:
             hindrance = _behind(root, path)
             if hindrance and hindrance.relative_to(root).as_posix() not in written:
                 later.add(hindrance.relative_to(root).as_posix())
-        kept = {}
-        for path in sorted(later):
-            if (
-                (root / path).is_file()
-                and not (root / path).is_symlink()
-                and not _behind(root, path)
-            ):
-                text = (root / path).read_bytes()
-                kept[path] = self.project.git.text("hash-object", "-w", "--stdin", stdin=text)
-        return kept
+        return [
+            path
+            for path in sorted(later)
+            if (root / path).is_file()
+            and not (root / path).is_symlink()
+            and not _behind(root, path)
+        ]
+
+    def _keep(self, path: str) -> str:
+        """Make an object of git of a file, and return its id."""
+        text = (self.project.folder / path).read_bytes()
+        return self.project.git.text("hash-object", "-w", "--stdin", stdin=text)
 
     def _restore_index(self, record: Mapping[str, Any]) -> None:
         if record["state"] != "done" or record["index"] == self._index_digest():
@@ -322,24 +363,18 @@ def _remove(root: Path, path: str) -> None:
             return
 
 
-def _write(git: Git, project: Project, path: str, entry: Entry) -> None:
-    """Write a file as git would check it out; its other permission bits stay."""
-    place = project.folder / path
+def _write(source: Path, place: Path, entry: Entry) -> None:
+    """Write a file that git has checked out aside; its other permission bits stay."""
     place.parent.mkdir(parents=True, exist_ok=True)
     if entry.mode == "160000":
         place.mkdir(exist_ok=True)
         return
     fresh = _half_written(place)
     fresh.unlink(missing_ok=True)
-    if entry.mode == "120000":
-        fresh.symlink_to(os.fsdecode(git.raw("cat-file", "blob", entry.oid)))
-    else:
-        fresh.write_bytes(
-            git.raw("cat-file", "--filters", f"--path={project.prefix}{path}", entry.oid)
-        )
-        mode = stat.S_IMODE(fresh.stat().st_mode)
-        if place.is_file() and not place.is_symlink():
-            mode = stat.S_IMODE(place.stat().st_mode)
+    shutil.copyfile(source, fresh, follow_symlinks=False)
+    if not fresh.is_symlink():
+        there = place.is_file() and not place.is_symlink()
+        mode = stat.S_IMODE((place if there else source).stat().st_mode)
         readable = (mode & 0o444) >> 2
         fresh.chmod(mode | readable if entry.mode == "100755" else mode & ~0o111)
     if place.is_dir() and not place.is_symlink():

@@ -255,6 +255,12 @@ def _refusal(error: Exception, source: str, release: str) -> str:
     prefix = "'dict object' has no attribute '"
     if text.startswith(prefix):
         return f"{text.removeprefix(prefix).rstrip()[:-1]}; nothing was changed here"
+    if text.startswith("Unknown revision"):
+        return (
+            f"the template {without_secret(source)} has no {text.rpartition(': ')[2]}, which "
+            ".copier-answers.yml names as its release (_commit): fetch the template's tags, or set "
+            "it to the release that this repository was made from; nothing was changed here"
+        )
     return (
         f"Copier cannot render {without_secret(source)} at {release}: "
         f"{without_secret(_last_line(text)) or type(error).__name__}; nothing was changed here"
