@@ -33,14 +33,23 @@ class Built:
         return [call for call in self.calls if call.action == action]
 
 
+ROLE = "arn:aws:iam::123456789012:role/packer-ami-builder"
+
+
 def render_and_build(
-    ec2: Ec2, packer: Packer, template: Path, destination: Path, answers: dict[str, Any]
+    ec2: Ec2,
+    packer: Packer,
+    template: Path,
+    destination: Path,
+    answers: dict[str, Any],
+    **variables: str,
 ) -> Built:
-    """Render, initialise without a network, validate and build."""
+    """Render, initialise without a network, validate and build with variables of the HCL."""
     repository = render(template, destination, answers)
     for command in (("init", "."), ("validate", ".")):
         packer.run(*command, cwd=repository, env={"PKR_VAR_run_id": "run-77"})
-    done = build(ec2, packer, repository, env={"PKR_VAR_run_id": "run-77"})
+    env = {f"PKR_VAR_{name}": value for name, value in variables.items()}
+    done = build(ec2, packer, repository, env={**env, "PKR_VAR_run_id": "run-77"})
     assert done.code == 0, done.output[-4000:]
     return Built(repository, done, ec2.calls(), manifest(repository), ec2)
 
@@ -55,11 +64,13 @@ def full(
     packer: Packer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Built]:
-    """Return a build with the demo, both architectures, copies, a key and consumers."""
-    ec2_of_the_worker.reset()
-    destination = tmp_path_factory.mktemp("full") / "packer-ami-web-server"
-    yield render_and_build(ec2_of_the_worker, packer, template, destination, dict(FULL_ANSWERS))
-    ec2_of_the_worker.reset()
+    """Return a build with the demo, both architectures, copies, a key, consumers and a role."""
+    ec2 = ec2_of_the_worker
+    ec2.reset()
+    folder = tmp_path_factory.mktemp("full") / "packer-ami-web-server"
+    answers = dict(FULL_ANSWERS)
+    yield render_and_build(ec2, packer, template, folder, answers, assume_role_arn=ROLE)
+    ec2.reset()
 
 
 RUN_TAGS = {
@@ -298,10 +309,38 @@ def test_the_temporary_key_stays_out_of_the_output(full: Built) -> None:
 @pytest.mark.xdist_group("ec2-full")
 def test_the_actions_of_a_build_are_written_down(full: Built) -> None:
     """docs/aws-actions.txt lists exactly the actions of a build with everything."""
-    file = ROOT / "docs/aws-actions.txt"
-    listed = [line for line in file.read_text().splitlines() if not line.startswith("#")]
-    called = sorted({f"{call.service}:{call.action}" for call in full.calls})
-    assert listed == called, f"write these lines into {file.name}:\n" + "\n".join(called)
+    assert_listed("aws-actions.txt", full.calls)
+
+
+def test_the_actions_of_further_settings_are_written_down(
+    ec2: Ec2, packer: Packer, template: Path, tmp_path: Path
+) -> None:
+    """docs/aws-actions-settings.txt has what only some settings ask for.
+
+    Without a subnet the rig's instances have no address to log in to, so the build ends at launch.
+    """
+    ec2.client("iam").create_instance_profile(InstanceProfileName="builder")
+    fault = ec2.fault("RunInstances", "deny")
+    before = len(ec2.calls())
+    repository = small_repository(template, tmp_path / "packer-ami-small")
+    env = {"PKR_VAR_subnet_id": "", "PKR_VAR_iam_instance_profile": "builder"}
+    assert build(ec2, packer, repository, env=env).code == 1
+    assert fault.hits == 1
+    known = listed("aws-actions.txt")
+    calls = [c for c in ec2.calls()[before:] if f"{c.service}:{c.action}" not in known]
+    assert_listed("aws-actions-settings.txt", calls)
+
+
+def listed(name: str) -> list[str]:
+    """Return the actions that a file of docs/ lists."""
+    lines = (ROOT / "docs" / name).read_text().splitlines()
+    return [line for line in lines if not line.startswith("#")]
+
+
+def assert_listed(name: str, calls: list[Call]) -> None:
+    """Demand that a file of docs/ lists exactly the actions of these calls."""
+    called = sorted({f"{call.service}:{call.action}" for call in calls})
+    assert listed(name) == called, f"write these lines into {name}:\n" + "\n".join(called)
 
 
 # --- What is in the AMI ------------------------------------------------------------------------
@@ -427,11 +466,10 @@ def test_a_role_is_assumed_when_given(
 ) -> None:
     """With assume_role_arn every call of EC2 is made by the role."""
     repository = small_repository(template, tmp_path / "packer-ami-small")
-    role = "arn:aws:iam::123456789012:role/packer-ami-builder"
-    done = build(ec2, packer, repository, "-var", f"assume_role_arn={role}")
+    done = build(ec2, packer, repository, "-var", f"assume_role_arn={ROLE}")
     assert done.code == 0, done.output
     assumed = ec2.calls("AssumeRole")
-    assert {call["RoleArn"] for call in assumed} == {role}
+    assert {call["RoleArn"] for call in assumed} == {ROLE}
     assert {call["RoleSessionName"] for call in assumed} == {"packer-ami-small"}
     own = {call.access_key for call in assumed}
     assert not own & {call.access_key for call in ec2.calls() if call.service == "ec2"}

@@ -521,7 +521,7 @@ def throttled(
     faults: dict[str, Fault] = {
         action: ec2.fault(action, "throttle", first=2) for action in ACTIONS
     }
-    done = toolkit_build(ec2, packer, repository, "-var", "skip_create_ami=false")
+    done = toolkit_build(ec2, packer, repository, "-var", "skip_create_ami=false", *ROLE)
     yield Throttled(done, {action: fault.hits for action, fault in faults.items()})
     ec2.reset()
 

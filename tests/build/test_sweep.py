@@ -153,6 +153,10 @@ def test_what_belongs_to_others_stays(ec2: Ec2, leave: Leave) -> None:
     result = json.loads(done.output[done.output.index("\n{") :])
     assert [each["id"] for each in result["swept"]] == [mine]
     assert left(ec2) == others
+    # EC2's own filters know wildcards.
+    wild = ("--repository", "packer-ami-*", "--region", HERE)
+    done = sweep(ec2, "--run-id", "run-*", "--yes", scope=wild)
+    assert (done.code, left(ec2)) == (0, others), done.output
 
 
 def test_by_time_only_what_is_past_goes(ec2: Ec2, leave: Leave) -> None:
@@ -166,6 +170,9 @@ def test_by_time_only_what_is_past_goes(ec2: Ec2, leave: Leave) -> None:
     assert done.code == 0, done.output
     assert gone.isdisjoint(left(ec2))
     assert left(ec2) >= {group, key, instance, finished}
+    # Its snapshot carries tags before the image goes, in case the sweep is ended between the two.
+    actions = [call.action for call in ec2.calls()]
+    assert "CreateTags" in actions[: actions.index("DeregisterImage")]
     snapshots = {name for name in before - left(ec2) if name.startswith("snap-")}
     assert len(snapshots) == 1
     assert f"kept    instance {instance} in {HERE}: its build may be running, until" in done.output
@@ -230,6 +237,9 @@ def test_more_than_expected_is_not_deleted(ec2: Ec2, leave: Leave) -> None:
     assert done.code == 1
     assert "repeat with --at-most 3" in done.output
     assert left(ec2) == keys
+    looked = sweep(ec2, "--dry-run", "--at-most", "2")
+    assert looked.code == 0
+    assert "3 to delete, 0 deleted" in looked.output
 
 
 def test_what_cannot_be_deleted_is_told(ec2: Ec2, leave: Leave) -> None:

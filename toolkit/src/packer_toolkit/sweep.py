@@ -158,7 +158,8 @@ class Sweep:
         tags = {"Repository": self.scope.repository, "ManagedBy": MANAGED_BY}
         if self.scope.run_id:
             tags["RunId"] = self.scope.run_id
-        if "Filters" not in options:
+        exact = "Filters" not in options
+        if exact:
             options["Filters"] = [{"Name": f"tag:{k}", "Values": [v]} for k, v in tags.items()]
         client = self._client(region)
 
@@ -169,7 +170,9 @@ class Sweep:
 
             return list(jmespath.search(items, getattr(client, call)(**options)) or [])
 
-        return [item for item in self._guarded(ask) if item is not None]
+        found = [item for item in self._guarded(ask) if item is not None]
+        # EC2 takes * and ? in the value of a filter for wildcards.
+        return [item for item in found if not exact or tags.items() <= _tags_of(item).items()]
 
     def _snapshots(self, region: str, image: dict[str, Any]) -> tuple[str, ...]:
         """List the snapshots of an image that is perhaps still being made.
@@ -196,8 +199,7 @@ class Sweep:
     def _why_kept(self, id_: str, item: dict[str, Any]) -> str:
         if id_ in self.scope.never:
             return "it was there before"
-        tags = {tag["Key"]: tag["Value"] for tag in item.get("Tags", [])}
-        until = tags.get("ExpiresAt", "")
+        until = _tags_of(item).get("ExpiresAt", "")
         if self.scope.run_id:
             finished = until == NEVER and not self.scope.finished
             return "it belongs to a finished image" if finished else ""
@@ -326,14 +328,15 @@ class Sweep:
     def _tag(self, client: Any, snapshots: Iterable[str]) -> None:
         """Mark the snapshots of an image, so that they are found if we end between the two."""
         ids = list(snapshots)
-        if not ids or not self.scope.run_id:
+        if not ids:
             return
         tags = {
             "ExpiresAt": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "ManagedBy": MANAGED_BY,
             "Repository": self.scope.repository,
-            "RunId": self.scope.run_id,
         }
+        if self.scope.run_id:
+            tags["RunId"] = self.scope.run_id
         try:
             self._guarded(
                 lambda: client.create_tags(
@@ -387,6 +390,10 @@ class Sweep:
         until = time.monotonic() + self.poll_seconds
         while not self.hurry() and time.monotonic() < min(until, self.deadline):
             time.sleep(0.05)
+
+
+def _tags_of(item: dict[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in item.get("Tags", [])}
 
 
 def _is_gone(kind: str, item: dict[str, Any]) -> bool:

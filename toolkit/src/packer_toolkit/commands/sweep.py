@@ -47,7 +47,13 @@ class Result(TypedDict):
     is_flag=True,
     help="With --run-id: its finished images too.  Otherwise they are kept.",
 )
-@click.option("--at-most", default=50, show_default=True, help="Delete nothing if more is found.")
+@click.option(
+    "--at-most",
+    type=click.IntRange(min=0),
+    default=50,
+    show_default=True,
+    help="Delete nothing if more is found.",
+)
 @click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result for a program.")
@@ -104,7 +110,7 @@ def command(
     for each in going:
         extra = f" with {', '.join(each.snapshots)}" if each.snapshots else ""
         say(f"{word} {each.kind} {each.id}{extra} in {each.region}")
-    if len(going) > at_most:
+    if len(going) > at_most and not dry_run:
         raise NotGoodError(
             f"{len(going)} things would be deleted, more than {at_most}: look at them with"
             f" --dry-run, then repeat with --at-most {len(going)}"
