@@ -152,6 +152,9 @@ def test_a_template_without_a_release_is_one_line(project: Path, tmp_path: Path)
     record(project, "_src_path", str(template))
     answer = toolkit(project, "template-check")
     assert (answer.code, "has no release yet" in answer.stderr) == (4, True)
+    record(project, "_commit", "0123abc")  # as Copier does where there is no tag
+    answer = toolkit(project, "template-check")
+    assert (answer.code, "has no release yet" in answer.stderr) == (4, True)
 
 
 def test_in_a_folder_below_the_right_one_is_named(project: Path) -> None:

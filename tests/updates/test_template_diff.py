@@ -109,7 +109,7 @@ def test_up_to_date_is_an_empty_diff(made_by: dict[str, Path]) -> None:
     """And exit code 0."""
     answer = toolkit(made_by["v2.1.0"], "template-diff")
     assert (answer.code, answer.stdout) == (0, "")
-    assert "no file changes" in answer.stderr
+    assert answer.stderr == "Up to date: v2.1.0 is the template's newest release.\n"
 
 
 def test_bytes_of_another_encoding_go_through(project: Path) -> None:

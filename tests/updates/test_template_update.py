@@ -50,6 +50,14 @@ def test_clean_is_exit_code_0_and_says_how_to_go_on_and_back(project: Path) -> N
     assert (git(project, "ls-files", "--stage"), git(project, "rev-parse", "HEAD")) == (index, head)
 
 
+def test_the_way_back_is_there_for_who_has_only_uv(project: Path) -> None:
+    """What uvx runs is not on the person's PATH, but the repository's launcher is there."""
+    (project / "toolkit-host.sh").write_text("#!/bin/sh\n")
+    commit(project)
+    answer = toolkit(project, "template-update")
+    assert "Go back: ./toolkit-host.sh packer-toolkit template-update --undo" in answer.stdout
+
+
 @pytest.mark.parametrize("start", ["v1.0.0", "v1.1.0", "v2.0.0"])
 def test_an_untouched_repository_becomes_a_fresh_one(
     made_by: dict[str, Path], tmp_path: Path, start: str
@@ -355,6 +363,27 @@ def test_trust_is_given_once_by_copiers_settings_or_for_this_once(
     monkeypatch.setenv("COPIER_SETTINGS_PATH", str(settings))
     assert toolkit(project, "template-update").code == 0
     assert (project / "fourth.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [("trust: [", "line "), ("trust: yes\n", "trust: Input should be")]
+)
+def test_broken_settings_of_copier_are_named(
+    with_task: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    reason: str,
+) -> None:
+    """The file and what is wrong in it: the template is not to blame."""
+    _, project = with_task
+    settings = tmp_path / "settings.yml"
+    settings.write_text(text)
+    monkeypatch.setenv("COPIER_SETTINGS_PATH", str(settings))
+    answer = toolkit(project, "template-update")
+    assert answer.code == 3
+    assert f"Copier's settings {settings} cannot be used: {reason}" in answer.stderr
+    assert len(answer.stderr.splitlines()) == 1
 
 
 # --------------------------------------------------------------------------------- the answers

@@ -21,8 +21,8 @@ def command(as_json: bool) -> int:
     repository does not say what it was made from.  4: the template cannot be read.
     """
     project = Project.at(Path.cwd())
-    present = require_version(project.release)
     release = newest(project.source)
+    present = require_version(project.release)
     newer = release.version > present
     news = changes(project.source, present, release) if newer else ""
     if as_json:

@@ -29,6 +29,7 @@ def command(
     template cannot be read.
     """
     from packer_toolkit.template import report
+    from packer_toolkit.template.source import up_to_date
     from packer_toolkit.template.update import planned, target
 
     project = Project.at(Path.cwd())
@@ -37,7 +38,14 @@ def command(
     if changed:
         click.echo(f"Not committed, and left out here: {shown(changed)}", err=True)
     wanted = target(project, release)
-    with planned(project, wanted, collect_answers(data, answers), trust) as plan:
+    given = collect_answers(data, answers)
+    if wanted == project.release and not given:
+        if as_json:
+            click.echo(json.dumps({**report.nothing(project), "diff": ""}, indent=2))
+        else:
+            click.echo(up_to_date(wanted), err=True)
+        return 0
+    with planned(project, wanted, given, trust) as plan:
         if as_json:
             click.echo(
                 json.dumps({**report.as_json(plan), "diff": printable_diff(plan.diff())}, indent=2)

@@ -105,11 +105,11 @@ def update(
             "network, and that you may read it with git"
         ) from None
     except (CopierError, ValueError, TypeError, RuntimeError, OSError) as error:
-        raise SetupError(_refusal(error, source, release)) from None
+        raise SetupError(_of_settings(error) or _refusal(error, source, release)) from None
     except Exception as error:
         if type(error).__module__.split(".")[0] not in {"jinja2", "pydantic", "yaml", "copier"}:
             raise
-        raise SetupError(_refusal(error, source, release)) from None
+        raise SetupError(_of_settings(error) or _refusal(error, source, release)) from None
 
 
 def _worker_class() -> Any:
@@ -246,6 +246,26 @@ def _stdout_to_stderr() -> Iterator[None]:
     finally:
         os.dup2(saved, 1)
         os.close(saved)
+
+
+def _of_settings(error: Exception) -> str:
+    """Return one line when it is Copier's own settings that are wrong, not the template."""
+    import yaml
+    from pydantic import ValidationError
+
+    if isinstance(error, ValidationError) and error.title.startswith("Settings"):
+        first = error.errors()[0]
+        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    elif (
+        isinstance(error, yaml.MarkedYAMLError)
+        and error.problem_mark
+        # Copier hands the text on without its name, or as bytes.
+        and error.problem_mark.name.startswith(("<", _settings()))
+    ):
+        reason = f"line {error.problem_mark.line + 1}: {error.problem}"
+    else:
+        return ""
+    return f"Copier's settings {_settings()} cannot be used: {reason}; nothing was changed here"
 
 
 def _refusal(error: Exception, source: str, release: str) -> str:

@@ -18,10 +18,11 @@ _LAUNCHER = "toolkit-host.sh"
 def way_back(project: Project) -> str:
     """Return the command that takes an update back, as it works in this place."""
     command = "packer-toolkit template-update --undo"
-    if shutil.which("packer-toolkit"):
-        return command
+    # First: what uvx runs is on PATH for itself only, and that PATH is what we see.
     if (project.folder / _LAUNCHER).exists():
         return f"./{_LAUNCHER} {command}"
+    if shutil.which("packer-toolkit"):
+        return command
     return f"{shlex.quote(sys.executable)} -m packer_toolkit template-update --undo"
 
 

@@ -131,8 +131,9 @@ def require_version(recorded: str) -> Version:
     version = parse_version(recorded)
     if version is None:
         raise SetupError(
-            f"_commit of .copier-answers.yml is {recorded}, which is no release of the template; "
-            "set it to the release that this repository was made from, and commit that"
+            f"_commit of .copier-answers.yml is {recorded}, which is no release of the template "
+            "(was it made from a checkout without tags?); set it to the release that this "
+            "repository was made from, such as v1.0.0, and commit that"
         )
     return version
 

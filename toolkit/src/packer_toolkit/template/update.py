@@ -106,8 +106,8 @@ def target(project: Project, wanted: str | None) -> str:
         SetupError: when there is no such release, or it is older than the present one.
         RemoteError: when the template cannot be read.
     """
-    present = require_version(project.release)
     release = newest(project.source) if wanted is None else named(project.source, wanted)
+    present = require_version(project.release)
     if wanted is None and release.version < present and not is_release(project.release):
         # Made from a commit that no release has yet.
         return project.release
