@@ -61,8 +61,10 @@ class Signals:
 
     @contextlib.contextmanager
     def handled(self) -> Iterator[Signals]:
-        """Take SIGINT, SIGTERM and SIGHUP until the end of the block."""
-        names = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+        """Take SIGINT, SIGTERM and SIGHUP until the end of the block, SIGHUP not under `nohup`."""
+        names = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            names.append(signal.SIGHUP)
         before = {name: signal.signal(name, self._take) for name in names}
         try:
             yield self
