@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rig.ec2.rig import Call, Ec2, Finished
-from rig.repository import FULL_ANSWERS, build, manifest, small_repository
+from rig.repository import FULL_ANSWERS, ROLE, build, manifest, small_repository
 from rig.template import ROOT, git, render
 from rig.tools import Packer
 
@@ -34,13 +34,18 @@ class Built:
 
 
 def render_and_build(
-    ec2: Ec2, packer: Packer, template: Path, destination: Path, answers: dict[str, Any]
+    ec2: Ec2,
+    packer: Packer,
+    template: Path,
+    destination: Path,
+    answers: dict[str, Any],
+    *options: str,
 ) -> Built:
     """Render, initialise without a network, validate and build."""
     repository = render(template, destination, answers)
     for command in (("init", "."), ("validate", ".")):
         packer.run(*command, cwd=repository, env={"PKR_VAR_run_id": "run-77"})
-    done = build(ec2, packer, repository, env={"PKR_VAR_run_id": "run-77"})
+    done = build(ec2, packer, repository, *options, env={"PKR_VAR_run_id": "run-77"})
     assert done.code == 0, done.output[-4000:]
     return Built(repository, done, ec2.calls(), manifest(repository), ec2)
 
@@ -55,10 +60,11 @@ def full(
     packer: Packer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Built]:
-    """Return a build with the demo, both architectures, copies, a key and consumers."""
+    """Return a build with the demo, both architectures, copies, a key, consumers and a role."""
     ec2_of_the_worker.reset()
     destination = tmp_path_factory.mktemp("full") / "packer-ami-web-server"
-    yield render_and_build(ec2_of_the_worker, packer, template, destination, dict(FULL_ANSWERS))
+    answers = dict(FULL_ANSWERS)
+    yield render_and_build(ec2_of_the_worker, packer, template, destination, answers, *ROLE)
     ec2_of_the_worker.reset()
 
 
