@@ -295,17 +295,18 @@ def test_what_cannot_work_is_said_in_one_line(
 
 
 def test_throttling_and_lost_answers_are_survived(ec2: Ec2, leave: Leave) -> None:
-    """Two of each call fail, and one deletion is carried out although its answer is lost."""
+    """One of each call fails, one more often than boto3 tries, one is carried out all the same."""
     group, key = leave.group(), leave.key()
     instance = leave.instance(group, key)
     leave.image(instance)
-    actions = ("DescribeInstances", "DescribeImages", "TerminateInstances", "DeregisterImage")
+    actions = ("DescribeInstances", "DescribeImages", "DeregisterImage")
     faults = [ec2.fault(action, "throttle", first=1) for action in actions]
+    often = ec2.fault("TerminateInstances", "error", first=9)
     lost = ec2.fault("DeleteKeyPair", "error", at=1, after=True)
     done = sweep(ec2, "--run-id", "run-1", "--yes")
     assert done.code == 0, done.output
     assert [fault.hits for fault in faults] == [1] * len(faults)
-    assert lost.hits == 1
+    assert (often.hits, lost.hits) == (9, 1)
     assert ec2.leftovers() == {}
 
 

@@ -20,8 +20,11 @@ NEVER = "never"
 # Order in which things go: what holds others comes first.
 KINDS = ("instance", "key-pair", "image", "snapshot", "volume", "security-group")
 _GONE = ("NotFound", "InvalidAMIID.Unavailable", ".Unknown")
-# They become possible once something else is gone.
-_LATER = ("DependencyViolation", "VolumeInUse", "InvalidSnapshot.InUse", "IncorrectState")
+# They become possible once something else is gone, or EC2 is well again.
+_LATER = (
+    "DependencyViolation", "VolumeInUse", "InvalidSnapshot.InUse", "IncorrectState",
+    "InternalError", "InternalFailure", "RequestLimitExceeded", "ServiceUnavailable", "Unavailable",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
