@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rig.ec2.rig import Call, Ec2, Finished
-from rig.repository import FULL_ANSWERS, build, manifest, small_repository
+from rig.repository import FULL_ANSWERS, ROLE, build, manifest, small_repository
 from rig.template import ROOT, git, render
 from rig.tools import Packer
 
@@ -33,23 +33,19 @@ class Built:
         return [call for call in self.calls if call.action == action]
 
 
-ROLE = "arn:aws:iam::123456789012:role/packer-ami-builder"
-
-
 def render_and_build(
     ec2: Ec2,
     packer: Packer,
     template: Path,
     destination: Path,
     answers: dict[str, Any],
-    **variables: str,
+    *options: str,
 ) -> Built:
-    """Render, initialise without a network, validate and build with variables of the HCL."""
+    """Render, initialise without a network, validate and build."""
     repository = render(template, destination, answers)
     for command in (("init", "."), ("validate", ".")):
         packer.run(*command, cwd=repository, env={"PKR_VAR_run_id": "run-77"})
-    env = {f"PKR_VAR_{name}": value for name, value in variables.items()}
-    done = build(ec2, packer, repository, env={**env, "PKR_VAR_run_id": "run-77"})
+    done = build(ec2, packer, repository, *options, env={"PKR_VAR_run_id": "run-77"})
     assert done.code == 0, done.output[-4000:]
     return Built(repository, done, ec2.calls(), manifest(repository), ec2)
 
@@ -65,12 +61,11 @@ def full(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Built]:
     """Return a build with the demo, both architectures, copies, a key, consumers and a role."""
-    ec2 = ec2_of_the_worker
-    ec2.reset()
-    folder = tmp_path_factory.mktemp("full") / "packer-ami-web-server"
+    ec2_of_the_worker.reset()
+    destination = tmp_path_factory.mktemp("full") / "packer-ami-web-server"
     answers = dict(FULL_ANSWERS)
-    yield render_and_build(ec2, packer, template, folder, answers, assume_role_arn=ROLE)
-    ec2.reset()
+    yield render_and_build(ec2_of_the_worker, packer, template, destination, answers, *ROLE)
+    ec2_of_the_worker.reset()
 
 
 RUN_TAGS = {
@@ -466,10 +461,11 @@ def test_a_role_is_assumed_when_given(
 ) -> None:
     """With assume_role_arn every call of EC2 is made by the role."""
     repository = small_repository(template, tmp_path / "packer-ami-small")
-    done = build(ec2, packer, repository, "-var", f"assume_role_arn={ROLE}")
+    role = "arn:aws:iam::123456789012:role/packer-ami-builder"
+    done = build(ec2, packer, repository, "-var", f"assume_role_arn={role}")
     assert done.code == 0, done.output
     assumed = ec2.calls("AssumeRole")
-    assert {call["RoleArn"] for call in assumed} == {ROLE}
+    assert {call["RoleArn"] for call in assumed} == {role}
     assert {call["RoleSessionName"] for call in assumed} == {"packer-ami-small"}
     own = {call.access_key for call in assumed}
     assert not own & {call.access_key for call in ec2.calls() if call.service == "ec2"}

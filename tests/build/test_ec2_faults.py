@@ -22,6 +22,7 @@ import pytest
 from rig.ec2.rig import Ec2, Fault, Finished
 from rig.repository import (
     FULL_ANSWERS,
+    ROLE,
     TOOLKIT,
     add_role,
     add_script,
@@ -30,13 +31,13 @@ from rig.repository import (
     toolkit_build,
     toolkit_env,
 )
+from rig.repository import build as plain
 from rig.template import ROOT
 from rig.tools import Packer
 
 T = TypeVar("T")
 
 RUN_TAGS = {"ManagedBy": "packer", "Repository": "packer-ami-small", "RunId": "run-77"}
-ROLE = ("-var", "assume_role_arn=arn:aws:iam::123456789012:role/packer-ami-builder")
 WAIT = "- name: Wait for the end\n  ansible.builtin.shell: touch /srv/now; exec sleep 60\n"
 
 
@@ -139,6 +140,11 @@ class Site:
         more["env"] = {"PKR_VAR_run_id": "run-77", **more.get("env", {})}
         options = ("-var", "skip_create_ami=false", *options)
         return toolkit_build(self.ec2, self.packer, self.path, *options, **more)
+
+    def plain_build(self, **more: Any) -> Finished:
+        """The same by `packer build`, without what packer-toolkit adds."""
+        options = ("-var", "skip_create_ami=false", "-var", "run_id=run-77")
+        return plain(self.ec2, self.packer, self.path, *options, **more)
 
     def sweep(self, *options: str) -> Finished:
         """Run `packer-toolkit sweep` in the repository."""
@@ -346,6 +352,13 @@ def sigint_in_ansible(site: Site) -> Finished:
     return site.build(kill_when="Wait for the end", with_signal=signal.SIGINT, timeout=50)
 
 
+@of_row("sighup")
+def sighup_in_a_script(site: Site) -> Finished:
+    """A script runs."""
+    add_script(site.repository(), "10-wait.sh", "echo now", "sleep 60")
+    return site.build(kill_when=": now", with_signal=signal.SIGHUP, timeout=50)
+
+
 @of_row("sigterm-launching")
 def sigterm_launching(site: Site) -> Finished:
     """The answer of RunInstances, with the instance's id, is still on its way."""
@@ -486,6 +499,55 @@ def _snapshots_of_tagged_images(ec2: Ec2, left: Mapping[str, list[dict[str, Any]
         )["Images"]
         for mapping in image["BlockDeviceMappings"]
     }
+
+
+# --- Without packer-toolkit ---------------------------------------------------------------------
+
+# Name of a row -> kinds of things that it says remain.
+PLAIN_ROWS = {
+    name.strip("`"): frozenset(remains.split(", "))
+    for line in (ROOT / "docs/operating.md").read_text().splitlines()
+    if line.startswith("| `plain-")
+    for name, _, remains in [[cell.strip() for cell in line.strip("|").split(" | ")]]
+}
+
+
+def plain_launching(site: Site) -> Finished:
+    """The answer of RunInstances is still on its way."""
+    site.repository()
+    return site.plain_build(kill_at="RunInstances", kill_moment="during")
+
+
+def plain_image(site: Site) -> Finished:
+    """The image is not available yet."""
+    site.repository()
+    site.ec2.pace(available=4)
+    return site.plain_build(kill_at="CreateImage")
+
+
+def plain_copy(site: Site) -> Finished:
+    """EC2 refuses the copy of the second of two images."""
+    site.repository(image_architectures=["x86_64", "arm64"], aws_copy_regions="us-east-1")
+    site.ec2.fault("CopyImage", "deny", at=2)
+    return site.plain_build()
+
+
+@pytest.mark.parametrize("act", [plain_launching, plain_image, plain_copy])
+def test_what_plain_packer_leaves_can_be_swept(
+    act: Act, ec2: Ec2, packer: Packer, renders: Renders, tmp_path: Path
+) -> None:
+    """It is what docs/operating.md says, and carries the run's tags."""
+    site = Site(ec2, packer, renders, tmp_path)
+    done = act(site)
+    assert done.code == 1, done.output
+    assert set(PLAIN_ROWS) == {"plain-launching", "plain-image", "plain-copy"}
+    left = ec2.leftovers()
+    assert {kind.replace("-", " ") for kind in left} == PLAIN_ROWS[act.__name__.replace("_", "-")]
+    for thing in (thing for things in left.values() for thing in things):
+        assert RUN_TAGS.items() <= thing["tags"].items()
+    swept = site.sweep("--run-id", "run-77", "--finished-images", "--yes")
+    assert swept.code == 0, swept.output
+    assert ec2.leftovers() == {}
 
 
 # --- Throttling of every call -----------------------------------------------------------------

@@ -177,6 +177,34 @@ def test_a_clean_up_that_fails_after_success_is_made_good(
     assert [each["kind"] for each in build_report(repository)["swept"]] == ["key-pair"]
 
 
+def test_what_may_not_be_deleted_is_told_after_success_too(
+    ec2: Ec2, packer: Packer, repository: Path
+) -> None:
+    """The image is good, so the exit code is 0; the report names what is left."""
+    ec2.fault("DeleteKeyPair", "deny")
+    done = toolkit_build(ec2, packer, repository, *IMAGE)
+    assert done.code == 0, done.output
+    assert "LEFT: key-pair packer_" in done.output
+    assert "Not all is gone. Later, run: packer-toolkit sweep --run-id" in done.output
+    assert set(ec2.leftovers()) == {"image", "snapshot", "key-pair"}
+    assert [each["kind"] for each in build_report(repository)["left"]] == ["key-pair"]
+
+
+def test_a_reader_that_goes_away_leaves_nothing_behind(
+    ec2: Ec2, packer: Packer, repository: Path
+) -> None:
+    """As `head` does: the build goes on, and what it leaves is swept."""
+    add_script(repository, "10-fail.sh", "exit 3")
+    command = f"set -o pipefail; {' '.join(TOOLKIT)} build | head -1"
+    done = ec2.run(["bash", "-c", command], cwd=repository, env=toolkit_env(packer))
+    assert done.code == 1, done.output
+    first, last = done.output.splitlines()
+    assert first.startswith("packer-toolkit: AWS: account")
+    assert last.startswith("packer-toolkit: the build failed: amazon-ebs.x86_64 in shell: 10-fail")
+    assert ec2.calls("RunInstances")
+    assert ec2.leftovers() == {}
+
+
 def test_a_given_run_id_takes_no_earlier_image(ec2: Ec2, packer: Packer, repository: Path) -> None:
     """Two builds by one name: the failure of the second one leaves the first one's image alone."""
     env = {"PKR_VAR_run_id": "release-7"}

@@ -34,6 +34,9 @@ FULL_ANSWERS: Mapping[str, Any] = {
     "keep_demo": True,
 }
 
+# The role that Packer assumes for a build, with the credentials that it is given.
+ROLE = ("-var", "assume_role_arn=arn:aws:iam::123456789012:role/packer-ami-builder")
+
 
 def build(ec2: Ec2, packer: Packer, repository: Path, *options: str, **more: Any) -> Finished:
     """Build the AMIs of a repository as its README says, through the environment alone.

@@ -48,6 +48,13 @@ def rig(ec2: Ec2) -> dict[str, str]:
 KEYS = {"AWS_ACCESS_KEY_ID": STATIC_KEY, "AWS_SECRET_ACCESS_KEY": STATIC_SECRET}
 
 
+@pytest.fixture(autouse=True)
+def _own_temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In a container the entry point's folders go with it; here they would stay."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+
+
 def run(
     *command: str | Path, env: Mapping[str, str], code: int = 0
 ) -> subprocess.CompletedProcess[str]:

@@ -1,13 +1,13 @@
 """`python killed.py POINT FOLDER ARGUMENT...`: packer-toolkit, killed while it changes a folder.
 
 POINT counts what the process does to files below FOLDER: 1 is the first.  With 0 it is not killed,
-and says at the end how often it would have changed something.
+and says at the end how often it would have changed something.  KILL_WITH in the environment is the
+number of the signal.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 _CHANGES = {
@@ -33,7 +33,7 @@ def look(event: str, details: tuple[object, ...]) -> None:
         return
     count += 1
     if count == int(point):
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), int(os.environ["KILL_WITH"]))
 
 
 sys.addaudithook(look)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -47,10 +48,22 @@ def eventful(project: Path) -> Path:
     return project
 
 
-def run_killed(point: int, repository: Path) -> subprocess.CompletedProcess[str]:
-    """Update a repository in a process that is killed at a point."""
-    command = [sys.executable, str(KILLED), str(point), str(repository), "template-update"]
-    return subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+def run_killed(
+    point: int, repository: Path, *options: str, number: int = signal.SIGKILL
+) -> subprocess.CompletedProcess[str]:
+    """Update a repository in a process that is killed at a point, with a signal.
+
+    Its temporary folders, which SIGKILL leaves, are in `temporary` beside the repository.
+    """
+    temporary = repository.with_name("temporary")
+    temporary.mkdir(exist_ok=True)
+    command = [
+        sys.executable, str(KILLED), str(point), str(repository), "template-update", *options
+    ]  # fmt: skip
+    env = {**os.environ, "TMPDIR": str(temporary), "KILL_WITH": str(int(number))}
+    return subprocess.run(
+        command, cwd=repository, env=env, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +93,19 @@ def test_killed_at_any_point_the_printed_way_back_restores_everything(
     assert state(eventful) == before
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ended_politely_it_goes_back_by_itself(
+    number: signal.Signals, changes: list[int], eventful: Path
+) -> None:
+    """In the middle of the writing: everything is as before, and no temporary folder stays."""
+    before = state(eventful)
+    done = run_killed(changes[POINTS // 2], eventful, number=number)
+    assert done.returncode == 128 + number
+    assert done.stderr.splitlines()[-2] == "packer-toolkit: interrupted"  # then killed.py's line
+    assert state(eventful) == before
+    assert list(eventful.with_name("temporary").iterdir()) == []
+
+
 def test_after_a_kill_an_update_says_how_to_go_back_first(
     eventful: Path, changes: list[int]
 ) -> None:
@@ -103,10 +129,7 @@ def test_killed_while_it_goes_back_the_way_back_still_works(
     before = state(eventful)
     run_killed(changes[POINTS * 3 // 4], eventful)
     for point in (3, 30):
-        command = [sys.executable, str(KILLED), str(point), str(eventful)]
-        subprocess.run(
-            [*command, "template-update", "--undo"], cwd=eventful, capture_output=True, check=False
-        )
+        run_killed(point, eventful, "--undo")
     assert toolkit(eventful, "template-update", "--undo").code == 0
     assert state(eventful) == before
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from packer_toolkit.build_report import Account
 from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.identity import explanation
+from packer_toolkit.identity import explained, explanation
 
 # The credentials are at fault, not the call: another attempt is of no use.
 # https://docs.aws.amazon.com/ec2/latest/devguide/errors-overview.html
@@ -36,11 +36,17 @@ def session(role_arn: str = "", role_session: str = "packer-toolkit", region: st
         role_arn: Role to assume, again whenever its hour ends.
         role_session: Name of that session.
         region: Where STS is asked.
+
+    Raises:
+        SetupError: When the environment's profile does not exist or has no usable credentials.
+        RemoteError: When AWS is asked for them, and refuses or is out of reach.
     """
     import boto3  # type: ignore[import-untyped]
 
-    base = boto3.Session()
-    if not role_arn:
+    with explained():  # the profile of the environment may be missing
+        base = boto3.Session()
+        credentials = base.get_credentials()
+    if not (role_arn and credentials):
         return base
     import botocore.session  # type: ignore[import-untyped]
     from botocore.credentials import (  # type: ignore[import-untyped]
@@ -53,7 +59,7 @@ def session(role_arn: str = "", role_session: str = "packer-toolkit", region: st
 
     core = botocore.session.get_session()
     fetcher = AssumeRoleCredentialFetcher(
-        client, base.get_credentials(), role_arn, {"RoleSessionName": role_session[:64]}
+        client, credentials, role_arn, {"RoleSessionName": role_session[:64]}
     )
     core._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
     return boto3.Session(botocore_session=core)
@@ -97,6 +103,8 @@ def identity(base: Any, region: str) -> Account:
         raise explanation(error) from None
     except BotoCoreError as error:
         raise explanation(error) from None
+    except ValueError as error:  # as botocore calls an address that is none
+        raise SetupError(f"AWS: {_one_line(error)}; see AWS_ENDPOINT_URL") from None
     # All others that end are renewed by boto3, as the role of a profile is.
     fixed = getattr(credentials, "method", "") == "env"
     ends: datetime | None = getattr(credentials, "_expiry_time", None) if fixed else None

@@ -61,8 +61,10 @@ class Signals:
 
     @contextlib.contextmanager
     def handled(self) -> Iterator[Signals]:
-        """Take SIGINT, SIGTERM and SIGHUP until the end of the block."""
-        names = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+        """Take SIGINT, SIGTERM and SIGHUP until the end of the block, SIGHUP not under `nohup`."""
+        names = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            names.append(signal.SIGHUP)
         before = {name: signal.signal(name, self._take) for name in names}
         try:
             yield self
@@ -401,8 +403,9 @@ class Run:
         for each in outcome.left:
             self.say(f"LEFT: {each['kind']} {each['id']} in {each['region']}: {each['reason']}")
         if outcome.left or outcome.credentials_ended:
-            why = "The credentials have ended" if outcome.credentials_ended else "Not all is gone"
-            self.say(f"{why}. With new ones, run: {advice(scope, role)}")
+            ended = outcome.credentials_ended
+            why = "The credentials have ended. With new ones" if ended else "Not all is gone. Later"
+            self.say(f"{why}, run: {advice(scope, role)}")
         elif outcome.swept:
             self.say(f"Swept {len(outcome.swept)} things that Packer had left; nothing remains")
         else:

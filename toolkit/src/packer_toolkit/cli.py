@@ -6,10 +6,13 @@ for more often than anything else.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from types import FrameType
 from typing import NoReturn
 
 import click
@@ -78,20 +81,54 @@ def group() -> None:
     """
 
 
+class _EndedBySignal(BaseException):
+    """SIGTERM or SIGHUP came: as with Ctrl-C, whatever is open is left in order."""
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """Take SIGTERM and SIGHUP: Python would end at once, and leave its temporary folders."""
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        del frame
+        signal.signal(number, signal.SIG_DFL)  # a second one does not wait
+        raise _EndedBySignal(number)
+
+    both = (signal.SIGTERM, signal.SIGHUP)
+    # Not what `nohup` has asked to ignore.
+    taken = [number for number in both if signal.getsignal(number) == signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError):  # the terminal may be closed
+        click.echo(f"packer-toolkit: {line}", err=True)
+
+
 def main() -> NoReturn:
     """Run the command line, and end with an exit code of `packer_toolkit.errors`."""
     try:
-        result = group.main(standalone_mode=False)
+        with _signals():
+            result = group.main(standalone_mode=False)
         code = result if isinstance(result, int) else 0
     except ToolkitError as error:
         code = error.code
-        click.echo(f"packer-toolkit: {error}", err=True)
+        _say(str(error))
     except click.ClickException as error:
         code = error.exit_code
         error.show()
     except (click.Abort, KeyboardInterrupt):
-        code = 130
-        click.echo("packer-toolkit: interrupted", err=True)
+        code = 128 + signal.SIGINT
+        _say("interrupted")
+    except _EndedBySignal as ended:
+        code = 128 + int(ended.args[0])
+        _say("interrupted")
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough; nothing may be written at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -100,9 +137,8 @@ def main() -> NoReturn:
         if os.environ.get("PACKER_TOOLKIT_TRACEBACK"):
             raise
         code = ToolkitError.code
-        click.echo(
-            "packer-toolkit: a defect of the toolkit, please report it: "
-            f"{type(error).__name__}: {error} (PACKER_TOOLKIT_TRACEBACK=1 shows where)",
-            err=True,
+        _say(
+            "a defect of the toolkit, please report it: "
+            f"{type(error).__name__}: {error} (PACKER_TOOLKIT_TRACEBACK=1 shows where)"
         )
     sys.exit(code)

@@ -20,8 +20,11 @@ NEVER = "never"
 # Order in which things go: what holds others comes first.
 KINDS = ("instance", "key-pair", "image", "snapshot", "volume", "security-group")
 _GONE = ("NotFound", "InvalidAMIID.Unavailable", ".Unknown")
-# They become possible once something else is gone.
-_LATER = ("DependencyViolation", "VolumeInUse", "InvalidSnapshot.InUse", "IncorrectState")
+# They become possible once something else is gone, or EC2 is well again.
+_LATER = (
+    "DependencyViolation", "VolumeInUse", "InvalidSnapshot.InUse", "IncorrectState",
+    "InternalError", "InternalFailure", "RequestLimitExceeded", "ServiceUnavailable", "Unavailable",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -158,8 +161,8 @@ class Sweep:
         tags = {"Repository": self.scope.repository, "ManagedBy": MANAGED_BY}
         if self.scope.run_id:
             tags["RunId"] = self.scope.run_id
-        exact = "Filters" not in options
-        if exact:
+        by_tags = "Filters" not in options
+        if by_tags:
             options["Filters"] = [{"Name": f"tag:{k}", "Values": [v]} for k, v in tags.items()]
         client = self._client(region)
 
@@ -170,9 +173,9 @@ class Sweep:
 
             return list(jmespath.search(items, getattr(client, call)(**options)) or [])
 
-        found = [item for item in self._guarded(ask) if item is not None]
-        # EC2 takes * and ? in the value of a filter for wildcards.
-        return [item for item in found if not exact or tags.items() <= _tags_of(item).items()]
+        items_ = [item for item in self._guarded(ask) if item is not None]
+        # To EC2 an asterisk in a filter stands for anything.
+        return [item for item in items_ if tags.items() <= _tags(item).items() or not by_tags]
 
     def _snapshots(self, region: str, image: dict[str, Any]) -> tuple[str, ...]:
         """List the snapshots of an image that is perhaps still being made.
@@ -199,7 +202,7 @@ class Sweep:
     def _why_kept(self, id_: str, item: dict[str, Any]) -> str:
         if id_ in self.scope.never:
             return "it was there before"
-        until = _tags_of(item).get("ExpiresAt", "")
+        until = _tags(item).get("ExpiresAt", "")
         if self.scope.run_id:
             finished = until == NEVER and not self.scope.finished
             return "it belongs to a finished image" if finished else ""
@@ -258,9 +261,9 @@ class Sweep:
                     if (each.region, each.id) not in gone
                 ]
                 break
-            if here and all((each.region, each.id) in problems for each in here) and not any(
-                _is_for_later(problems[each.region, each.id]) for each in here
-            ):  # fmt: skip
+            if here and _is_hopeless(
+                [(each, problems.get((each.region, each.id))) for each in here]
+            ):
                 outcome.left += [
                     {**each.thing, "reason": problems[each.region, each.id]} for each in here
                 ]
@@ -392,7 +395,7 @@ class Sweep:
             time.sleep(0.05)
 
 
-def _tags_of(item: dict[str, Any]) -> dict[str, str]:
+def _tags(item: dict[str, Any]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in item.get("Tags", [])}
 
 
@@ -404,8 +407,16 @@ def _is_gone(kind: str, item: dict[str, Any]) -> bool:
     return bool(kind == "image" and item.get("State") == "deregistered")
 
 
-def _is_for_later(problem: str) -> bool:
-    return problem.startswith(_LATER)
+def _is_hopeless(things: Sequence[tuple[Found, str | None]]) -> bool:
+    """Tell whether another attempt is of no use.
+
+    Args:
+        things: What is there, each with the reason for which it could not be deleted.
+    """
+    refused = [each.kind for each, why in things if why and not why.startswith(_LATER)]
+    # What waits for an instance or an image that may not be deleted waits in vain.
+    waits_in_vain = "instance" in refused or "image" in refused
+    return all(why for _, why in things) and (waits_in_vain or len(refused) == len(things))
 
 
 def advice(scope: Scope, role_arn: str = "") -> str:

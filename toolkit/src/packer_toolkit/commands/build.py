@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 import click
@@ -36,8 +37,13 @@ def command(as_json: bool, arguments: tuple[str, ...]) -> None:
     stream = sys.stderr if as_json else sys.stdout
 
     def show(line: str) -> None:
-        stream.write(line)
-        stream.flush()
+        try:
+            stream.write(line)
+            stream.flush()
+        except OSError:
+            # Nobody reads any more: `head` has seen enough, or the terminal was closed.  The build
+            # goes on to its good end, or is cleaned up after.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
     def say(line: str) -> None:
         show(f"packer-toolkit: {line}\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections import Counter
@@ -32,6 +33,25 @@ class Result(TypedDict):
     kept: list[Left]
 
 
+def check_regions(
+    ctx: click.Context, option: click.Parameter, regions: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Refuse what cannot be a region."""
+    del ctx, option
+    for each in regions:
+        if not re.fullmatch(r"[a-z]+(-[a-z]+)+-\d+", each):
+            raise click.BadParameter(f"{each!r} is no region, such as eu-west-1")
+    return regions
+
+
+def check_role(ctx: click.Context, option: click.Parameter, role: str) -> str:
+    """Refuse what cannot be a role."""
+    del ctx, option
+    if role and not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+", role):
+        raise click.BadParameter(f"{role!r} is no ARN of a role: arn:aws:iam::ACCOUNT:role/NAME")
+    return role
+
+
 @click.command()
 @click.option("--run-id", default="", help="Only what this build made: the tag RunId.")
 @click.option("--repository", default="", help="The tag Repository.  [default: from the HCL here]")
@@ -39,9 +59,15 @@ class Result(TypedDict):
     "--region",
     "regions",
     multiple=True,
+    callback=check_regions,
     help="Where to look; may be repeated.  [default: region and copy_regions of the HCL here]",
 )
-@click.option("--assume-role", default="", help="Role to look and delete as.  [default: HCL's]")
+@click.option(
+    "--assume-role",
+    default="",
+    callback=check_role,
+    help="ARN of the role to look and delete as.  [default: HCL's]",
+)
 @click.option(
     "--finished-images",
     is_flag=True,
@@ -74,7 +100,8 @@ def command(
     time, the tag ExpiresAt, is past; builds that may be running and finished images stay.
     On a terminal it asks before it deletes; elsewhere it needs --yes.
 
-    Exit code: 0 when nothing is left, 1 when something could not be deleted, 4 when AWS refused.
+    Exit code: 0 when nothing is left, 1 when something could not be deleted, 2 for a wrong command
+    line, 3 without credentials or HCL, 4 when AWS refused or is out of reach.
     """
     if finished_images and not run_id:
         raise click.UsageError("--finished-images needs --run-id")
