@@ -210,6 +210,15 @@ def test_other_records_are_not_overwritten(toolkit: Toolkit, hub: Repository) ->
     assert said["replaced"] == ["manifest.json"]
 
 
+def test_manifest_that_was_found_again_replaces_none(toolkit: Toolkit, hub: Repository) -> None:
+    """That of the build says more, or the same."""
+    hub.add_asset(hub.add_release("v1.2.3"), "manifest.json", b"older")
+    (toolkit.directory / "manifest.json").write_text('{"builds": [], "found_again": true}')
+    said = toolkit.run("attach", "--tag=v1.2.3", "--replace").stdout
+    assert "there already: manifest.json" in said
+    assert hub.asset("v1.2.3", "manifest.json") == b"older"
+
+
 def test_dry_run_attaches_nothing(toolkit: Toolkit, github: GitHub, hub: Repository) -> None:
     """And says what it would do."""
     hub.add_asset(hub.add_release("v1.2.3"), "manifest.json", b"older")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -44,7 +45,8 @@ def command(
     """Decide what a run of the workflow has to build, and whether.
 
     A release takes its version from the tag and is built once: when images of that version exist,
-    there is nothing to do.  A daily build is skipped when the last one of this commit was good and
+    none is built; manifest.json is then written from these images, for a release whose records
+    were lost.  A daily build is skipped when the last one of this commit was good and
     had the same parent images.  Everything else is a test build.
 
     Sets the outputs build (true or false), kind, version, reason, and skip_create_ami.
@@ -77,7 +79,11 @@ def command(
         click.echo(json.dumps(asdict(done), indent=2))
         return
     from packer_toolkit.outputs import set_outputs
+    from packer_toolkit.records import MANIFEST
 
+    if done.kind == "release" and not done.build and not Path(MANIFEST).exists():
+        again = plan.manifest_again(values, done.version)
+        Path(MANIFEST).write_text(json.dumps(again, indent=2) + "\n")
     click.echo(f"{done.kind}: {done.reason}", err=True)
     set_outputs(
         {
