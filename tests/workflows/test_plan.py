@@ -64,7 +64,7 @@ def image(name: str, number: int, date: str = "2026-11-01T00:00:00.000Z") -> dic
         ("workflow_dispatch", "test", "test"),
         ("workflow_dispatch", "daily", "daily"),
         ("workflow_dispatch", "release", "release"),
-        ("workflow_dispatch", "; rm -rf /", "test"),
+        ("workflow_dispatch", "", "test"),  # an event without inputs
         ("", "", "test"),
     ],
 )
@@ -235,6 +235,17 @@ def test_command_for_each_kind(repository: Toolkit, github: GitHub, hub: Reposit
     done = repository.run("plan", **daily)
     assert outputs(done.stdout)["build"] == "true"
     assert "it is not known how the last build was" in done.stderr
+
+
+@pytest.mark.parametrize("asked", ["nonsense", "; rm -rf /", "Release"])
+def test_kind_that_there_is_not(toolkit: Toolkit, asked: str) -> None:
+    """A slip of a person's must not pass for a good test build; no inputs are none."""
+    env = {"GITHUB_EVENT_NAME": "workflow_dispatch"}
+    done = toolkit.run("plan", code=2, PACKER_BUILD_ASKED=asked, **env)
+    error = done.stderr.splitlines()[-1]
+    assert error.endswith(f"{asked!r} is not one of 'test', 'daily', 'release'.")
+    assert done.stdout == ""
+    assert outputs(toolkit.run("plan", PACKER_BUILD_ASKED="", **env).stdout)["kind"] == "test"
 
 
 def test_release_by_hand_needs_the_tag(repository: Toolkit) -> None:

@@ -19,9 +19,9 @@ from packer_toolkit.github_options import github_options, token, warn
 )
 @click.option(
     "--asked",
+    type=click.Choice(["test", "daily", "release"]),
     envvar="PACKER_BUILD_ASKED",
-    default="",
-    help="What a person chose who started it: test, daily or release.  [PACKER_BUILD_ASKED]",
+    help="What a person chose who started it; nothing is a test.  [PACKER_BUILD_ASKED]",
 )
 @click.option(
     "--always",
@@ -34,7 +34,7 @@ from packer_toolkit.github_options import github_options, token, warn
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; set no outputs.")
 def command(
     event: str,
-    asked: str,
+    asked: str | None,
     always: bool,
     commit: str,
     repository: str,
@@ -51,12 +51,13 @@ def command(
 
     Sets the outputs build (true or false), kind, version, reason, and skip_create_ami.
 
-    Exit code 0: decided.  1: a version exists for some architectures only.  3: the tag is no
+    Exit code 0: decided.  1: a version exists for some architectures only.  2: there is no
+    such kind.  3: the tag is no
     version, or something is missing here.  4: AWS refused, or could not be reached.
     """
     from packer_toolkit import plan
 
-    kind = plan.kind_of(event, asked)
+    kind = plan.kind_of(event, asked or "")
     if kind == "test":
         done = plan.Plan("test", True, "A test build: everything but the image.")
     elif kind == "release":
