@@ -30,7 +30,7 @@ HEAD = """\
 Each has a default that works, so Enter is always an answer.
 Without a terminal, give answers as `--data QUESTION=ANSWER` or as YAML with `--data-file`, and `--defaults` for the rest.
 What happens to an answer that is not accepted stands in [Bad input](bad-input.md).
-The answers are recorded in `.copier-answers.yml`, and `copier update --data QUESTION=ANSWER` changes one later.
+The answers are recorded in `.copier-answers.yml`, and `task template-update -- --data QUESTION=ANSWER` changes one later.
 
 The defaults below are those for a folder called `packer-ami-web-server`.
 """  # noqa: E501, one sentence is one line

@@ -350,6 +350,13 @@ def test_what_would_be_asked_takes_its_default_without_a_terminal(
     assert said["answers"]["github_runner"] == {"value": "linux", "from": "given", "place": None}
 
 
+def test_help_speaks_of_adopting() -> None:
+    """And not of answers that an update leaves as recorded."""
+    said = CliRunner().invoke(adopt_command, ["--help"]).output
+    assert "goes before what is found here" in " ".join(said.split())
+    assert "recorded" not in said
+
+
 # ----------------------------------------------------------------------------------- refusals
 
 

@@ -102,7 +102,7 @@ class Act:
         (self.directory / "plan").write_text("".join(f"{k}={v}\n" for k, v in values.items()))
 
     def records(self, name: str, files: Mapping[str, bytes]) -> None:
-        """Set what a build leaves: `built` when it is good, `failed` otherwise."""
+        """Set what a build leaves: `built` when it is good, `failed` otherwise; plan: `planned`."""
         shutil.rmtree(self.directory / name, ignore_errors=True)
         for path, content in files.items():
             (self.directory / name).mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ class Act:
         self._runs += 1
         notes = self.directory / f"run-{self._runs}"
         notes.mkdir(parents=True)
-        for name in ("plan", "built", "failed"):
+        for name in ("plan", "planned", "built", "failed"):
             source = self.directory / name
             if source.is_dir():
                 shutil.copytree(source, notes / name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -93,6 +94,34 @@ def test_the_branch_is_the_update_and_the_text_its_changelog(
     )
     assert f"commit={git(remote, 'rev-parse', BRANCH)}" in said.stdout
     assert "updated=true" in said.stdout
+
+
+def test_dry_run_opens_nothing(
+    run: Callable[..., Said], remote: Path, hub: Repository, github: GitHub
+) -> None:
+    """It shows title and text; GitHub is not even asked."""
+    said = run("--dry-run").stdout
+    assert said.startswith("would open: Update from the template to v2.1.0\n\n")
+    assert "- Change of v1.1.0." in said
+    as_json = json.loads(run("--dry-run", "--json").stdout)
+    assert (as_json["updated"], as_json["commit"], as_json["dry_run"]) == (False, None, True)
+    assert "success" in run("--dry-run", "--checked=success", "--commit=abc").stdout
+    assert (github.requests, pulls(hub)) == ([], [])
+    assert git(remote, "branch", "--list", BRANCH) == ""
+
+
+def test_json_tells_what_was_opened(
+    run: Callable[..., Said], project: Path, remote: Path, hub: Repository
+) -> None:
+    """With the files to decide on."""
+    commit(project, "gone.txt", "ours\n")
+    said = json.loads(run("--json").stdout)
+    (pull,) = pulls(hub)
+    assert said["conflicts"] == ["gone.txt"]
+    assert (said["title"], said["text"]) == (pull["title"], pull["body"])
+    assert (said["updated"], said["release"]) == (True, "v2.1.0")
+    assert said["commit"] == git(remote, "rev-parse", BRANCH)
+    assert str(said["url"]).endswith(f"/{pull['number']}")
 
 
 def test_nothing_here_is_changed(run: Callable[..., Said], project: Path) -> None:

@@ -64,7 +64,7 @@ def image(name: str, number: int, date: str = "2026-11-01T00:00:00.000Z") -> dic
         ("workflow_dispatch", "test", "test"),
         ("workflow_dispatch", "daily", "daily"),
         ("workflow_dispatch", "release", "release"),
-        ("workflow_dispatch", "; rm -rf /", "test"),
+        ("workflow_dispatch", "", "test"),  # an event without inputs
         ("", "", "test"),
     ],
 )
@@ -134,7 +134,34 @@ def test_version_is_built_once() -> None:
     assert (done.build, "exists already" in done.reason) == (False, True)
     with pytest.raises(NotGoodError) as refused:
         plan.release(Ec2([one]), VALUES, "1.0.0")
-    assert "x86_64" in str(refused.value)
+    assert str(refused.value) == (
+        f"version 1.0.0 exists for some architectures (arm64 ami-{1:017x}) and not for x86_64: "
+        "deregister what there is and start the run again, or publish a release of another version"
+    )
+
+
+def test_manifest_of_a_version_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Packer wrote it, from the images of each region and their tags."""
+    tags = {"Commit": SHA, "SourceAMI": PARENT, "TemplateVersion": "v1", "ToolkitVersion": "2"}
+    tagged = {"Tags": [{"Key": name, "Value": value} for name, value in tags.items()]}
+    regions = {
+        "eu-west-1": Ec2([{**image("web-1.0.0-x86_64", 1), **tagged}]),
+        "eu-north-1": Ec2([{**image("web-1.0.0-x86_64", 2), **tagged}]),
+    }
+    monkeypatch.setattr(plan, "client", lambda _, region: regions[region])
+    values = Values({**VALUES.raw, "var.copy_regions": '[\n  "eu-north-1"\n]'})
+    (build,) = plan.manifest_again(values, "1.0.0")["builds"]
+    assert build["artifact_id"] == f"eu-north-1:ami-{2:017x},eu-west-1:ami-{1:017x}"
+    assert build["build_time"] == 1793491200
+    assert build["custom_data"] == {
+        "architecture": "x86_64",
+        "commit": SHA,
+        "image_name": "web",
+        "source_ami": PARENT,
+        "template_version": "v1",
+        "toolkit_version": "2",
+        "version": "1.0.0",
+    }
 
 
 @pytest.mark.parametrize(
@@ -172,7 +199,7 @@ def repository(
     toolkit.directory = folder
     toolkit.env |= {**packer.env, "PATH": f"{packer.path.parent}{os.pathsep}{os.environ['PATH']}"}
     ec2 = Ec2([image("al2023-ami-2023.9-kernel-6.1-x86_64", 0xAAAAAAAAAAAAAAAA)])
-    monkeypatch.setattr(plan, "client", lambda _: ec2)
+    monkeypatch.setattr(plan, "client", lambda *_: ec2)
     return toolkit
 
 
@@ -210,12 +237,41 @@ def test_command_for_each_kind(repository: Toolkit, github: GitHub, hub: Reposit
     assert "it is not known how the last build was" in done.stderr
 
 
+@pytest.mark.parametrize("asked", ["nonsense", "; rm -rf /", "Release"])
+def test_kind_that_there_is_not(toolkit: Toolkit, asked: str) -> None:
+    """A slip of a person's must not pass for a good test build; no inputs are none."""
+    env = {"GITHUB_EVENT_NAME": "workflow_dispatch"}
+    done = toolkit.run("plan", code=2, PACKER_BUILD_ASKED=asked, **env)
+    error = done.stderr.splitlines()[-1]
+    assert error.endswith(f"{asked!r} is not one of 'test', 'daily', 'release'.")
+    assert done.stdout == ""
+    assert outputs(toolkit.run("plan", PACKER_BUILD_ASKED="", **env).stdout)["kind"] == "test"
+
+
 def test_release_by_hand_needs_the_tag(repository: Toolkit) -> None:
     """What is built is what was tagged."""
     env = {"GITHUB_EVENT_NAME": "workflow_dispatch", "PACKER_BUILD_ASKED": "release"}
     assert "choose the tag" in repository.run("plan", code=3, **env).stderr
     done = repository.run("plan", "--json", GITHUB_REF_TYPE="tag", GITHUB_REF_NAME="v2", **env)
     assert json.loads(done.stdout)["version"] == "2"
+
+
+def test_release_that_exists_gets_a_manifest(
+    repository: Toolkit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the outputs; --json writes nothing, and what a build left stays."""
+    ec2 = Ec2([image("web-server-1-x86_64", 1)])
+    monkeypatch.setattr(plan, "client", lambda *_: ec2)
+    tag = {"GITHUB_EVENT_NAME": "release", "GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v1"}
+    file = repository.directory / "manifest.json"
+    repository.run("plan", "--json", **tag)
+    assert not file.exists()
+    assert outputs(repository.run("plan", **tag).stdout)["build"] == "false"
+    found = json.loads(file.read_text())
+    assert (len(found["builds"]), found["found_again"]) == (1, True)
+    file.write_text("{}")
+    repository.run("plan", **tag)
+    assert file.read_text() == "{}"
 
 
 def test_outputs_go_to_the_file_of_the_runner(repository: Toolkit) -> None:

@@ -142,9 +142,18 @@ def test_release_is_built_once(made: Act, ec2: Ec2, packer: Packer, hub: Reposit
     assert "openssh-server " in hub.asset("v1.2.3", "packages-x86_64.txt").decode()
 
     ran = made.run("release", events.release("v1.2.3"), path=path(packer))
-    assert (ran.code, ran.jobs) == (0, {"build": "success", "report": "success"}), ran.log
+    assert (ran.code, ran.jobs) == (0, jobs), ran.log
     assert "no second image is made" in ran.log
     assert len(ec2.images()) == 1
+    assert json.loads(hub.asset("v1.2.3", "manifest.json")) == manifest
+
+    # As after a run that could not attach: the images and their tags tell what the build did.
+    hub.releases[0]["assets"].clear()
+    ran = made.run("release", events.release("v1.2.3"), path=path(packer))
+    assert (ran.code, ran.jobs) == (0, jobs), ran.log
+    (found,) = json.loads(hub.asset("v1.2.3", "manifest.json"))["builds"]
+    for name in ("name", "builder_type", "files", "artifact_id", "custom_data"):
+        assert found[name] == manifest["builds"][0][name], name
 
 
 def test_release_from_the_container(contained: Act, ec2: Ec2, hub: Repository) -> None:

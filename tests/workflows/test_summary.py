@@ -10,6 +10,7 @@ from build_reports import REPOSITORY, build_report, write_report
 
 from packer_toolkit.build_summary import changes
 from packer_toolkit.instance_types import larger
+from packer_toolkit.records import unpack
 from rig.github import GitHub, Repository
 from rig.toolkit_process import Toolkit
 
@@ -36,6 +37,17 @@ def test_summary_goes_where_the_workflow_shows_it(toolkit: Toolkit) -> None:
     file.write_text("before\n")
     assert toolkit.run("summary", GITHUB_STEP_SUMMARY=str(file)).stdout == ""
     assert file.read_text().startswith("before\n## `web-server`")
+
+
+def test_summary_as_json(toolkit: Toolkit) -> None:
+    """For a program, and to no file of the runner."""
+    write_report(toolkit.directory, ok=True)
+    file = toolkit.directory / "summary"
+    file.touch()
+    said = json.loads(toolkit.run("summary", "--json", GITHUB_STEP_SUMMARY=str(file)).stdout)
+    assert (said["outcome"], said["note"]) == ("success", None)
+    assert said["text"].startswith("## `web-server` `1.2.3` is good")
+    assert file.read_text() == ""
 
 
 @pytest.mark.parametrize(
@@ -199,6 +211,17 @@ def test_records_are_attached(toolkit: Toolkit, hub: Repository, api_url: str) -
     assert "there already: build-report.json" in toolkit.run("attach", **env).stdout
 
 
+def test_bundle_as_json(toolkit: Toolkit) -> None:
+    """What is in it, and the line; no output is set."""
+    built(toolkit)
+    file = toolkit.directory / "outputs"
+    file.touch()
+    said = json.loads(toolkit.run("bundle", "--json", GITHUB_OUTPUT=str(file)).stdout)
+    assert said["files"] == ["build-report.json", "manifest.json", "packages-x86_64.txt"]
+    assert sorted(unpack(said["bundle"]).files) == said["files"]
+    assert file.read_text() == ""
+
+
 def test_other_records_are_not_overwritten(toolkit: Toolkit, hub: Repository) -> None:
     """A version is built once; --replace is a person's decision."""
     hub.add_asset(hub.add_release("v1.2.3"), "manifest.json", b"older")
@@ -208,6 +231,15 @@ def test_other_records_are_not_overwritten(toolkit: Toolkit, hub: Repository) ->
     assert hub.asset("v1.2.3", "manifest.json") == b"older"
     said = json.loads(toolkit.run("attach", "--tag=v1.2.3", "--replace", "--json").stdout)
     assert said["replaced"] == ["manifest.json"]
+
+
+def test_manifest_that_was_found_again_replaces_none(toolkit: Toolkit, hub: Repository) -> None:
+    """That of the build says more, or the same."""
+    hub.add_asset(hub.add_release("v1.2.3"), "manifest.json", b"older")
+    (toolkit.directory / "manifest.json").write_text('{"builds": [], "found_again": true}')
+    said = toolkit.run("attach", "--tag=v1.2.3", "--replace").stdout
+    assert "there already: manifest.json" in said
+    assert hub.asset("v1.2.3", "manifest.json") == b"older"
 
 
 def test_dry_run_attaches_nothing(toolkit: Toolkit, github: GitHub, hub: Repository) -> None:

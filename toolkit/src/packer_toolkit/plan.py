@@ -7,11 +7,13 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from packer_toolkit import aws
 from packer_toolkit.errors import NotGoodError, RemoteError, SetupError
 from packer_toolkit.packer_values import Values, inspect, read_arguments
+from packer_toolkit.records import FOUND_AGAIN
 
 Kind = Literal["test", "daily", "release"]
 
@@ -83,9 +85,9 @@ def values_here() -> Values:
     return inspect(packer, read_arguments(()), os.environ)
 
 
-def client(values: Values) -> Any:
-    """Return EC2's client of the region and the role that the HCL names."""
-    region = values.text("var.region")
+def client(values: Values, region: str = "") -> Any:
+    """Return EC2's client of the region, or another one, and the role that the HCL names."""
+    region = region or values.text("var.region")
     session = aws.session(values.text("var.assume_role_arn"), "packer-toolkit-plan", region)
     return session.client("ec2", region_name=region, config=aws.config())
 
@@ -126,8 +128,8 @@ def newest_parents(ec2: Any, values: Values) -> dict[str, str]:
     return found
 
 
-def images_of(ec2: Any, values: Values, version: str) -> dict[str, str]:
-    """Return the own images of a version that exist, by architecture."""
+def images_of(ec2: Any, values: Values, version: str) -> dict[str, dict[str, Any]]:
+    """Return the own images of a version that exist, as EC2 describes them, by architecture."""
     found = {}
     for architecture in values.texts("var.architectures"):
         name = f"{values.text('var.image_name')}-{version}-{architecture}"
@@ -136,8 +138,45 @@ def images_of(ec2: Any, values: Values, version: str) -> dict[str, str]:
             Filters=[{"Name": "name", "Values": [name]}],
         )  # fmt: skip
         if images:
-            found[architecture] = str(images[0]["ImageId"])
+            found[architecture] = images[0]
     return found
+
+
+def manifest_again(values: Values, version: str) -> dict[str, Any]:
+    """Return the manifest of a version that exists, as its images and their tags tell.
+
+    For a run that is started again because the records of the build were lost.
+    """
+    regions: dict[str, list[str]] = {}
+    builds: dict[str, dict[str, Any]] = {}
+    for region in values.regions:
+        for architecture, image in images_of(client(values, region), values, version).items():
+            tags = {tag["Key"]: tag["Value"] for tag in image.get("Tags") or []}
+            made = datetime.fromisoformat(str(image["CreationDate"]).replace("Z", "+00:00"))
+            regions.setdefault(architecture, []).append(f"{region}:{image['ImageId']}")
+            builds.setdefault(
+                architecture,
+                {
+                    "name": "image",
+                    "builder_type": "amazon-ebs",
+                    "build_time": int(made.timestamp()),
+                    "files": None,
+                    "artifact_id": "",
+                    "packer_run_uuid": "",
+                    "custom_data": {
+                        "architecture": architecture,
+                        "commit": tags.get("Commit", ""),
+                        "image_name": values.text("var.image_name"),
+                        "source_ami": tags.get("SourceAMI", ""),
+                        "template_version": tags.get("TemplateVersion", ""),
+                        "toolkit_version": tags.get("ToolkitVersion", ""),
+                        "version": version,
+                    },
+                },
+            )
+    for architecture, build in builds.items():
+        build["artifact_id"] = ",".join(sorted(regions[architecture]))
+    return {"builds": list(builds.values()), "last_run_uuid": "", FOUND_AGAIN: True}
 
 
 def release(ec2: Any, values: Values, version: str) -> Plan:
@@ -146,17 +185,22 @@ def release(ec2: Any, values: Values, version: str) -> Plan:
     Raises:
         NotGoodError: when it exists for some of the architectures only.
     """
-    images = images_of(ec2, values, version)
+    found = images_of(ec2, values, version)
+    images = {architecture: str(image["ImageId"]) for architecture, image in found.items()}
     missing = [name for name in values.texts("var.architectures") if name not in images]
     shown = ", ".join(f"{name} {image}" for name, image in sorted(images.items()))
     if not images:
         return Plan("release", True, f"Version {version} is built for the first time.", version)
     if not missing:
-        reason = f"Version {version} exists already ({shown}): no second image is made."
+        reason = (
+            f"Version {version} exists already ({shown}): no second image is made. A release "
+            "without a manifest.json gets one, from these images."
+        )
         return Plan("release", False, reason, version, images)
     raise NotGoodError(
         f"version {version} exists for some architectures ({shown}) and not for "
-        f"{', '.join(missing)}: deregister it, or publish a new release"
+        f"{', '.join(missing)}: deregister what there is and start the run again, or "
+        "publish a release of another version"
     )
 
 

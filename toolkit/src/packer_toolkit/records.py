@@ -20,6 +20,8 @@ from packer_toolkit.build_report import SCHEMA, fits
 from packer_toolkit.errors import SetupError
 
 MANIFEST = "manifest.json"
+# True in a manifest that was not written by the build, but found again by `packer-toolkit plan`.
+FOUND_AGAIN = "found_again"
 
 # A variable of the environment, which is how the line travels, holds 128 KiB on Linux.
 LONGEST_BUNDLE = 100_000

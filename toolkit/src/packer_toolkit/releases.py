@@ -13,7 +13,7 @@ from github.Repository import Repository
 
 from packer_toolkit.errors import NotGoodError
 from packer_toolkit.github_api import speaking
-from packer_toolkit.records import Records, is_packages
+from packer_toolkit.records import FOUND_AGAIN, MANIFEST, Records, is_packages
 
 _RELEASES = 10  # that are looked at for the last list of packages
 
@@ -34,7 +34,7 @@ def attach(
     """Attach a build's records to the release of a tag.
 
     A file that is there already with the same content is left alone, so that a run that is started
-    again ends well.
+    again ends well.  So is any manifest that is there, where the new one was only found again.
 
     Args:
         repository: on GitHub.
@@ -61,7 +61,8 @@ def attach(
             continue  # GitHub takes no empty file
         with speaking(f"attach {name}"):
             old = there.get(name)
-            if old and _content(old) == content:
+            lesser = name == MANIFEST and records.manifest.get(FOUND_AGAIN) is True
+            if old and (lesser or _content(old) == content):
                 done.same.append(name)
                 continue
             if old and not replace:

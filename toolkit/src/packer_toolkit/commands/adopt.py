@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,10 @@ _STATES = {
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The folder with the Packer files.  Default: the one nearest to the top.",
 )
-@answers_options
+@partial(
+    answers_options,
+    data="An answer; it goes before what is found here.  Nobody is asked for it.",
+)
 @click.option("--defaults", is_flag=True, help="Ask nothing: take defaults for what is not found.")
 @click.option(
     "--accept",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -10,11 +11,14 @@ from packer_toolkit.github_options import warn
 
 
 @click.command()
-def command() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; set no output.")
+def command(as_json: bool) -> None:
     """Make one line of a build's records, for a later job of a workflow.
 
     Sets the step's output bundle, with build-report.json, manifest.json and the package lists
     inside, as far as they are there.  `report` and `attach` take it from PACKER_BUILD_BUNDLE.
+
+    Exit code 0: handed on, also when there are no records.
     """
     from packer_toolkit.outputs import set_outputs
     from packer_toolkit.records import LONGEST_BUNDLE, Records, is_packages, pack, read
@@ -23,6 +27,11 @@ def command() -> None:
     line = pack(records)
     if len(line) > LONGEST_BUNDLE:
         warn("the package lists are too long to be handed on, and are left out")
-        few = {name: raw for name, raw in records.files.items() if not is_packages(name)}
-        line = pack(Records(few))
+        records = Records(
+            {name: raw for name, raw in records.files.items() if not is_packages(name)}
+        )
+        line = pack(records)
+    if as_json:
+        click.echo(json.dumps({"files": sorted(records.files), "bundle": line}, indent=2))
+        return
     set_outputs({"bundle": line})

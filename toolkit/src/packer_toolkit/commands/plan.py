@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -18,9 +19,9 @@ from packer_toolkit.github_options import github_options, token, warn
 )
 @click.option(
     "--asked",
+    type=click.Choice(["test", "daily", "release"]),
     envvar="PACKER_BUILD_ASKED",
-    default="",
-    help="What a person chose who started it: test, daily or release.  [PACKER_BUILD_ASKED]",
+    help="What a person chose who started it; nothing is a test.  [PACKER_BUILD_ASKED]",
 )
 @click.option(
     "--always",
@@ -33,7 +34,7 @@ from packer_toolkit.github_options import github_options, token, warn
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; set no outputs.")
 def command(
     event: str,
-    asked: str,
+    asked: str | None,
     always: bool,
     commit: str,
     repository: str,
@@ -44,17 +45,19 @@ def command(
     """Decide what a run of the workflow has to build, and whether.
 
     A release takes its version from the tag and is built once: when images of that version exist,
-    there is nothing to do.  A daily build is skipped when the last one of this commit was good and
+    none is built; manifest.json is then written from these images, for a release whose records
+    were lost.  A daily build is skipped when the last one of this commit was good and
     had the same parent images.  Everything else is a test build.
 
     Sets the outputs build (true or false), kind, version, reason, and skip_create_ami.
 
-    Exit code 0: decided.  1: a version exists for some architectures only.  3: the tag is no
+    Exit code 0: decided.  1: a version exists for some architectures only.  2: there is no
+    such kind.  3: the tag is no
     version, or something is missing here.  4: AWS refused, or could not be reached.
     """
     from packer_toolkit import plan
 
-    kind = plan.kind_of(event, asked)
+    kind = plan.kind_of(event, asked or "")
     if kind == "test":
         done = plan.Plan("test", True, "A test build: everything but the image.")
     elif kind == "release":
@@ -77,7 +80,11 @@ def command(
         click.echo(json.dumps(asdict(done), indent=2))
         return
     from packer_toolkit.outputs import set_outputs
+    from packer_toolkit.records import MANIFEST
 
+    if done.kind == "release" and not done.build and not Path(MANIFEST).exists():
+        again = plan.manifest_again(values, done.version)
+        Path(MANIFEST).write_text(json.dumps(again, indent=2) + "\n")
     click.echo(f"{done.kind}: {done.reason}", err=True)
     set_outputs(
         {

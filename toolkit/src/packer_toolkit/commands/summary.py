@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from packer_toolkit.github_options import github_options, token
     "  [PACKER_CREDENTIALS_SECONDS]",
 )
 @github_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; add to no summary.")
 def command(
     outcome: str,
     note: str,
@@ -37,6 +39,7 @@ def command(
     repository: str,
     api_url: str,
     patience: float,
+    as_json: bool,
 ) -> None:
     """Write the summary of a build that a person reads.
 
@@ -44,6 +47,8 @@ def command(
     packages are compared with those of the last release.
 
     In a workflow it is added to the run's summary (GITHUB_STEP_SUMMARY), else printed.
+
+    Exit code 0: written, however the build ended.  2: an option is wrong.
     """
     from packer_toolkit.build_summary import page
     from packer_toolkit.outputs import add_summary
@@ -64,13 +69,16 @@ def command(
             name, last = last_packages(github, before=now)
         except RemoteError as error:
             click.echo(f"note: packages are compared with nothing: {error}", err=True)
-    add_summary(
-        page(
-            records,
-            outcome=outcome,
-            note=note,
-            limit=credentials_seconds,
-            last=last,
-            last_name=name,
-        )
+    text = page(
+        records,
+        outcome=outcome,
+        note=note,
+        limit=credentials_seconds,
+        last=last,
+        last_name=name,
     )
+    if as_json:
+        shown = {"outcome": outcome, "note": note or None, "text": text}
+        click.echo(json.dumps(shown, indent=2))
+        return
+    add_summary(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import click
 from packer_toolkit.github_options import github_options, run_url, token
 from packer_toolkit.outputs import add_summary, set_outputs
 from packer_toolkit.template.options import answers_options, collect_answers, trust_option
-from packer_toolkit.template.project import Project
+from packer_toolkit.template.project import Project, printable
 
 if TYPE_CHECKING:
     from github.Repository import Repository
@@ -32,6 +33,8 @@ _CONTEXT = "update-from-template"
 @answers_options
 @trust_option
 @github_options
+@click.option("--dry-run", is_flag=True, help="Show what would be opened; push and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; set no outputs.")
 def command(
     release: str | None,
     base: str,
@@ -44,6 +47,8 @@ def command(
     repository: str,
     api_url: str,
     patience: float,
+    dry_run: bool,
+    as_json: bool,
 ) -> int:
     """Open a pull request with the template's newest release, or refresh the one that is open.
 
@@ -59,15 +64,21 @@ def command(
     """
     from packer_toolkit.github_api import Place, speaking
 
-    hub = Place(repository, token(), api_url, patience).connect()
+    hub = None if dry_run else Place(repository, token(), api_url, patience).connect()
     if checked:
-        with speaking("note the result of the checks"):
-            hub.get_commit(commit or "").create_status(
-                "success" if checked == "success" else "failure",
-                target_url=run_url(),
-                description=f"task check: {checked}",
-                context=_CONTEXT,
-            )
+        state = "success" if checked == "success" else "failure"
+        if hub:
+            with speaking("note the result of the checks"):
+                hub.get_commit(commit or "").create_status(
+                    state,
+                    target_url=run_url(),
+                    description=f"task check: {checked}",
+                    context=_CONTEXT,
+                )
+        if as_json:
+            click.echo(json.dumps({"commit": commit, "state": state, "dry_run": dry_run}, indent=2))
+        elif dry_run:
+            click.echo(f"would note at {commit}: {state}")
         return 0
     from packer_toolkit.template import pull_request
     from packer_toolkit.template.source import changes, named, require_version, up_to_date
@@ -79,20 +90,44 @@ def command(
     os.environ.update(pull_request.authorized(pull_request.origin(project), token()))
     given = collect_answers(data, answers)
     wanted = target(project, release)
+    shown = {
+        "updated": False,
+        "release": wanted,
+        "commit": None,
+        "url": None,
+        "title": None,
+        "text": None,
+        "conflicts": [],
+        "dry_run": dry_run,
+    }
     if wanted == project.release and not given:
+        if as_json:
+            click.echo(json.dumps(shown, indent=2))
+            return 0
         click.echo(f"This repository is at {wanted} already." if release else up_to_date(wanted))
-        set_outputs({"updated": "false", "release": wanted, "commit": ""})
+        if not dry_run:
+            set_outputs({"updated": "false", "release": wanted, "commit": ""})
         return 0
     with planned(project, wanted, given, trust) as plan:
         require_seen(plan)
         news = changes(
             project.source, require_version(project.release), named(project.source, wanted)
         )
-        made = pull_request.commit_update(plan, pull_request.files_without_markers(plan))
-        pushed = pull_request.Branch(project, branch or pull_request.BRANCH).push(made)
         title, body = pull_request.title(plan), pull_request.body(plan, news)
+        conflicts = [printable(item.path) for item in plan.conflicts]
+        shown |= {"title": title, "text": body, "conflicts": conflicts}
+        if hub:
+            made = pull_request.commit_update(plan, pull_request.files_without_markers(plan))
+            pushed = pull_request.Branch(project, branch or pull_request.BRANCH).push(made)
+    if not hub:
+        click.echo(json.dumps(shown, indent=2) if as_json else f"would open: {title}\n\n{body}")
+        return 0
     with speaking("open the pull request"):
         address = _open(hub, repository, branch or pull_request.BRANCH, base, title, body)
+    if as_json:
+        shown |= {"updated": True, "commit": pushed.commit, "url": address}
+        click.echo(json.dumps(shown, indent=2))
+        return 0
     set_outputs({"updated": "true", "release": wanted, "commit": pushed.commit})
     if os.environ.get("GITHUB_STEP_SUMMARY"):
         add_summary(f"[{title}]({address})")

@@ -12,10 +12,14 @@ from packer_toolkit.errors import SetupError
 from packer_toolkit.template.project import parse_answers
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_DATA = (
+    "An answer that is new, or another than before.  The others stay as recorded, and "
+    "new questions take their default."
+)
 
 
-def answers_options(function: _Command) -> _Command:
-    """Add --data and --answers."""
+def answers_options(function: _Command, data: str = _DATA) -> _Command:
+    """Add --data, with its help, and --answers."""
     file = click.option(
         "--answers",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -27,8 +31,7 @@ def answers_options(function: _Command) -> _Command:
         "-d",
         multiple=True,
         metavar="QUESTION=ANSWER",
-        help="An answer that is new, or another than before.  The others stay as recorded, and "
-        "new questions take their default.",
+        help=data,
     )
     return single(file(function))
 
