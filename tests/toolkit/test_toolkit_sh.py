@@ -123,7 +123,6 @@ COMMANDS = {
     "check": ["packer-toolkit", "check"],
     "create-legacy-packer-deps": ["packer-toolkit", "legacy-deps"],
     "docker-run": [],
-    "doctor": ["packer-toolkit", "doctor"],
     "format": ["packer-toolkit", "format"],
     "packer-build": ["packer-toolkit", "build"],
     "packer-build-local": ["packer-toolkit", "build", "-only=docker.local"],
