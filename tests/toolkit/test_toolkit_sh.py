@@ -180,6 +180,15 @@ def test_toolkit_sh_explains_itself(recorded: Recorded) -> None:
     assert done.stderr.startswith("Usage: ./toolkit.sh [OPTION]... COMMAND [ARGUMENT]...\n")
 
 
+@pytest.mark.parametrize("words", [["--help"], ["eu-west-1"]])
+def test_a_login_takes_no_arguments(recorded: Recorded, words: list[str]) -> None:
+    """What it does not know is not left unheard."""
+    done = recorded.tasks.run("docker-login", "--", *words)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Usage: ./toolkit.sh ")
+    assert not recorded.record.exists()
+
+
 # --- Secrets, settings, files -------------------------------------------------------------------
 
 SECRET = "no-eyes-but-the-container's"  # noqa: S105 - opens nothing

@@ -81,14 +81,20 @@ def group() -> None:
 def main() -> NoReturn:
     """Run the command line, and end with an exit code of `packer_toolkit.errors`."""
     try:
-        result = group.main(standalone_mode=False)
+        result = group.main(prog_name="packer-toolkit", standalone_mode=False)
         code = result if isinstance(result, int) else 0
     except ToolkitError as error:
         code = error.code
         click.echo(f"packer-toolkit: {error}", err=True)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         code = error.exit_code
         error.show()
+    except click.ClickException as error:
+        code = error.exit_code
+        context = getattr(error, "ctx", None)
+        program = context.command_path if context else "packer-toolkit"
+        reason = error.format_message().rstrip(".")
+        click.echo(f"packer-toolkit: {reason}; see: {program} --help", err=True)
     except (click.Abort, KeyboardInterrupt):
         code = 130
         click.echo("packer-toolkit: interrupted", err=True)
