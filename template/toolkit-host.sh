@@ -1,15 +1,23 @@
 #!/usr/bin/env bash
-# Usage: ./toolkit-host.sh packer-toolkit COMMAND [ARGUMENT]...
+# Usage: ./toolkit-host.sh [--or-container] packer-toolkit COMMAND [ARGUMENT]...
 # Runs packer-toolkit on this machine instead of in the container, because updates from the template need the person's own
-# git and its credentials. It is the one that is installed, or else, through uv, that of the release of the template
-# which made this repository.
+# git and its credentials, and the doctor has to see the machine. It is the one that is installed, or else, through uv,
+# that of the release of the template which made this repository.
+#
+#   --or-container  without either of them the one in the container does too
 set -o errexit -o nounset -o pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
+# Ends with one line, or goes on in the container. The codes are packer-toolkit's own: 3 something is missing here, 4 a
+# service refused.
 fail() {
-  printf 'toolkit-host.sh: %s\n' "$1" >&2
-  exit 3
+  if [[ ${or_container} == true ]]; then
+    printf 'toolkit-host.sh: %s; until then the container is asked, which sees less of this machine\n' "$2" >&2
+    exec ./toolkit.sh "${command[@]}"
+  fi
+  printf 'toolkit-host.sh: %s\n' "$2" >&2
+  exit "$1"
 }
 
 # Sets `value` to what .copier-answers.yml says of $1; a long one goes on in the next lines.
@@ -27,14 +35,24 @@ find_answer() {
   \"*\") value=$(printf '%b' "${value:1:${#value}-2}") ;;
   *) ;;
   esac
-  [[ -n ${value} ]] || fail ".copier-answers.yml has no $1, so that it is not known which template made this repository"
+  [[ -n ${value} ]] || fail 3 ".copier-answers.yml has no $1, so that it is not known which template made this repository"
 }
 
+or_container=false
+if [[ ${1:-} == --or-container ]]; then
+  or_container=true
+  shift
+fi
+if [[ $# == 0 ]]; then
+  sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]##*/}" >&2
+  exit 2
+fi
+command=("$@")
 if command -v packer-toolkit >/dev/null; then
   exec "$@"
 fi
 command -v uvx >/dev/null ||
-  fail "this runs on your machine and needs uv; install it: https://docs.astral.sh/uv/getting-started/installation/"
+  fail 3 "this runs on your machine and needs uv; install it: https://docs.astral.sh/uv/getting-started/installation/"
 find_answer _src_path
 template=${value}
 case ${template} in
@@ -53,4 +71,11 @@ esac
 find_answer _commit
 # A commit after the release is recorded as v1.2.3-4-g0123abc.
 [[ ! ${value} =~ -[0-9]+-g([0-9a-f]{7,})$ ]] || value=${BASH_REMATCH[1]}
-exec uvx --from "packer-toolkit${TOOLKIT_EXTRAS:-} @ git+${template}@${value}#subdirectory=toolkit" "$@"
+toolkit="packer-toolkit${TOOLKIT_EXTRAS:-} @ git+${template}@${value}#subdirectory=toolkit"
+[[ ! -t 2 ]] || printf 'toolkit-host.sh: taking the toolkit of the template %s\n' "${value}" >&2
+# uv tells a failure in many lines; the last one with a cause is the one that helps.
+said=$(uvx --from "${toolkit}" packer-toolkit --version 2>&1 >/dev/null) || {
+  said=$(awk '/^ *(fatal|error|cause):/ { line = $0 } END { sub(/^ *(cause: )?/, "", line); print line }' <<<"${said}")
+  fail 4 "uv cannot get the toolkit (${said:-no reason given}); check the network, and your access with: git ls-remote '${template}'"
+}
+exec uvx --from "${toolkit}" "$@"

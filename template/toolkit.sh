@@ -251,11 +251,11 @@ main() {
     --engine) with_engine=true ;;
     --ssh-agent) ssh_agent=true ;;
     --login) login=true ;;
-    *) set -- && break ;;
+    *) login=false && set -- && break ;;
     esac
     shift
   done
-  if [[ $# == 0 && ${login} == false ]]; then
+  if [[ ($# == 0 && ${login} == false) || ($# != 0 && ${login} == true) ]]; then
     sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 2
   fi

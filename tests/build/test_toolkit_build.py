@@ -135,7 +135,7 @@ def test_secrets_and_account_numbers_stay_out_of_the_report(
     [
         (
             {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
-            "there are no credentials for AWS",
+            "no AWS credentials",
         ),
         ({"PATH": str(Path(sys.executable).parent)}, "packer is not on PATH"),
     ],

@@ -52,3 +52,25 @@ def test_help_lists_every_command() -> None:
     shown = CliRunner().invoke(group, ["--help"]).output
     positions = [shown.index(f"\n  {name} ") for name in COMMANDS]
     assert positions == sorted(positions)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["nonsense"], "No such command 'nonsense'; see: packer-toolkit --help"),
+        (["doctor", "x"], "Got unexpected extra argument (x); see: packer-toolkit doctor --help"),
+        (
+            ["collection", "init"],
+            "Missing argument 'NAMESPACE.NAME'; see: packer-toolkit collection init --help",
+        ),
+        (
+            ["sweep", "--finished-images"],
+            "--finished-images needs --run-id; see: packer-toolkit sweep --help",
+        ),
+    ],
+)
+def test_a_wrong_command_line_is_told_in_one_line(words: list[str], says: str) -> None:
+    """As every other error is."""
+    command = [sys.executable, "-m", "packer_toolkit", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, f"packer-toolkit: {says}\n")

@@ -46,14 +46,15 @@ def test_create_legacy_packer_deps(aws: Tasks, ec2: Ec2) -> None:
 
 
 def test_doctor(aws: Tasks) -> None:
-    """In the container it looks at what is left to look at there."""
+    """On this machine, whose engine has the image."""
     settings = aws.repository / "toolkit.env"
     settings.write_text(
         re.sub(r"AWS_ACCOUNT_ID=\d+", f"AWS_ACCOUNT_ID={ACCOUNT}", settings.read_text())
     )
     done = aws.run("doctor", "--", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
-    json.loads(done.stdout)
+    found = {each["name"]: each for each in json.loads(done.stdout)["checks"]}
+    assert found["image"]["found"].endswith("is here")
 
 
 def test_format(aws: Tasks) -> None:

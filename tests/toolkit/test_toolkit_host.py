@@ -5,8 +5,10 @@ uv is a stand-in that prints its command line, but for the last test.
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,7 +21,7 @@ from rig.host import HOST_ENV
 from rig.tasks import Tasks, says
 from rig.template import ROOT, git
 
-NEEDED = ("bash", "awk", "dirname", "env", "task")
+NEEDED = ("bash", "awk", "dirname", "env", "ls", "sed", "task")
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def record(tasks: Tasks, source: str, commit: str) -> None:
     file.write_text("# Changes here\n" + yaml.safe_dump(answers, allow_unicode=True))
 
 
-@pytest.mark.parametrize("task", ["template-check", "template-diff", "template-update"])
+@pytest.mark.parametrize("task", ["doctor", "template-check", "template-diff", "template-update"])
 def test_the_installed_toolkit_comes_first(bare: Tasks, task: str) -> None:
     """Arguments reach it as they are."""
     add(bare, "packer-toolkit")
@@ -104,6 +106,68 @@ def test_what_is_missing_is_said_in_one_line(bare: Tasks) -> None:
     done = bare.run("template-update")
     assert done.returncode == 3
     assert ".copier-answers.yml has no _commit" in says(done)
+
+
+# As uv 0.13 says that there is no network.
+NO_NETWORK = """\
+   Updating https://github.example/acme/t.git (v1.2.3)
+error: Failed to resolve tool requirement
+  cause: Git operation failed
+  cause: process didn't exit successfully: `/usr/bin/git fetch` (exit status: 128)
+         --- stderr
+         fatal: unable to access 'https://github.example/acme/t.git/': Could not resolve host
+"""
+
+
+def test_a_template_that_uv_cannot_get_is_told_in_one_line(bare: Tasks) -> None:
+    """Uv itself says it in a dozen; the doctor has the container left to ask."""
+    uvx = Path(bare.env["PATH"]) / "uvx"
+    uvx.write_text(f"#!/usr/bin/env bash\necho {shlex.quote(NO_NETWORK)} >&2\nexit 1\n")
+    uvx.chmod(0o755)
+    record(bare, "https://github.example/acme/t.git", "v1.2.3")
+    reason = (
+        "toolkit-host.sh: uv cannot get the toolkit (fatal: unable to access"
+        " 'https://github.example/acme/t.git/': Could not resolve host); check the network, and"
+        " your access with: git ls-remote 'https://github.example/acme/t.git'"
+    )
+    done = bare.run("template-check")
+    assert (done.returncode, says(done)) == (4, reason)
+    done = bare.run("doctor")
+    assert done.returncode == 3
+    assert says(done).splitlines()[0].startswith(f"{reason}; until then the container is asked")
+    assert "neither docker nor podman is on PATH; install" in says(done).splitlines()[1]
+
+
+def test_without_uv_the_doctor_looks_from_the_container(bare: Tasks, tmp_path: Path) -> None:
+    """Nothing has to be installed but an engine."""
+    (Path(bare.env["PATH"]) / "docker").symlink_to(ROOT / "tests/rig/standins/engine")
+    (Path(bare.env["PATH"]) / "cat").symlink_to(shutil.which("cat") or "")
+    (Path(bare.env["PATH"]) / "mkdir").symlink_to(shutil.which("mkdir") or "")
+    bare.env["ENGINE_RECORD"] = str(tmp_path / "calls")
+    done = bare.run("doctor", "--", "--json", folder="inspec")
+    assert done.returncode == 0, done.stderr
+    assert "needs uv; install it: https://docs.astral.sh/uv/" in says(done)
+    assert len(says(done).splitlines()) == 1, "beside the one of the fetched image"
+    last = max((tmp_path / "calls").iterdir(), key=lambda folder: int(folder.name))
+    call = (last / "arguments").read_text().split("\0")[:-1]
+    assert call[0] == "run"
+    assert call[-3:] == ["packer-toolkit", "doctor", "--json"]
+
+
+def test_the_doctor_tells_all_that_is_missing_where_no_engine_is(bare: Tasks) -> None:
+    """It is the first thing that a new person runs; settings come from toolkit.env."""
+    program = Path(sys.executable).with_name("packer-toolkit")
+    (Path(bare.env["PATH"]) / "packer-toolkit").symlink_to(program)
+    offline = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": bare.env["PATH"], "AWS_REGION": ""}
+    done = bare.run("doctor", "--", "--json", folder="inspec", env=offline)
+    assert done.returncode == 3
+    found = {each["name"]: each for each in json.loads(done.stdout)["checks"]}
+    missing = {name for name, each in found.items() if each["state"] == "missing"}
+    assert missing == {"git", "engine", "role", "aws"}
+    assert all(found[name]["fix"] for name in missing)
+    assert "SOL_CET_USER_ROLE" in found["role"]["found"]
+    settings = (bare.repository / "toolkit.env").read_text()
+    assert f"AWS_REGION={found['region']['found']}\n" in settings
 
 
 def test_the_real_uv_takes_it_from_a_template(bare: Tasks, tmp_path: Path) -> None:

@@ -123,7 +123,6 @@ COMMANDS = {
     "check": ["packer-toolkit", "check"],
     "create-legacy-packer-deps": ["packer-toolkit", "legacy-deps"],
     "docker-run": [],
-    "doctor": ["packer-toolkit", "doctor"],
     "format": ["packer-toolkit", "format"],
     "packer-build": ["packer-toolkit", "build"],
     "packer-build-local": ["packer-toolkit", "build", "-only=docker.local"],
@@ -179,6 +178,15 @@ def test_toolkit_sh_explains_itself(recorded: Recorded) -> None:
     done = subprocess.run([script], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("Usage: ./toolkit.sh [OPTION]... COMMAND [ARGUMENT]...\n")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["eu-west-1"]])
+def test_a_login_takes_no_arguments(recorded: Recorded, words: list[str]) -> None:
+    """What it does not know is not left unheard."""
+    done = recorded.tasks.run("docker-login", "--", *words)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Usage: ./toolkit.sh ")
+    assert not recorded.record.exists()
 
 
 # --- Secrets, settings, files -------------------------------------------------------------------

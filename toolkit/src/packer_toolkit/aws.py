@@ -1,20 +1,17 @@
-"""Access to AWS: sessions, who we are, and what an error of AWS means."""
+"""Access to AWS for builds and sweeps: patient sessions, and whose they are.
+
+What an error means, and how it is told, is in `identity`; the personal role in `aws_access`.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import Any
 
 from packer_toolkit.build_report import Account
-from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.identity import explained, explanation
+from packer_toolkit.errors import SetupError
+from packer_toolkit.identity import Identity, describe, explained
 
-# The credentials are at fault, not the call: another attempt is of no use.
-# https://docs.aws.amazon.com/ec2/latest/devguide/errors-overview.html
-CREDENTIALS_ENDED = frozenset({
-    "AuthFailure", "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId",
-    "RequestExpired", "UnrecognizedClientException",
-})  # fmt: skip
 _ATTEMPTS = 8
 
 
@@ -65,7 +62,7 @@ def session(role_arn: str = "", role_session: str = "packer-toolkit", region: st
     return boto3.Session(botocore_session=core)
 
 
-def identity(base: Any, region: str) -> Account:
+def identity(base: Any, region: str) -> Identity:
     """Ask who the credentials belong to.
 
     Args:
@@ -73,56 +70,19 @@ def identity(base: Any, region: str) -> Account:
         region: Whose STS is asked.
 
     Raises:
-        SetupError: When there are no credentials, or a login of SSO has expired.
-        RemoteError: When they do not count, AWS refuses the role, or is out of reach.
+        SetupError, RemoteError: See `identity.describe`.
     """
-    from botocore.exceptions import (  # type: ignore[import-untyped]
-        BotoCoreError,
-        ClientError,
-        NoCredentialsError,
-        PartialCredentialsError,
-        ProfileNotFound,
-    )
-
     try:
-        answer = base.client(
-            "sts", region_name=region or "us-east-1", config=config()
-        ).get_caller_identity()
-        credentials = base.get_credentials()
-    except (NoCredentialsError, PartialCredentialsError, ProfileNotFound) as error:
-        raise SetupError(
-            f"there are no credentials for AWS here ({_one_line(error)}): log in, or set"
-            " AWS_PROFILE, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
-        ) from None
-    except ClientError as error:
-        code = error_code(error)
-        if code in CREDENTIALS_ENDED:
-            raise RemoteError(
-                f"AWS does not take these credentials any more ({code}): get new ones, and repeat"
-            ) from None
-        raise explanation(error) from None
-    except BotoCoreError as error:
-        raise explanation(error) from None
+        return describe(base, region, config=config())
     except ValueError as error:  # as botocore calls an address that is none
-        raise SetupError(f"AWS: {_one_line(error)}; see AWS_ENDPOINT_URL") from None
-    # All others that end are renewed by boto3, as the role of a profile is.
-    fixed = getattr(credentials, "method", "") == "env"
-    ends: datetime | None = getattr(credentials, "_expiry_time", None) if fixed else None
+        raise SetupError(f"AWS: {' '.join(str(error).split())}; see AWS_ENDPOINT_URL") from None
+
+
+def account(who: Identity) -> Account:
+    """Return what a build's report says of it; credentials that are renewed do not end."""
+    ends = None if who.renewed else who.expires_at
     told = ends.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if ends else None
-    return {"id": str(answer["Account"]), "arn": str(answer["Arn"]), "expires_at": told}
-
-
-def describe(account: Account) -> str:
-    """Say in words who it is, for the first line of a build."""
-    kind, _, name = account["arn"].rpartition(":")[2].partition("/")
-    who = {
-        "assumed-role": f"role {name.partition('/')[0]}",
-        "user": f"user {name}",
-        "root": "the root user",
-    }.get(kind, f"{kind} {name}".strip())
-    until = account["expires_at"]
-    ends = f"until {until[11:16]} UTC" if until else "without a known end"
-    return f"account {account['id']}, {who}, {ends}"
+    return {"id": who.account, "arn": who.arn, "expires_at": told}
 
 
 def error_code(error: BaseException) -> str:
@@ -131,7 +91,3 @@ def error_code(error: BaseException) -> str:
     if isinstance(response, dict):
         return str(response.get("Error", {}).get("Code", "")) or type(error).__name__
     return type(error).__name__
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

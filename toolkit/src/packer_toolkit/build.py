@@ -23,10 +23,11 @@ from types import FrameType
 from typing import Any
 
 from packer_toolkit import aws, build_report
-from packer_toolkit.build_report import Account, BuildReport, Inspec, Kind, Left, Parent
+from packer_toolkit.build_report import BuildReport, Inspec, Kind, Left, Parent
 from packer_toolkit.deadline import Deadline, deadline, watched
 from packer_toolkit.errors import NotGoodError, RemoteError, SetupError, ToolkitError
 from packer_toolkit.github_options import warn
+from packer_toolkit.identity import Identity
 from packer_toolkit.masking import Mask
 from packer_toolkit.packer_output import PackerOutput
 from packer_toolkit.packer_values import Arguments, Values, inspect, read_arguments
@@ -122,7 +123,7 @@ class Run:
         self.mask = Mask(self.environment)
         self.output = PackerOutput()
         self.values = Values()
-        self.account: Account | None = None
+        self.who: Identity | None = None
         self.env = dict(self.environment)
         self.env.setdefault("PKR_VAR_skip_create_ami", "true")
         if not self.env.get("PKR_VAR_run_id"):
@@ -237,7 +238,7 @@ class Run:
 
         def ask_who() -> None:
             try:
-                self.account = aws.identity(aws.session(), self.values.text("var.region"))
+                self.who = aws.identity(aws.session(), self.values.text("var.region"))
                 self._note_what_is_there()
             except BaseException as error:  # noqa: BLE001,RUF100 - raised again below
                 asking.append(error)
@@ -273,9 +274,9 @@ class Run:
             if asking:
                 raise asking[0]
             role = self.values.text("var.assume_role_arn")
-            if self.account:
+            if self.who:
                 assumes = f"; Packer assumes {role}" if role else ""
-                self.say(f"AWS: {aws.describe(self.account)}{assumes}")
+                self.say(f"{self.who.line()}{assumes}")
         what = {"local": "local build", "test": "test build, no image", "image": "image"}
         self.say(f"Run {self.run_id}: {what[self.kind]}")
         return packer
@@ -345,7 +346,7 @@ class Run:
         """Tell by when the build has to be over; None when it does not matter, or nobody knows."""
         if self.only_local:
             return None
-        expires_at = self.account["expires_at"] if self.account else None
+        expires_at = aws.account(self.who)["expires_at"] if self.who else None
         return deadline(self.environment, expires_at, time.monotonic() - self.began)
 
     def _stop(self, line: str) -> None:
@@ -484,7 +485,7 @@ class Run:
             "seconds": round(time.monotonic() - self.began, 1),
             "exit_code": code,
             "run_id": self.run_id,
-            "account": self.account,
+            "account": aws.account(self.who) if self.who else None,
             "builds": builds,
             "inspec": inspected,
             "last_lines": [self.mask.everything(line) for line in lines],

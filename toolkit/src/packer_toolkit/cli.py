@@ -115,14 +115,20 @@ def main() -> NoReturn:
     """Run the command line, and end with an exit code of `packer_toolkit.errors`."""
     try:
         with _signals():
-            result = group.main(standalone_mode=False)
+            result = group.main(prog_name="packer-toolkit", standalone_mode=False)
         code = result if isinstance(result, int) else 0
     except ToolkitError as error:
         code = error.code
         _say(str(error))
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         code = error.exit_code
         error.show()
+    except click.ClickException as error:
+        code = error.exit_code
+        context = getattr(error, "ctx", None)
+        program = context.command_path if context else "packer-toolkit"
+        reason = error.format_message().rstrip(".")
+        _say(f"{reason}; see: {program} --help")
     except (click.Abort, KeyboardInterrupt):
         code = 128 + signal.SIGINT
         _say("interrupted")

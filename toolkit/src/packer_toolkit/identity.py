@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
 
@@ -26,6 +26,9 @@ _UNKNOWN_KEY = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
+# The credentials are at fault, not the call: another attempt is of no use.
+# https://docs.aws.amazon.com/ec2/latest/devguide/errors-overview.html
+CREDENTIALS_ENDED = frozenset(_EXPIRED | _UNKNOWN_KEY)
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 
 
@@ -38,12 +41,14 @@ class Identity:
         arn: of the user, or of the session of a role.
         expires_at: when the credentials end, with time zone; None: not told, or never.
         region: where calls go by default; None when none is set.
+        renewed: whether boto3 gets new credentials when these end, as it does for a role.
     """
 
     account: str
     arn: str
     expires_at: datetime | None
     region: str | None
+    renewed: bool = False
 
     @property
     def role(self) -> str | None:
@@ -53,14 +58,16 @@ class Identity:
 
     def line(self) -> str:
         """Return one line for a person; there is no secret in it."""
-        who = f"role {self.role}" if self.role else self.arn.rpartition(":")[2]
+        # user/NAME; root has no name
+        who = f"role {self.role}" if self.role else self.arn.rpartition(":")[2].replace("/", " ", 1)
         parts = [f"account {self.account}", who]
         if self.region:
             parts.append(f"region {self.region}")
         if self.expires_at:
             minutes = (self.expires_at - datetime.now(timezone.utc)).total_seconds() / 60
             until = self.expires_at.astimezone(timezone.utc)
-            parts.append(f"until {until:%H:%M} UTC, in {max(0, round(minutes))} minutes")
+            then = ", then renewed" if self.renewed else ""
+            parts.append(f"until {until:%H:%M} UTC, in {max(0, round(minutes))} minutes{then}")
         return f"AWS: {', '.join(parts)}"
 
 
@@ -96,11 +103,13 @@ def session(
         return boto3.Session(botocore_session=core, region_name=region)
 
 
-def describe(session_: boto3.Session | None = None) -> Identity:
+def describe(session_: boto3.Session | None = None, region: str = "", **options: Any) -> Identity:
     """Ask AWS who we are.
 
     Args:
         session_: whose credentials; by default those of the environment.
+        region: whose STS is asked; by default the session's.
+        options: of the client.
 
     Raises:
         SetupError: when there are no credentials, or they are not valid any more.
@@ -109,11 +118,15 @@ def describe(session_: boto3.Session | None = None) -> Identity:
     used = session_ or session()
     with explained():
         # STS answers everywhere; a region only has to be named.
-        sts = used.client("sts", region_name=used.region_name or "us-east-1")
-        answer = sts.get_caller_identity()
-        # botocore tells the end of temporary credentials nowhere else.
-        expires_at = getattr(used.get_credentials(), "_expiry_time", None)
-    return Identity(answer["Account"], answer["Arn"], expires_at, used.region_name)
+        where = region or used.region_name
+        answer = used.client(
+            "sts", region_name=where or "us-east-1", **options
+        ).get_caller_identity()
+        credentials = used.get_credentials()
+    # botocore tells the end of temporary credentials nowhere else.
+    expires_at = getattr(credentials, "_expiry_time", None)
+    renewed = expires_at is not None and getattr(credentials, "method", "") != "env"
+    return Identity(answer["Account"], answer["Arn"], expires_at, where, renewed)
 
 
 @contextmanager

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from packer_toolkit.aws import CREDENTIALS_ENDED, config, error_code
+from packer_toolkit.aws import config, error_code
 from packer_toolkit.build_report import Left, Thing
+from packer_toolkit.identity import CREDENTIALS_ENDED
 
 MANAGED_BY = "packer"
 NEVER = "never"

@@ -116,12 +116,12 @@ def command(
         raise SetupError("the HCL here has no run_tags or region: give --repository and --region")
     role = assume_role or values.text("var.assume_role_arn")
     base = aws.session(role, "packer-toolkit-sweep", regions[0])
-    account = aws.identity(base, regions[0])
+    who = aws.identity(base, regions[0])
 
     def say(line: str) -> None:
         click.echo(line, err=as_json)
 
-    say(f"AWS: {aws.describe(account)}; {', '.join(regions)}; {repository}")
+    say(f"{who.line()}; {', '.join(regions)}; {repository}")
     sweep = Sweep(base, Scope(repository, regions, run_id, finished_images), say=say)
     try:
         found = sweep.find()
