@@ -477,9 +477,19 @@ def test_huge_output_fits(toolkit: Toolkit, hub: Repository) -> None:
 def test_dry_run_writes_nothing(toolkit: Toolkit, github: GitHub, hub: Repository) -> None:
     """And shows the issue."""
     write_report(toolkit.directory, ok=False)
-    done = toolkit.run("report", "--kind=daily", "--dry-run", GITHUB_TOKEN="")
-    assert "The daily build of `web-server` failed" in done.stdout
+    alone = {"GITHUB_TOKEN": "", "GITHUB_RUN_ID": ""}
+    done = toolkit.run("report", "--kind=daily", "--dry-run", **alone)
+    assert done.stdout.startswith("The daily build of web-server fails\n\n")
+    assert "The daily build of `web-server` failed.\n" in done.stdout  # no run to link to
     assert github.requests == []
+
+
+def test_without_a_report_somebody_has_to_say_how_it_ended(toolkit: Toolkit) -> None:
+    """A workflow does; a person who has not built yet is told."""
+    done = toolkit.run("report", "--kind=daily", "--dry-run", code=3)
+    assert done.stderr == (
+        "packer-toolkit: there is no build-report.json: give --outcome, or build first\n"
+    )
 
 
 def test_json_for_programs(toolkit: Toolkit, hub: Repository) -> None:

@@ -156,8 +156,11 @@ def _differ(facts: Facts, old: Mapping[str, Any], name: str) -> bool:
 
 def _which(facts: Facts) -> str:
     version = f" {code(facts.version)}" if facts.kind == "release" and facts.version else ""
-    run = f"[run]({facts.run_url})" if facts.run_url else "run"
-    return f"The {facts.kind} build of {code(facts.name)}{version} failed: {run}."
+    return f"The {facts.kind} build of {code(facts.name)}{version} failed{_run(facts)}."
+
+
+def _run(facts: Facts) -> str:
+    return f": [run]({facts.run_url})" if facts.run_url else ""
 
 
 _FOOT = (
@@ -176,8 +179,7 @@ def _next_text(facts: Facts, good: Mapping[str, Any], failures: int) -> str:
 
 
 def _good_text(facts: Facts, state: Mapping[str, Any]) -> str:
-    run = f"[run]({facts.run_url})" if facts.run_url else "run"
-    parts = [f"The {facts.kind} build of {code(facts.name)} is good again: {run}."]
+    parts = [f"The {facts.kind} build of {code(facts.name)} is good again{_run(facts)}."]
     if facts.parents:
         names = ", ".join(f"{n} {_parent(facts.parents[n])}" for n in sorted(facts.parents))
         parts.append(f"Parent image: {names}.")
@@ -200,7 +202,7 @@ def good_state(facts: Facts) -> State:
 
 def preview(facts: Facts, good: Mapping[str, Any]) -> Done:
     """Return the issue that a first failure would open."""
-    return Done("none", text=_first_text(facts, good))
+    return Done("none", text=f"{_title(facts)}\n\n{_first_text(facts, good)}")
 
 
 def failed(repository: Repository, facts: Facts, good: Mapping[str, Any]) -> Done:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from packer_toolkit.errors import RemoteError
+from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.github_options import github_options, run_url, token, warn
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ def command(
     from packer_toolkit.github_api import Place
     from packer_toolkit.records import read, unpack
 
+    if bundle is None and outcome is None and not report.exists():
+        raise SetupError(f"there is no {report}: give --outcome, or build first")
     records = read(Path(), report) if bundle is None else unpack(bundle)
     if outcome is None:
         code = records.report.get("exit_code")
