@@ -357,7 +357,7 @@ def test_nobody_listens(toolkit: Toolkit) -> None:
     write_report(toolkit.directory, ok=False)
     url = "http://127.0.0.1:9"
     done = toolkit.run("report", "--kind=daily", "--patience=0.5", GITHUB_API_URL=url)
-    assert "not written" in done.stderr
+    assert "not written: GitHub cannot be reached: Failed to establish" in done.stderr
 
 
 def test_rate_limit_that_lasts_too_long(toolkit: Toolkit, github: GitHub) -> None:

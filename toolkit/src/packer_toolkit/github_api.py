@@ -125,6 +125,13 @@ class _BoundedRetry(GithubRetry):
         asked = self.get_retry_after(response) if response else None
         wait = asked or self.get_backoff_time()
         if time.monotonic() + wait > self.end:
+            lost = None if response else self.history[-1].error if self.history else None
+            if lost:
+                # urllib3 begins with the connection's own name.
+                reason = re.sub(r"^.*?[)>]: ", "", " ".join(str(lost).split()))
+                raise RemoteError(
+                    f"GitHub cannot be reached: {reason}; check the network, a VPN or a proxy"
+                )
             why = f"asks to wait {asked:.0f} s" if asked else "does not answer well"
             raise RemoteError(
                 f"GitHub {why}, longer than we may wait: try again later, or with more --patience"
