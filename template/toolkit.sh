@@ -84,6 +84,8 @@ find_engine() {
   said='{{.SecurityOptions}}'
   [[ ${kind} == docker ]] || said='{{if .Host.Security.Rootless}}name=rootless{{end}}'
   if ! said=$("${engine}" info --format "${said}" 2>&1); then
+    # An older client stumbles over its own template instead of telling why there is no answer.
+    [[ ${said} != *template:* ]] || said=$("${engine}" ps 2>&1) || true
     find_reason "${said}"
     case ${reason} in
     *"permission denied"*)

@@ -170,6 +170,24 @@ def test_the_doctor_tells_all_that_is_missing_where_no_engine_is(bare: Tasks) ->
     assert f"AWS_REGION={found['region']['found']}\n" in settings
 
 
+def test_an_older_docker_without_a_daemon_is_understood(bare: Tasks) -> None:
+    """Its `info` tells of a template; the reason is asked for again."""
+    docker = Path(bare.env["PATH"]) / "docker"
+    docker.write_text(
+        "#!/usr/bin/env bash\ncase $1 in\n--version) echo Docker version 20.10.24 ;;\n"
+        "info) echo 'template: :1:2: nil pointer to embedded struct field Info' >&2; exit 1 ;;\n"
+        "*) echo 'Cannot connect to the Docker daemon at unix:///x.' >&2; exit 1 ;;\nesac\n"
+    )
+    docker.chmod(0o755)
+    done = bare.run("check")
+    assert done.returncode == 3
+    assert "docker does not answer (Cannot connect to the Docker daemon at" in says(done)
+    program = Path(bare.env["PATH"]) / "packer-toolkit"
+    program.symlink_to(Path(sys.executable).with_name("packer-toolkit"))
+    env = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(bare.repository.parent)}
+    assert "docker does not answer: Cannot connect" in bare.run("doctor", env=env).stdout
+
+
 def test_the_real_uv_takes_it_from_a_template(bare: Tasks, tmp_path: Path) -> None:
     """With the toolkit below `toolkit/`, as it lies in this repository."""
     uvx = Path(shutil.which("uvx") or "")

@@ -169,6 +169,8 @@ def _engine(place: Place) -> Check:
     is_podman = version.lower().startswith("podman")  # also one that is called docker
     code, said = _run(engine, "info", "--format", "{{.Host.OS}}" if is_podman else "{{.ID}}")
     if code:
+        if "template:" in said:  # of an older client, which does not tell why it has no answer
+            said = _run(engine, "ps")[1]
         fix = f"start it, and try again: {engine} info"
         if "permission denied" in said.lower():
             fix = "add yourself to the group docker, and log in anew: sudo usermod -aG docker $USER"
