@@ -75,7 +75,10 @@ toolkit="packer-toolkit${TOOLKIT_EXTRAS:-} @ git+${template}@${value}#subdirecto
 [[ ! -t 2 ]] || printf 'toolkit-host.sh: taking the toolkit of the template %s\n' "${value}" >&2
 # uv tells a failure in many lines; the last one with a cause is the one that helps.
 said=$(uvx --from "${toolkit}" packer-toolkit --version 2>&1 >/dev/null) || {
-  said=$(awk '/^ *(fatal|error|cause):/ { line = $0 } END { sub(/^ *(cause: )?/, "", line); print line }' <<<"${said}")
+  said=$(awk '
+    /^ *(fatal|error|cause):/ { line = $0 }
+    NF { last = $0 }
+    END { if (line == "") line = last; sub(/^ *(cause: )?/, "", line); print line }' <<<"${said}")
   fail 4 "uv cannot get the toolkit (${said:-no reason given}); check the network, and your access with: git ls-remote '${template}'"
 }
-exec uvx --from "${toolkit}" "$@"
+exec uvx --quiet --from "${toolkit}" "$@"

@@ -91,7 +91,7 @@ def test_uv_gets_the_toolkit_of_the_recorded_template(bare: Tasks, source: str) 
         assert done.returncode == 0, done.stderr
         url = f"packer-toolkit @ git+{SOURCES[source]}@{release}#subdirectory=toolkit"
         toolkit = ["packer-toolkit", "template-check", "x y"]
-        assert done.stdout.splitlines() == ["uvx", "--from", url, *toolkit]
+        assert done.stdout.splitlines() == ["uvx", "--quiet", "--from", url, *toolkit]
 
 
 def test_what_is_missing_is_said_in_one_line(bare: Tasks) -> None:
@@ -159,12 +159,14 @@ def test_the_doctor_tells_all_that_is_missing_where_no_engine_is(bare: Tasks) ->
     program = Path(sys.executable).with_name("packer-toolkit")
     (Path(bare.env["PATH"]) / "packer-toolkit").symlink_to(program)
     offline = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": bare.env["PATH"], "AWS_REGION": ""}
+    offline["TOOLKIT_IMAGE"] = "127.0.0.1:9/packer-toolkit:1.0.0"
     done = bare.run("doctor", "--", "--json", folder="inspec", env=offline)
     assert done.returncode == 3
     found = {each["name"]: each for each in json.loads(done.stdout)["checks"]}
     missing = {name for name, each in found.items() if each["state"] == "missing"}
-    assert missing == {"git", "engine", "role", "aws"}
+    assert missing == {"git", "engine", "image", "role", "aws"}
     assert all(found[name]["fix"] for name in missing)
+    assert "127.0.0.1:9 cannot be reached" in found["image"]["found"]
     assert "SOL_CET_USER_ROLE" in found["role"]["found"]
     settings = (bare.repository / "toolkit.env").read_text()
     assert f"AWS_REGION={found['region']['found']}\n" in settings
