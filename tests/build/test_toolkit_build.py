@@ -6,6 +6,7 @@ How each fault ends is in test_ec2_faults.py.
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit import build_report as reports
+from packer_toolkit.build import Signals
 from packer_toolkit.packer_output import PHASES
 from rig.ec2.rig import Ec2
 from rig.repository import (
@@ -250,3 +252,17 @@ def test_ctrl_c_on_a_terminal_is_one_signal_for_packer(
     assert "Cleanly cancelled builds" in terminal.everything
     assert "Traceback" not in terminal.everything
     assert ec2.leftovers() == {}
+
+
+@pytest.mark.parametrize(("before", "taken"), [(signal.SIG_DFL, [1]), (signal.SIG_IGN, [])])
+def test_under_nohup_a_closed_terminal_ends_nothing(
+    before: signal.Handlers, taken: list[int]
+) -> None:
+    """`nohup` asks to ignore SIGHUP, and nobody takes it then."""
+    own = signal.signal(signal.SIGHUP, before)
+    try:
+        with Signals().handled() as signals:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signals.received == taken
+    finally:
+        signal.signal(signal.SIGHUP, own)
