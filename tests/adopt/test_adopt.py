@@ -22,7 +22,7 @@ from packer_toolkit.commands.adopt import command as adopt_command
 from packer_toolkit.commands.template_update import command as update_command
 from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
 from rig.hook import git_state, tree
-from rig.template import ROOT, git, hand_over_environment, render
+from rig.template import ROOT, git, hand_over_environment, release, render
 from rig.terminal import DOWN, ENTER, ERASE, SPACE, Terminal
 
 Make = Callable[[str], Path]
@@ -107,6 +107,62 @@ def test_older_copy_gets_its_own_release_as_the_baseline(
     assert (older_copy / NEW_FILE).exists()
 
 
+def _release_with(template: Path, tag: str, files: dict[str, str | None]) -> None:
+    """Release a template with files changed, or removed where there is no text."""
+    for path, text in files.items():
+        file = template / "template" / path
+        file.unlink() if text is None else file.write_text(text)
+    release(template, tag)
+
+
+@pytest.mark.parametrize(
+    ("copied", "gone", "edited", "counts", "baseline"),
+    [
+        # As it was copied, with files deleted: nothing differs from its own release.
+        ("v1.0.0", [".editorconfig", "renovate.json"], "", [0, 2, 3], "v1.0.0"),
+        # A file that only the later releases have speaks for them, with the team's line, too.
+        ("v1.2.0", ["renovate.json"], "provisioners/new.sh", [7, 5, 1], "v1.2.0"),
+        # Where the file is gone that changed, all are as near: the oldest loses no update.
+        ("v1.1.0", ["provisioners/prepare.sh"], "", [0, 0, 0], "v1.0.0"),
+    ],
+)
+def test_missing_files_speak_for_no_release(
+    two_releases: Path,
+    tmp_path: Path,
+    copied: str,
+    gone: list[str],
+    edited: str,
+    counts: list[int],
+    baseline: str,
+) -> None:
+    """They were deleted, or are newer than the copy; the lines of those that are here count."""
+    template = tmp_path / "template-packer-ami"
+    git(tmp_path, "clone", "--quiet", str(two_releases), template.name)
+    git(template, "checkout", "--quiet", "v1.0.0")
+    git(template, "tag", "--delete", "v1.1.0")
+    script = (template / "template" / "provisioners" / "prepare.sh").read_text()
+    _release_with(template, "v1.1.0", {"provisioners/prepare.sh": f"{script}# one\n# one\n"})
+    _release_with(
+        template,
+        "v1.2.0",
+        {
+            "provisioners/prepare.sh": f"{script}# one\n# one\n# two\n",
+            "provisioners/new.sh": "# three\n# four\n# five\n",
+        },
+    )
+    made = render(template, tmp_path / "packer-ami-web", {"image_name": "web"}, vcs_ref=copied)
+    for path in [ANSWERS, *gone]:
+        (made / path).unlink()
+    if edited:
+        with (made / edited).open("a") as file:
+            file.write("# ours\n")
+    commit(made)
+    result = run(made, template, "--dry-run")
+    said = re.findall(r"Compared with (\S+): (\d+) lines? differ", result.stderr)
+    assert said == list(zip(["v1.0.0", "v1.1.0", "v1.2.0"], map(str, counts), strict=True))
+    assert f"Baseline: {baseline} of" in result.stdout
+
+
 def test_plain_copier_updates_what_was_adopted(two_releases: Path, older_copy: Path) -> None:
     """The answers file is Copier's own; nothing of ours is needed afterwards."""
     as_json(older_copy, two_releases)
@@ -130,8 +186,11 @@ def test_update_to_the_baseline_itself_changes_nothing(two_releases: Path, make:
 
 
 def test_hand_made_repository_gets_the_newest_release(two_releases: Path, make: Make) -> None:
-    """None of its files is the template's."""
+    """None of its files is the template's; one of the same name, as README.md, says nothing."""
     assert as_json(make("json-template"), two_releases, "--dry-run")["release"] == "v1.1.0"
+    said = run(make("one-file"), two_releases, "--dry-run")
+    assert "Baseline: v1.1.0 of" in said.stdout
+    assert "Compared with" not in said.stderr
 
 
 def test_answers_file_is_as_of_a_new_repository(
