@@ -25,7 +25,10 @@ def adopt(repository: Path, template: Path, *options: str) -> dict[str, Any]:
     hand_over_environment()
     command = [str(repository), "--template", str(template), "--release", "v1.0.0", "--json"]
     result = CliRunner().invoke(
-        adopt_command, [*command, *options], catch_exceptions=False, standalone_mode=False
+        adopt_command,
+        [*command, "--defaults", *options],
+        catch_exceptions=False,
+        standalone_mode=False,
     )
     assert result.return_value == 0, result.output
     said: dict[str, Any] = json.loads(result.stdout)

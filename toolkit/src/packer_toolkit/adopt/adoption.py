@@ -21,7 +21,7 @@ from packer_toolkit.adopt.answers import Found
 from packer_toolkit.adopt.packer import Packer, Place, Value
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.template.git import Git, GitError, environment
-from packer_toolkit.template.project import ANSWERS_FILE, parse_answers, printable
+from packer_toolkit.template.project import ANSWERS_FILE, Project, parse_answers, printable
 from packer_toolkit.template.source import Release, git_url, named, releases, without_secret
 
 MANIFEST = "hooks/demo-manifest.txt"
@@ -237,6 +237,8 @@ def prepared(
     chosen: Path | None,
     data: Mapping[str, Any],
     ask: bool,
+    write: bool,
+    guess: bool,
     say: Callable[[str], None],
 ) -> Iterator[Adoption]:
     """Work out an adoption; nothing here is written.
@@ -248,6 +250,8 @@ def prepared(
         chosen: the folder with the Packer files; None: it is looked for.
         data: answers that were given.
         ask: whether a person is asked for what is not found.
+        write: whether the adoption is going to be written: then everything must be committed.
+        guess: whether answers may all be defaults, because there is no Packer file.
         say: tells a person what takes time.
 
     Yields:
@@ -255,12 +259,15 @@ def prepared(
     """
     git = require_repository(folder)
     noted = recorded(folder)
+    if write:
+        # What was added can then be told from a person's own work, committed alone and taken back.
+        Project.anywhere(folder).require_committed()
     if chosen and not chosen.is_relative_to(folder):
         raise SetupError(f"{chosen} is not in {folder}")
     source = str(Path(template).expanduser().resolve()) if _is_folder(template) else template
     with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch, _for_copier():
         work = _Work(folder, git, source, Path(scratch), data, noted, say)
-        yield work.adoption(release, chosen, ask)
+        yield work.adoption(release, chosen, ask, guess)
 
 
 def _is_folder(template: str) -> bool:
@@ -289,10 +296,13 @@ class _Work:
         self.noted = noted
         self.say = say
 
-    def adoption(self, release: str | None, chosen: Path | None, ask: bool) -> Adoption:
-        known = [item for item in releases(self.source) if not item.version.is_prerelease]
+    def adoption(
+        self, release: str | None, chosen: Path | None, ask: bool, guess: bool
+    ) -> Adoption:
+        listed = releases(self.source, "--template")
+        known = [item for item in listed if not item.version.is_prerelease]
         if release:
-            release = named(self.source, release).tag
+            release = named(self.source, release, "--template").tag
         elif not known:
             raise RemoteError(
                 f"the template {without_secret(self.source)} has no release: no tag such as v1.0.0"
@@ -300,6 +310,11 @@ class _Work:
         self._get_template()
         found = Found()
         packer = answers_module.read_packer(self.folder, chosen, found)
+        if not (found.folder or guess):
+            raise SetupError(
+                f"{self.folder} has no Packer file with a source of an AMI, so that all answers "
+                "would be guesses; give the folder that has one, or --defaults"
+            )
         around = surroundings.read(self.folder, self.git)
         notes = list(found.notes)
         tag = release or known[-1].tag
