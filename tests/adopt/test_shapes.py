@@ -23,7 +23,8 @@ Make = Callable[[str], Path]
 def adopt(repository: Path, template: Path, *options: str) -> dict[str, Any]:
     """Adopt a repository at v1.0.0, and return what the command says."""
     hand_over_environment()
-    command = [str(repository), "--template", str(template), "--release", "v1.0.0", "--json"]
+    command = [str(repository), "--template", str(template), "--release", "v1.0.0"]
+    command += ["--defaults", "--json", *options]
     result = CliRunner().invoke(
         adopt_command,
         [*command, "--defaults", *options],
