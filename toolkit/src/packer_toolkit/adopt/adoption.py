@@ -211,7 +211,7 @@ def recorded(folder: Path) -> dict[str, Any]:
     if answers.get("_commit"):
         raise SetupError(
             f"{file} names {answers.get('_src_path')} at {answers['_commit']} already; "
-            "task template-check tells whether there is a newer release"
+            "template-check tells whether there is a newer release"
         )
     return {name: value for name, value in answers.items() if not name.startswith("_")}
 
