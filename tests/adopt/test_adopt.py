@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,8 +23,9 @@ from packer_toolkit.adopt import adoption
 from packer_toolkit.commands.adopt import command as adopt_command
 from packer_toolkit.commands.template_update import command as update_command
 from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
+from packer_toolkit.template.source import uvx_requirement
 from rig.hook import git_state, tree
-from rig.template import ROOT, git, hand_over_environment, render
+from rig.template import ROOT, git, hand_over_environment, release, render
 from rig.terminal import DOWN, ENTER, ERASE, SPACE, Terminal
 
 Make = Callable[[str], Path]
@@ -107,6 +110,62 @@ def test_older_copy_gets_its_own_release_as_the_baseline(
     assert (older_copy / NEW_FILE).exists()
 
 
+def _release_with(template: Path, tag: str, files: dict[str, str | None]) -> None:
+    """Release a template with files changed, or removed where there is no text."""
+    for path, text in files.items():
+        file = template / "template" / path
+        file.unlink() if text is None else file.write_text(text)
+    release(template, tag)
+
+
+@pytest.mark.parametrize(
+    ("copied", "gone", "edited", "counts", "baseline"),
+    [
+        # As it was copied, with files deleted: nothing differs from its own release.
+        ("v1.0.0", [".editorconfig", "renovate.json"], "", [0, 2, 3], "v1.0.0"),
+        # A file that only the later releases have speaks for them, with the team's line, too.
+        ("v1.2.0", ["renovate.json"], "provisioners/new.sh", [7, 5, 1], "v1.2.0"),
+        # Where the file is gone that changed, all are as near: the oldest loses no update.
+        ("v1.1.0", ["provisioners/prepare.sh"], "", [0, 0, 0], "v1.0.0"),
+    ],
+)
+def test_missing_files_speak_for_no_release(
+    two_releases: Path,
+    tmp_path: Path,
+    copied: str,
+    gone: list[str],
+    edited: str,
+    counts: list[int],
+    baseline: str,
+) -> None:
+    """They were deleted, or are newer than the copy; the lines of those that are here count."""
+    template = tmp_path / "template-packer-ami"
+    git(tmp_path, "clone", "--quiet", str(two_releases), template.name)
+    git(template, "checkout", "--quiet", "v1.0.0")
+    git(template, "tag", "--delete", "v1.1.0")
+    script = (template / "template" / "provisioners" / "prepare.sh").read_text()
+    _release_with(template, "v1.1.0", {"provisioners/prepare.sh": f"{script}# one\n# one\n"})
+    _release_with(
+        template,
+        "v1.2.0",
+        {
+            "provisioners/prepare.sh": f"{script}# one\n# one\n# two\n",
+            "provisioners/new.sh": "# three\n# four\n# five\n",
+        },
+    )
+    made = render(template, tmp_path / "packer-ami-web", {"image_name": "web"}, vcs_ref=copied)
+    for path in [ANSWERS, *gone]:
+        (made / path).unlink()
+    if edited:
+        with (made / edited).open("a") as file:
+            file.write("# ours\n")
+    commit(made)
+    result = run(made, template, "--dry-run")
+    said = re.findall(r"Compared with (\S+): (\d+) lines? differ", result.stderr)
+    assert said == list(zip(["v1.0.0", "v1.1.0", "v1.2.0"], map(str, counts), strict=True))
+    assert f"Baseline: {baseline} of" in result.stdout
+
+
 def test_plain_copier_updates_what_was_adopted(two_releases: Path, older_copy: Path) -> None:
     """The answers file is Copier's own; nothing of ours is needed afterwards."""
     as_json(older_copy, two_releases)
@@ -130,8 +189,11 @@ def test_update_to_the_baseline_itself_changes_nothing(two_releases: Path, make:
 
 
 def test_hand_made_repository_gets_the_newest_release(two_releases: Path, make: Make) -> None:
-    """None of its files is the template's."""
+    """None of its files is the template's; one of the same name, as README.md, says nothing."""
     assert as_json(make("json-template"), two_releases, "--dry-run")["release"] == "v1.1.0"
+    said = run(make("one-file"), two_releases, "--dry-run")
+    assert "Baseline: v1.1.0 of" in said.stdout
+    assert "Compared with" not in said.stderr
 
 
 def test_answers_file_is_as_of_a_new_repository(
@@ -269,6 +331,85 @@ def test_demo_is_kept_where_it_is(two_releases: Path, tmp_path: Path) -> None:
     assert set(said["files"].values()) == {"same"}
 
 
+@pytest.mark.parametrize("accept", [["Taskfile.yml", "toolkit*"], []])
+def test_printed_commands_work_from_where_the_person_stands(
+    two_releases: Path, make: Make, accept: list[str]
+) -> None:
+    """They commit what was added and nothing else; and what comes next is there."""
+    top = make("several-images")
+    options = [part for pattern in accept for part in ("--accept", pattern)]
+    command = [sys.executable, "-m", "packer_toolkit", "adopt", "images/web", *options]
+    command += ["--template", str(two_releases), "--release", "v1.0.0"]
+    (top / "staged-elsewhere").write_text("Ours.\n")
+    git(top, "add", "staged-elsewhere")
+    # As uvx runs it: its folder is in PATH only now.
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    done = subprocess.run(
+        command,
+        cwd=top,
+        env={**os.environ, "PATH": path, "UV": "/usr/bin/uv"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+    )
+    *shown, added, then = done.stdout.splitlines()
+    assert shown[-1].startswith("+")
+    assert "\nThis is added:\n" in done.stdout
+    printed = added.partition(" Commit: ")[2]
+    subprocess.run(["bash", "-c", printed], cwd=top, check=True)
+    committed = git(top, "show", "--name-only", "--format=", "HEAD").split()
+    names = ["Taskfile.yml", "toolkit-host.sh", "toolkit.env", "toolkit.sh"] if accept else []
+    assert committed == [f"images/web/{name}" for name in [ANSWERS, *names]]
+    if accept:
+        assert then.startswith("Then, in images/web: task template-check (or ")
+    else:
+        uvx = f"uvx --from 'git+file://{two_releases}@v1.0.0#subdirectory=toolkit' packer-toolkit"
+        assert then.startswith(f"Then, in images/web: {uvx} template-check (or ")
+
+
+def test_page_and_command_agree_on_what_is_next(
+    two_releases: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command to commit, and the files without which there is no task."""
+    page = (ROOT / "docs" / "adopting.md").read_text()
+    (on_page,) = re.findall(r"^git add .*", page, re.MULTILINE)
+    (accepted,) = re.findall(r"packer-toolkit adopt (--accept .*)", page)
+    monkeypatch.chdir(make("one-file"))
+    said = run(Path(), two_releases, "--defaults", *shlex.split(accepted)).stderr
+    (printed,) = re.findall(r"Commit: (git add .*)", said)
+    assert shlex.split(printed.replace(" at v1.1.0", "")) == shlex.split(on_page)
+    assert "\nThen: task template-check (or " in said
+
+
+def test_installed_command_is_named(
+    two_releases: Path, make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where there is no Taskfile of the template's, and the command is on PATH to stay."""
+    installed = tmp_path / "bin" / "packer-toolkit"
+    installed.parent.mkdir()
+    installed.write_text("#!/bin/sh\n")
+    installed.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{installed.parent}:/usr/bin:/bin")
+    monkeypatch.chdir(make("an-own-parent"))
+    said = run(Path(), two_releases, "--release", "v1.0.0").stderr
+    assert "\nThen: packer-toolkit template-check (or " in said
+
+
+@pytest.mark.parametrize(
+    ("source", "requirement"),
+    [
+        ("gh:acme/t", "git+https://github.com/acme/t.git@v1.0.0#subdirectory=toolkit"),
+        ("git@example.com:acme/t.git", "git+ssh://git@example.com/acme/t.git@v1.0.0#"),
+        ("https://me:secret@example.com/t.git", "git+https://example.com/t.git@v1.0.0#"),
+        ("/a folder/t", "git+file:///a%20folder/t@v1.0.0#"),
+    ],
+)
+def test_address_is_written_as_uvx_takes_it(source: str, requirement: str) -> None:
+    """Copier knows shorter ones."""
+    assert uvx_requirement(source, "v1.0.0").startswith(requirement)
+
+
 # ------------------------------------------------------------------------------------- asking
 
 
@@ -316,6 +457,7 @@ def test_what_is_not_found_is_asked_on_a_terminal(two_releases: Path, make: Make
     assert answers["image_description"] == "For the VPN"
     assert answers["parent_image"] == "ubuntu-24.04"
     assert "found: fixed.pkr.hcl:2" in shown
+    assert "This would be added:" in shown
     assert "git add" in shown
     assert (repository / ".ansible-lint").exists()
 
@@ -376,6 +518,16 @@ def _link(repository: Path) -> None:
     (repository / ANSWERS).symlink_to("elsewhere")
 
 
+def _edited(repository: Path) -> None:
+    (repository / "setup.sh").write_text("#!/bin/bash\n")
+
+
+def _no_packer(repository: Path) -> None:
+    for path in repository.glob("*.pkr.hcl"):
+        path.unlink()
+    commit(repository)
+
+
 def _nothing(repository: Path) -> None:
     del repository
 
@@ -402,7 +554,21 @@ def _nothing(repository: Path) -> None:
         (_nothing, ["--packer", "/"], SetupError, "/ is not in "),
         (_nothing, ["--data", "aws_region=no"], SetupError, 'aws_region="no" is refused: use a co'),
         (_nothing, ["--data", "typo=no"], SetupError, 'typo="no" is refused: no question has this'),
-        (_nothing, ["--template", "/nowhere/at/all"], RemoteError, "there is no such folder here"),
+        (
+            _nothing,
+            ["--template", "/nowhere/at/all"],
+            RemoteError,
+            "there is no such folder here; check the address in --template, the network",
+        ),
+        (
+            _nothing,
+            ["--template", "/nowhere/at/all", "--release", "v1.0.0"],
+            RemoteError,
+            "check the address in --template, the network",
+        ),
+        (_edited, [], SetupError, "not everything is committed here (setup.sh); commit it, or"),
+        (_no_packer, [], SetupError, "has no Packer file with a source of an AMI, so that all"),
+        (_no_packer, ["--dry-run"], SetupError, "give the folder that has one, or --defaults"),
     ],
 )
 def test_refusal_is_one_line_and_changes_nothing(

@@ -23,9 +23,13 @@ Make = Callable[[str], Path]
 def adopt(repository: Path, template: Path, *options: str) -> dict[str, Any]:
     """Adopt a repository at v1.0.0, and return what the command says."""
     hand_over_environment()
-    command = [str(repository), "--template", str(template), "--release", "v1.0.0", "--json"]
+    command = [str(repository), "--template", str(template), "--release", "v1.0.0"]
+    command += ["--defaults", "--json", *options]
     result = CliRunner().invoke(
-        adopt_command, [*command, *options], catch_exceptions=False, standalone_mode=False
+        adopt_command,
+        [*command, "--defaults", *options],
+        catch_exceptions=False,
+        standalone_mode=False,
     )
     assert result.return_value == 0, result.output
     said: dict[str, Any] = json.loads(result.stdout)

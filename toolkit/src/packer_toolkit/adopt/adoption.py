@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from packer_toolkit.adopt.answers import Found
 from packer_toolkit.adopt.packer import Packer, Place, Value
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.template.git import Git, GitError, environment
-from packer_toolkit.template.project import ANSWERS_FILE, parse_answers, printable
+from packer_toolkit.template.project import ANSWERS_FILE, Project, parse_answers, printable
 from packer_toolkit.template.source import Release, git_url, named, releases, without_secret
 
 MANIFEST = "hooks/demo-manifest.txt"
@@ -210,7 +211,7 @@ def recorded(folder: Path) -> dict[str, Any]:
     if answers.get("_commit"):
         raise SetupError(
             f"{file} names {answers.get('_src_path')} at {answers['_commit']} already; "
-            "task template-check tells whether there is a newer release"
+            "template-check tells whether there is a newer release"
         )
     return {name: value for name, value in answers.items() if not name.startswith("_")}
 
@@ -236,6 +237,8 @@ def prepared(
     chosen: Path | None,
     data: Mapping[str, Any],
     ask: bool,
+    write: bool,
+    guess: bool,
     say: Callable[[str], None],
 ) -> Iterator[Adoption]:
     """Work out an adoption; nothing here is written.
@@ -247,6 +250,8 @@ def prepared(
         chosen: the folder with the Packer files; None: it is looked for.
         data: answers that were given.
         ask: whether a person is asked for what is not found.
+        write: whether the adoption is going to be written: then everything must be committed.
+        guess: whether answers may all be defaults, because there is no Packer file.
         say: tells a person what takes time.
 
     Yields:
@@ -254,12 +259,15 @@ def prepared(
     """
     git = require_repository(folder)
     noted = recorded(folder)
+    if write:
+        # What was added can then be told from a person's own work, committed alone and taken back.
+        Project.anywhere(folder).require_committed()
     if chosen and not chosen.is_relative_to(folder):
         raise SetupError(f"{chosen} is not in {folder}")
     source = str(Path(template).expanduser().resolve()) if _is_folder(template) else template
     with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch, _for_copier():
         work = _Work(folder, git, source, Path(scratch), data, noted, say)
-        yield work.adoption(release, chosen, ask)
+        yield work.adoption(release, chosen, ask, guess)
 
 
 def _is_folder(template: str) -> bool:
@@ -288,10 +296,13 @@ class _Work:
         self.noted = noted
         self.say = say
 
-    def adoption(self, release: str | None, chosen: Path | None, ask: bool) -> Adoption:
-        known = [item for item in releases(self.source) if not item.version.is_prerelease]
+    def adoption(
+        self, release: str | None, chosen: Path | None, ask: bool, guess: bool
+    ) -> Adoption:
+        listed = releases(self.source, "--template")
+        known = [item for item in listed if not item.version.is_prerelease]
         if release:
-            release = named(self.source, release).tag
+            release = named(self.source, release, "--template").tag
         elif not known:
             raise RemoteError(
                 f"the template {without_secret(self.source)} has no release: no tag such as v1.0.0"
@@ -299,6 +310,11 @@ class _Work:
         self._get_template()
         found = Found()
         packer = answers_module.read_packer(self.folder, chosen, found)
+        if not (found.folder or guess):
+            raise SetupError(
+                f"{self.folder} has no Packer file with a source of an AMI, so that all answers "
+                "would be guesses; give the folder that has one, or --defaults"
+            )
         around = surroundings.read(self.folder, self.git)
         notes = list(found.notes)
         tag = release or known[-1].tag
@@ -452,34 +468,46 @@ class _Work:
     # ----------------------------------------------------------------------------- comparing
 
     def _nearest(self, known: Sequence[Release], found: Found) -> str:
-        """Return the release that is most like what is here, the newest of several.
+        """Return the release that is most like what is here.
 
         A copy of an older release must be compared with that release: with the newest one, what
         the template has changed since would count as the team's own edits, and stay as it was.
         """
-        newest = known[-1].tag
-        best, fewest = newest, -1
-        for release in reversed(known):
+        self.say(f"Comparing with {len(known)} releases.")
+        renders: dict[str, tuple[Path, dict[str, State]]] = {}
+        for release in known:
             mine = Found(found.folder, dict(found.answers), [])
             try:
                 render, _ = self._render(release.tag, mine)
             except SetupError:
                 continue
-            score = 0
-            for path, state in self._compare(render).items():
-                if state == "different":
-                    score += _distance(self.folder / path, render / path)
-                elif state == "missing" and fewest >= 0:
-                    # What an older release had and is gone here speaks for a newer one.
-                    score += 1
-            if release.tag == newest and not any(
-                state in {"same", "different"} for state in self._compare(render).values()
-            ):
-                return newest
-            if fewest < 0 or score < fewest:
-                best, fewest = release.tag, score
-            self.say(f"Compared with {release.tag}: {score} lines differ.")
-        return best
+            renders[release.tag] = render, self._compare(render)
+        # A hand-made README.md is no copy of the template's, and would speak for its shortest one.
+        here = {
+            path
+            for render, states in renders.values()
+            for path, state in states.items()
+            if state == "same"
+            or (state == "different" and _is_copy(self.folder / path, render / path))
+        }
+        if not here:
+            return known[-1].tag
+        # Only files that are here count, and the same ones for every release: all lines of one
+        # that a release has not yet, or no longer.  A file that is not here says nothing: either
+        # the team deleted it, or the release that has it is newer than the copy.
+        scores: dict[str, int] = {}
+        for tag, (render, states) in renders.items():
+            scores[tag] = sum(
+                _distance(self.folder / path, render / path)
+                for path in here
+                if states.get(path) != "same"
+            )
+            lines = "line differs" if scores[tag] == 1 else "lines differ"
+            self.say(f"Compared with {tag}: {scores[tag]} {lines}.")
+        # Of several the oldest: what a newer one has and is not here then comes with the next
+        # update, where a person sees it and may delete it.  With the newest one it would count as
+        # deleted and never come.
+        return min(scores, key=lambda tag: scores[tag])
 
     def _compare(self, render: Path) -> dict[str, State]:
         paths = [
@@ -514,8 +542,19 @@ class _Work:
 
 def _distance(here: Path, there: Path) -> int:
     """Return how many lines one of two files has and the other has not."""
-    one, other = here.read_bytes().splitlines(), there.read_bytes().splitlines()
-    return len(set(one) ^ set(other))
+    one, other = _lines(here), _lines(there)
+    return (one - other).total() + (other - one).total()
+
+
+def _is_copy(here: Path, there: Path) -> bool:
+    """Tell whether two files have at least half of their lines in common."""
+    one, other = _lines(here), _lines(there)
+    return 2 * (one & other).total() >= max(one.total(), other.total())
+
+
+def _lines(file: Path) -> Counter[bytes]:
+    """Return how often each line stands in a file; one that is not there has none."""
+    return Counter(file.read_bytes().splitlines() if file.is_file() else [])
 
 
 def _literally(path: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -85,6 +87,8 @@ def command(
     updates work.  Of the template's files only those are added that you accept; no file of yours
     is changed.  Nothing is committed.
 
+    Everything must be committed, except for --dry-run.
+
     Exit code 0: done.  3: it cannot be adopted, and nothing was written.  4: the template cannot
     be read.
     """
@@ -102,6 +106,9 @@ def command(
         chosen=chosen.resolve() if chosen else None,
         data=collect_answers(data, answers),
         ask=ask,
+        write=not dry_run,
+        # A person at a terminal is asked, or will be after a dry run.
+        guess=defaults or ask or (dry_run and terminal),
         say=lambda line: click.echo(line, err=True),
     ) as adoption:
         if not as_json:
@@ -113,7 +120,7 @@ def command(
         if show_differences:
             diff = adoption.differences() + diff
         if not as_json:
-            click.echo(f"\nThis {'would be' if dry_run else 'is'} added:\n")
+            click.echo(f"\nThis {'would be' if dry_run or ask else 'is'} added:\n")
             click.echo(diff.encode("utf-8", "surrogateescape"), nl=False)
             sys.stdout.flush()
         if ask and not _confirmed(len(accepted) + 1):
@@ -123,7 +130,7 @@ def command(
         if as_json:
             click.echo(json.dumps(_as_json(adoption, accepted, written, diff, dry_run), indent=2))
         elif written:
-            _next_steps(adoption, written)
+            _next_steps(adoption, folder, written)
     return 0
 
 
@@ -185,15 +192,45 @@ def _confirmed(count: int) -> bool:
     return bool(questionary.confirm(f"Add {files}?", default=True).unsafe_ask())
 
 
-def _next_steps(adoption: Adoption, written: Sequence[str]) -> None:
-    paths = " ".join(shlex.quote(path) for path in written) if len(written) < 5 else "--all"
+def _next_steps(adoption: Adoption, folder: Path, written: Sequence[str]) -> None:
+    """Say how to commit, and what to run then, from where the person is."""
+    here = adoption.folder == Path.cwd()
+    path = shlex.quote(str(folder))
+    git = "git" if here else f"git -C {path}"
     message = shlex.quote(f"Adopt the template at {adoption.release}")
+    # Everything else was committed: this adds and commits what was written, and nothing else.
     click.echo(
         f"Added {len(written)} {'file' if len(written) == 1 else 'files'}. Commit: "
-        f"git add {paths} && git commit -m {message}",
+        f"{git} add --all . && {git} commit -m {message} .",
         err=True,
     )
-    click.echo("Then: packer-toolkit template-check, template-diff, template-update", err=True)
+    runner = _runner(adoption)
+    click.echo(
+        f"Then{'' if here else f', in {path}'}: {runner} template-check "
+        "(or template-diff, template-update)",
+        err=True,
+    )
+
+
+def _runner(adoption: Adoption) -> str:
+    """Return what runs template-check in the adopted folder, of what is there."""
+    from packer_toolkit.template.source import uvx_requirement
+
+    taskfile = adoption.folder / "Taskfile.yml"
+    if (
+        (adoption.folder / "toolkit-host.sh").is_file()
+        and taskfile.is_file()
+        and b"\n  template-check:" in taskfile.read_bytes()
+    ):
+        return "task"
+    # uv puts the folder of this very process before PATH; afterwards it is not there.
+    path = os.environ.get("PATH", "").split(os.pathsep)
+    if "UV" in os.environ:
+        path = [folder for folder in path if folder != str(Path(sys.executable).parent)]
+    if shutil.which("packer-toolkit", path=os.pathsep.join(path)):
+        return "packer-toolkit"
+    requirement = uvx_requirement(adoption.source, adoption.release)
+    return f"uvx --from {shlex.quote(requirement)} packer-toolkit"
 
 
 def _as_json(

@@ -138,6 +138,19 @@ class Project:
         status = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"]
         return [entry[3:] for entry in self.git.fields(*status, "--", ".")]
 
+    def require_committed(self) -> None:
+        """Make sure that nothing here is changed or untracked.
+
+        Raises:
+            SetupError: when something is.
+        """
+        changed = self.uncommitted()
+        if changed:
+            raise SetupError(
+                f"not everything is committed here ({shown(changed)}); commit it, or put it aside "
+                "with git stash --include-untracked"
+            )
+
     def require_clean(self) -> None:
         """Make sure that an update can be told from a person's own work, and taken back.
 
@@ -148,12 +161,7 @@ class Project:
         for name, what in _UNFINISHED.items():
             if (self.git_dir / name).exists():
                 raise SetupError(f"{what} is in progress here; finish it, or end it with --abort")
-        changed = self.uncommitted()
-        if changed:
-            raise SetupError(
-                f"not everything is committed here ({shown(changed)}); commit it, or put it aside "
-                "with git stash --include-untracked"
-            )
+        self.require_committed()
         committed = self.git.text("ls-tree", "--name-only", "HEAD", "--", ANSWERS_FILE)
         if not committed:
             raise SetupError(f"{ANSWERS_FILE} is not committed; git add --force {ANSWERS_FILE}")

@@ -6,6 +6,7 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from packaging.version import InvalidVersion, Version
 
@@ -73,8 +74,12 @@ def git_url(source: str) -> str:
     return source
 
 
-def releases(source: str) -> list[Release]:
+def releases(source: str, named_in: str = ".copier-answers.yml") -> list[Release]:
     """Return the releases of a template, oldest first; prereleases too.
+
+    Args:
+        source: the template's address.
+        named_in: where a person can mend the address.
 
     Raises:
         RemoteError: when git cannot read it.
@@ -84,7 +89,7 @@ def releases(source: str) -> list[Release]:
     try:
         lines = Git.at(Path.cwd()).text(*listing).splitlines()
     except GitError as error:
-        raise RemoteError(_unreadable(source, error)) from None
+        raise RemoteError(_unreadable(source, error, named_in)) from None
     found = []
     for line in lines:
         tag = line.partition("\t")[2].removeprefix("refs/tags/")
@@ -107,14 +112,19 @@ def newest(source: str) -> Release:
     return found[-1]
 
 
-def named(source: str, tag: str) -> Release:
+def named(source: str, tag: str, named_in: str = ".copier-answers.yml") -> Release:
     """Return the release of a tag, with or without its v.
+
+    Args:
+        source: the template's address.
+        tag: the release's name.
+        named_in: where a person can mend the address.
 
     Raises:
         SetupError: when there is none.
         RemoteError: when git cannot read the template.
     """
-    found = releases(source)
+    found = releases(source, named_in)
     for release in found:
         if release.tag in (tag, f"v{tag}"):
             return release
@@ -184,11 +194,20 @@ def _changelog(source: str, tag: str) -> str:
         try:
             git.text(*clone)
         except GitError as error:
-            raise RemoteError(_unreadable(source, error)) from None
+            raise RemoteError(_unreadable(source, error, ".copier-answers.yml")) from None
         try:
             return git.text("show", name)
         except GitError:
             return ""
+
+
+def uvx_requirement(source: str, release: str) -> str:
+    """Return what uvx --from needs for the toolkit of a release, as toolkit-host.sh does."""
+    url = without_secret(git_url(source))
+    if "://" not in url:
+        host, colon, path = url.partition(":")
+        url = f"ssh://{host}/{path}" if colon and "@" in host else f"file://{quote(url)}"
+    return f"git+{url}@{release}#subdirectory=toolkit"
 
 
 def without_secret(url: str) -> str:
@@ -196,12 +215,12 @@ def without_secret(url: str) -> str:
     return re.sub(r"(?<=://)[^/@]*:[^/@]*@", "", url)
 
 
-def _unreadable(source: str, error: GitError) -> str:
+def _unreadable(source: str, error: GitError, named_in: str) -> str:
     url = git_url(source)
     reason = without_secret(error.reason)
     if "://" not in url and not url.startswith("git@") and not Path(url).exists():
         reason = "there is no such folder here"
     return (
         f"the template {without_secret(source)} cannot be read: {reason}; check the address in "
-        f"{'.copier-answers.yml'}, the network, and that you may read it with git"
+        f"{named_in}, the network, and that you may read it with git"
     )
