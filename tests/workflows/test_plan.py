@@ -242,8 +242,8 @@ def test_kind_that_there_is_not(toolkit: Toolkit, asked: str) -> None:
     """A slip of a person's must not pass for a good test build; no inputs are none."""
     env = {"GITHUB_EVENT_NAME": "workflow_dispatch"}
     done = toolkit.run("plan", code=2, PACKER_BUILD_ASKED=asked, **env)
-    error = done.stderr.splitlines()[-1]
-    assert error.endswith(f"{asked!r} is not one of 'test', 'daily', 'release'.")
+    (error,) = done.stderr.splitlines()
+    assert f"{asked!r} is not one of 'test', 'daily', 'release'" in error
     assert done.stdout == ""
     assert outputs(toolkit.run("plan", PACKER_BUILD_ASKED="", **env).stdout)["kind"] == "test"
 
