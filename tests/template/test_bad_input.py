@@ -368,6 +368,14 @@ def test_template_does_not_exist(destination: Path) -> None:
     assert not destination.exists()
 
 
+def test_template_out_of_reach(destination: Path) -> None:
+    """Nobody answers at its URL: the last lines are git's."""
+    url = "http://127.0.0.1:9/template.git"
+    outcome = copy(url, destination, cwd=destination.parent)
+    assert_traceback(outcome, f"git ls-remote --tags --refs -- {url}", "unable to access")
+    assert not destination.exists()
+
+
 def test_release_does_not_exist(template: Path, destination: Path) -> None:
     """A release that the template does not have."""
     outcome = copy(template, destination, "--vcs-ref=v9.9.9", cwd=destination.parent)
