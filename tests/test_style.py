@@ -6,6 +6,7 @@ What is rendered is linted in tests/rendered, with the rendered repository's own
 from __future__ import annotations
 
 import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,12 @@ def test_linter_has_nothing_to_say(command: list[str]) -> None:
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_every_file_of_tests_is_collected(pytestconfig: pytest.Config) -> None:
+    """By default pytest enters no folder named build, and says nothing of it."""
+    left_out = pytestconfig.getini("norecursedirs")
+    folders = {file.parent for file in (CHECKOUT / "tests").rglob("test_*.py")}
+    parts = {part for folder in folders for part in folder.relative_to(CHECKOUT).parts}
+    assert "build" in parts
+    assert not [part for part in parts if any(fnmatch(part, pattern) for pattern in left_out)]

@@ -348,7 +348,8 @@ class Ec2:
         """Start a program in the rig's environment, in a process group of its own."""
         mark = uuid.uuid4().hex
         process = Spawned(
-            list(command),
+            # Under nohup, whatever is started ignores SIGHUP as we do.
+            ["/usr/bin/env", "--default-signal=HUP", *command],
             cwd=cwd,
             env={**os.environ, **self.env, **(env or {}), FAMILY: mark},
             stdin=subprocess.DEVNULL,
