@@ -110,6 +110,8 @@ def test_up_to_date_is_an_empty_diff(made_by: dict[str, Path]) -> None:
     answer = toolkit(made_by["v2.1.0"], "template-diff")
     assert (answer.code, answer.stdout) == (0, "")
     assert answer.stderr == "Up to date: v2.1.0 is the template's newest release.\n"
+    asked = toolkit(made_by["v2.0.0"], "template-diff", "--to", "v2.0.0")
+    assert (asked.code, asked.stderr) == (0, "This repository is at v2.0.0 already.\n")
 
 
 def test_bytes_of_another_encoding_go_through(project: Path) -> None:

@@ -43,7 +43,7 @@ def command(
         if as_json:
             click.echo(json.dumps({**report.nothing(project), "diff": ""}, indent=2))
         else:
-            click.echo(up_to_date(wanted), err=True)
+            click.echo(up_to_date(wanted, release), err=True)
         return 0
     with planned(project, wanted, given, trust) as plan:
         if as_json:

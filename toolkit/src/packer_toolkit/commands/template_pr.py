@@ -104,7 +104,7 @@ def command(
         if as_json:
             click.echo(json.dumps(shown, indent=2))
             return 0
-        click.echo(f"This repository is at {wanted} already." if release else up_to_date(wanted))
+        click.echo(up_to_date(wanted, release))
         if not dry_run:
             set_outputs({"updated": "false", "release": wanted, "commit": ""})
         return 0

@@ -73,9 +73,7 @@ def command(
         if as_json:
             click.echo(json.dumps({**report.nothing(project), "dry_run": dry_run}, indent=2))
         else:
-            click.echo(
-                f"This repository is at {wanted} already." if release else up_to_date(wanted)
-            )
+            click.echo(up_to_date(wanted, release))
         return 0
     with planned(project, wanted, given, trust) as plan:
         require_seen(plan)

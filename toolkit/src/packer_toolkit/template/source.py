@@ -12,6 +12,7 @@ from packaging.version import InvalidVersion, Version
 
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.template.git import Git, GitError
+from packer_toolkit.template.project import ANSWERS_FILE
 
 _CHANGELOG = "CHANGELOG.md"
 # What git describe says of a commit after a release.
@@ -51,8 +52,15 @@ def is_release(recorded: str) -> bool:
     return not _DESCRIBED.match(recorded)
 
 
-def up_to_date(recorded: str) -> str:
-    """Return the line that says that there is nothing newer than a recorded release."""
+def up_to_date(recorded: str, asked: str | None = None) -> str:
+    """Return the line that says that there is nothing to take.
+
+    Args:
+        recorded: the release that the repository is at.
+        asked: the release that a person asked for; None: the newest.
+    """
+    if asked:
+        return f"This repository is at {recorded} already."
     if is_release(recorded):
         return f"Up to date: {recorded} is the template's newest release."
     return f"Up to date: {recorded} is newer than the template's newest release."
@@ -74,7 +82,7 @@ def git_url(source: str) -> str:
     return source
 
 
-def releases(source: str, named_in: str = ".copier-answers.yml") -> list[Release]:
+def releases(source: str, named_in: str = ANSWERS_FILE) -> list[Release]:
     """Return the releases of a template, oldest first; prereleases too.
 
     Args:
@@ -112,7 +120,7 @@ def newest(source: str) -> Release:
     return found[-1]
 
 
-def named(source: str, tag: str, named_in: str = ".copier-answers.yml") -> Release:
+def named(source: str, tag: str, named_in: str = ANSWERS_FILE) -> Release:
     """Return the release of a tag, with or without its v.
 
     Args:
@@ -141,7 +149,7 @@ def require_version(recorded: str) -> Version:
     version = parse_version(recorded)
     if version is None:
         raise SetupError(
-            f"_commit of .copier-answers.yml is {recorded}, which is no release of the template "
+            f"_commit of {ANSWERS_FILE} is {recorded}, which is no release of the template "
             "(was it made from a checkout without tags?); set it to the release that this "
             "repository was made from, such as v1.0.0, and commit that"
         )
@@ -194,7 +202,7 @@ def _changelog(source: str, tag: str) -> str:
         try:
             git.text(*clone)
         except GitError as error:
-            raise RemoteError(_unreadable(source, error, ".copier-answers.yml")) from None
+            raise RemoteError(_unreadable(source, error, ANSWERS_FILE)) from None
         try:
             return git.text("show", name)
         except GitError:
