@@ -27,7 +27,7 @@ def adopt(repository: Path, template: Path, *options: str) -> dict[str, Any]:
     command += ["--defaults", "--json", *options]
     result = CliRunner().invoke(
         adopt_command,
-        [*command, "--defaults", *options],
+        command,
         catch_exceptions=False,
         standalone_mode=False,
     )

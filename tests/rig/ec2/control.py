@@ -50,7 +50,7 @@ class Control:
         ec2_backends.clear()
         shims.install(self.rig, without)
         self.front.forget()
-        self.front.round_trip = 0
+        self.do_distance(0)
         self._begin()
 
     def do_network(self) -> dict[str, str]:

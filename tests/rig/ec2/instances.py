@@ -164,7 +164,6 @@ class Containers:
             self._unwatch(instance_id)
         sweep(self.label)
         self._lines.close_all()
-        self.round_trip = 0
         shutil.rmtree(self.state_dir, ignore_errors=True)
         self.state_dir.mkdir(parents=True)
         self.flaws.clear()
@@ -200,14 +199,15 @@ class Containers:
                 if pid and Path(f"/proc/{pid}/root/run/rig-booted").exists():
                     return
             else:
-                open_port = address, self._port(instance_id)
-                with contextlib.suppress(OSError), socket.create_connection(open_port, 0.2):
-                    if self._far[instance_id]:
-                        self._lines.open(instance_id, address, self._far[instance_id])
-                    return
+                place = address, self._port(instance_id)
+                with contextlib.suppress(OSError), socket.create_connection(place, 0.2):
+                    break
             time.sleep(0.02)
-        logs = docker("logs", "--tail", "20", self.name(instance_id), check=False)
-        raise RuntimeError(f"{instance_id} did not boot within {BOOT_TIMEOUT_SECONDS} s: {logs}")
+        else:
+            logs = docker("logs", "--tail", "20", self.name(instance_id), check=False)
+            raise RuntimeError(f"{instance_id} did not boot in {BOOT_TIMEOUT_SECONDS} s: {logs}")
+        if self._far[instance_id]:
+            self._lines.open(instance_id, address, self._far[instance_id])
 
     def _watch(self, instance_id: str, flaw: Flaw) -> None:
         """Cut the line when the flaw says so, from a thread of its own."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from functools import cached_property
 
 # Where sshd listens behind a line; nothing connects to it but the line.
 BEHIND = 2222
@@ -19,9 +20,14 @@ class Lines:
     """
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
         self._servers: dict[str, asyncio.Server] = {}
-        threading.Thread(target=self._loop.run_forever, daemon=True, name="rig-lines").start()
+
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """The thread's loop; most rigs have no line, and need none."""
+        loop = asyncio.new_event_loop()
+        threading.Thread(target=loop.run_forever, daemon=True, name="rig-lines").start()
+        return loop
 
     def open(self, instance_id: str, address: str, round_trip: float) -> None:
         """Listen on an instance's port 22.
@@ -45,7 +51,8 @@ class Lines:
         """Take no further connections; those that are open end with the instance."""
         server = self._servers.pop(instance_id, None)
         if server:
-            self._loop.call_soon_threadsafe(server.close)
+            # Its own loop: instances that are launched at once may each have made one.
+            server.get_loop().call_soon_threadsafe(server.close)
 
     def close_all(self) -> None:
         """Close every line."""

@@ -9,7 +9,6 @@ from datetime import timezone
 from typing import Any
 
 from packer_toolkit.build_report import Account
-from packer_toolkit.errors import SetupError
 from packer_toolkit.identity import Identity, describe, explained
 
 _ATTEMPTS = 8
@@ -72,10 +71,7 @@ def identity(base: Any, region: str) -> Identity:
     Raises:
         SetupError, RemoteError: See `identity.describe`.
     """
-    try:
-        return describe(base, region, config=config())
-    except ValueError as error:  # as botocore calls an address that is none
-        raise SetupError(f"AWS: {' '.join(str(error).split())}; see AWS_ENDPOINT_URL") from None
+    return describe(base, region, config=config())
 
 
 def account(who: Identity) -> Account:

@@ -19,7 +19,7 @@ BASE_PROFILE = "packer-toolkit-base"
 NO_ROLE = "none"  # whoever wants the credentials as they are says so
 DEFAULT_ROLE_VARIABLE = "SOL_CET_USER_ROLE"
 
-_ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):role/(?P<name>\S+)")
+ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):role/(?P<name>\S+)")
 # A path and 64 characters: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
 _NAME = re.compile(r"/?(?:[!-.0-~]+/)*[\w+=,.@-]{1,64}", re.ASCII)
 _PLACEHOLDER = "AddYourRoleHere"  # what Taskfile.local.yml.example has in its place
@@ -48,7 +48,7 @@ def role_arn(role: str, account: str, region: str) -> str:
     Raises:
         SetupError: when it is neither.
     """
-    if _ARN.fullmatch(role):
+    if ARN.fullmatch(role):
         return role
     if role.startswith("arn:"):
         hint = ""

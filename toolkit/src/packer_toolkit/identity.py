@@ -143,6 +143,8 @@ def explained() -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError) as error:
         raise explanation(error) from error
+    except ValueError as error:  # as botocore calls an address that is none
+        raise SetupError(f"AWS: {' '.join(str(error).split())}; see AWS_ENDPOINT_URL") from None
 
 
 def explanation(error: BotoCoreError | ClientError) -> ToolkitError:

@@ -51,9 +51,9 @@ def command(
 
     Sets the outputs build (true or false), kind, version, reason, and skip_create_ami.
 
-    Exit code 0: decided.  1: a version exists for some architectures only.  2: there is no
-    such kind.  3: the tag is no
-    version, or something is missing here.  4: AWS refused, or could not be reached.
+    Exit code 0: decided.  1: a version exists for some architectures only.  2: there is no such
+    kind.  3: the tag is no version, or something is missing here.  4: AWS refused, or could not be
+    reached.
     """
     from packer_toolkit import plan
 

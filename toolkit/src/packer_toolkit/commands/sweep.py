@@ -14,6 +14,7 @@ from typing import TypedDict
 import click
 
 from packer_toolkit import aws
+from packer_toolkit.aws_access import ARN
 from packer_toolkit.build_report import Left, Thing
 from packer_toolkit.errors import NotGoodError, RemoteError, SetupError
 from packer_toolkit.packer_values import Values, inspect, read_arguments
@@ -47,7 +48,7 @@ def check_regions(
 def check_role(ctx: click.Context, option: click.Parameter, role: str) -> str:
     """Refuse what cannot be a role."""
     del ctx, option
-    if role and not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+", role):
+    if role and not ARN.fullmatch(role):
         raise click.BadParameter(f"{role!r} is no ARN of a role: arn:aws:iam::ACCOUNT:role/NAME")
     return role
 

@@ -105,11 +105,11 @@ def update(
             "network, and that you may read it with git"
         ) from None
     except (CopierError, ValueError, TypeError, RuntimeError, OSError) as error:
-        raise SetupError(_of_settings(error) or _refusal(error, source, release)) from None
+        raise SetupError(_refusal(error, source, release)) from None
     except Exception as error:
         if type(error).__module__.split(".")[0] not in {"jinja2", "pydantic", "yaml", "copier"}:
             raise
-        raise SetupError(_of_settings(error) or _refusal(error, source, release)) from None
+        raise SetupError(_refusal(error, source, release)) from None
 
 
 def _worker_class() -> Any:
@@ -270,6 +270,9 @@ def _of_settings(error: Exception) -> str:
 
 def _refusal(error: Exception, source: str, release: str) -> str:
     """Return one line for what Copier or a template says against an update."""
+    wrong_settings = _of_settings(error)
+    if wrong_settings:
+        return wrong_settings
     text = str(error)
     # The template's own refusals come in this wrapping: its docs/decisions/0001.
     prefix = "'dict object' has no attribute '"
