@@ -40,6 +40,9 @@ BASE_IMAGES = """\
 
 What each choice of `parent_image` or `parent_os` stands for.
 The owner is the publisher's account, and images of nobody else are taken.
+Each build takes the newest image whose name matches.
+Amazon Linux 2023 stays on one kernel line, and Red Hat Enterprise Linux on one minor version, because their publishers release several of them side by side.
+A release of the template that moves to a newer one has a line in its changelog; a team can move earlier, with `source_ami_names` in `image.auto.pkrvars.hcl`.
 
 | Image | Owner | Name | Login user | Root device | Container of local builds |
 | --- | --- | --- | --- | --- | --- |

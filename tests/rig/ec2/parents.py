@@ -64,7 +64,7 @@ _DEBIAN = (
 
 FAMILIES = (
     Family(
-        name="al2023-ami-{stamp}-kernel-6.1-{arch}",
+        name="al2023-ami-{stamp}-kernel-6.12-{arch}",
         owner=AMAZON,
         user="ec2-user",
         arches=("x86_64", "arm64"),
@@ -74,13 +74,26 @@ FAMILIES = (
     ),
     # Newer than every image above, and what a careless pattern would catch.
     Family(
-        name="al2023-ami-minimal-{stamp}-kernel-6.1-{arch}",
+        name="al2023-ami-minimal-{stamp}-kernel-6.12-{arch}",
         owner=AMAZON,
         user="ec2-user",
         arches=("x86_64", "arm64"),
         stamps=(("2023.9.20261119.0", "2026-11-19"),),
         root="/dev/xvda",
         alias="amazon",
+    ),
+    # Other kernel lines of the same release, published minutes later.
+    *(
+        Family(
+            name=f"al2023-ami-{{stamp}}-kernel-{kernel}-{{arch}}",
+            owner=AMAZON,
+            user="ec2-user",
+            arches=("x86_64", "arm64"),
+            stamps=(("2023.9.20261116.0", "2026-11-20"),),
+            root="/dev/xvda",
+            alias="amazon",
+        )
+        for kernel in ("6.1", "6.18")
     ),
     Family(
         name="ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-{arch}-server-{stamp}",
@@ -117,7 +130,7 @@ FAMILIES = (
         debian="13",
     ),
     Family(
-        name="RHEL-9.6.0_HVM-{stamp}-{arch}-0-Hourly2-GP3",
+        name="RHEL-9.8.0_HVM-{stamp}-{arch}-0-Hourly2-GP3",
         owner=REDHAT,
         user="ec2-user",
         arches=("x86_64", "arm64"),
@@ -125,7 +138,7 @@ FAMILIES = (
         root="/dev/sda1",
     ),
     Family(
-        name="RHEL-10.1.0_HVM-{stamp}-{arch}-0-Hourly2-GP3",
+        name="RHEL-10.2.0_HVM-{stamp}-{arch}-0-Hourly2-GP3",
         owner=REDHAT,
         user="ec2-user",
         arches=("x86_64", "arm64"),
@@ -134,11 +147,11 @@ FAMILIES = (
         debian="13",
     ),
     Family(
-        name="amzn2-ami-hvm-2.0.{stamp}-{arch}-gp2",
+        name="amzn2-ami-kernel-5.10-hvm-2.0.{stamp}-{arch}-gp2",
         owner=AMAZON,
         user="ec2-user",
         arches=("x86_64", "arm64"),
-        stamps=(("20230926.0", "2023-09-26"), ("20231218.0", "2023-12-18")),
+        stamps=(("20260601.0", "2026-06-01"), ("20260615.0", "2026-06-15")),
         root="/dev/xvda",
         alias="amazon",
     ),

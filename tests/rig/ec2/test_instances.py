@@ -15,7 +15,7 @@ from rig.ec2.parents import parents
 @pytest.mark.parametrize(
     ("pattern", "user"),
     [
-        ("al2023-ami-2023.*-kernel-6.*-x86_64", "ec2-user"),
+        ("al2023-ami-2023.*-kernel-6.12-x86_64", "ec2-user"),
         ("ubuntu/images/*ubuntu-resolute-26.04-arm64-server-*", "ubuntu"),
         ("debian-13-amd64-*", "admin"),
     ],
@@ -133,15 +133,15 @@ def test_every_pattern_has_a_newest_that_is_not_the_last(ec2: Ec2) -> None:
     """Whoever takes the last of the list, or the first, takes the wrong image."""
     patterns = {
         "137112412989": [
-            "al2023-ami-2023.*-kernel-6.*-x86_64",
-            "al2023-ami-2023.*-kernel-6.*-arm64",
+            "al2023-ami-2023.*-kernel-6.12-x86_64",
+            "al2023-ami-2023.*-kernel-6.12-arm64",
         ],
         "099720109477": [
             "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-*",
             "ubuntu/images/*ubuntu-resolute-26.04-arm64-server-*",
         ],
         "136693071363": ["debian-12-amd64-*", "debian-13-arm64-*"],
-        "309956199498": ["RHEL-9*_HVM-*-x86_64-*", "RHEL-10*_HVM-*-arm64-*"],
+        "309956199498": ["RHEL-9.8.0_HVM-*-x86_64-*", "RHEL-10.2.0_HVM-*-arm64-*"],
         "111122223333": ["CIS-AMZN2-PCS-2023*"],
     }
     for owner, names in patterns.items():
