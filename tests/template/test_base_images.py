@@ -120,7 +120,7 @@ def select(pattern: str, names: list[str]) -> list[str]:
 @pytest.mark.parametrize("architecture", SPELLINGS)
 @pytest.mark.parametrize("answer", NAMES)
 def test_filter_selects_its_own_images_only(answer: str, architecture: str) -> None:
-    """A filter selects only its row's of all publishers' names (review R1, review R3, review R11)."""
+    """A filter selects the names of its own row only (review R1, review R3, review R11)."""
     spellings = {"arch": architecture, "deb": SPELLINGS[architecture]}
     every_name = [
         name.format(arch=arch, deb=deb)

@@ -198,7 +198,7 @@ def repository(
     render(template, folder, {"image_name": "web-server", "start_git": False})
     toolkit.directory = folder
     toolkit.env |= {**packer.env, "PATH": f"{packer.path.parent}{os.pathsep}{os.environ['PATH']}"}
-    ec2 = Ec2([image("al2023-ami-2023.9-kernel-6.1-x86_64", 0xAAAAAAAAAAAAAAAA)])
+    ec2 = Ec2([image("al2023-ami-2023.9-kernel-6.12-x86_64", 0xAAAAAAAAAAAAAAAA)])
     monkeypatch.setattr(plan, "client", lambda *_: ec2)
     return toolkit
 
