@@ -7,7 +7,7 @@
 #   --or-container  without either of them the one in the container does too
 set -o errexit -o nounset -o pipefail
 
-cd "$(dirname "${BASH_SOURCE[0]}")"
+CDPATH="" cd "$(dirname "${BASH_SOURCE[0]}")"
 
 # Ends with one line, or goes on in the container. The codes are packer-toolkit's own: 3 something is missing here, 4 a
 # service refused.

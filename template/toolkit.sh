@@ -51,6 +51,9 @@ read_settings() {
   done <toolkit.env
   : "${AWS_REGION:?is missing in toolkit.env}" "${PERSONAL_ROLE_VARIABLE:?is missing in toolkit.env}"
   : "${TOOLKIT_IMAGE:?is missing in toolkit.env}"
+  # bash would execute what stands in other text: x[$(…)].
+  [[ ${PERSONAL_ROLE_VARIABLE} =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] ||
+    fail 3 "PERSONAL_ROLE_VARIABLE is not the name of a variable; correct it in toolkit.env"
 }
 
 # Makes sure that the person has named a role, or has said that there is none to assume. With `hint` it only tells.
@@ -68,7 +71,7 @@ check_role() {
 
 # --- The engine -------------------------------------------------------------------------------------------------------
 
-# Sets `engine`, its `kind`, and `rootless`.
+# Sets `engine`, its `kind`, and what it answers about itself: `rootless`, `selinux`, `desktop`.
 find_engine() {
   local said install="install Docker (https://docs.docker.com/get-docker/) or Podman (https://podman.io/docs/installation)"
   if [[ -n ${CONTAINER_ENGINE:-} ]]; then
@@ -81,8 +84,9 @@ find_engine() {
   said=$("${engine}" --version 2>&1 || true)
   kind=docker
   [[ ${said} != podman* ]] || kind=podman
-  said='{{.SecurityOptions}}'
-  [[ ${kind} == docker ]] || said='{{if .Host.Security.Rootless}}name=rootless{{end}}'
+  said='{{.SecurityOptions}} {{.OperatingSystem}}'
+  [[ ${kind} == docker ]] ||
+    said='{{if .Host.Security.Rootless}}name=rootless{{end}} {{if .Host.Security.SELinuxEnabled}}name=selinux{{end}}'
   if ! said=$("${engine}" info --format "${said}" 2>&1); then
     # An older client stumbles over its own template instead of telling why there is no answer.
     [[ ${said} != *template:* ]] || said=$("${engine}" ps 2>&1) || true
@@ -96,6 +100,43 @@ find_engine() {
   fi
   rootless=false
   [[ ${said} != *name=rootless* ]] || rootless=true
+  selinux=false
+  [[ ${said} != *name=selinux* ]] || selinux=true
+  desktop=false
+  case ${said} in
+  *"Docker Desktop"* | *OrbStack*) desktop=true ;;
+  *) ;;
+  esac
+}
+
+# Sets `host` to the engine's address, empty where it is the usual one.
+find_host() {
+  host=${DOCKER_HOST:-}
+  if [[ -z ${host} && ${kind} == podman ]]; then
+    host=${CONTAINER_HOST:-}
+  elif [[ -z ${host} ]]; then
+    host=$("${engine}" context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null || true)
+  fi
+}
+
+# The container needs files of this machine; an engine on another one cannot mount them.
+require_local_engine() {
+  local host
+  find_host
+  case ${host} in
+  "" | unix://* | fd://* | npipe://* | tcp://localhost:* | tcp://127.*) ;;
+  tcp://* | ssh://* | http://* | https://*)
+    # Podman's machine on macOS is reached through ssh on this machine.
+    [[ ${host} =~ ^ssh://[^/]*@(localhost|127\.[0-9.]+)(:|/|$) ]] ||
+      fail 3 "the engine is on another machine (${host}), which cannot mount this repository; use one of this machine: unset DOCKER_HOST, or docker context use default"
+    ;;
+  *) ;;
+  esac
+}
+
+# Ends because Docker keeps passwords in a program that is missing or fails.
+fail_by_store() {
+  fail 3 "the credential store of Docker does not work (${reason}); correct credsStore and credHelpers in ${DOCKER_CONFIG:-~/.docker}/config.json"
 }
 
 # Gets the image, unless it is there.
@@ -107,6 +148,7 @@ get_image() {
   { said=$("${engine}" pull ${quiet[@]+"${quiet[@]}"} "${TOOLKIT_IMAGE}" 2>&1 >&3); } 3>&2 || {
     find_reason "${said}"
     case ${reason} in
+    *docker-credential-* | *"getting credentials"*) fail_by_store ;;
     *denied* | *[Uu]nauthorized* | *[Aa]uthorization* | *"no basic auth"* | *"403 Forbidden"*)
       fail 4 "the registry refused (${reason}); log in with: task docker-login (a login to ECR lasts 12 hours)"
       ;;
@@ -137,6 +179,9 @@ log_in() {
   case ${status}:${reason} in
   0:*) printf 'Logged in to %s, for 12 hours\n' "${registry}" ;;
   10:*[Cc]onnect* | 10:*timed\ out*) fail 4 "AWS is out of reach (${reason}); check network, VPN and proxy" ;;
+  # The helper asks AWS at every pull, and refuses to store anything.
+  *:*"not implemented"*) printf 'The credential helper of Docker logs in to %s by itself; a login is not needed\n' "${registry}" ;;
+  *:*docker-credential-* | *:*"storing credentials"*) fail_by_store ;;
   10:*) fail 4 "AWS gave no password (${reason}); renew your credentials, such as with: aws sso login" ;;
   *) fail 4 "${registry} refused (${reason}); compare TOOLKIT_IMAGE in toolkit.env, and your account with: aws sts get-caller-identity" ;;
   esac
@@ -168,17 +213,22 @@ add_user() {
     arguments+=(--user 0:0) # which is this user, outside of the container
   fi
   arguments+=(--group-add 0)
-  [[ ${kind} == docker ]] || arguments+=(--security-opt label=disable) # SELinux refuses the mounts otherwise
+  # SELinux refuses the mounts otherwise. Podman does not always report it.
+  [[ ${selinux} == false && ${kind} == docker ]] || arguments+=(--security-opt label=disable)
 }
 
 # Files that are not in the repository: git's own of a linked worktree; AWS's and the runner's, at the same path inside,
 # because variables name them.
 add_files() {
-  local name git_dir=""
+  local name inside git_dir=""
   [[ ! -f .git ]] || git_dir=$(sed -n 's/^gitdir: //p' .git)
-  if [[ ${git_dir} == /* && -f ${git_dir}/commondir ]]; then
+  if [[ -n ${git_dir} && -f ${git_dir}/commondir ]]; then
+    inside=${git_dir%/worktrees/*}
     git_dir=$(cd "${git_dir}" && cd "$(<commondir)" && pwd)
-    bind "${git_dir}"
+    # A relative path, which git writes where worktree.useRelativePaths is set, has to lead there from /workspace.
+    while [[ ${inside} == ../* ]]; do inside=${inside#../}; done
+    [[ ${inside} == /* ]] || inside=/${inside}
+    bind "${git_dir}" "${inside}"
   fi
   [[ ! -d ${HOME:-}/.aws ]] || bind "${HOME}/.aws" /home/packer/.aws
   for name in AWS_CA_BUNDLE AWS_CONFIG_FILE AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE AWS_SHARED_CREDENTIALS_FILE \
@@ -193,8 +243,14 @@ add_files() {
 add_ssh_agent() {
   local socket=${SSH_AUTH_SOCK:-}
   [[ -n ${socket} ]] || return 0
-  # Docker Desktop hands the agent on at a place of its own.
-  [[ ${OSTYPE} != darwin* || ${kind} == podman ]] || socket=/run/host-services/ssh-auth.sock
+  if [[ ${OSTYPE} == darwin* ]]; then
+    # The engine runs in a virtual machine. Docker Desktop and OrbStack have the agent's socket there, others do not.
+    if [[ ${desktop} == false ]]; then
+      printf 'toolkit.sh: this engine does not reach the SSH agent; private roles and collections need HTTPS and a token\n' >&2
+      return 0
+    fi
+    socket=/run/host-services/ssh-auth.sock
+  fi
   bind "${socket}" /run/ssh-agent.sock
   arguments+=(--env SSH_AUTH_SOCK=/run/ssh-agent.sock)
   [[ ! -f ${HOME:-}/.ssh/known_hosts ]] || bind "${HOME}/.ssh/known_hosts" /home/packer/.ssh/known_hosts ,readonly
@@ -202,12 +258,11 @@ add_ssh_agent() {
 
 # For builds whose instance is a container beside this one.
 add_engine() {
-  local host=${DOCKER_HOST:-} group folder
+  local host group folder
+  find_host
   if [[ -z ${host} && ${kind} == podman ]]; then
     host=$("${engine}" info --format '{{.Host.RemoteSocket.Path}}')
     host=unix://${host#unix://}
-  elif [[ -z ${host} ]]; then
-    host=$("${engine}" context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null || true)
   fi
   # On macOS the engine runs in a virtual machine, which has its socket there.
   [[ ${OSTYPE} != darwin* && -n ${host} ]] || host=unix:///var/run/docker.sock
@@ -223,6 +278,8 @@ add_engine() {
   # Packer mounts a folder of its own into the container that it builds: the engine must find it at the same path.
   folder=${TMPDIR:-/tmp}
   folder=${folder%/}/packer-toolkit-${UID}
+  # On macOS TMPDIR is a folder that only Docker Desktop shares with its virtual machine; all engines share the home.
+  [[ ${OSTYPE} != darwin* ]] || folder=${HOME}/.cache/packer-toolkit/tmp
   mkdir -p "${folder}"
   [[ -O ${folder} && ! -L ${folder} ]] || fail 3 "${folder} belongs to somebody else; remove it, or set TMPDIR"
   chmod 1777 "${folder}"
@@ -246,7 +303,7 @@ add_variables() {
 
 main() {
   local role="" with_engine=false ssh_agent=false login=false
-  local passed=() arguments=() further=() mounted="" engine kind rootless reason
+  local passed=() arguments=() further=() mounted="" engine kind rootless selinux desktop reason
   while [[ ${1:-} == --* ]]; do
     case $1 in
     --role | --role-hint) role=${1##*-} ;;
@@ -261,7 +318,9 @@ main() {
     sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 2
   fi
-  cd -P "$(dirname "${BASH_SOURCE[0]}")"
+  [[ ${OSTYPE} != msys* && ${OSTYPE} != cygwin* ]] ||
+    fail 3 "Git Bash rewrites the paths of mounts; run the tasks in WSL"
+  CDPATH="" cd -P "$(dirname "${BASH_SOURCE[0]}")"
   if [[ ${login} == false && -n ${PACKER_TOOLKIT_VERSION:-} ]]; then
     exec "$@"
   fi
@@ -272,6 +331,7 @@ main() {
     log_in
     exit
   fi
+  require_local_engine
   get_image
 
   arguments=(run --rm --security-opt no-new-privileges --workdir /workspace)

@@ -102,3 +102,62 @@ def test_the_password_is_kept_by_the_engine_alone(tasks: Tasks, registry: Regist
     for folder, _, names in os.walk(tasks.repository):
         for name in names:
             assert PASSWORD.encode() not in (Path(folder) / name).read_bytes()
+
+
+def write_credential_helper(folder: Path, answer: str) -> Path:
+    """Write a Docker credential helper called `ecr-login` that gives one answer to all."""
+    folder.mkdir(exist_ok=True)
+    helper = folder / "docker-credential-ecr-login"
+    helper.write_text(f"#!/bin/sh\n{answer}\n")
+    helper.chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize("setting", ["store", "helper"])
+def test_a_helper_that_logs_in_by_itself_is_enough(
+    tasks: Tasks, registry: Registry, tmp_path: Path, setting: str
+) -> None:
+    """Amazon's credential helper refuses to store a password, and needs none (field 10)."""
+    # What the helper answers: `store` is refused, `get` has a password.
+    password = json.dumps({"ServerURL": "", "Username": "AWS", "Secret": PASSWORD})
+    answer = f"""case $1 in
+    get) printf '%s' '{password}' ;;
+    *) echo 'not implemented'; exit 1 ;;
+    esac"""
+    folder = write_credential_helper(tmp_path / "helpers", answer)
+    _write_docker_config(tasks, registry, setting)
+    env = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    done = tasks.run("docker-login", env=env)
+    assert done.returncode == 0, done.stderr
+    assert "logs in to" in done.stdout
+    assert "by itself; a login is not needed" in done.stdout
+    ran = tasks.run("docker-run", "--", "bash", "-c", "echo in", env=env)
+    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, "in"), ran.stderr
+
+
+@pytest.mark.parametrize("setting", ["store", "helper"])
+def test_a_credential_store_that_is_missing_is_named(
+    tasks: Tasks, registry: Registry, setting: str
+) -> None:
+    """The line names Docker's config.json, for a login and for a pull (field 10)."""
+    _write_docker_config(tasks, registry, setting)
+    for words in (("docker-login",), ("docker-run", "--", "true")):
+        done = tasks.run(*words)
+        assert done.returncode in (3, 4), done.stderr
+        if done.returncode == 3:
+            assert "the credential store of Docker does not work" in says(done)
+            assert f"{tasks.env['DOCKER_CONFIG']}/config.json" in says(done)
+        else:  # Docker asks a missing helper for nothing, so the registry refuses.
+            assert words[0] == "docker-run"
+            assert "log in with: task docker-login" in says(done)
+
+
+def _write_docker_config(tasks: Tasks, registry: Registry, setting: str) -> None:
+    config = Path(tasks.env["DOCKER_CONFIG"]) / "config.json"
+    config.parent.mkdir(exist_ok=True)
+    value = (
+        {"credsStore": "ecr-login"}
+        if setting == "store"
+        else {"credHelpers": {registry.name: "ecr-login"}}
+    )
+    config.write_text(json.dumps(value))

@@ -256,6 +256,21 @@ def test_git_works_in_a_linked_worktree(recorded: Recorded, tmp_path: Path) -> N
     assert mounts[1] == f'type=bind,"source={main}/.git","target={main}/.git"'
 
 
+def test_git_works_in_a_worktree_with_relative_paths(recorded: Recorded, tmp_path: Path) -> None:
+    """The main worktree's files are where the relative path leads from /workspace (review R13)."""
+    main = recorded.tasks.repository
+    git(main, "commit", "--quiet", "--all", "-m", "Without scripts and roles")
+    git(main, "worktree", "add", "--quiet", str(tmp_path / "linked"))
+    pointer = tmp_path / "linked" / ".git"
+    absolute = pointer.read_text().removeprefix("gitdir: ").strip()
+    relative = os.path.relpath(absolute, tmp_path / "linked")
+    pointer.write_text(f"gitdir: {relative}\n")
+    linked = Recorded(Tasks(tmp_path / "linked", recorded.tasks.env), recorded.record)
+    mounts = linked.run("check").options("--mount")
+    inside = os.path.normpath(f"/workspace/{relative}/../..")
+    assert mounts[1] == f'type=bind,"source={main}/.git","target={inside}"'
+
+
 def test_the_agent_of_ssh_is_for_collections_and_shells(recorded: Recorded, tmp_path: Path) -> None:
     """A build has its own key; an agent full of others would make SSH give up."""
     env = {"SSH_AUTH_SOCK": str(tmp_path / "agent")}
@@ -298,6 +313,63 @@ def test_docker_and_podman_with_and_without_root(
     assert call.engine == engine
     assert {name: call.options(name) for name in expected} == expected
     assert ("label=disable" in call.options("--security-opt")) == (engine == "podman")
+
+
+def test_selinux_may_not_refuse_the_mounts(recorded: Recorded) -> None:
+    """The label goes by what the engine answers, also where it is Docker (field 18)."""
+    call = recorded.run("check", env={"ENGINE_INFO": "[name=seccomp name=selinux] Fedora"})
+    assert call.engine == "docker"
+    assert "label=disable" in call.options("--security-opt")
+
+
+@pytest.mark.parametrize(
+    ("info", "reached"),
+    [("Docker Desktop", True), ("OrbStack", True), ("Ubuntu 24.04 LTS", False), ("", False)],
+)
+def test_the_agent_on_macos_is_mounted_where_its_socket_is(
+    recorded: Recorded, tmp_path: Path, info: str, reached: bool
+) -> None:
+    """Colima and others start without the agent, and one line says so (field 20)."""
+    env = {"OSTYPE": "darwin24", "SSH_AUTH_SOCK": str(tmp_path / "agent"), "ENGINE_INFO": info}
+    recorded.forget()
+    done = recorded.tasks.run("docker-run", env=env)
+    assert done.returncode == 0, done.stderr
+    (call,) = [call for call in recorded.calls() if call.is_run]
+    mount = "type=bind,source=/run/host-services/ssh-auth.sock,target=/run/ssh-agent.sock"
+    assert (mount in call.options("--mount")) == reached
+    assert ("does not reach the SSH agent" in done.stderr) == (not reached)
+
+
+def test_packers_folder_on_macos_is_below_the_home(recorded: Recorded, tmp_path: Path) -> None:
+    """Engines share the home with their virtual machine, and not TMPDIR (field 20)."""
+    env = {"OSTYPE": "darwin24", "TMPDIR": "/var/folders/xy/T/", "HOME": str(tmp_path)}
+    call = recorded.run("packer-build-local", env=env)
+    folder = f"{tmp_path}/.cache/packer-toolkit/tmp"
+    assert f"type=bind,source={folder},target={folder}" in call.options("--mount")
+    assert f"PACKER_TMP_DIR={folder}" in call.options("--env")
+
+
+@pytest.mark.parametrize("shell", ["msys", "cygwin"])
+def test_git_bash_is_refused_in_one_line(recorded: Recorded, shell: str) -> None:
+    """It would rewrite the paths of the mounts (field 37)."""
+    done = recorded.tasks.run("docker-run", env={"OSTYPE": shell})
+    assert done.returncode == 3
+    assert says(done) == ("toolkit.sh: Git Bash rewrites the paths of mounts; run the tasks in WSL")
+
+
+@pytest.mark.parametrize(
+    "host", ["unix:///tmp/x.sock", "tcp://localhost:2375", "tcp://127.0.0.1:2375"]
+)
+def test_an_engine_of_this_machine_is_taken_by_any_address(recorded: Recorded, host: str) -> None:
+    """An address that leads here is not refused (field 38)."""
+    assert recorded.run("check", env={"DOCKER_HOST": host}).engine == "docker"
+
+
+def test_cdpath_leads_nowhere_else(recorded: Recorded, tmp_path: Path) -> None:
+    """The launchers go to their own folder, whatever CDPATH says (review R23)."""
+    (tmp_path / "elsewhere" / "sub").mkdir(parents=True)
+    call = recorded.run("check", env={"CDPATH": str(tmp_path / "elsewhere")})
+    assert call.options("--mount")[0].endswith(",target=/workspace")
 
 
 def test_podman_is_taken_where_docker_is_not(recorded: Recorded, tmp_path: Path) -> None:
@@ -468,7 +540,25 @@ MISSING: dict[str, tuple[str, Change, int, str]] = {
         "packer-build-local",
         lambda _, __: {"DOCKER_HOST": "ssh://somewhere"},
         3,
-        "a build in a container needs an engine on this machine, but DOCKER_HOST is ssh://somewhere",
+        "the engine is on another machine (ssh://somewhere), which cannot mount this repository",
+    ),
+    "a context of another machine": (
+        "docker-run",
+        lambda _, __: {"ENGINE_HOST": "ssh://build.example.com"},
+        3,
+        "the engine is on another machine (ssh://build.example.com), which cannot mount this",
+    ),
+    "an engine over the network": (
+        "check",
+        lambda _, __: {"DOCKER_HOST": "tcp://10.0.0.5:2376"},
+        3,
+        "unset DOCKER_HOST, or docker context use default",
+    ),
+    "a name that bash would execute": (
+        "docker-run",
+        lambda _, tmp: {"PERSONAL_ROLE_VARIABLE": f"x[$(touch {tmp}/executed)]"},
+        3,
+        "PERSONAL_ROLE_VARIABLE is not the name of a variable; correct it in toolkit.env",
     ),
     "no socket": (
         "packer-build-local",
@@ -488,6 +578,22 @@ def test_what_is_missing_is_said_in_one_line(recorded: Recorded, tmp_path: Path,
     assert said in says(done)
     assert len(says(done).splitlines()) == 1
     assert not [call for call in recorded.calls() if call.is_run]
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    "value", ["x[$(touch executed)]", "x[`touch executed`]", "A;touch executed", "1A", "A-B", ""]
+)
+def test_no_value_of_toolkit_env_is_executed(recorded: Recorded, value: str) -> None:
+    """A value that is not a variable's name is refused and never evaluated (review C24)."""
+    file = recorded.tasks.repository / "toolkit.env"
+    file.write_text(
+        re.sub("(?<=^PERSONAL_ROLE_VARIABLE=).*", lambda _: value, file.read_text(), flags=re.M)
+    )
+    done = recorded.tasks.run("packer-build")
+    assert done.returncode != 0
+    assert "PERSONAL_ROLE_VARIABLE" in done.stderr
+    assert not [*recorded.tasks.repository.rglob("executed")]
 
 
 def test_a_daemon_that_does_not_answer_is_told(recorded: Recorded, tmp_path: Path) -> None:
