@@ -7,6 +7,7 @@
 #   --engine     let the command use this machine's Docker or Podman
 #   --ssh-agent  let it use this machine's SSH agent
 #   --login      log in to the registry of the image instead
+#   --stop       stop the container whose name is COMMAND instead, killing it after two minutes
 #
 # Settings come from the environment, then from toolkit.env. Besides those that are listed there:
 #   CONTAINER_ENGINE=podman             instead of the first of docker and podman that is installed
@@ -302,35 +303,42 @@ add_variables() {
 }
 
 main() {
-  local role="" with_engine=false ssh_agent=false login=false
+  local role="" with_engine=false ssh_agent=false instead=""
   local passed=() arguments=() further=() mounted="" engine kind rootless selinux desktop reason
   while [[ ${1:-} == --* ]]; do
     case $1 in
     --role | --role-hint) role=${1##*-} ;;
     --engine) with_engine=true ;;
     --ssh-agent) ssh_agent=true ;;
-    --login) login=true ;;
-    *) login=false && set -- && break ;;
+    --login | --stop) instead=${1#--} ;;
+    *) instead="" && set -- && break ;;
     esac
     shift
   done
-  if [[ ($# == 0 && ${login} == false) || ($# != 0 && ${login} == true) ]]; then
+  case ${instead}:$# in
+  login:0 | stop:1 | :[1-9]*) ;;
+  *)
     sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 2
-  fi
+    ;;
+  esac
   [[ ${OSTYPE} != msys* && ${OSTYPE} != cygwin* ]] ||
     fail 3 "Git Bash rewrites the paths of mounts; run the tasks in WSL"
   CDPATH="" cd -P "$(dirname "${BASH_SOURCE[0]}")"
-  if [[ ${login} == false && -n ${PACKER_TOOLKIT_VERSION:-} ]]; then
+  if [[ -z ${instead} && -n ${PACKER_TOOLKIT_VERSION:-} ]]; then
     exec "$@"
   fi
   read_settings
   [[ -z ${role} ]] || check_role "${role}"
   find_engine
-  if [[ ${login} == true ]]; then
+  case ${instead} in
+  login)
     log_in
     exit
-  fi
+    ;;
+  stop) exec "${engine}" stop --time=120 "$1" ;;
+  *) ;;
+  esac
   require_local_engine
   get_image
 

@@ -189,6 +189,31 @@ def test_a_login_takes_no_arguments(recorded: Recorded, words: list[str]) -> Non
     assert not recorded.record.exists()
 
 
+@pytest.mark.parametrize("engine", ["docker", "podman"])
+def test_a_container_is_stopped_by_the_engine_that_runs_it(
+    recorded: Recorded, tmp_path: Path, engine: str
+) -> None:
+    """The clean-up finds Podman as the build did, without CONTAINER_ENGINE (review R6)."""
+    only = tmp_path / "only"
+    only.mkdir()
+    (only / engine).symlink_to(STANDIN)
+    env = {**os.environ, **recorded.tasks.env, "PATH": f"{only}:{without_engines(tmp_path)}"}
+    script = str(recorded.tasks.repository / "toolkit.sh")
+    done = subprocess.run([script, "--stop", "packer-77-1"], env=env, check=False)
+    assert done.returncode == 0
+    last = recorded.calls()[-1]
+    assert (last.engine, last.arguments) == (engine, ["stop", "--time=120", "packer-77-1"])
+
+
+@pytest.mark.parametrize("words", [[], ["a", "b"], ["--help"]])
+def test_a_stop_takes_one_name(recorded: Recorded, words: list[str]) -> None:
+    """Anything else prints the usage (review R6)."""
+    script = str(recorded.tasks.repository / "toolkit.sh")
+    done = subprocess.run([script, "--stop", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Usage: ./toolkit.sh ")
+
+
 # --- Secrets, settings, files -------------------------------------------------------------------
 
 SECRET = "no-eyes-but-the-container's"  # noqa: S105 - opens nothing
