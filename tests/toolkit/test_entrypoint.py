@@ -362,3 +362,17 @@ def test_failure_is_one_line_with_the_fix(
 def test_a_command_that_does_not_exist_is_named(home: Path) -> None:
     """With the shell's exit code."""
     assert "nonsense is not in the toolkit's image" in run("nonsense", env={}, code=127).stderr
+
+
+@pytest.mark.parametrize(
+    "comment", [b"# f\xfcr uns", b"# \x93quoted\x94", b"\xff", b"# \xe2\x82", b"# \xef\xbb\xbf"]
+)
+def test_a_configuration_that_is_not_utf_8_is_read(home: Path, comment: bytes) -> None:
+    """Its bytes are a comment of an old editor, and the role is written beside it (review C20)."""
+    (home / ".aws" / "config").write_bytes(b"[profile me]\nregion = us-east-1\n" + comment + b"\n")
+    settings = {"AWS_PROFILE": "me", "AWS_REGION": "eu-west-1", "AWS_ACCOUNT_ID": "111122223333"}
+    changes = aws_access.environment({**settings, aws_access.DEFAULT_ROLE_VARIABLE: "builder"})
+    written = Path(str(changes["AWS_CONFIG_FILE"])).read_text(encoding="utf-8")
+    assert "region = us-east-1" in written
+    assert "role_arn = arn:aws:iam::111122223333:role/builder" in written
+    assert "source_profile = me" in written

@@ -135,7 +135,7 @@ def _with_role(
         sections.append(_section(BASE_PROFILE, base))
     sections.append(_section(PROFILE, profile))
     config.touch(mode=0o600)
-    config.write_text("\n".join(sections))
+    config.write_text("\n".join(sections), encoding="utf-8")
     # In Python's SDK, keys in the environment win over a profile.
     removed = dict.fromkeys((*_STATIC_KEYS, *_WEB_IDENTITY, "AWS_DEFAULT_PROFILE"))
     return {
@@ -182,9 +182,14 @@ def _own_configuration(settings: Mapping[str, str]) -> str:
 
 def _text(file: str) -> str:
     try:
-        return Path(os.path.expanduser(file)).read_text()
+        content = Path(os.path.expanduser(file)).read_bytes()
     except OSError:
         return ""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        # An old editor's comment. The copy is UTF-8, because botocore reads nothing else.
+        return content.decode("latin-1")
 
 
 def _section(profile: str, keys: Mapping[str, str]) -> str:
