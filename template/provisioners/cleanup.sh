@@ -25,11 +25,16 @@ fi
 
 # Identity: each instance makes its own at its first boot.
 rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
-rm -f /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys
+# Every account's, also where its home is not below /home: cloud-init writes the keys of the instance again.
+while IFS=: read -r _ _ _ _ _ home _; do
+  rm -f "${home}/.ssh/authorized_keys" "${home}/.ssh/known_hosts"
+done < <(getent passwd)
 if [[ -e /etc/machine-id ]]; then
   : >/etc/machine-id # empty, not absent: systemd then makes a new one, and can mount one over it
 fi
 rm -f /var/lib/dbus/machine-id /var/lib/systemd/random-seed /var/lib/systemd/credential.secret
+# The SSM agent's registration of the building instance.
+rm -rf /var/lib/amazon/ssm/i-* /var/lib/amazon/ssm/Vault /var/lib/amazon/ssm/runtimeconfig
 rm -f /var/lib/dhcp/*.leases /var/lib/dhclient/*.lease* /var/lib/NetworkManager/*.lease
 
 # cloud-init must take an instance of the image for a new machine.
@@ -41,7 +46,17 @@ rm -rf /var/lib/cloud/instance /var/lib/cloud/instances/* /var/lib/cloud/data/* 
 # Traces of the build.
 rm -f /root/.*_history /home/*/.*_history /root/.wget-hsts /home/*/.wget-hsts
 rm -rf /root/.ansible /home/*/.ansible /root/.cache /home/*/.cache
-find /tmp /var/tmp -xdev -mindepth 1 -ignore_readdir_race -delete
+# What is mounted there is not part of the image, and cannot be deleted.
+not_mounted=() # expanded as bash 4.2, of Amazon Linux 2, needs it when it is empty
+while read -r _ _ _ _ target _; do
+  case ${target} in
+  /tmp/* | /var/tmp/*) not_mounted+=(! -samefile "$(printf '%b' "${target}")") ;;
+  *) ;;
+  esac
+done </proc/self/mountinfo
+find /tmp /var/tmp -xdev -mindepth 1 -ignore_readdir_race ! -type d ${not_mounted[@]+"${not_mounted[@]}"} -delete
+find /tmp /var/tmp -xdev -mindepth 1 -depth -ignore_readdir_race -type d ${not_mounted[@]+"${not_mounted[@]}"} \
+  -exec rmdir --ignore-fail-on-non-empty {} +
 find /var/log -type f \( -name '*.gz' -o -name '*.[0-9]' \) -delete
 find /var/log -type f -exec truncate --size=0 {} +
 rm -rf /var/log/journal/*
