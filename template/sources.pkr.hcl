@@ -3,9 +3,11 @@ locals {
   # that is checked out without a branch. In a linked worktree it is "unknown" unless git_commit is given.
   git_head = try(trimspace(file("${path.root}/.git/HEAD")), "unknown")
   git_ref  = trimprefix(local.git_head, "ref: ")
+  # Lines such as: 0123abc… refs/heads/main
+  git_packed_refs = try(split("\n", file("${path.root}/.git/packed-refs")), [])
   git_commit = try(
     trimspace(file("${path.root}/.git/${local.git_ref}")),
-    regex("([0-9a-f]{40,64}) ${local.git_ref}\n", file("${path.root}/.git/packed-refs"))[0],
+    [for line in local.git_packed_refs : split(" ", line)[0] if try(split(" ", line)[1], "") == local.git_ref][0],
     regex("^[0-9a-f]{40,64}$", local.git_head),
     "unknown",
   )
@@ -14,8 +16,8 @@ locals {
   version  = var.version != "" ? var.version : "0.0.0-dev.${local.built_at}"
 
   # Packer reads a source's texts, some of them twice, as templates of its own, so that no escape of {{ survives. The
-  # second replace is for {{{, of which the first leaves a pair.
-  description = replace(replace(var.image_description, "{{", "{ {"), "{{", "{ {")
+  # second replace is for {{{, of which the first leaves a pair. Both make it longer; EC2 takes 255 characters.
+  description = substr(replace(replace(var.image_description, "{{", "{ {"), "{{", "{ {"), 0, 255)
 
   kms_key_ids = { for region in concat([var.region], var.copy_regions) : region => lookup(var.kms_key_ids, region, var.kms_key_id) }
   # A copy to another region needs that region's key, and Packer sets one only when it encrypts again (encrypt_boot). It

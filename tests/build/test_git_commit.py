@@ -45,6 +45,36 @@ def test_it_is_the_commit_of_a_packed_branch(packer: Packer, repository: Path) -
     assert commit_of(packer, repository) == git(repository, "rev-parse", "HEAD")
 
 
+@pytest.mark.parametrize("branch", ["feat/a+b", "feat/(c)", "feat/d.e", "feat/$f|g", "feat/{h}"])
+def test_no_character_of_a_packed_branch_is_read_as_a_pattern(
+    packer: Packer, repository: Path, branch: str
+) -> None:
+    """Git allows these names, and each leads to its own commit (review C25)."""
+    git(repository, "branch", f"{branch}x", "HEAD~1")
+    git(repository, "checkout", "--quiet", "-b", branch)
+    git(repository, "commit", "--quiet", "--allow-empty", "-m", branch)
+    git(repository, "pack-refs", "--all")
+    assert commit_of(packer, repository) == git(repository, "rev-parse", "HEAD")
+    git(repository, "checkout", "--quiet", "main")
+
+
+@pytest.mark.parametrize("description", ["{{" + "x" * 251 + "{{", "{" * 255, "x" * 255, "{{{"])
+def test_a_description_with_braces_is_not_too_long(
+    packer: Packer, repository: Path, description: str
+) -> None:
+    """EC2 takes 255 characters, however many braces are set apart for Packer (review R15)."""
+    done = subprocess.run(
+        [packer.path, "console", "-var", f"image_description={description}", "."],
+        cwd=repository,
+        env={**packer.env},
+        input="length(local.description)\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(description) <= int(done.stdout) <= 255
+
+
 def test_it_is_the_commit_that_is_checked_out(packer: Packer, repository: Path) -> None:
     """As in a workflow, without a branch."""
     git(repository, "checkout", "--quiet", "--detach", "HEAD")
