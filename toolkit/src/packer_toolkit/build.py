@@ -406,6 +406,8 @@ class Run:
         reader.join(5)  # children that outlive Packer may hold the pipe
         _signal_group(process, signal.SIGKILL)
         reader.join(5)
+        if process.stdout and not reader.is_alive():
+            process.stdout.close()
         self.signals.on_signal = lambda _: None
         return 1 if self._given_up else code
 

@@ -65,6 +65,9 @@ def find_source_amis(ec2: Any, values: Values) -> dict[str, Choice]:
             "virtualization-type": "hvm",
         }
         images = _describe(ec2, values.texts("var.source_ami_owners"), filters)
+        if f"var.{VARIABLE}" not in values.raw:
+            # HCL that cannot take another image: a deprecated one is no reason to refuse the build.
+            images = [{**image, "DeprecationTime": None} for image in images]
         choices[architecture] = _choose(images, "" if fixed else get_repository(values))
     return choices
 
