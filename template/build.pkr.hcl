@@ -38,12 +38,15 @@ build {
       ami_name      = "${var.image_name}-${local.version}-${architecture.value}"
       instance_type = var.instance_types[architecture.value]
 
-      # A filter, not a data source: so `packer validate` needs no AWS.
+      # A filter, not a data source: so `packer validate` needs no AWS. An ID, where one is given, replaces the name.
       source_ami_filter {
         filters = {
+          (can(var.source_ami_ids[architecture.value]) ? "image-id" : "name") = try(
+            var.source_ami_ids[architecture.value], var.source_ami_names[architecture.value]
+          )
           architecture        = architecture.value
-          name                = var.source_ami_names[architecture.value]
           root-device-type    = "ebs"
+          state               = "available"
           virtualization-type = "hvm"
         }
         most_recent = true

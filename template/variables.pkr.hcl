@@ -53,6 +53,12 @@ variable "source_ami_names" {
   type        = map(string)
 }
 
+variable "source_ami_ids" {
+  description = "IDs of source AMIs by architecture, which are then taken instead of the newest match of source_ami_names. packer-toolkit build sets it when the newest match is unfinished or an image of this repository."
+  type        = map(string)
+  default     = {}
+}
+
 variable "ssh_username" {
   description = "Login user of the parent image."
   type        = string

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rig.ec2.rig import Ec2, Finished
+from rig.ec2.rig import Ec2, Finished, image_tags, run_tags
 from rig.repository import TOOLKIT
 from rig.template import ROOT
 from rig.terminal import ENTER, Terminal
@@ -359,3 +361,119 @@ def test_outside_a_repository_it_says_what_it_needs(ec2: Ec2, tmp_path: Path) ->
     done = sweep(ec2, "--yes", scope=(), cwd=tmp_path, env=env)
     assert done.code == 3
     assert "give --repository and --region" in done.output
+
+
+# --- Images that are not what their tags suggest ------------------------------------------------
+
+
+def show(ec2: Ec2) -> set[str]:
+    """Return the IDs of the images that exist."""
+    return {image["id"] for image in ec2.leftovers().get("image", [])}
+
+
+def test_an_image_that_is_finished_in_one_region_only_goes(ec2: Ec2) -> None:
+    """What a build left that was killed between two regions goes, the rest stays (review C1)."""
+    done, killed = image_tags(REPOSITORY), run_tags(REPOSITORY)
+    half = {ec2.add_image("small-1-x86_64", done), ec2.add_image("small-1-x86_64", killed,
+            region=THERE)}  # fmt: skip
+    whole = {ec2.add_image("small-1-arm64", done, region=region) for region in (HERE, THERE)}
+    other = ec2.add_image("small-2-x86_64", image_tags(REPOSITORY, RunId="run-2"))
+    looked = sweep(ec2, "--run-id", "run-1", "--dry-run")
+    assert show(ec2) == half | whole | {other}
+    assert "2 to delete, 0 deleted, 0 left, 4 kept" in looked.output
+    assert not ec2.calls("CreateTags")
+    done_ = sweep(ec2, "--run-id", "run-1", "--yes")
+    assert done_.code == 0, done_.output
+    assert show(ec2) == whole | {other}
+    assert len(ec2.leftovers()["snapshot"]) == 3
+
+
+def test_a_sweep_that_is_killed_leaves_nothing_that_looks_finished(ec2: Ec2) -> None:
+    """The mark of a finished image goes before the other part of the image does (review C1)."""
+    ec2.add_image("small-1-x86_64", run_tags(REPOSITORY))
+    copy = ec2.add_image("small-1-x86_64", image_tags(REPOSITORY), region=THERE)
+    done = sweep(
+        ec2, "--run-id", "run-1", "--yes", kill_at="DeregisterImage", kill_moment="during",
+        with_signal=signal.SIGKILL,
+    )  # fmt: skip
+    assert done.code == -signal.SIGKILL
+    assert show(ec2) == {copy}
+    (image,) = ec2.leftovers()["image"]
+    assert image["tags"]["ExpiresAt"] != "never"
+
+
+def test_by_time_an_image_goes_as_a_whole_or_not_at_all(ec2: Ec2) -> None:
+    """A finished part goes with a part whose time is past, and only then (review C1)."""
+    for version, expires in (("1", PAST), ("2", FUTURE)):
+        ec2.add_image(f"small-{version}-x86_64", image_tags(REPOSITORY, version))
+        ec2.add_image(
+            f"small-{version}-x86_64", run_tags(REPOSITORY, ExpiresAt=expires), region=THERE
+        )
+    assert sweep(ec2, "--yes").code == 0
+    assert {image["name"] for image in ec2.leftovers()["image"]} == {"small-2-x86_64"}
+    assert len(show(ec2)) == 2
+
+
+def test_a_released_image_stays_when_its_copy_is_retired(ec2: Ec2) -> None:
+    """A time that was set on a finished copy says nothing about the image (review C1)."""
+    home = ec2.add_image("small-1-x86_64", image_tags(REPOSITORY))
+    ec2.add_image("small-1-x86_64", image_tags(REPOSITORY, ExpiresAt=PAST), region=THERE)
+    ec2.add_image("small-1-x86_64", run_tags("packer-ami-other"), region=THERE)
+    assert sweep(ec2, "--yes").code == 0
+    assert home in show(ec2)
+    assert len(show(ec2)) == 2
+    assert sweep(ec2, "--run-id", "run-1", "--yes").code == 0
+    assert home in show(ec2)
+
+
+def test_the_state_of_an_image_counts(ec2: Ec2) -> None:
+    """State and tag decide whether an image stays; a failed one is never finished (review C1)."""
+    cases: list[tuple[str, str | None, bool, bool]] = [
+        # state, ExpiresAt, and whether it stays: in a sweep by time, and by the run ID
+        ("available", "never", True, True),
+        ("disabled", "never", True, True),
+        ("pending", "never", True, True),
+        ("failed", "never", True, False),
+        ("invalid", "never", True, False),
+        ("error", "never", True, False),
+        ("available", PAST, False, False),
+        ("disabled", PAST, False, False),
+        ("pending", PAST, False, False),
+        ("failed", PAST, False, False),
+        ("failed", FUTURE, True, False),
+        ("available", None, True, False),
+    ]
+    stay = {}
+    for number, (state, expires, by_time, by_run) in enumerate(cases):
+        tags = image_tags(REPOSITORY, ExpiresAt=expires)
+        id_ = ec2.add_image(f"small-{number}-x86_64", tags, state=state)
+        stay[id_] = (by_time, by_run, state)
+    for mode, options in enumerate((("--yes",), ("--run-id", "run-1", "--yes"))):
+        done = sweep(ec2, *options)
+        assert done.code == 0, done.output
+        assert show(ec2) == {id_ for id_, stays in stay.items() if stays[mode]}
+        assert len(ec2.leftovers()["snapshot"]) == len(show(ec2))
+        finished = set(re.findall(r"kept    image (\S+) in \S+ it belongs to a fin", done.output))
+        assert finished == {
+            id_
+            for id_ in show(ec2)
+            if stay[id_] in {(True, True, s) for s in ("available", "disabled")}
+        }
+    assert sweep(ec2, "--run-id", "run-1", "--finished-images", "--yes").code == 0
+    assert ec2.leftovers() == {}
+
+
+def test_a_snapshot_that_another_image_uses_stays(ec2: Ec2) -> None:
+    """The snapshot of a finished image stays whatever its own tags are, untouched (review C1)."""
+    past = run_tags(REPOSITORY, ExpiresAt=PAST)
+    finished = ec2.add_image("small-1-x86_64", image_tags(REPOSITORY), snapshot_tags=past)
+    (snapshot,) = (each["id"] for each in ec2.leftovers()["snapshot"])
+    shared = ec2.add_image("small-2-x86_64", past, snapshot=snapshot)
+    foreign = ec2.add_image("backup-1", {}, snapshot_tags=past)
+    for options in (("--yes",), ("--run-id", "run-1", "--yes")):
+        done = sweep(ec2, *options)
+        assert done.code == 0, done.output
+        assert f"kept    snapshot {snapshot} in {HERE}: the image {finished} uses it" in done.output
+        assert show(ec2) == {finished, foreign}
+    assert shared not in show(ec2)
+    assert {each["tags"]["ExpiresAt"] for each in ec2.leftovers()["snapshot"]} == {PAST}

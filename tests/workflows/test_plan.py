@@ -13,7 +13,7 @@ import pytest
 from build_reports import SHA
 
 from packer_toolkit import plan
-from packer_toolkit.errors import NotGoodError, SetupError
+from packer_toolkit.errors import SetupError
 from packer_toolkit.packer_values import Values
 from rig.github import GitHub, Repository
 from rig.template import render
@@ -48,9 +48,24 @@ VALUES = Values(
 )
 
 
-def image(name: str, number: int, date: str = "2026-11-01T00:00:00.000Z") -> dict[str, Any]:
-    """Return an image as EC2 describes it."""
-    return {"Name": name, "ImageId": f"ami-{number:017x}", "CreationDate": date}
+def image(
+    name: str, number: int, date: str = "2026-11-01T00:00:00.000Z", **tags: str
+) -> dict[str, Any]:
+    """Return an available image as EC2 describes it."""
+    return {
+        "Name": name,
+        "ImageId": f"ami-{number:017x}",
+        "CreationDate": date,
+        "State": "available",
+        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+    }
+
+
+def finished(name: str, number: int, **tags: str) -> dict[str, Any]:
+    """Return an image as a build leaves it that has ended."""
+    repository = f"packer-ami-{name.partition('-1')[0]}"
+    own = {"Repository": repository, "ManagedBy": "packer", "RunId": "r1", "ExpiresAt": "never"}
+    return image(name, number, **{**own, **tags})
 
 
 @pytest.mark.parametrize(
@@ -122,46 +137,18 @@ def test_newest_parent_of_each_architecture() -> None:
         "architecture": "x86_64",
         "name": "base-amd64-*",
         "root-device-type": "ebs",
+        "state": "available",
         "virtualization-type": "hvm",
     }
 
 
 def test_version_is_built_once() -> None:
-    """Nothing there: build; all there: no second image; some there: a person has to decide."""
+    """A version of which nothing exists is built, and a finished one is not built again."""
     assert plan.release(Ec2([]), VALUES, "1.0.0").build
-    one, two = image("web-1.0.0-arm64", 1), image("web-1.0.0-x86_64", 2)
+    one, two = finished("web-1.0.0-arm64", 1), finished("web-1.0.0-x86_64", 2)
     done = plan.release(Ec2([one, two]), VALUES, "1.0.0")
     assert (done.build, "exists already" in done.reason) == (False, True)
-    with pytest.raises(NotGoodError) as refused:
-        plan.release(Ec2([one]), VALUES, "1.0.0")
-    assert str(refused.value) == (
-        f"version 1.0.0 exists for some architectures (arm64 ami-{1:017x}) and not for x86_64: "
-        "deregister what there is and start the run again, or publish a release of another version"
-    )
-
-
-def test_manifest_of_a_version_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As Packer wrote it, from the images of each region and their tags."""
-    tags = {"Commit": SHA, "SourceAMI": PARENT, "TemplateVersion": "v1", "ToolkitVersion": "2"}
-    tagged = {"Tags": [{"Key": name, "Value": value} for name, value in tags.items()]}
-    regions = {
-        "eu-west-1": Ec2([{**image("web-1.0.0-x86_64", 1), **tagged}]),
-        "eu-north-1": Ec2([{**image("web-1.0.0-x86_64", 2), **tagged}]),
-    }
-    monkeypatch.setattr(plan, "client", lambda _, region: regions[region])
-    values = Values({**VALUES.raw, "var.copy_regions": '[\n  "eu-north-1"\n]'})
-    (build,) = plan.manifest_again(values, "1.0.0")["builds"]
-    assert build["artifact_id"] == f"eu-north-1:ami-{2:017x},eu-west-1:ami-{1:017x}"
-    assert build["build_time"] == 1793491200
-    assert build["custom_data"] == {
-        "architecture": "x86_64",
-        "commit": SHA,
-        "image_name": "web",
-        "source_ami": PARENT,
-        "template_version": "v1",
-        "toolkit_version": "2",
-        "version": "1.0.0",
-    }
+    assert done.images == {"arm64": f"ami-{1:017x}", "x86_64": f"ami-{2:017x}"}
 
 
 @pytest.mark.parametrize(
@@ -259,8 +246,8 @@ def test_release_by_hand_needs_the_tag(repository: Toolkit) -> None:
 def test_release_that_exists_gets_a_manifest(
     repository: Toolkit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beside the outputs; --json writes nothing, and what a build left stays."""
-    ec2 = Ec2([image("web-server-1-x86_64", 1)])
+    """A manifest.json that does not name the finished images is replaced (review C1)."""
+    ec2 = Ec2([finished("web-server-1-x86_64", 1)])
     monkeypatch.setattr(plan, "client", lambda *_: ec2)
     tag = {"GITHUB_EVENT_NAME": "release", "GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v1"}
     file = repository.directory / "manifest.json"
@@ -269,9 +256,14 @@ def test_release_that_exists_gets_a_manifest(
     assert outputs(repository.run("plan", **tag).stdout)["build"] == "false"
     found = json.loads(file.read_text())
     assert (len(found["builds"]), found["found_again"]) == (1, True)
-    file.write_text("{}")
+    built = json.dumps({"builds": found["builds"], "last_run_uuid": "0-1"})
+    file.write_text(built)
     repository.run("plan", **tag)
-    assert file.read_text() == "{}"
+    assert file.read_text() == built
+    for other in ("{}", '{"builds": [{"artifact_id": "eu-west-1:ami-1"}]}', '{"builds": 7}', "?"):
+        file.write_text(other)
+        repository.run("plan", **tag)
+        assert json.loads(file.read_text()) == found
 
 
 def test_outputs_go_to_the_file_of_the_runner(repository: Toolkit) -> None:

@@ -242,6 +242,59 @@ def test_manifest_that_was_found_again_replaces_none(toolkit: Toolkit, hub: Repo
     assert hub.asset("v1.2.3", "manifest.json") == b"older"
 
 
+def entry(architecture: str, artifact: str | None, run: str = "2") -> dict[str, object]:
+    """Return an entry of manifest.json."""
+    facts = {"architecture": architecture}
+    return {
+        "builder_type": "amazon-ebs",
+        "artifact_id": artifact,
+        "packer_run_uuid": run,
+        "custom_data": facts,
+    }
+
+
+@pytest.mark.parametrize(
+    ("builds", "exit_code", "says"),
+    [
+        ([entry("x86_64", "eu-west-1:ami-1")], 1, "a build that failed with exit code 1"),
+        ([entry("x86_64", "")], 0, "names no image for x86_64;"),
+        ([entry("x86_64", None)], 0, "names no image for x86_64;"),
+        (
+            [entry("x86_64", "eu-west-1:ami-1,us-east-1:ami-2"), entry("arm64", "eu-west-1:ami-3")],
+            0,
+            "names no image for arm64 in us-east-1;",
+        ),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--replace",), ("--dry-run",)])
+def test_unfinished_images_are_not_attached(
+    toolkit: Toolkit,
+    hub: Repository,
+    builds: list[object],
+    exit_code: int,
+    says: str,
+    options: tuple[str, ...],
+) -> None:
+    """A manifest that cannot be of a finished version is refused (review C1)."""
+    hub.add_release("v1.2.3")
+    write_report(toolkit.directory, ok=True, exit_code=exit_code)
+    file = toolkit.directory / "manifest.json"
+    file.write_text(json.dumps({"builds": builds, "last_run_uuid": "2"}))
+    done = toolkit.run("attach", "--tag=v1.2.3", *options, code=1)
+    assert says in done.stderr
+    assert hub.releases[0]["assets"] == []
+
+
+def test_a_manifest_with_older_entries_is_attached(toolkit: Toolkit, hub: Repository) -> None:
+    """Plain Packer appends to the manifest: entries of earlier builds do not count (review C1)."""
+    hub.add_release("v1.2.3")
+    write_report(toolkit.directory, ok=True)
+    builds = [entry("arm64", "", "1"), entry("x86_64", "eu-west-1:ami-1"), "odd", {}]
+    file = toolkit.directory / "manifest.json"
+    file.write_text(json.dumps({"builds": builds, "last_run_uuid": "2"}))
+    assert "attached: " in toolkit.run("attach", "--tag=v1.2.3").stdout
+
+
 def test_dry_run_attaches_nothing(toolkit: Toolkit, github: GitHub, hub: Repository) -> None:
     """And says what it would do."""
     hub.add_asset(hub.add_release("v1.2.3"), "manifest.json", b"older")

@@ -127,6 +127,10 @@ class Control:
                 return self.rig.image(backend.amis[ami_id])
         raise KeyError(f"no AMI {ami_id}")
 
+    def do_add_image(self, region: str, **about: Any) -> str:
+        """Register an image that no build made, and return its ID."""
+        return shims.images.add_image(ec2_backends[ACCOUNT][region], **about)
+
     def do_log(self) -> list[str]:
         """Tell what the rig did to the instances."""
         return self.containers.log

@@ -24,6 +24,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal
@@ -642,6 +643,48 @@ class Ec2:
         """Take back all faults."""
         self.admin("clear_faults")
 
+    def add_image(
+        self,
+        name: str,
+        tags: Mapping[str, str] | None = None,
+        *,
+        state: str = "available",
+        region: str | None = None,
+        created: str = "2026-11-01T08:00:00Z",
+        deprecated: str | None = None,
+        owner: str | None = None,
+        architecture: str = "x86_64",
+        snapshot: str | None = None,
+        snapshot_tags: Mapping[str, str] | None = None,
+    ) -> str:
+        """Register an image that no build made, with a disk that boots, and return its ID.
+
+        ec2.add_image("web-1.0.0-x86_64", run_tags("packer-ami-web"), state="pending")
+
+        Args:
+            name: Its name; others may have the same one.
+            tags: Its tags, such as `run_tags` or `image_tags` of this module; only the owner sees
+                them, so an image of another account takes none.
+            state: pending, available, failed, invalid, error, disabled, ...
+            region: Where; by default at home.
+            created: Its creation date.
+            deprecated: The time from which it is deprecated.
+            owner: Account ID; by default our own.
+            architecture: x86_64 or arm64.
+            snapshot: ID of the snapshot that it uses; by default a new one.
+            snapshot_tags: Tags of that new one; by default the image's.
+        """
+        if tags and owner:
+            raise RigError("only its owner sees the tags of an image")
+        return str(
+            self.admin(
+                "add_image", region=region or self.region, name=name, tags=dict(tags or {}),
+                state=state, created=created, deprecated=deprecated, owner=owner,
+                architecture=architecture, snapshot=snapshot,
+                snapshot_tags=None if snapshot_tags is None else dict(snapshot_tags),
+            )
+        )  # fmt: skip
+
     def ssh_never_opens(self) -> None:
         """Let the next instance never listen on port 22."""
         self.admin("flaw", ssh=False)
@@ -723,6 +766,46 @@ class Ec2:
         except urllib.error.HTTPError as error:
             with error:
                 raise RigError(f"{name}: {error.read().decode().strip()}") from None
+
+
+def run_tags(repository: str, **changes: str | None) -> dict[str, str]:
+    """Return the tags of an image whose build was killed, with changes; None removes a tag.
+
+    Args:
+        repository: Value of the tag Repository, such as packer-ami-web.
+        changes: Tags and their values.
+    """
+    expires = datetime.now(timezone.utc) + timedelta(hours=5)
+    tags = {
+        "Name": f"{repository}-build",
+        "ExpiresAt": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "ManagedBy": "packer",
+        "Repository": repository,
+        "RunId": "run-1",
+        **changes,
+    }
+    return {name: value for name, value in tags.items() if value is not None}
+
+
+def image_tags(repository: str, version: str = "1.0.0", **changes: str | None) -> dict[str, str]:
+    """Return the tags of a finished image, with changes; None removes a tag.
+
+    Args:
+        repository: Value of the tag Repository, such as packer-ami-web.
+        version: Of the image.
+        changes: Tags and their values.
+    """
+    tags = {
+        "Name": f"{repository.removeprefix('packer-ami-')}-{version}",
+        "Commit": "0123456789abcdef0123456789abcdef01234567",
+        "ExpiresAt": "never",
+        "SourceAMI": "ami-0aaaaaaaaaaaaaaaa",
+        "TemplateVersion": "v1.0.0",
+        "ToolkitVersion": "1.0.0",
+        "Version": version,
+        **changes,
+    }
+    return run_tags(repository, **tags)
 
 
 def _take_network() -> tuple[IO[str], int]:

@@ -152,6 +152,7 @@ def owners_of_the_parents(ec2: Ec2) -> None:
 def image_filters(ec2: Ec2) -> None:
     """The filters that the field uses to choose a parent are known."""
     filters = {
+        "block-device-mapping.snapshot-id": "snap-*",
         "block-device-mapping.volume-type": "gp3",
         "description": "debian-12-*",
         "ena-support": "true",
@@ -167,6 +168,39 @@ def image_filters(ec2: Ec2) -> None:
         Filters=[{"Name": name, "Values": [value]} for name, value in filters.items()]
     )["Images"]
     assert len(found) == 4
+
+
+@check
+def visible_images(ec2: Ec2) -> None:
+    """Disabled images, and deprecated ones of other accounts, appear only on request."""
+    disabled = ec2.add_image("web-1", state="disabled")
+    own = ec2.add_image("web-2", deprecated="2026-01-01T00:00:00.000Z")
+    later = ec2.add_image("web-3", owner="222233334444", deprecated="2999-01-01T00:00:00.000Z")
+    past = ec2.add_image("web-4", owner="222233334444", deprecated="2026-01-01T00:00:00.000Z")
+
+    def listed(**options: Any) -> set[str]:
+        query = {"Filters": [{"Name": "name", "Values": ["web-*"]}], **options}
+        return {image["ImageId"] for image in ec2.client().describe_images(**query)["Images"]}
+
+    assert listed() == {own, later}
+    assert listed(IncludeDisabled=True) == {disabled, own, later}
+    assert listed(IncludeDeprecated=True) == {own, later, past}
+    assert listed(ImageIds=[past], Filters=[]) == {past}
+
+
+@check
+def snapshots_of_images(ec2: Ec2) -> None:
+    """A snapshot stays as long as one of its images does."""
+    client = ec2.client()
+    first = ec2.add_image("web-1")
+    (image,) = client.describe_images(ImageIds=[first])["Images"]
+    snapshot = image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    second = ec2.add_image("web-2", snapshot=snapshot)
+    client.deregister_image(ImageId=first)
+    refused("InvalidSnapshot.InUse", client.delete_snapshot, SnapshotId=snapshot)
+    client.deregister_image(ImageId=second)
+    client.delete_snapshot(SnapshotId=snapshot)
+    assert ec2.leftovers() == {}
 
 
 @check

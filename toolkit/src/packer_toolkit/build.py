@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from packer_toolkit import aws, build_report
+from packer_toolkit import aws, build_release, build_report, source_amis
 from packer_toolkit.build_report import BuildReport, Inspec, Kind, Left, Parent
 from packer_toolkit.deadline import Deadline, deadline, watched
 from packer_toolkit.errors import NotGoodError, RemoteError, SetupError, ToolkitError
@@ -31,6 +31,7 @@ from packer_toolkit.identity import Identity
 from packer_toolkit.masking import Mask
 from packer_toolkit.packer_output import PackerOutput
 from packer_toolkit.packer_values import Arguments, Values, inspect, read_arguments
+from packer_toolkit.released import Release
 from packer_toolkit.sweep import MANAGED_BY, Outcome, Scope, Sweep, advice
 
 EC2_BUILDS = ("amazon-ebs.x86_64", "amazon-ebs.arm64")
@@ -137,6 +138,8 @@ class Run:
         self._interrupted: dict[str, str] = {}
         self._stopped = ""
         self._there_before: frozenset[str] = frozenset()
+        self._release = Release("")
+        self._unfinished: list[str] = []
 
     # -- What is asked for
 
@@ -213,6 +216,8 @@ class Run:
                 with watched(self._deadline(), warn, self._stop):
                     code = self._packer(packer, since)
                 packer_seconds = time.monotonic() - since
+                if code == 0 and self.kind == "image":
+                    code = self._verify_images()
             except ToolkitError as error:
                 failure, code = error, error.code
             if code < 0:
@@ -221,6 +226,8 @@ class Run:
                 code = (self.signals.exit_code or code) if code else 0
                 if (code or self.output.trouble) and not self.only_local:
                     outcome = self._sweep(failed=code != 0)
+                if code and self.kind == "image" and not self.keeps_leftovers:
+                    _forget_manifest(folder, self.started)
             inspected = read_inspec(Path(reports))
         report = self._report(code, packer_seconds, outcome, inspected, failure)
         build_report.write(report, folder)
@@ -277,6 +284,10 @@ class Run:
             if self.who:
                 assumes = f"; Packer assumes {role}" if role else ""
                 self.say(f"{self.who.line()}{assumes}")
+            self._choose_source_amis()
+            if self.kind == "image":
+                self._prepare_release()
+                self.signals.check()
         what = {"local": "local build", "test": "test build, no image", "image": "image"}
         self.say(f"Run {self.run_id}: {what[self.kind]}")
         return packer
@@ -300,6 +311,62 @@ class Run:
             raise RemoteError(
                 f"cannot look for images of the run {self.run_id}: {reason}"
             ) from None
+
+    def _session(self) -> Any:
+        role, name = self.values.text("var.assume_role_arn"), self.values.text("var.image_name")
+        return aws.session(role, f"build-{name}", self.values.text("var.region"))
+
+    def _choose_source_amis(self) -> None:
+        """Make Packer take another source AMI where the newest match must not be taken.
+
+        Only the owner of an image sees the tags that show it.
+        """
+        role = self.values.text("var.assume_role_arn")
+        account = role.split(":")[4] if role.count(":") > 4 else self.who and self.who.account
+        if not {"self", account} & set(self.values.texts("var.source_ami_owners")):
+            return
+        client = build_release.make_clients(self._session())(self.values.text("var.region"))
+        choices = source_amis.find_source_amis(client, self.values)
+        self.options += source_amis.make_arguments(choices, self.values)
+        for line in source_amis.describe_rejected(choices):
+            self.say(line)
+
+    def _prepare_release(self) -> None:
+        """Make room for the images of a given version."""
+        if not self.values.text("var.version") or self.scope() is None:
+            return
+        self._release = build_release.prepare_release(
+            self._session(),
+            self.values,
+            self.arguments,
+            should_stop=lambda: bool(self.signals.received),
+            show=self.say,
+        )
+        if self._release.finished:
+            self.options.append(f"-var=architectures={json.dumps(self._release.missing)}")
+
+    def _verify_images(self) -> int:
+        """Return 0 when the images are finished, and 1 otherwise, whatever Packer thinks."""
+        if self.scope() is None:
+            return 0
+        folder = self.arguments.folder
+        selected = build_release.select_architectures(self.values, self.arguments)
+        self._unfinished = build_release.verify_images(
+            build_release.make_clients(self._session()),
+            self.values,
+            _manifest(folder, self.started),
+            len(self._release.missing or selected),
+            lambda: bool(self.signals.received),
+        )
+        for problem in self._unfinished:
+            self.say(f"UNFINISHED: {problem}")
+        if self._unfinished:
+            return 1
+        if self._release.finished:
+            file = folder / "manifest.json"
+            added = build_release.complete_manifest(file, self.values, self._release)
+            self.say(f"manifest.json also names the finished images for {', '.join(added)}")
+        return 0
 
     def _packer(self, packer: str, since: float) -> int:
         if not sys.stdout.isatty() and not self.env.get("GITHUB_ACTIONS"):
@@ -339,6 +406,8 @@ class Run:
         reader.join(5)  # children that outlive Packer may hold the pipe
         _signal_group(process, signal.SIGKILL)
         reader.join(5)
+        if process.stdout and not reader.is_alive():
+            process.stdout.close()
         self.signals.on_signal = lambda _: None
         return 1 if self._given_up else code
 
@@ -462,6 +531,9 @@ class Run:
                 # Packer says that it "finished".
                 build["ok"] = False
                 build["failed_step"] = build["failed_step"] or self._interrupted[build["name"]]
+            if self._unfinished and build["name"].startswith("amazon-ebs."):
+                build["ok"] = False
+                build["failed_step"] = build["failed_step"] or "verification of the image"
             for entry in made:
                 # The entry's own name is that of the source block, the same for all architectures.
                 name = entry.get("custom_data", {}).get("architecture") or entry["name"]
@@ -472,6 +544,7 @@ class Run:
         lines = [str(failure)] if failure else self.output.last_lines()
         if self._stopped:
             lines.append(self._stopped)
+        lines += self._unfinished
         facts = made[0].get("custom_data", {}) if made else {}
         return {
             "schema": build_report.SCHEMA,
@@ -574,6 +647,12 @@ def _manifest(folder: Path, since: datetime) -> list[dict[str, Any]]:
         return [e for e in data["builds"] if e["packer_run_uuid"] == data["last_run_uuid"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
+
+
+def _forget_manifest(folder: Path, since: datetime) -> None:
+    """Delete the manifest that a failed build wrote: the images that it names are deleted."""
+    if _manifest(folder, since):
+        (folder / "manifest.json").unlink()
 
 
 def _images(entry: dict[str, Any]) -> list[build_report.Image]:

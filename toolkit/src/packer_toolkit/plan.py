@@ -7,13 +7,14 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Literal
 
-from packer_toolkit import aws
-from packer_toolkit.errors import NotGoodError, RemoteError, SetupError
+from packer_toolkit import aws, released
+from packer_toolkit.errors import NotGoodError, SetupError
 from packer_toolkit.packer_values import Values, inspect, read_arguments
 from packer_toolkit.records import FOUND_AGAIN
+from packer_toolkit.released import Release, make_entry, split_artifact
+from packer_toolkit.source_amis import find_source_amis
 
 Kind = Literal["test", "daily", "release"]
 
@@ -30,7 +31,7 @@ class Plan:
         build: whether to build.
         reason: for a person, in one sentence.
         version: of the image; empty for what is only tested.
-        images: those of this version that exist, by architecture.
+        images: the finished images of this version in the region of the build, by architecture.
         parents: the newest parent images, by architecture, where somebody looked.
     """
 
@@ -92,116 +93,98 @@ def client(values: Values, region: str = "") -> Any:
     return session.client("ec2", region_name=region, config=aws.config())
 
 
-def _images(ec2: Any, what: str, **query: Any) -> list[dict[str, Any]]:
-    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
-
-    try:
-        found: list[dict[str, Any]] = ec2.describe_images(**query)["Images"]
-    except (BotoCoreError, ClientError) as error:
-        raise RemoteError(f"cannot look for {what}: {' '.join(str(error).split())}") from error
-    return found
-
-
 def newest_parents(ec2: Any, values: Values) -> dict[str, str]:
-    """Return the parent image that a build would take now, for each architecture.
+    """Return the source AMI that a build would take now, for each architecture.
 
-    It asks what sources.pkr.hcl asks.
+    Raises:
+        RemoteError: When the region cannot be asked.
     """
-    names = values.table("var.source_ami_names")
-    found = {}
-    for architecture in values.texts("var.architectures"):
-        filters = {
-            "architecture": architecture,
-            "name": names.get(architecture, ""),
-            "root-device-type": "ebs",
-            "virtualization-type": "hvm",
-        }
-        images = _images(
-            ec2,
-            "the parent image",
-            Owners=values.texts("var.source_ami_owners"),
-            Filters=[{"Name": name, "Values": [value]} for name, value in filters.items()],
-        )
-        if images:
-            newest = max(images, key=lambda image: str(image["CreationDate"]))
-            found[architecture] = str(newest["ImageId"])
-    return found
+    choices = find_source_amis(ec2, values)
+    return {name: choice.image.id for name, choice in choices.items() if choice.image}
 
 
-def images_of(ec2: Any, values: Values, version: str) -> dict[str, dict[str, Any]]:
-    """Return the own images of a version that exist, as EC2 describes them, by architecture."""
-    found = {}
-    for architecture in values.texts("var.architectures"):
-        name = f"{values.text('var.image_name')}-{version}-{architecture}"
-        images = _images(
-            ec2, "images of this version", Owners=["self"],
-            Filters=[{"Name": "name", "Values": [name]}],
-        )  # fmt: skip
-        if images:
-            found[architecture] = images[0]
-    return found
+def read_release(ec2: Any, values: Values, version: str) -> Release:
+    """Find out what exists of a version.
+
+    Args:
+        ec2: EC2's client of the region that the HCL builds in; the other regions get their own.
+        values: Of the HCL.
+        version: Such as 1.2.3.
+
+    Raises:
+        NotGoodError, RemoteError: See `released.read_release`.
+    """
+    home = values.text("var.region")
+    clients = {home: ec2}
+
+    def get_client(region: str) -> Any:
+        return clients.setdefault(region, client(values, region)) if region != home else ec2
+
+    return released.read_release(get_client, values, version)
 
 
 def manifest_again(values: Values, version: str) -> dict[str, Any]:
-    """Return the manifest of a version that exists, as its images and their tags tell.
+    """Return the manifest of a version that is finished, reconstructed from its images' tags.
 
-    For a run that is started again because the records of the build were lost.
+    For a run that is started again because the build artifacts were lost.
+
+    Raises:
+        NotGoodError: When the version is not finished for every architecture in every region.
     """
-    regions: dict[str, list[str]] = {}
-    builds: dict[str, dict[str, Any]] = {}
-    for region in values.regions:
-        for architecture, image in images_of(client(values, region), values, version).items():
-            tags = {tag["Key"]: tag["Value"] for tag in image.get("Tags") or []}
-            made = datetime.fromisoformat(str(image["CreationDate"]).replace("Z", "+00:00"))
-            regions.setdefault(architecture, []).append(f"{region}:{image['ImageId']}")
-            builds.setdefault(
-                architecture,
-                {
-                    "name": "image",
-                    "builder_type": "amazon-ebs",
-                    "build_time": int(made.timestamp()),
-                    "files": None,
-                    "artifact_id": "",
-                    "packer_run_uuid": "",
-                    "custom_data": {
-                        "architecture": architecture,
-                        "commit": tags.get("Commit", ""),
-                        "image_name": values.text("var.image_name"),
-                        "source_ami": tags.get("SourceAMI", ""),
-                        "template_version": tags.get("TemplateVersion", ""),
-                        "toolkit_version": tags.get("ToolkitVersion", ""),
-                        "version": version,
-                    },
-                },
-            )
-    for architecture, build in builds.items():
-        build["artifact_id"] = ",".join(sorted(regions[architecture]))
-    return {"builds": list(builds.values()), "last_run_uuid": "", FOUND_AGAIN: True}
+    release = read_release(client(values, values.text("var.region")), values, version)
+    if release.missing or not release.finished:
+        missing = ", ".join(release.missing or values.texts("var.architectures"))
+        raise NotGoodError(
+            f"version {version}: it is not finished for {missing}, so that manifest.json cannot be "
+            "written; start the run again, which builds it"
+        )
+    entries = [make_entry(values, version, images) for images in release.finished.values()]
+    return {"builds": entries, "last_run_uuid": "", FOUND_AGAIN: True}
+
+
+def is_manifest_of(manifest: Mapping[str, Any], again: Mapping[str, Any]) -> bool:
+    """Return whether a manifest names exactly the images of the reconstructed one."""
+
+    def names(each: Mapping[str, Any]) -> list[tuple[str, str]]:
+        builds = each.get("builds")
+        return sorted(
+            pair
+            for build in (builds if isinstance(builds, list) else [])
+            if isinstance(build, dict)
+            for pair in split_artifact(build).items()
+        )
+
+    return names(manifest) == names(again)
 
 
 def release(ec2: Any, values: Values, version: str) -> Plan:
-    """Decide about a release: a version is built once.
+    """Decide about a release: a version is built once, and counts as built when it is finished.
 
     Raises:
-        NotGoodError: when it exists for some of the architectures only.
+        NotGoodError: When something has a name of the version that a build must not delete.
+        RemoteError: When a region cannot be asked.
     """
-    found = images_of(ec2, values, version)
-    images = {architecture: str(image["ImageId"]) for architecture, image in found.items()}
-    missing = [name for name in values.texts("var.architectures") if name not in images]
+    existing = read_release(ec2, values, version)
+    images = {name: each[0].id for name, each in existing.finished.items()}
     shown = ", ".join(f"{name} {image}" for name, image in sorted(images.items()))
-    if not images:
-        return Plan("release", True, f"Version {version} is built for the first time.", version)
-    if not missing:
+    if images and not existing.missing:
         reason = (
             f"Version {version} exists already ({shown}): no second image is made. A release "
             "without a manifest.json gets one, from these images."
         )
         return Plan("release", False, reason, version, images)
-    raise NotGoodError(
-        f"version {version} exists for some architectures ({shown}) and not for "
-        f"{', '.join(missing)}: deregister what there is and start the run again, or "
-        "publish a release of another version"
-    )
+    if not images and not existing.unfinished:
+        return Plan("release", True, f"Version {version} is built for the first time.", version)
+    reasons = []
+    if existing.unfinished:
+        unfinished = ", ".join(image.describe() for image in existing.unfinished)
+        reasons.append(
+            f"Version {version} is unfinished: the build deletes {unfinished}, and builds again."
+        )
+    if images:
+        missing = ", ".join(existing.missing)
+        reasons.append(f"Version {version} is finished for {shown}: the build adds {missing}.")
+    return Plan("release", True, " ".join(reasons), version, images)
 
 
 def daily(

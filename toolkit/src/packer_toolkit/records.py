@@ -69,6 +69,38 @@ def is_packages(name: str) -> bool:
     return name.startswith("packages-") and name.endswith(".txt")
 
 
+def explain_unfinished(records: Records) -> str:
+    """Explain why the images of a manifest cannot be finished; empty when nothing speaks for it.
+
+    Without access to AWS this is all that can be known: the build itself verifies its images.
+
+    Args:
+        records: Of one build, or those that were reconstructed.
+    """
+    manifest = records.manifest
+    code = records.report.get("exit_code", 0)
+    if code and not manifest.get(FOUND_AGAIN):
+        return f"{REPORT} is that of a build that failed with exit code {code}"
+    builds = manifest.get("builds")
+    regions: dict[str, set[str]] = {}
+    for build in builds if isinstance(builds, list) else []:
+        if not isinstance(build, dict) or build.get("builder_type") != "amazon-ebs":
+            continue
+        if build.get("packer_run_uuid") != manifest.get("last_run_uuid"):
+            continue  # of an earlier build
+        facts = build.get("custom_data")
+        name = facts.get("architecture") if isinstance(facts, dict) else build.get("name")
+        pairs = str(build.get("artifact_id") or "").split(",")
+        regions[str(name)] = {pair.partition(":")[0] for pair in pairs if ":ami-" in pair}
+    everywhere = set().union(*regions.values())
+    for name, found in regions.items():
+        if not found:
+            return f"{MANIFEST} names no image for {name}"
+        if missing := sorted(everywhere - found):
+            return f"{MANIFEST} names no image for {name} in {', '.join(missing)}"
+    return ""
+
+
 def _json(raw: bytes) -> Mapping[str, Any]:
     try:
         loaded = json.loads(raw)

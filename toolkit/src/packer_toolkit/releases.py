@@ -13,7 +13,7 @@ from github.Repository import Repository
 
 from packer_toolkit.errors import NotGoodError
 from packer_toolkit.github_api import speaking
-from packer_toolkit.records import FOUND_AGAIN, MANIFEST, Records, is_packages
+from packer_toolkit.records import FOUND_AGAIN, MANIFEST, Records, explain_unfinished, is_packages
 
 _RELEASES = 10  # that are looked at for the last list of packages
 
@@ -44,9 +44,14 @@ def attach(
         dry_run: whether nothing is written; what is returned is what would become of each file.
 
     Raises:
-        NotGoodError: when there is no such release, or another file of the same name.
+        NotGoodError: when there is no such release, or another file of the same name, or when the
+            manifest names images that are not finished.
         RemoteError: when GitHub does not do it.
     """
+    if reason := explain_unfinished(records):
+        raise NotGoodError(
+            f"version {tag}: {reason}; start the run of the release again, which finishes it"
+        )
     with speaking(f"find the release {tag}"):
         try:
             release = repository.get_release(tag)

@@ -6,9 +6,10 @@ snapshot of an unfinished image, is found through the image, and tagged before t
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -18,6 +19,8 @@ from packer_toolkit.identity import CREDENTIALS_ENDED
 
 MANAGED_BY = "packer"
 NEVER = "never"
+# Images in these states cannot be launched, and never will be.
+DEAD_STATES = ("failed", "invalid", "error")
 # Order in which things go: what holds others comes first.
 KINDS = ("instance", "key-pair", "image", "snapshot", "volume", "security-group")
 _GONE = ("NotFound", "InvalidAMIID.Unavailable", ".Unknown")
@@ -26,6 +29,15 @@ _LATER = (
     "DependencyViolation", "VolumeInUse", "InvalidSnapshot.InUse", "IncorrectState",
     "InternalError", "InternalFailure", "RequestLimitExceeded", "ServiceUnavailable", "Unavailable",
 )  # fmt: skip
+
+
+def read_expiry(tags: Mapping[str, str]) -> datetime | None:
+    """Return the time of the tag ExpiresAt; None when it is not a time."""
+    try:
+        end = datetime.fromisoformat(tags.get("ExpiresAt", "").replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return end if end.tzinfo else end.replace(tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -110,6 +122,8 @@ class Sweep:
         self.say = say
         self.poll_seconds = poll_seconds
         self._clients: dict[str, Any] = {}
+        self._images: dict[tuple[str, str], tuple[dict[str, Any], str]] = {}
+        self._abandoned: set[tuple[str, str]] = set()
 
     # -- Looking
 
@@ -120,7 +134,35 @@ class Sweep:
             CredentialsEndedError: When the credentials are at fault.
             botocore.exceptions.ClientError: When AWS refuses.
         """
-        return [found for region in self.scope.regions for found in self._find(region)]
+        self._images.clear()
+        found = [each for region in self.scope.regions for each in self._find(region)]
+        abandoned = self._find_abandoned() - self._abandoned
+        if abandoned:
+            self._abandoned |= abandoned
+            found = [each for region in self.scope.regions for each in self._find(region)]
+        return found
+
+    def _find_abandoned(self) -> set[tuple[str, str]]:
+        """Find images that look finished, and are part of one that is deleted elsewhere.
+
+        A build that was killed while it set the last tags leaves such an image: it looks finished
+        in one region and has only the tags of the run, hence no Version, in another one.
+        """
+        unfinished = {
+            (item.get("Name"), _tags(item).get("RunId"), region)
+            for (region, _), (item, kept) in self._images.items()
+            if not kept and read_expiry(_tags(item)) and "Version" not in _tags(item)
+        }
+        return {
+            (region, id_)
+            for (region, id_), (item, _) in self._images.items()
+            if _tags(item).get("ExpiresAt") == NEVER
+            and id_ not in self.scope.never
+            and any(
+                (name, run_id) == (item.get("Name"), _tags(item).get("RunId")) and other != region
+                for name, run_id, other in unfinished
+            )
+        }
 
     def image_ids(self) -> frozenset[str]:
         """List the images of the scope, and their snapshots."""
@@ -135,7 +177,8 @@ class Sweep:
         listings: tuple[tuple[str, str, str, str, dict[str, Any]], ...] = (
             ("instance", "describe_instances", "Reservations[].Instances[]", "InstanceId", {}),
             ("key-pair", "describe_key_pairs", "KeyPairs[]", "KeyName", {}),
-            ("image", "describe_images", "Images[]", "ImageId", {"Owners": ["self"]}),
+            ("image", "describe_images", "Images[]", "ImageId",
+             {"Owners": ["self"], "IncludeDisabled": True}),
             ("snapshot", "describe_snapshots", "Snapshots[]", "SnapshotId", {"OwnerIds": ["self"]}),
             ("volume", "describe_volumes", "Volumes[]", "VolumeId", {}),
             ("security-group", "describe_security_groups", "SecurityGroups[]", "GroupId", {}),
@@ -149,14 +192,48 @@ class Sweep:
                 if _is_gone(kind, item):
                     continue
                 id_ = str(item[key])
-                thing = Found(kind, id_, region, self._why_kept(id_, item))
+                thing = Found(kind, id_, region, self._why_kept(kind, region, id_, item))
+                if kind == "image":
+                    self._images[region, id_] = (item, thing.kept)
                 if kind == "image" and not thing.kept:
                     thing = Found(kind, id_, region, "", self._snapshots(region, item))
                     seen |= set(thing.snapshots)
                 # The snapshot of an image that goes is deleted after it, with or without tags.
                 if kind != "snapshot" or id_ not in seen:
                     found.append(thing)
-        return found
+        return self._keep_used_snapshots(region, found)
+
+    def _keep_used_snapshots(self, region: str, found: list[Found]) -> list[Found]:
+        """Keep the snapshots of images that stay, whatever tags the snapshots have."""
+        going = [each for each in found if not each.kept]
+        ids = {each.id for each in going if each.kind == "snapshot"}
+        ids |= {name for each in going for name in each.snapshots}
+        if not ids:
+            return found
+        images = self._list(
+            region,
+            "describe_images",
+            "Images[]",
+            Owners=["self"],
+            IncludeDisabled=True,
+            Filters=[{"Name": "block-device-mapping.snapshot-id", "Values": sorted(ids)}],
+        )
+        gone = {each.id for each in going}
+        used = {
+            name: image["ImageId"]
+            for image in images
+            if image["ImageId"] not in gone
+            for name in _snapshot_ids(image)
+        }
+        kept = [
+            Found("snapshot", name, region, f"the image {used[name]} uses it")
+            for name in sorted(ids & used.keys())
+        ]
+        return kept + [
+            replace(each, snapshots=tuple(name for name in each.snapshots if name not in used))
+            for each in found
+            if each.kept or each.id not in used
+        ]
 
     def _list(self, region: str, call: str, items: str, **options: Any) -> list[dict[str, Any]]:
         tags = {"Repository": self.scope.repository, "ManagedBy": MANAGED_BY}
@@ -183,11 +260,6 @@ class Sweep:
 
         A pending copy does not name them yet, but their descriptions, which EC2 writes, name it.
         """
-        named = {
-            mapping["Ebs"]["SnapshotId"]
-            for mapping in image.get("BlockDeviceMappings", [])
-            if mapping.get("Ebs", {}).get("SnapshotId")
-        }
         described = self._list(
             region,
             "describe_snapshots",
@@ -198,23 +270,29 @@ class Sweep:
                 f"Created by CreateImage(*) for {image['ImageId']}*",
             ]}],
         )  # fmt: skip
-        return tuple(sorted(named | {each["SnapshotId"] for each in described}))
+        return tuple(sorted(_snapshot_ids(image) | {each["SnapshotId"] for each in described}))
 
-    def _why_kept(self, id_: str, item: dict[str, Any]) -> str:
+    def _why_kept(self, kind: str, region: str, id_: str, item: dict[str, Any]) -> str:
         if id_ in self.scope.never:
             return "it was there before"
         until = _tags(item).get("ExpiresAt", "")
-        if self.scope.run_id:
-            finished = until == NEVER and not self.scope.finished
-            return "it belongs to a finished image" if finished else ""
-        if until == NEVER:
-            return "it belongs to a finished image"
-        try:
-            end = datetime.fromisoformat(until.replace("Z", "+00:00"))
-        except ValueError:
+        if until == NEVER and (region, id_) not in self._abandoned:
+            state = item.get("State", "available")
+            if self.scope.finished:
+                return ""
+            if kind != "image":
+                return f"its tag ExpiresAt is {NEVER}"
+            if state in ("available", "disabled"):
+                return "it belongs to a finished image"
+            if state not in DEAD_STATES:
+                return f"it is {state}, and its tag ExpiresAt is {NEVER}"
+            if not self.scope.run_id:
+                return f"it is {state}, and its tag ExpiresAt is {NEVER}: sweep it by its run ID"
+        if self.scope.run_id or (region, id_) in self._abandoned:
+            return ""
+        end = read_expiry(_tags(item))
+        if end is None:
             return f"its tag ExpiresAt is no time: {until!r}"
-        if end.tzinfo is None:
-            end = end.replace(tzinfo=timezone.utc)
         if end > datetime.now(timezone.utc):
             return f"its build may be running, until {until}"
         return ""
@@ -230,6 +308,10 @@ class Sweep:
         """
         outcome = Outcome()
         problems: dict[tuple[str, str], str] = {}
+        # If the sweep is interrupted, no part of such an image may count as finished.
+        with contextlib.suppress(CredentialsEndedError):  # the first question below reports it
+            for region, id_ in self._abandoned:
+                self._tag(self._client(region), [id_])
         settled = time.monotonic() + settle_seconds
         while True:
             found: list[Found] = []
@@ -329,9 +411,9 @@ class Sweep:
             attempt("security-group", each.id, lambda each=each: client.delete_security_group(  # type: ignore[misc]
                 GroupId=each.id))  # fmt: skip
 
-    def _tag(self, client: Any, snapshots: Iterable[str]) -> None:
-        """Mark the snapshots of an image, so that they are found if we end between the two."""
-        ids = list(snapshots)
+    def _tag(self, client: Any, resources: Iterable[str]) -> None:
+        """Mark what is about to be deleted, so that it is found if the sweep is interrupted."""
+        ids = list(resources)
         if not ids:
             return
         tags = {
@@ -398,6 +480,15 @@ class Sweep:
 
 def _tags(item: dict[str, Any]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in item.get("Tags", [])}
+
+
+def _snapshot_ids(image: dict[str, Any]) -> set[str]:
+    """Return the snapshots that an image uses."""
+    return {
+        mapping["Ebs"]["SnapshotId"]
+        for mapping in image.get("BlockDeviceMappings", [])
+        if mapping.get("Ebs", {}).get("SnapshotId")
+    }
 
 
 def _is_gone(kind: str, item: dict[str, Any]) -> bool:

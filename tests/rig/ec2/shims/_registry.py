@@ -13,6 +13,7 @@ from moto.ec2.models.instances import InstanceBackend
 from moto.ec2.models.security_groups import SecurityGroupBackend
 from moto.ec2.models.vpcs import VPCBackend
 from moto.ec2.responses.amis import AmisResponse
+from moto.ec2.responses.elastic_block_store import ElasticBlockStore
 from moto.ec2.responses.instances import InstanceResponse
 
 from rig.ec2.instances import Containers
@@ -42,7 +43,8 @@ class Rig:
     def image(self, ami: Any) -> str:
         """Name the Docker image that an AMI boots."""
         made = getattr(ami, "rig_image", None)
-        return str(made or self.parent_images[self.parents[ami.id].debian])
+        debian = getattr(ami, "rig_debian", None)
+        return str(made or self.parent_images[debian or self.parents[ami.id].debian])
 
     def user(self, ami: Any) -> str:
         """Name the login user that cloud-init makes on an AMI."""
@@ -71,6 +73,7 @@ _PATCHED = (
     Ami,
     AmiBackend,
     AmisResponse,
+    ElasticBlockStore,
     InstanceBackend,
     InstanceResponse,
     SecurityGroupBackend,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 from typing import Any
 
+from moto.core.parse import default_timestamp_parser
 from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.exceptions import EC2ClientError, InvalidTaggableResourceType
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.amis import Ami, AmiBackend
 from moto.ec2.responses.amis import AmisResponse
+from moto.ec2.responses.elastic_block_store import ElasticBlockStore
 from moto.ec2.utils import convert_tag_spec, random_ami_id
 
 from rig.ec2.shims._registry import Rig, all_backends, shim
@@ -71,12 +74,65 @@ def image_filters(rig: Rig) -> None:  # noqa: ARG001
             return getattr(self, plain[filter_name])
         if filter_name == "block-device-mapping.volume-type":
             return [each["Ebs"]["VolumeType"] for each in self.rig_mappings]
+        if filter_name == "block-device-mapping.snapshot-id":
+            return [each["Ebs"]["SnapshotId"] for each in self.rig_mappings]
         if filter_name == "creation-date":
             return self.creation_date.strftime("%Y-%m-%dT%H:%M:%S.000Z")
         return get_filter_value(self, filter_name, method_name)
 
     Ami.get_filter_value = extended  # type: ignore[method-assign]
     Ami.ena_support = True  # type: ignore[attr-defined]
+
+
+@shim
+def visible_images(rig: Rig) -> None:  # noqa: ARG001
+    """Leave out of DescribeImages what a caller sees only on request.
+
+    moto: lists disabled images, and deprecated ones of other accounts.  EC2: disabled images only
+    with IncludeDisabled; deprecated ones to their owner, by ID, or with IncludeDeprecated.
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html
+    """
+    describe = AmisResponse.describe_images
+
+    def respond(self: Any) -> ActionResult:
+        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        own = self.ec2_backend.account_id
+        deprecated_too = self._get_param("IncludeDeprecated", False) or self._get_param("ImageIds")
+        disabled_too = self._get_param("IncludeDisabled", False)
+        answer: ActionResult = describe(self)
+        result: Any = answer.result
+        result["Images"] = [
+            ami
+            for ami in result["Images"]
+            if (disabled_too or ami.state != "disabled")
+            and (deprecated_too or ami.owner_id == own or (ami.deprecation_time or now) >= now)
+        ]
+        return answer
+
+    AmisResponse.describe_images = respond  # type: ignore[method-assign]
+
+
+@shim
+def snapshots_of_images(rig: Rig) -> None:  # noqa: ARG001
+    """Keep a snapshot as long as any image uses it.
+
+    moto: knows only the image that it made the snapshot for.  EC2: InvalidSnapshot.InUse for a
+    snapshot of any registered image.
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSnapshot.html
+    """
+    delete = ElasticBlockStore.delete_snapshot
+
+    def respond(self: Any) -> ActionResult:
+        snapshot_id = self._get_param("SnapshotId")
+        for ami in self.ec2_backend.amis.values():
+            if snapshot_id in (each["Ebs"]["SnapshotId"] for each in ami.rig_mappings):
+                raise EC2ClientError(
+                    "InvalidSnapshot.InUse",
+                    f"The snapshot {snapshot_id} is currently in use by {ami.id}",
+                )
+        return delete(self)
+
+    ElasticBlockStore.delete_snapshot = respond  # type: ignore[method-assign]
 
 
 @shim
@@ -315,6 +371,47 @@ def deregistration_protection(rig: Rig) -> None:
     AmisResponse.enable_image_deregistration_protection = enable  # type: ignore[attr-defined]
     AmisResponse.disable_image_deregistration_protection = disable  # type: ignore[attr-defined]
     AmisResponse.deregister_image = respond  # type: ignore[method-assign]
+
+
+def add_image(
+    backend: Any,
+    *,
+    name: str,
+    tags: dict[str, str],
+    state: str,
+    created: str,
+    deprecated: str | None,
+    owner: str | None,
+    architecture: str,
+    snapshot: str | None,
+    snapshot_tags: dict[str, str] | None,
+) -> str:
+    """Register an image that no build made, and return its ID; see `Ec2.add_image`."""
+    ami = _new_ami(
+        backend,
+        name=name,
+        description=name,
+        owner_id=owner,
+        architecture=architecture,
+        virtualization_type="hvm",
+        root_device_name="/dev/xvda",
+        creation_date=default_timestamp_parser(created),
+        state=state,
+    )
+    if snapshot is None:
+        volume = backend.create_volume(ROOT_GIBIBYTES, f"{backend.region_name}a", encrypted=True)
+        description = f"Created by CreateImage(i-0) for {ami.id}"
+        made = backend.create_snapshot(volume.id, description, from_ami=ami.id)
+        backend.delete_volume(volume.id)
+        made.add_tags(tags if snapshot_tags is None else snapshot_tags)
+    else:
+        made = backend.get_snapshot(snapshot)
+    ami.rig_mappings.append(_mapping("/dev/xvda", made, "gp3", True))
+    ami.deprecation_time = deprecated
+    ami.add_tags(tags)
+    ami.rig_debian, ami.rig_user = "12", "admin"
+    backend.amis[ami.id] = ami
+    return str(ami.id)
 
 
 def _tags(response: Any, allowed: set[str]) -> dict[str, dict[str, str]]:

@@ -44,16 +44,18 @@ def command(
 ) -> None:
     """Decide what a run of the workflow has to build, and whether.
 
-    A release takes its version from the tag and is built once: when images of that version exist,
-    none is built; manifest.json is then written from these images, for a release whose records
-    were lost.  A daily build is skipped when the last one of this commit was good and
-    had the same parent images.  Everything else is a test build.
+    A release takes its version from the tag and is built once: when its images are finished (state
+    available, tag ExpiresAt=never, in every region and for every architecture), none is built;
+    manifest.json is then written from these images, for a release whose records were lost.  What a
+    killed build left unfinished is listed; `packer-toolkit build` deletes it and builds again, or
+    builds the architecture that is missing.  A daily build is skipped when the last one of this
+    commit was good and had the same parent images.  Everything else is a test build.
 
     Sets the outputs build (true or false), kind, version, reason, and skip_create_ami.
 
-    Exit code 0: decided.  1: a version exists for some architectures only.  2: there is no such
-    kind.  3: the tag is no version, or something is missing here.  4: AWS refused, or could not be
-    reached.
+    Exit code 0: decided.  1: a name of the version is used by an image that a build must not
+    delete.  2: there is no such kind.  3: the tag is no version, or something is missing here.
+    4: AWS refused, or could not be reached.
     """
     from packer_toolkit import plan
 
@@ -80,11 +82,13 @@ def command(
         click.echo(json.dumps(asdict(done), indent=2))
         return
     from packer_toolkit.outputs import set_outputs
-    from packer_toolkit.records import MANIFEST
+    from packer_toolkit.records import MANIFEST, read
 
-    if done.kind == "release" and not done.build and not Path(MANIFEST).exists():
+    if done.kind == "release" and not done.build:
         again = plan.manifest_again(values, done.version)
-        Path(MANIFEST).write_text(json.dumps(again, indent=2) + "\n")
+        # A manifest of other images is what an earlier or a killed build left here.
+        if not plan.is_manifest_of(read(Path()).manifest, again):
+            Path(MANIFEST).write_text(json.dumps(again, indent=2) + "\n")
     click.echo(f"{done.kind}: {done.reason}", err=True)
     set_outputs(
         {
