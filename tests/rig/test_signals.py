@@ -41,9 +41,7 @@ def test_children_receive_signals():
 def test_children_of_a_test_receive_signals_however_the_suite_was_started(
     tmp_path: Path, workers: str
 ) -> None:
-    """A child of a test is ended by a signal also when the suite was started with all signals
-    ignored and blocked, in one process and in a worker (issue 11, SIGINT ignored).
-    """
+    """A child of a test is stopped by a signal also where the suite ignores it (issue 11)."""
     (tmp_path / "test_inner.py").write_text(TEST)
     (tmp_path / "conftest.py").write_text("from rig.signals import set_handlers\nset_handlers()\n")
     env = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
@@ -60,9 +58,7 @@ def test_children_of_a_test_receive_signals_however_the_suite_was_started(
 
 
 def test_the_suite_itself_sets_its_handlers() -> None:
-    """The suite's own conftest sets the handlers, also in a run with SIGINT ignored (issue 11,
-    SIGINT ignored).
-    """
+    """The suite's own conftest sets the handlers (issue 11)."""
     test = f"{Path(__file__).parent.parent}/updates/test_way_back.py"
     env = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
