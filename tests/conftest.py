@@ -18,6 +18,7 @@ from rig import toolkit_image as toolkit_image_module
 from rig.cache import CACHE_ROOT
 from rig.docker_engine import DockerEngine
 from rig.session import Session
+from rig.signals import set_handlers
 
 pytest_plugins = ["rig.ec2.fixtures", "rig.github.fixtures"]
 
@@ -51,6 +52,7 @@ _GIT_CONFIG = """\
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name the test run: the controller does, its xdist workers are told."""
+    set_handlers()
     told = getattr(config, "workerinput", {}).get("rig_session")
     config.stash[_SESSION] = Session.told(told) if told else Session.new()
     # Workers take it from the controller, so that all of them draw from the same.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,12 @@ class History:
     stations: tuple[tuple[tuple[tuple[Edit, ...], ...], str, bool], ...]
 
 
+def are_apart(paths: tuple[str, str]) -> bool:
+    """Check whether two files can exist side by side: neither is, or is below, the other one."""
+    one, other = (f"{path.casefold()}/" for path in paths)
+    return not one.startswith(other) and not other.startswith(one)
+
+
 _paths = st.sampled_from(TEMPLATE_PATHS + TEMPLATE_PATHS + OWN_PATHS)
 _own = st.sampled_from(OWN_PATHS)
 _place = st.integers(0, 25)
@@ -68,8 +75,8 @@ _edits = st.one_of(
     st.tuples(st.just("add_binary"), st.tuples(_paths)),
     st.tuples(st.just("add_ignored"), st.tuples(st.sampled_from(IGNORED_PATHS), _texts)),
     st.tuples(st.just("delete"), st.tuples(_paths)),
-    st.tuples(st.just("move"), st.tuples(_paths, st.one_of(_own, _paths))),
-    st.tuples(st.just("copy"), st.tuples(_paths, _own)),
+    st.tuples(st.just("move"), st.tuples(_paths, st.one_of(_own, _paths)).filter(are_apart)),
+    st.tuples(st.just("copy"), st.tuples(_paths, _own).filter(are_apart)),
     st.tuples(st.just("mode"), st.tuples(_paths)),
     st.tuples(
         st.just("to_link"), st.tuples(_paths, st.sampled_from(["README.md", "gone", "../x"]))
@@ -93,24 +100,44 @@ def histories(draw: st.DrawFn) -> History:
     return History(RELEASES[start], stations)
 
 
+class Impossible(Exception):  # noqa: N818 - not an error: the edit is left out
+    """An edit cannot be made in the present state of the repository."""
+
+
 class Team:
-    """Makes edits in a repository.  An edit that makes no sense there is left out."""
+    """Makes edits in a repository; one that is impossible in its present state is left out.
+
+    Each edit checks what it needs before it changes anything.  So an OSError is a fault of this
+    class, and never of the product.
+
+    Attributes:
+        ignored: files that git does not know.
+        made: how many edits were made.
+    """
 
     def __init__(self, repository: Path) -> None:
         self._root = repository
         self._count = 0
+        self._renamed = 0
         self.ignored: set[str] = set()
+        self.made = 0
 
     def commit(self, edits: Sequence[Edit]) -> None:
         """Make edits and commit them."""
         for name, arguments in edits:
-            edit: Callable[..., None] = getattr(self, name)
-            try:
-                edit(*arguments)
-            except (FileExistsError, FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                continue  # A folder is a file by now, or the other way round.
+            self.edit(name, arguments)
         git(self._root, "add", "--all")
         git(self._root, "commit", "--quiet", "--allow-empty", "-m", "The team's")
+
+    def edit(self, name: str, arguments: Sequence[object]) -> bool:
+        """Make an edit, and return whether it was possible."""
+        edit: Callable[..., None] = getattr(self, name)
+        try:
+            edit(*arguments)
+        except Impossible:
+            return False
+        self.made += 1
+        return True
 
     def insert(self, path: str, place: int, text: bytes) -> None:
         """Add a line; most are like no other."""
@@ -121,24 +148,24 @@ class Team:
     def change(self, path: str, place: int, text: bytes) -> None:
         """Change a line."""
         lines = self._lines(path)
-        if lines:
-            lines[place % len(lines)] = self._line(text)
-            self._write(path, b"".join(lines))
+        _require(bool(lines))
+        lines[place % len(lines)] = self._line(text)
+        self._write(path, b"".join(lines))
 
     def delete_line(self, path: str, place: int) -> None:
         """Delete a line."""
         lines = self._lines(path)
-        if lines:
-            del lines[place % len(lines)]
-            self._write(path, b"".join(lines))
+        _require(bool(lines))
+        del lines[place % len(lines)]
+        self._write(path, b"".join(lines))
 
     def move_line(self, path: str, place: int, target: int) -> None:
         """Move a line to another place."""
         lines = self._lines(path)
-        if lines:
-            line = lines.pop(place % len(lines))
-            lines.insert(min(target, len(lines)), line)
-            self._write(path, b"".join(lines))
+        _require(bool(lines))
+        line = lines.pop(place % len(lines))
+        lines.insert(min(target, len(lines)), line)
+        self._write(path, b"".join(lines))
 
     def line_endings(self, path: str) -> None:
         """Give a file the line endings of Windows."""
@@ -151,19 +178,16 @@ class Team:
 
     def add(self, path: str, text: bytes) -> None:
         """Add a file of the team's own."""
-        place = self._root / path
-        if not place.exists() and not place.is_symlink():
-            self._write(path, self._line(text) + b"own\n")
+        _require(self._is_free(path))
+        self._write(path, self._line(text) + b"own\n")
 
     def add_binary(self, path: str) -> None:
-        """Write what is no text."""
+        """Write what is not text."""
         self._write(path, b"\0\1\2 team" + bytes(range(200)))
 
     def add_ignored(self, path: str, text: bytes) -> None:
-        """Add a file that git does not know, maybe because the team told it so."""
-        place = self._root / path
-        if place.exists() or place.is_symlink():
-            return
+        """Add a file that git does not know, maybe because the team excludes it."""
+        _require(self._is_free(path))
         exclude = self._root / ".git" / "info" / "exclude"
         exclude.parent.mkdir(exist_ok=True)
         self._write(path, text + b"\nignored\n")
@@ -175,54 +199,55 @@ class Team:
         """Give ignored files other names, under which they are ignored too."""
         with (self._root / ".git" / "info" / "exclude").open("a") as file:
             file.write("/kept-*\n")
-        for number, path in enumerate(paths):
+        for path in paths:
             self.ignored.discard(path)
-            (self._root / path).rename(self._root / f"kept-{len(self.ignored)}-{number}")
+            self._renamed += 1
+            (self._root / path).rename(self._root / f"kept-{self._renamed}")
 
     def delete(self, path: str) -> None:
-        """Delete a file."""
-        if path not in self.ignored:
-            (self._root / path).unlink()
+        """Delete a file or link."""
+        self._require_file(path)
+        (self._root / path).unlink()
 
     def move(self, path: str, target: str) -> None:
-        """Move a file, over another one maybe."""
-        if path in self.ignored or target in self.ignored:
-            return
+        """Move a file or link, over another one maybe."""
+        self._require_file(path)
+        _require(are_apart((path, target)))
+        self._require_place(target)
         (self._root / target).parent.mkdir(parents=True, exist_ok=True)
         (self._root / path).rename(self._root / target)
 
     def copy(self, path: str, target: str) -> None:
         """Copy a file."""
-        if target not in self.ignored and not (self._root / target).is_symlink():
-            self._write(target, (self._root / path).read_bytes())
+        self._write(target, b"".join(self._lines(path)))
 
     def mode(self, path: str) -> None:
-        """Turn the executable bit around."""
+        """Turn the executable bit of a file around."""
+        self._require_file(path)
         place = self._root / path
-        if not place.is_symlink():
-            place.chmod(place.stat().st_mode ^ 0o111)
+        _require(not place.is_symlink())
+        place.chmod(place.stat().st_mode ^ 0o111)
 
     def to_link(self, path: str, target: str) -> None:
-        """Make a link of a file, or lead a link elsewhere."""
+        """Make a link of a file, or lead a link elsewhere; never to itself."""
+        self._require_file(path)
+        _require(path != target)
         place = self._root / path
-        if path not in self.ignored:
-            place.unlink()
-            place.symlink_to(target)
+        place.unlink()
+        place.symlink_to(target)
 
     def folder_to_link(self, path: str) -> None:
         """Move a folder away, and leave a link to it."""
         place = self._root / path
-        if place.is_symlink() or not place.is_dir() or (self._root / "moved").exists():
-            return
-        if any(ignored.startswith(f"{path}/") for ignored in self.ignored):
-            return
+        _require(place.is_dir() and not place.is_symlink())
+        _require(self._is_free("moved"))
+        _require(not any(ignored.startswith(f"{path}/") for ignored in self.ignored))
         place.rename(self._root / "moved")
         place.symlink_to("moved")
 
     def to_folder(self, path: str) -> None:
         """Make a folder with a file in it, where a file was."""
-        if path in self.ignored:
-            return
+        self._require_file(path)
         (self._root / path).unlink()
         self._write(f"{path}/inside.txt", self._line(b"inside"))
 
@@ -234,16 +259,34 @@ class Team:
         return (text[:-1] + number + b"\r\n") if text.endswith(b"\r") else text + number + b"\n"
 
     def _lines(self, path: str) -> list[bytes]:
-        place = self._root / path
-        if place.is_symlink() or path in self.ignored:
-            raise FileNotFoundError(path)
-        return place.read_bytes().splitlines(keepends=True)
+        self._require_file(path)
+        _require(not (self._root / path).is_symlink())
+        return (self._root / path).read_bytes().splitlines(keepends=True)
 
     def _write(self, path: str, text: bytes) -> None:
+        self._require_place(path)
         place = self._root / path
-        if path in self.ignored or place.is_symlink():
-            raise FileExistsError(path)
-        if any(above.is_symlink() for above in list(place.parents)[: path.count("/")]):
-            raise FileExistsError(path)
+        _require(not place.is_symlink())
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(text)
+
+    def _is_free(self, path: str) -> bool:
+        return not os.path.lexists(self._root / path)
+
+    def _require_file(self, path: str) -> None:
+        """Require a file or link that git knows, in real folders."""
+        self._require_place(path)
+        _require(not self._is_free(path))
+
+    def _require_place(self, path: str) -> None:
+        """Require that a file of git's can be written there: in real folders, over no folder."""
+        place = self._root / path
+        _require(path not in self.ignored)
+        _require(place.is_symlink() or not place.is_dir())
+        for above in list(place.parents)[: path.count("/")]:
+            _require(not above.is_symlink() and (above.is_dir() or not os.path.lexists(above)))
+
+
+def _require(condition: bool) -> None:
+    if not condition:
+        raise Impossible

@@ -75,7 +75,7 @@ def changes(made_by: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactor
     done = run_killed(0, repository)
     assert done.returncode == 1, done.stderr
     total = int(re.findall(r"changes: (\d+)", done.stderr)[-1])
-    assert total > 10 * POINTS
+    assert total > 5 * POINTS
     return [1 + number * (total - 1) // (POINTS - 1) for number in range(POINTS)]
 
 

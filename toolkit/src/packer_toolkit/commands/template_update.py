@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from packer_toolkit.errors import SetupError
-from packer_toolkit.template.git import GitError
 from packer_toolkit.template.options import answers_options, collect_answers, trust_option
 from packer_toolkit.template.project import Project, printable
+
+if TYPE_CHECKING:
+    from packer_toolkit.template.journal import Undone
 
 
 @click.command("template-update")
@@ -43,7 +46,7 @@ def command(
     3: the update cannot be done, and nothing was changed.  4: the template cannot be read.
     """
     from packer_toolkit.template import report
-    from packer_toolkit.template.journal import Journal
+    from packer_toolkit.template.journal import Journal, show_copy
     from packer_toolkit.template.source import up_to_date
     from packer_toolkit.template.update import planned, require_seen, target
 
@@ -56,56 +59,76 @@ def command(
         return 0
     project = Project.at(Path.cwd())
     journal = Journal(project)
-    if journal.unfinished:
-        raise SetupError(
-            f"an update was interrupted here; take it back first: {report.way_back(project)}"
-        )
-    project.require_commit()
-    if journal.open and project.uncommitted():
-        raise SetupError(
-            "the last update is not committed yet; finish and commit it, or take it back: "
-            f"{report.way_back(project)}"
-        )
-    project.require_clean()
-    given = collect_answers(data, answers)
-    wanted = target(project, release)
-    if wanted == project.release and not given:
-        if as_json:
-            click.echo(json.dumps({**report.nothing(project), "dry_run": dry_run}, indent=2))
+    with journal.exclusive() if not dry_run else nullcontext():
+        project.require_commit()
+        if dry_run:
+            journal.require_settled()
         else:
-            click.echo(up_to_date(wanted, release))
-        return 0
-    with planned(project, wanted, given, trust) as plan:
-        require_seen(plan)
-        if not dry_run and plan.changes:
-            click.echo(
-                f"If this is interrupted, go back with: {report.way_back(project)}", err=True
-            )
-            try:
-                journal.write(plan)
-            except (OSError, GitError) as error:
-                reason = error.reason if isinstance(error, GitError) else error
-                raise SetupError(
-                    f"the update cannot be written ({reason}); everything is as it was"
-                ) from None
-        if as_json:
-            click.echo(json.dumps({**report.as_json(plan), "dry_run": dry_run}, indent=2))
-        else:
-            for line in report.lines(plan, done=not dry_run):
-                click.echo(line)
-    return int(bool(plan.conflicts))
+            journal.require_unlocked()
+            name_copies(journal.settle())
+        project.require_clean()
+        given = collect_answers(data, answers)
+        wanted = target(project, release)
+        if wanted == project.release and not given:
+            if as_json:
+                click.echo(json.dumps({**report.nothing(project), "dry_run": dry_run}, indent=2))
+            else:
+                click.echo(up_to_date(wanted, release))
+            return 0
+        saved: dict[str, Path | None] = {}
+        with planned(project, wanted, given, trust) as plan:
+            require_seen(plan)
+            if not dry_run and plan.changes:
+                click.echo(
+                    f"If this is interrupted, go back with: {report.way_back(project)}", err=True
+                )
+                saved = journal.write(plan)
+            if as_json:
+                more = {path: copy and str(copy) for path, copy in saved.items()}
+                verdict = {**report.as_json(plan), "saved_meanwhile": more, "dry_run": dry_run}
+                click.echo(json.dumps(verdict, indent=2))
+            else:
+                for line in report.lines(plan, done=not dry_run):
+                    click.echo(line)
+    for path, copy in saved.items():
+        update = f"the update's version is {show_copy(copy)}" if copy else "the update deletes it"
+        click.echo(
+            f"You saved {printable(path)} while the update was written, and it stays as you saved "
+            f"it; {update}.",
+            err=True,
+        )
+    return int(bool(plan.conflicts or saved))
 
 
 def _undo(dry_run: bool, as_json: bool) -> None:
-    from packer_toolkit.template.journal import Journal, Undone
+    from packer_toolkit.template.journal import Journal, Undone, show_copy
 
-    undone = Journal.near(Path.cwd()).undo(dry_run) or Undone("", [], {})
+    journal = Journal.near(Path.cwd())
+    with journal.exclusive() if not dry_run else nullcontext():
+        undone = journal.undo(dry_run) or Undone()
     if as_json:
-        answer = {"release": undone.release, "files": undone.paths, "kept": dict(undone.kept)}
-        click.echo(json.dumps({**answer, "dry_run": dry_run}, indent=2))
+        answer: dict[str, object] = {
+            "release": undone.release,
+            "files": undone.paths,
+            "kept": dict(undone.kept),
+        }
+        copies = {path: str(copy) for path, copy in undone.copies.items()}
+        answer |= {"copies": copies, "reason": undone.reason, "dry_run": dry_run}
+        click.echo(json.dumps(answer, indent=2))
+        return
+    if undone.reason:
+        what = "would be deleted" if dry_run else "was deleted"
+        click.echo(f"Nothing to take back: {undone.reason}. The record of the update {what}.")
+        name_copies(undone)
         return
     if not undone.release:
         click.echo("Nothing to take back: no update is open.")
+        if journal.kept_earlier:
+            click.echo(
+                f"What earlier updates have kept is in {show_copy(journal.kept_earlier)}; delete "
+                "it when you do not need it.",
+                err=True,
+            )
         return
     files = f"{len(undone.paths)} {'file' if len(undone.paths) == 1 else 'files'}"
     if dry_run:
@@ -115,8 +138,17 @@ def _undo(dry_run: bool, as_json: bool) -> None:
             click.echo(f"  {printable(path)}{more}")
         return
     click.echo(f"Taken back: {files}, as they were at {undone.release}.")
-    for path, oid in undone.kept.items():
+    name_copies(undone)
+
+
+def name_copies(undone: Undone) -> None:
+    """Name the copies of what the user saved into an update's files."""
+    from packer_toolkit.template.journal import show_copy
+
+    for path, copy in undone.copies.items():
+        oid = undone.kept.get(path)
+        show = f"git cat-file -p {oid}, or " if oid else ""
         click.echo(
-            f"What you wrote into {printable(path)} since is kept: git cat-file -p {oid}",
+            f"What you wrote into {printable(path)} since is kept: {show}{show_copy(copy)}",
             err=True,
         )

@@ -136,7 +136,9 @@ class Project:
     def uncommitted(self) -> list[str]:
         """Return what is changed or untracked here, ignored files left out."""
         status = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"]
-        return [entry[3:] for entry in self.git.fields(*status, "--", ".")]
+        # Without a lock of the index, which would be left if git is killed.
+        git = self.git.with_env(GIT_OPTIONAL_LOCKS="0")
+        return [entry[3:] for entry in git.fields(*status, "--", ".")]
 
     def require_committed(self) -> None:
         """Make sure that nothing here is changed or untracked.

@@ -324,6 +324,11 @@ def _in_the_way(folder: Path, before: Tree, after: Tree) -> list[str]:
     return sorted(found)
 
 
+def find_obstacles(plan: Plan) -> list[str]:
+    """Return what an update would overwrite now though git does not know it."""
+    return _in_the_way(plan.project.folder, plan.before, plan.after)
+
+
 def _unknown(folder: Path, path: str) -> Iterator[str]:
     """Yield the files at a path, or below it if it is a folder."""
     place = folder / path
