@@ -81,7 +81,7 @@ def main(report, code):
         return 0
     else:
         notes = "".join(f"; {each}" for each in reasons)
-        print(f"InSpec: {len(passed)} checks passed, {len(skipped)} skipped{notes}")
+        print(f"InSpec: checks passed: {len(passed)}, skipped: {len(skipped)}{notes}")
         return 0
     return 1
 
