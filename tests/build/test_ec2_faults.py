@@ -490,7 +490,7 @@ def _wait_for(ask: Callable[[], T]) -> T:
 def test_a_fault_ends_as_the_table_says(
     name: str, ec2: Ec2, packer: Packer, renders: Renders, tmp_path: Path
 ) -> None:
-    """Message, exit code and leftovers are those of the row; what is left can be swept."""
+    """Message, exit code and leftovers are those of the row; git is clean (inspec 2, inspec 4)."""
     row, act = ROWS[ACTS[name][0]], ACTS[name][1]
     site = Site(ec2, packer, renders, tmp_path)
     done = act(site)
@@ -498,6 +498,7 @@ def test_a_fault_ends_as_the_table_says(
     for said in row.says:
         assert said in done.output, done.output
     assert "Traceback" not in done.output
+    assert git(site.path, "status", "--porcelain") == ""
     left = ec2.leftovers()
     assert set(left) == row.remains, done.output
     for kind, things in left.items():
