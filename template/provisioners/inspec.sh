@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests the machine that is being built with the profile in inspec/, before an image is made of it. Runs on the building
-# host, called by build.pkr.hcl.
+# host, called by build.pkr.hcl. The auditor's JSON report decides, because its exit code is 0 also when nothing ran.
 # With --available it only tells, before anything else, whether it could.
 set -o errexit -o nounset -o pipefail
 
@@ -17,12 +17,18 @@ done
 
 # Cinc Auditor is InSpec without its licence; either will do.
 auditor=$(command -v cinc-auditor || command -v inspec || true)
+missing=""
 if [[ -z ${auditor} ]]; then
+  missing="neither cinc-auditor nor inspec is on PATH"
+elif ! command -v python3 >/dev/null; then
+  missing="python3, which reads the report, is not on PATH"
+fi
+if [[ -n ${missing} ]]; then
   if [[ ${INSPEC_REQUIRED} == true ]]; then
-    echo "InSpec: neither cinc-auditor nor inspec is on PATH, so no image is created: build in the toolkit image, or accept an untested image with -var skip_inspec=true" >&2
+    echo "InSpec: ${missing}, so no image is created: build in the toolkit image, or accept an untested image with -var skip_inspec=true" >&2
     exit 1
   fi
-  [[ ${1:-} == --available ]] || echo "InSpec: SKIPPED, no control was checked: neither cinc-auditor nor inspec is on PATH"
+  [[ ${1:-} == --available ]] || echo "InSpec: SKIPPED, no control was checked: ${missing}"
   exit 0
 fi
 
@@ -30,16 +36,26 @@ fi
 
 : "${INSPEC_PROFILE:?is set by build.pkr.hcl}"
 : "${INSPEC_TARGET:?is set by build.pkr.hcl}"
-arguments=(exec "${INSPEC_PROFILE}" --target "${INSPEC_TARGET}" --no-distinct-exit)
-if [[ -n ${PACKER_TOOLKIT_INSPEC_REPORTS:-} ]]; then
-  # packer-toolkit sums it up in build-report.json.
-  arguments+=(--reporter cli "json:${PACKER_TOOLKIT_INSPEC_REPORTS}/${INSPEC_BUILD:-build}.json")
-fi
+
+# The report and the key are readable by this user only. packer-toolkit sums the report up in build-report.json.
+umask 077
+scratch=$(mktemp -d)
+trap 'rm -rf "${scratch}"' EXIT
+report=${PACKER_TOOLKIT_INSPEC_REPORTS:-${scratch}}/${INSPEC_BUILD:-build}.json
+rm -f "${report}"
+
+# Builds leave the repository as it is, hence no inspec.lock.
+arguments=(exec "${INSPEC_PROFILE}" --target "${INSPEC_TARGET}" --no-create-lockfile --no-distinct-exit --no-color
+  --reporter cli "json:${report}")
 if [[ -n ${key} ]]; then
-  key_file=$(mktemp) # readable by this user only
-  trap 'rm -f "${key_file}"' EXIT
-  printf '%s\n' "${key}" >"${key_file}"
-  arguments+=(--key-files "${key_file}" --sudo)
+  printf '%s\n' "${key}" >"${scratch}/key"
+  arguments+=(--key-files "${scratch}/key" --sudo)
 fi
-export CHEF_LICENSE=accept-silent
-"${auditor}" "${arguments[@]}"
+# The auditor takes an empty value for a set one.
+[[ -n ${DOCKER_CERT_PATH:-} ]] || unset DOCKER_CERT_PATH
+[[ -n ${DOCKER_HOST:-} ]] || unset DOCKER_HOST
+export CHEF_LICENSE=accept-no-persist
+
+code=0
+"${auditor}" "${arguments[@]}" || code=$?
+python3 -X utf8 "${BASH_SOURCE[0]%/*}/inspec_result.py" "${report}" "${code}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from rig.ec2.rig import Call, Ec2, Finished
+from rig.host import path_without
 from rig.repository import FULL_ANSWERS, ROLE, build, manifest, small_repository
 from rig.template import ROOT, git, render
 from rig.tools import Packer
@@ -508,11 +508,7 @@ def test_an_untested_image_is_not_created(
 ) -> None:
     """Without an auditor on PATH the build fails before an image exists, and says what to do."""
     repository = small_repository(template, tmp_path / "packer-ami-small")
-    path = os.pathsep.join(
-        folder
-        for folder in os.environ["PATH"].split(os.pathsep)
-        if not (Path(folder) / "cinc-auditor").exists() and not (Path(folder) / "inspec").exists()
-    )
+    path = path_without(tmp_path / "bin", "cinc-auditor", "inspec")
     done = build(ec2, packer, repository, env={"PATH": path})
     assert done.code == 1
     assert "neither cinc-auditor nor inspec is on PATH, so no image is created" in done.output

@@ -23,7 +23,9 @@ from rig.ec2.rig import Ec2, Fault, Finished
 from rig.repository import (
     FULL_ANSWERS,
     ROLE,
+    SMALL_CONTROL,
     TOOLKIT,
+    add_control,
     add_role,
     add_script,
     build_report,
@@ -32,7 +34,7 @@ from rig.repository import (
     toolkit_env,
 )
 from rig.repository import build as plain
-from rig.template import ROOT
+from rig.template import ROOT, git
 from rig.tools import Packer
 
 T = TypeVar("T")
@@ -138,13 +140,20 @@ class Site:
     def build(self, *options: str, **more: Any) -> Finished:
         """Build an image as a run with a known id."""
         more["env"] = {"PKR_VAR_run_id": "run-77", **more.get("env", {})}
+        self.commit()
         options = ("-var", "skip_create_ami=false", *options)
         return toolkit_build(self.ec2, self.packer, self.path, *options, **more)
 
     def plain_build(self, **more: Any) -> Finished:
         """The same by `packer build`, without what packer-toolkit adds."""
+        self.commit()
         options = ("-var", "skip_create_ami=false", "-var", "run_id=run-77")
         return plain(self.ec2, self.packer, self.path, *options, **more)
+
+    def commit(self) -> None:
+        """Commit what the test has changed, as a team does before it builds."""
+        git(self.path, "add", "--all")
+        git(self.path, "commit", "--quiet", "--allow-empty", "--message=Change")
 
     def sweep(self, *options: str) -> Finished:
         """Run `packer-toolkit sweep` in the repository."""
@@ -215,13 +224,51 @@ def role_fails(site: Site) -> Finished:
 
 @of_row("control-fails")
 def control_fails(site: Site) -> Finished:
-    """A control fails: by order, where the auditor is the rig's stand-in."""
-    controls = site.repository() / "inspec/controls/baseline.rb"
-    controls.write_text(controls.read_text().replace(" do\n", " do\n  # rig: fail\n", 1))
+    """A control does not hold for the machine."""
+    add_control(site.repository(), "small", SMALL_CONTROL.replace("/etc/os-release", "/nowhere"))
     done = site.build()
     assert not site.ec2.calls("CreateImage")
     (inspec,) = build_report(site.path)["inspec"]
     assert inspec["failed"] == len(inspec["failures"]) == 1
+    assert "Script exited with non-zero exit status: 1." in done.output
+    return done
+
+
+@of_row("no-control")
+def profile_skipped(site: Site) -> Finished:
+    """The profile is for another operating system, by a typo."""
+    about = site.repository() / "inspec/inspec.yml"
+    about.write_text(about.read_text().replace("platform-family", "platform-famly"))
+    done = site.build()
+    assert not site.ec2.calls("CreateImage")
+    (inspec,) = build_report(site.path)["inspec"]
+    assert (inspec["passed"], inspec["checks"]) == (0, 0)
+    (unloaded,) = inspec["unloaded"]
+    assert unloaded["status"] == "skipped"
+    assert "on unsupported platform: 'debian/12" in unloaded["reason"]
+    return done
+
+
+@of_row("no-control")
+def controls_skipped(site: Site) -> Finished:
+    """No control is meant for this machine."""
+    text = SMALL_CONTROL.replace("  describe", "  only_if('no web') { false }\n\n  describe")
+    add_control(site.repository(), "small", text)
+    done = site.build()
+    assert not site.ec2.calls("CreateImage")
+    (inspec,) = build_report(site.path)["inspec"]
+    assert inspec["skips"] == ["small-os-release: Skipped control due to only_if condition: no web"]
+    return done
+
+
+@of_row("profile-broken")
+def profile_broken(site: Site) -> Finished:
+    """A control file raises an error."""
+    add_control(site.repository(), "broken", "nonsense\n")
+    done = site.build()
+    assert not site.ec2.calls("CreateImage")
+    (inspec,) = build_report(site.path)["inspec"]
+    assert [each["status"] for each in inspec["unloaded"]] == ["failed"]
     return done
 
 
@@ -443,7 +490,7 @@ def _wait_for(ask: Callable[[], T]) -> T:
 def test_a_fault_ends_as_the_table_says(
     name: str, ec2: Ec2, packer: Packer, renders: Renders, tmp_path: Path
 ) -> None:
-    """Message, exit code and leftovers are those of the row; what is left can be swept."""
+    """Message, exit code and leftovers are those of the row; git is clean (inspec 2, inspec 4)."""
     row, act = ROWS[ACTS[name][0]], ACTS[name][1]
     site = Site(ec2, packer, renders, tmp_path)
     done = act(site)
@@ -451,6 +498,7 @@ def test_a_fault_ends_as_the_table_says(
     for said in row.says:
         assert said in done.output, done.output
     assert "Traceback" not in done.output
+    assert git(site.path, "status", "--porcelain") == ""
     left = ec2.leftovers()
     assert set(left) == row.remains, done.output
     for kind, things in left.items():

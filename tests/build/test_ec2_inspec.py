@@ -21,7 +21,6 @@ control 'broken' do
   impact 1.0
   title 'A file that nobody makes'
   desc 'Shows that a control can fail.'
-  # rig: fail
 
   describe file('/nowhere') do
     it { should exist }
@@ -32,15 +31,15 @@ end
 
 @pytest.fixture
 def real_path() -> str:
-    """Return a PATH whose auditor is a real one."""
+    """Return a PATH whose auditor is a real one (inspec 5)."""
     path = HOST_ENV.get("PATH", os.defpath)
     found = shutil.which("cinc-auditor", path=path) or shutil.which("inspec", path=path)
     if not found:
         # Also in CI: it comes from no registry that CI reaches.
         pytest.skip(
-            "NOT CHECKED: that the template's controls hold for the image, and that a control that"
-            " fails for real stops the build. Needs cinc-auditor (https://cinc.sh/start/auditor/)"
-            " or inspec; without them the stand-in only looks at form and reachability"
+            "NOT CHECKED: that a real auditor passes the template's controls and stops a build for"
+            " one that fails. Needs cinc-auditor (https://cinc.sh/start/auditor/) or inspec;"
+            " without them the stand-in evaluates the controls"
         )
     return os.pathsep.join([str(Path(found).parent), os.environ["PATH"]])
 
@@ -49,7 +48,12 @@ def test_the_controls_hold_for_the_image(
     real_path: str, ec2: Ec2, packer: Packer, template: Path, tmp_path: Path
 ) -> None:
     """With a real auditor, and the demo's controls too."""
-    answers = {"image_name": "audited", "parent_image": "debian-12", "keep_demo": True}
+    answers = {
+        "image_name": "audited",
+        "parent_image": "debian-12",
+        "keep_demo": True,
+        "aws_region": "eu-west-1",
+    }
     repository = render(template, tmp_path / "packer-ami-audited", answers)
     done = build(ec2, packer, repository, env={"PATH": real_path})
     assert done.code == 0, done.output

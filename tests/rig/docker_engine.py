@@ -49,6 +49,14 @@ def why_not() -> str | None:
     return None
 
 
+def host_env() -> dict[str, str]:
+    """Return the machine's environment without what leads a client to another daemon.
+
+    An empty DOCKER_CERT_PATH would do for Docker's own client, but not for others.
+    """
+    return {name: value for name, value in HOST_ENV.items() if not name.startswith("DOCKER_")}
+
+
 def _path() -> str:
     # dockerd, and what it calls, lie in sbin, which is not on everybody's PATH.
     return os.pathsep.join([HOST_ENV.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
@@ -115,9 +123,6 @@ class DockerEngine:
         return {
             "DOCKER_HOST": f"unix://{self.socket}",
             "DOCKER_CONFIG": str(self.run_dir / "client"),  # no credentials, no contexts
-            "DOCKER_CONTEXT": "",
-            "DOCKER_CERT_PATH": "",
-            "DOCKER_TLS_VERIFY": "",
         }
 
     def docker(
@@ -142,7 +147,7 @@ class DockerEngine:
         """
         result = subprocess.run(
             ["docker", *map(str, args)],
-            env={**HOST_ENV, "PATH": _path(), **self.env, **(env or {})},
+            env={**host_env(), "PATH": _path(), **self.env, **(env or {})},
             input=input if input is not None else "",
             capture_output=True,
             text=True,

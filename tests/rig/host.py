@@ -24,3 +24,19 @@ def birth(pid: int) -> str | None:
     except OSError:
         return None
     return None if fields[0] == "Z" else fields[19]
+
+
+def path_without(folder: Path, *names: str) -> str:
+    """Return a PATH with all programs of the present one but some.
+
+    Args:
+        folder: New folder for links to the programs.
+        names: Programs to leave out, wherever they are installed.
+    """
+    folder.mkdir()
+    for place in reversed(os.environ["PATH"].split(os.pathsep)):
+        for program in Path(place).glob("*"):
+            if program.name not in names:
+                (folder / program.name).unlink(missing_ok=True)
+                (folder / program.name).symlink_to(program)
+    return str(folder)

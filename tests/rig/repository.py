@@ -95,8 +95,24 @@ def manifest(repository: Path) -> dict[str, dict[str, str]]:
     return found
 
 
+# Holds for every machine of the rig.
+SMALL_CONTROL = """\
+# frozen_string_literal: true
+
+control 'small-os-release' do
+  impact 0.3
+  title 'The operating system is known'
+  desc 'Nobody can tell otherwise what the machine is.'
+
+  describe file('/etc/os-release') do
+    it { should be_file }
+  end
+end
+"""
+
+
 def small_repository(template: Path, destination: Path, **answers: Any) -> Path:
-    """Render a repository without scripts, roles and controls: it builds in seconds."""
+    """Render a repository without scripts and roles, and with one control: it builds in seconds."""
     defaults = {
         "image_name": "small",
         "parent_image": "debian-12",
@@ -105,7 +121,17 @@ def small_repository(template: Path, destination: Path, **answers: Any) -> Path:
     repository = render(template, destination, {**defaults, **answers})
     for part in ("provisioners/shell", "provisioners/ansible/roles"):
         shutil.rmtree(repository / part)
+    for control in (repository / "inspec/controls").iterdir():
+        control.unlink()
+    add_control(repository, "small", SMALL_CONTROL)
     return repository
+
+
+def add_control(repository: Path, name: str, text: str) -> None:
+    """Drop a file into inspec/controls."""
+    file = repository / f"inspec/controls/{name}.rb"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
 
 
 def add_script(repository: Path, name: str, *lines: str) -> None:

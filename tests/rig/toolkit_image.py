@@ -8,6 +8,7 @@ for is said in tests/rig/README.md.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,12 +18,14 @@ from pathlib import Path
 
 from rig import base_images, tools
 from rig.cache import fingerprint, locked
-from rig.docker_engine import DockerEngine, DockerError
+from rig.docker_engine import DockerEngine, DockerError, host_env
 from rig.host import HOST_ENV
 
 _CHECKOUT = Path(__file__).parents[2]
-_STANDINS = Path(__file__).parent / "standins" / "bin"
+_STANDINS = Path(__file__).parent / "standins"
 _LABEL = "template-packer-ami.toolkit"
+_CINC = "/opt/cinc-auditor"
+_RUBY = f"{_CINC}/embedded/bin/ruby"
 
 
 def versions() -> dict[str, str]:
@@ -109,7 +112,7 @@ def _docker_build(engine: DockerEngine, *args: str, folder: Path) -> None:
     result = subprocess.run(
         [_buildkit_client(), "build", "--network=host", *args],
         cwd=folder,
-        env={**HOST_ENV, **engine.env, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"},
+        env={**host_env(), **engine.env, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -196,11 +199,64 @@ def _cinc(engine: DockerEngine, scratch: Path) -> str:
     # It calls itself the pinned version, so that the image's contents are what versions.env says.
     version = scratch / "VERSION"
     version.write_text(versions()["CINC_IMAGE"].partition(":")[2].partition("@")[0] + "\n")
-    files = {"bin/cinc-auditor": _STANDINS / "cinc-auditor", "VERSION": version}
+    wrapper = _script(
+        scratch / "cinc-auditor", f'exec {_RUBY} {_CINC}/standin/bin/cinc-auditor "$@"'
+    )
+    files = {
+        "bin/cinc-auditor": wrapper,
+        "standin/bin/cinc-auditor": _STANDINS / "bin/cinc-auditor",
+        "standin/auditor": _STANDINS / "auditor",
+        "standin/VERSION": version,
+        **_embedded_ruby(scratch / "ruby"),
+    }
     return _scratch_image(
-        engine, scratch, "cinc-standin",
-        {f"/opt/cinc-auditor/{name}": file for name, file in files.items()},
-    )  # fmt: skip
+        engine, scratch, "cinc-standin", {f"{_CINC}/{name}": file for name, file in files.items()}
+    )
+
+
+def _embedded_ruby(folder: Path) -> dict[str, Path]:
+    """Return the files of this machine's Ruby, which the stand-in needs as the real one its own.
+
+    The image has another Debian: Ruby's libraries come along, the C library is the image's.
+    """
+    ruby = tools.require("ruby").resolve()
+    ask = "puts RbConfig::CONFIG.values_at('rubylibdir', 'rubyarchdir')"
+    pure, compiled = (Path(line) for line in _output(ruby, "-rrbconfig", "-e", ask).splitlines())
+    unused = shutil.ignore_patterns(
+        "bundler", "irb", "rdoc", "reline", "ripper*", "openssl*", "*.gem"
+    )
+    shutil.copytree(pure, folder / "pure", ignore=unused)
+    shutil.copytree(compiled, folder / "compiled", ignore=unused)
+    libraries = folder / "lib"
+    libraries.mkdir()
+    for program in (ruby, *(folder / "compiled").rglob("psych.so")):
+        for library in re.findall(r"=> (\S+) ", _output("ldd", program)):
+            if not re.match(r"(?:libc|libm|libdl|librt|libpthread)\.so", Path(library).name):
+                shutil.copy2(library, libraries)
+    # By the loader, because LD_LIBRARY_PATH would reach ssh too.
+    start = _script(
+        folder / "start",
+        f"export RUBYLIB={_CINC}/embedded/pure:{_CINC}/embedded/compiled",
+        f'exec /lib*/ld-linux-*.so.* --library-path {_CINC}/embedded/lib {_RUBY}.program "$@"',
+    )
+    return {
+        "embedded/bin/ruby": start,
+        "embedded/bin/ruby.program": ruby,
+        "embedded/lib": libraries,
+        "embedded/pure": folder / "pure",
+        "embedded/compiled": folder / "compiled",
+    }
+
+
+def _script(file: Path, *lines: str) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join(("#!/bin/sh", *lines, "")))
+    file.chmod(0o755)
+    return file
+
+
+def _output(*command: str | Path) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def _uv(engine: DockerEngine, scratch: Path) -> str:

@@ -106,10 +106,33 @@ KNOWN: Sequence[Advice] = (
         "The KMS key cannot be used: look at `kms_key_id` and the key's policy.",
     ),
     _known(
-        "inspec",
-        r"inspec|cinc-auditor|control failures",
-        "A control does not hold. The summary of the run names it; `task packer-build-local` runs "
+        "inspec-unreachable",
+        r"can't connect to '\w+' backend|SSH session could not be established|Sudo failed:|"
+        r"unsupported key type|connect\(2\) for ",
+        "InSpec did not reach the machine, or `sudo` is not allowed there without a password: "
+        "look at `ssh_username`, and at what the scripts and roles change in sshd and sudo.",
+    ),
+    _known(
+        "inspec-profile",
+        r"InSpec: FAILED.*(?:could not be loaded|was skipped|no checks|checks were skipped|report)|"
+        r"Failed to load (?:source|profile)|Skipping profile:|No tests executed|"
+        r"Could not fetch inspec profile|Unable to parse inspec\.yml|profile requires \w+ version|"
+        r"is required and does not have a value",
+        "No control was checked, or not all of them, because a profile of InSpec was not executed "
+        "completely. The InSpec part of the run's summary shows the reason: look at `supports`, "
+        "`name` and `depends` in `inspec/inspec.yml`, and at `only_if` in `inspec/controls`.",
+    ),
+    _known(
+        "inspec-control",
+        r"InSpec: FAILED.*controls failed:|[1-9]\d* (?:control )?failures?\b",
+        "A control failed. The summary of the run names it; `task packer-build-local` runs "
         "the same controls without AWS.",
+    ),
+    _known(
+        "inspec",
+        r"inspec|cinc-auditor",
+        "The InSpec step failed. The InSpec part of the run's summary and the lines before the "
+        "failure show whether a control failed.",
     ),
     _known(
         "package-source",
@@ -154,5 +177,8 @@ def advice(lines: Sequence[str], step: str = "") -> list[str]:
         step: the step that failed.
     """
     text = "\n".join([step, *lines])
-    found = [known.text for known in KNOWN if known.pattern.search(text)]
+    matching = [known for known in KNOWN if known.pattern.search(text)]
+    # Of InSpec's only the first: when a profile was not loaded, a failed control is not the cause.
+    inspec = [known for known in matching if known.name.startswith("inspec")]
+    found = [known.text for known in matching if known not in inspec[1:]]
     return found[:_MOST] or [_DEFAULT]

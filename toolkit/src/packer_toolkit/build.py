@@ -22,10 +22,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from packer_toolkit import aws, build_release, build_report, source_amis
+from packer_toolkit import aws, build_release, build_report, inspec_report, source_amis
 from packer_toolkit.build_report import BuildReport, Inspec, Kind, Left, Parent
 from packer_toolkit.deadline import Deadline, deadline, watched
 from packer_toolkit.errors import NotGoodError, RemoteError, SetupError, ToolkitError
+from packer_toolkit.git_excludes import exclude_results
 from packer_toolkit.github_options import warn
 from packer_toolkit.identity import Identity
 from packer_toolkit.masking import Mask
@@ -198,6 +199,9 @@ class Run:
     def __call__(self) -> BuildReport:
         """Build, sweep, and write the report."""
         folder = self.arguments.folder
+        if excluded := exclude_results(folder):
+            names = ", ".join(excluded)
+            self.say(f".gitignore does not name what builds write; .git/info/exclude does: {names}")
         with contextlib.suppress(FileNotFoundError):
             (folder / build_report.FILE).unlink()
             for packages in folder.glob("packages-*.txt"):
@@ -228,7 +232,7 @@ class Run:
                     outcome = self._sweep(failed=code != 0)
                 if code and self.kind == "image" and not self.keeps_leftovers:
                     _forget_manifest(folder, self.started)
-            inspected = read_inspec(Path(reports))
+            inspected = inspec_report.read_reports(Path(reports), self.mask.everything)
         report = self._report(code, packer_seconds, outcome, inspected, failure)
         build_report.write(report, folder)
         if failure is not None:
@@ -603,38 +607,6 @@ def new_run_id(environment: Mapping[str, str]) -> str:
     run, attempt = environment.get("GITHUB_RUN_ID"), environment.get("GITHUB_RUN_ATTEMPT", "1")
     own = secrets.token_hex(4)
     return f"{run}-{attempt}-{own}" if run else f"local-{own}"
-
-
-def read_inspec(folder: Path) -> list[Inspec]:
-    """Sum up the auditor's reports, which inspec.sh wrote: one JSON file for each build."""
-    found: list[Inspec] = []
-    for file in sorted(folder.glob("*.json")):
-        try:
-            profiles = json.loads(file.read_text())["profiles"]
-            controls = [control for profile in profiles for control in profile["controls"]]
-        except (ValueError, KeyError, TypeError):
-            continue
-        states: dict[str, list[str]] = {"passed": [], "failed": [], "skipped": []}
-        for control in controls:
-            results = {result.get("status") for result in control.get("results", [])}
-            state = (
-                "failed" if "failed" in results
-                else "skipped" if "skipped" in results or not results
-                else "passed"
-            )  # fmt: skip
-            title = control.get("title")
-            name = str(control.get("id", ""))
-            states[state].append(f"{name}: {title}" if title else name)
-        found.append(
-            {
-                "build": file.stem,
-                "passed": len(states["passed"]),
-                "failed": len(states["failed"]),
-                "skipped": len(states["skipped"]),
-                "failures": states["failed"],
-            }
-        )
-    return found
 
 
 def _manifest(folder: Path, since: datetime) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,7 @@ class Facts:
         lines: the last lines that matter.
         parents: architecture -> id and name of the parent image.
         left: what could not be cleaned up.
+        inspec: Results of the controls, as in the build report; empty when none were run.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class Facts:
     lines: Sequence[str] = ()
     parents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     left: Sequence[str] = ()
+    inspec: Sequence[Mapping[str, Any]] = ()
 
 
 def facts(
@@ -106,4 +108,18 @@ def facts(
             for thing in report.get("left") or []
             if isinstance(thing, dict)
         ],
+        inspec=[
+            _clean(result, clean)
+            for result in report.get("inspec") or []
+            if isinstance(result, dict)
+        ],
     )
+
+
+def _clean(value: Any, clean: Callable[[Any], str]) -> Any:
+    """Return a value of JSON with each of its strings cleaned."""
+    if isinstance(value, dict):
+        return {name: _clean(each, clean) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_clean(each, clean) for each in value]
+    return clean(value) if isinstance(value, str) else value

@@ -29,6 +29,7 @@ from github.Repository import Repository
 from packer_toolkit.advice import advice
 from packer_toolkit.build_facts import Facts
 from packer_toolkit.github_api import speaking
+from packer_toolkit.inspec_report import write_results
 from packer_toolkit.markdown import block, code, table
 
 LABEL = "packer-build-failure"
@@ -142,6 +143,8 @@ def _what_failed(facts: Facts, good: Mapping[str, Any]) -> str:
         parts.append("No good build is on record yet.")
     if facts.lines:
         parts += ["### The last lines that matter", block(facts.lines)]
+    if facts.inspec:
+        parts += ["### InSpec", *write_results(facts.inspec)]
     steps = " ".join(one.step for one in facts.failed)
     parts += ["### What to try", "\n".join(f"- {text}" for text in advice(facts.lines, steps))]
     if facts.left:

@@ -69,14 +69,39 @@ class Build(TypedDict):
     images: list[Image]
 
 
+class Unloaded(TypedDict):
+    """A profile of InSpec that did not run.
+
+    Attributes:
+        profile: Name; empty when it is not known.
+        status: skipped or failed, as InSpec reports it.
+        reason: First line of InSpec's message, shortened and masked.
+    """
+
+    profile: str
+    status: str
+    reason: str
+
+
 class Inspec(TypedDict):
-    """How many controls of a build passed, failed and were skipped, and which failed."""
+    """How many controls of a build passed, failed and were skipped, and which failed.
+
+    Attributes:
+        failures: ID and title of each control that failed.
+        checks: Number of checks of the controls that passed or failed. Reports of toolkit 1.0
+            lack this key and those that follow.
+        skips: ID and reason of each control that was skipped for a reason.
+        unloaded: Profiles that were skipped or could not be loaded.
+    """
 
     build: str
     passed: int
     failed: int
     skipped: int
     failures: list[str]
+    checks: int
+    skips: list[str]
+    unloaded: list[Unloaded]
 
 
 class Thing(TypedDict):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from packer_toolkit.inspec_report import write_results
 from packer_toolkit.instance_types import larger
 from packer_toolkit.markdown import block, code, table
 from packer_toolkit.records import Records
@@ -208,20 +209,7 @@ def _advice(builds: Sequence[Mapping[str, Any]]) -> str:
 
 def _inspec(report: Mapping[str, Any]) -> list[str]:
     results = [result for result in report.get("inspec") or [] if isinstance(result, dict)]
-    if not results:
-        return ["### InSpec", "No controls were run."]
-    rows = [
-        (
-            code(str(result.get("build"))),
-            str(result.get("passed", 0)),
-            str(result.get("failed", 0)),
-            str(result.get("skipped", 0)),
-        )
-        for result in results
-    ]
-    failures = [f"- {code(str(name))}" for result in results for name in result.get("failures", [])]
-    parts = ["### InSpec", table(("build", "passed", "failed", "skipped"), rows)]
-    return [*parts, "\n".join(failures)] if failures else parts
+    return ["### InSpec", *write_results(results)]
 
 
 def _packages(
