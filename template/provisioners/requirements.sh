@@ -22,8 +22,8 @@ find_requirements() {
 
 # Into an empty folder, so that a changed version replaces the old one and a removed entry does not stay.
 install_requirements() {
-  local file new=${installed}/.new-$1
-  for file in "${installed}"/.run-* "${installed}"/.new-*; do
+  local file new=${run}/new
+  for file in "${installed}"/.run-*; do
     [[ ${file} == "${run}" ]] || rm -rf "${file}"
   done
   mkdir -p "${new}/roles" "${new}/collections"
@@ -46,7 +46,7 @@ fi
 mkdir -p "${installed}"
 if mkdir "${run}" 2>/dev/null; then
   trap 'touch "${run}/failed"' EXIT
-  install_requirements "$1"
+  install_requirements
   trap - EXIT
   touch "${run}/done"
 else

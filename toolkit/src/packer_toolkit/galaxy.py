@@ -119,7 +119,12 @@ def add(root: Path, wanted: Sequence[str], server: str | None, options: Options)
 def write_down(root: Path, entries: Sequence[dict[str, str]]) -> None:
     """Add collections to requirements.yml, and leave its comments and the rest as they are."""
     file = root / REQUIREMENTS
-    content = file.read_bytes().decode("utf-8-sig") if file.is_file() else "---\n"
+    try:
+        content = file.read_bytes().decode("utf-8-sig") if file.is_file() else "---\n"
+    except UnicodeDecodeError:
+        raise SetupError(
+            f"installed, but {REQUIREMENTS} is not in UTF-8; save it as that"
+        ) from None
     text = content.replace("\r\n", "\n")
     # Where the file has items already, the new ones stand in the same column.
     column = re.search(r"^collections:.*\n(?:[ \t]*(?:#.*)?\n)*( *)- ", text, re.M)
@@ -130,7 +135,7 @@ def write_down(root: Path, entries: Sequence[dict[str, str]]) -> None:
         for key, value in entry.items()
     ]
     block = "\n".join(lines)
-    if re.search(r"^collections: *(\[\]|~|null)?[ \t]*(#.*)?$", text, re.M):
+    if re.search(r"^collections: *(\[\]|\{\}|~|null)?[ \t]*(#.*)?$", text, re.M):
         changed = re.sub(
             r"^collections:.*$", lambda _: f"collections:\n{block}", text, count=1, flags=re.M
         )

@@ -135,7 +135,7 @@ def _find_target(root: Path, path: Path) -> Path:
 
 
 def _is_empty(folder: Path) -> bool:
-    return folder.is_dir() and not any(os.scandir(folder))
+    return folder.is_dir() and not os.listdir(folder)
 
 
 def _list_folders(folder: Path) -> list[Path]:
