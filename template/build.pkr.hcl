@@ -1,12 +1,26 @@
 locals {
   # Whatever lies in the folders runs, in the order of the names.
-  shell_scripts = sort([for script in fileset(path.root, "provisioners/shell/*.sh") : "${path.root}/${script}"])
-  roles         = sort([for tasks in fileset(path.root, "provisioners/ansible/roles/*/tasks/main.{yml,yaml}") : split("/", tasks)[3]])
+  shell_scripts = sort(concat(local.missing_content, [for script in fileset(path.root, "provisioners/shell/*.sh") : "${path.root}/${script}"]))
+  # Roles with tasks, and roles that only name others in their meta/main.yml.
+  roles = sort(distinct(concat(
+    [for file in fileset(path.root, "provisioners/ansible/roles/*/tasks/main.{yml,yaml,json}") : split("/", file)[3]],
+    [for file in fileset(path.root, "provisioners/ansible/roles/*/meta/main.{yml,yaml,json}") : split("/", file)[3]
+    if !contains(local.roles_with_tasks, split("/", file)[3]) && try(length(yamldecode(file("${path.root}/${file}")).dependencies) > 0, false)],
+  )))
+  roles_with_tasks   = [for file in fileset(path.root, "provisioners/ansible/roles/*/tasks/*") : split("/", file)[3]]
+  roles_with_folders = [for file in try(fileset(path.root, "provisioners/ansible/roles/*/*/*"), []) : split("/", file)[3]]
 
-  # Roles and collections from elsewhere; without any, the call of ansible-galaxy is spared.
-  galaxy_file         = "${path.root}/provisioners/ansible/requirements.yml"
-  galaxy_requirements = try(yamldecode(file(local.galaxy_file)), {})
-  has_requirements    = length(concat(try(local.galaxy_requirements.collections, []), try(local.galaxy_requirements.roles, []))) > 0
+  # Without this, an image would silently lack a role whose folder is empty. As names of scripts, these texts make
+  # `packer validate` refuse the folder.
+  submodules = flatten(regexall("(?m)^[ \t]*path[ \t]*=[ \t]*((?:provisioners|inspec)(?:/.*\\S)?)", try(file("${path.root}/.gitmodules"), "")))
+  missing_content = concat(
+    [for submodule in local.submodules : "${submodule} is an empty Git submodule, fetch it with: git submodule update --init --recursive"
+    if try(length(fileset(path.root, "${submodule}/{*,*/*}")), 1) == 0],
+    [for file in try(fileset(path.root, "provisioners/ansible/roles/[^.]*/*"), []) : "${dirname(file)} is empty, add tasks/main.yml or delete the folder"
+    if !contains(local.roles_with_folders, split("/", file)[3])],
+    # Of a symbolic link to what does not exist, fileset makes an error.
+    [for file in fileset(path.root, "provisioners/ansible/roles/[^.]*") : file if false],
+  )
 
   # This folder in a line of shell, whatever signs its path has.
   shell_root = "'${replace(path.root, "'", "'\\''")}'"
@@ -66,6 +80,17 @@ build {
     ]
   }
 
+  # Unless packer-toolkit has done it for all builds.
+  dynamic "provisioner" {
+    for_each = var.install_requirements ? ["requirements.sh"] : []
+    iterator = script
+    labels   = ["shell-local"]
+
+    content {
+      inline = ["exec ${local.shell_root}/provisioners/${script.value} '${build.PackerRunUUID}'"]
+    }
+  }
+
   provisioner "shell" {
     execute_command = local.execute_as_root
     remote_folder   = var.remote_folder
@@ -92,13 +117,7 @@ build {
       "--extra-vars", jsonencode(merge(local.image_facts, { image_roles = local.roles })),
       "--extra-vars", "image_parent=${try(build.SourceAMI, var.local_image)}",
     ]
-    # What they name is installed where ansible.cfg looks first, and git never.
-    collections_path = "${path.root}/provisioners/ansible/.galaxy/collections"
-    galaxy_file      = local.has_requirements ? local.galaxy_file : null
-    roles_path       = "${path.root}/provisioners/ansible/.galaxy/roles"
-    # A changed version must replace what an earlier build installed.
-    galaxy_force_install = true
-    playbook_file        = "${path.root}/provisioners/ansible/playbook.yml"
+    playbook_file = "${path.root}/provisioners/ansible/playbook.yml"
     # A container is reached only through Packer. On EC2 Ansible connects itself: faster, and the proxy adapter speaks a
     # protocol that OpenSSH 9 no longer does by default.
     use_proxy = source.type == "docker"

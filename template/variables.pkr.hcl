@@ -179,6 +179,12 @@ variable "skip_inspec" {
   default     = false
 }
 
+variable "install_requirements" {
+  description = "Install what requirements.yml names when a build starts. packer-toolkit sets it to false, because it has done so."
+  type        = bool
+  default     = true
+}
+
 variable "instance_types" {
   description = "Instance type of the build for each architecture; a larger one makes a slow build faster."
   type        = map(string)

@@ -1,6 +1,7 @@
-"""STAND-IN for an Ansible Galaxy server: version 3 of its API, as far as `ansible-galaxy` asks.
+"""STAND-IN for an Ansible Galaxy server, as far as `ansible-galaxy` asks.
 
-What it serves are real collections, made by `ansible-galaxy collection build`.
+Collections come through version 3 of the API, roles through version 1.  What it serves are real
+collections, made by `ansible-galaxy collection build`, and archives of roles as GitHub makes them.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+import tarfile
 import threading
 from collections import defaultdict
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -21,21 +24,31 @@ _FILES = {
     "README.md": "# A collection\n",
     "meta/runtime.yml": "requires_ansible: '>=2.15.0'\n",
 }
+_NONE: Mapping[str, str] = {}
 
 
 class Galaxy:
-    """A server of collections; a context manager that ends it."""
+    """A server of collections and roles; a context manager that ends it.
+
+    Attributes:
+        url: address of the server.
+        requests: paths that were asked for, oldest first.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Prepare one that keeps its collections in FOLDER."""
         self._folder = folder
         self._archives: dict[str, dict[str, Path]] = defaultdict(dict)
+        self._dependencies: dict[str, dict[str, str]] = {}
+        self.requests: list[str] = []
         galaxy = self
+        folder.mkdir(parents=True, exist_ok=True)
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 """Answer one question."""
-                found = galaxy.answer(self.path.partition("?")[0])
+                galaxy.requests.append(self.path)
+                found = galaxy.answer(self.path)
                 self.send_response(200 if found else 404)
                 body = found if isinstance(found, bytes) else json.dumps(found or {}).encode()
                 self.send_header("Content-Type", "application/json")
@@ -50,12 +63,30 @@ class Galaxy:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
-    def publish(self, name: str, version: str) -> None:
+    def downloads(self) -> list[str]:
+        """Return the names of the archives that were downloaded, oldest first."""
+        return [each.rpartition("/")[2] for each in self.requests if "/archives/" in each]
+
+    def publish_role(self, name: str, version: str) -> None:
+        """Add a version of a role that prints it."""
+        source = self._folder / f"{name}-{version}"
+        task = {"name": "Say the version", "ansible.builtin.debug": {"msg": f"{name} {version}"}}
+        about = {"galaxy_info": {"author": "rig", "description": "rig", "license": "MIT"}}
+        for path, data in {"tasks/main.yml": [task], "meta/main.yml": about}.items():
+            (source / path).parent.mkdir(parents=True, exist_ok=True)
+            (source / path).write_text(json.dumps(data))
+        archive = self._folder / f"role-{name}-{version}.tar.gz"
+        with tarfile.open(archive, "w:gz") as tar:
+            tar.add(source, f"{name}-{version}")
+        self._archives[f"role {name}"][version] = archive
+
+    def publish(self, name: str, version: str, dependencies: Mapping[str, str] = _NONE) -> None:
         """Add a version of a collection, with one role `hello` that prints it."""
         source = self._folder / f"{name}-{version}"
+        self._dependencies[f"{name} {version}"] = dict(dependencies)
         namespace, _, short = name.partition(".")
         about = {"namespace": namespace, "name": short, "version": version, "readme": "README.md",
-                 "authors": ["rig"]}  # fmt: skip
+                 "authors": ["rig"], "dependencies": dict(dependencies)}  # fmt: skip
         task = {"name": "Say the version", "ansible.builtin.debug": {"msg": f"{name} {version}"}}
         role = {"roles/hello/tasks/main.yml": json.dumps([task])}
         for path, text in {**_FILES, **role, "galaxy.yml": json.dumps(about)}.items():
@@ -69,11 +100,14 @@ class Galaxy:
 
     def answer(self, path: str) -> bytes | dict[str, Any] | None:
         """Return the answer to a GET, or None."""
-        parts = path.strip("/").split("/")
+        address, _, query = path.partition("?")
+        parts = address.strip("/").split("/")
         if parts == [""]:
-            return {"available_versions": {"v3": "v3/"}}
+            return {"available_versions": {"v1": "v1/", "v3": "v3/"}}
         if parts[0] == "archives":
             return (self._folder / parts[1]).read_bytes()
+        if parts[:2] == ["v1", "roles"]:
+            return self._answer_about_role(parts, query)
         if parts[:2] != ["v3", "collections"] or len(parts) < 4:
             return None
         name = ".".join(parts[2:4])
@@ -83,7 +117,7 @@ class Galaxy:
         if len(parts) == 4:
             return {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
         if len(parts) == 5:
-            data = [{"version": version, "href": f"{path}{version}/"} for version in versions]
+            data = [{"version": version, "href": f"{address}{version}/"} for version in versions]
             return {"meta": {"count": len(data)}, "links": {"next": None}, "data": data}
         archive = versions[parts[5]]
         return {
@@ -93,10 +127,22 @@ class Galaxy:
             "version": parts[5],
             "download_url": f"{self.url}/archives/{archive.name}",
             "artifact": {"sha256": hashlib.sha256(archive.read_bytes()).hexdigest()},
-            "metadata": {"dependencies": {}},
+            "metadata": {"dependencies": self._dependencies[f"{name} {parts[5]}"]},
             "signatures": [],
-            "href": path,
+            "href": address,
         }
+
+    def _answer_about_role(self, parts: list[str], query: str) -> dict[str, Any]:
+        """Return roles of a user and a name, or the versions of a role by its ID."""
+        if len(parts) == 2:
+            fields = dict(pair.split("=") for pair in query.split("&"))
+            name = f"{fields['owner__username']}.{fields['name']}"
+            found = [{"id": name, "name": fields["name"]}] if self._archives[f"role {name}"] else []
+            return {"results": found, "count": len(found)}
+        versions = self._archives[f"role {parts[2]}"]
+        results = [{"name": version, "download_url": f"{self.url}/archives/{archive.name}"}
+                   for version, archive in versions.items()]  # fmt: skip
+        return {"results": results, "next_link": None}
 
     def __enter__(self) -> Galaxy:
         """Start it."""

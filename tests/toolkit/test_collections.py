@@ -128,7 +128,14 @@ WRITTEN = {
         'collections:\n    - name: a.b\n      version: "1.0.0"\n\n    # first\n    - x.y\n'
     ),
     "roles: []\n": 'roles: []\ncollections:\n  - name: a.b\n    version: "1.0.0"\n',
+    "---\n": '---\ncollections:\n  - name: a.b\n    version: "1.0.0"\n',
+    "": 'collections:\n  - name: a.b\n    version: "1.0.0"\n',
+    "---\r\ncollections: []\r\n": (
+        '---\r\ncollections:\r\n  - name: a.b\r\n    version: "1.0.0"\r\n'
+    ),
+    "\ufeff---\ncollections: {}\n": '---\ncollections:\n  - name: a.b\n    version: "1.0.0"\n',
     "collections: [x.y]\n": None,
+    "- src: x\n": None,
 }
 
 
@@ -137,7 +144,7 @@ def test_requirements_keep_their_form(before: str, tmp_path: Path) -> None:
     """What cannot be changed without a loss is left, and the lines to add are told."""
     file = tmp_path / REQUIREMENTS
     file.parent.mkdir(parents=True)
-    file.write_text(before)
+    file.write_text(before, newline="")
     entries = [{"name": "a.b", "version": "1.0.0"}]
     after = WRITTEN[before]
     if after is None:
@@ -145,4 +152,4 @@ def test_requirements_keep_their_form(before: str, tmp_path: Path) -> None:
             write_down(tmp_path, entries)
     else:
         write_down(tmp_path, entries)
-    assert file.read_text() == (after or before)
+    assert file.read_bytes().decode() == (after or before)

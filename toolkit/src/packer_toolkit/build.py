@@ -26,10 +26,12 @@ from packer_toolkit import aws, build_release, build_report, inspec_report, sour
 from packer_toolkit.build_report import BuildReport, Inspec, Kind, Left, Parent
 from packer_toolkit.deadline import Deadline, deadline, watched
 from packer_toolkit.errors import NotGoodError, RemoteError, SetupError, ToolkitError
+from packer_toolkit.galaxy_install import Options, hold_requirements
 from packer_toolkit.git_excludes import exclude_results
 from packer_toolkit.github_options import warn
 from packer_toolkit.identity import Identity
 from packer_toolkit.masking import Mask
+from packer_toolkit.missing_content import require_content
 from packer_toolkit.packer_output import PackerOutput
 from packer_toolkit.packer_values import Arguments, Values, inspect, read_arguments
 from packer_toolkit.released import Release
@@ -125,6 +127,7 @@ class Run:
         self.mask = Mask(self.environment)
         self.output = PackerOutput()
         self.values = Values()
+        self.held = contextlib.ExitStack()
         self.who: Identity | None = None
         self.env = dict(self.environment)
         self.env.setdefault("PKR_VAR_skip_create_ami", "true")
@@ -210,7 +213,7 @@ class Run:
         inspected: list[Inspec] = []
         packer_seconds = 0.0
         failure: ToolkitError | None = None
-        with self.signals.handled(), tempfile.TemporaryDirectory() as reports:
+        with self.signals.handled(), self.held, tempfile.TemporaryDirectory() as reports:
             self.env[INSPEC_REPORTS] = reports
             code = 0
             try:
@@ -257,8 +260,11 @@ class Run:
         try:
             self.values = inspect(packer, self.arguments, self.env)
         except SetupError as error:
+            require_content(self.arguments.folder)
             # `packer build` is about to say it better.
             self.say(str(error))
+        if "local.roles" in self.values.raw:
+            require_content(self.arguments.folder)
         asker = threading.Thread(target=ask_who, daemon=True)
         if not self.only_local:
             asker.start()
@@ -278,6 +284,7 @@ class Run:
             raise SetupError(
                 "packer init failed, see above: its plugins are neither here nor to be had"
             )
+        self._install_requirements()
         if not self.only_local:
             while asker.is_alive() and not self.signals.received:
                 asker.join(0.1)
@@ -295,6 +302,15 @@ class Run:
         what = {"local": "local build", "test": "test build, no image", "image": "image"}
         self.say(f"Run {self.run_id}: {what[self.kind]}")
         return packer
+
+    def _install_requirements(self) -> None:
+        """Install what requirements.yml names once for all builds, and keep it until they end."""
+        if not self.values.is_true("var.install_requirements"):
+            return
+        options = Options(refresh=True, check_signals=self.signals.check, report=self.say)
+        root = self.arguments.folder.absolute()
+        self.held.enter_context(hold_requirements(root, options))
+        self.env["PKR_VAR_install_requirements"] = "false"
 
     def _note_what_is_there(self) -> None:
         """Remember finished images of this run id: one that was given may name two builds.

@@ -6,6 +6,7 @@ where, as far as the tool says it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -19,12 +20,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from packer_toolkit.errors import SetupError
+from packer_toolkit.errors import RemoteError, SetupError
+from packer_toolkit.galaxy_install import Options, hold_requirements
+from packer_toolkit.missing_content import find_applied_roles, find_missing_content
+from packer_toolkit.requirements_file import ANSIBLE, RequirementsError
 
-Status = Literal["passed", "failed", "skipped", "missing"]
+Status = Literal["passed", "failed", "skipped", "missing", "unreachable"]
 
-ANSIBLE = Path("provisioners/ansible")
 # What others have made, and what tools keep; git ignores most of it anyway.
+_SHELL = "provisioners/shell"
 _FOREIGN = (".git", ".ansible", ".galaxy", ".task", ".venv", "node_modules", "packer_cache")
 
 
@@ -55,7 +59,8 @@ class Result:
     Attributes:
         name: of the check.
         status: failed: it found something; skipped: there was nothing to look at, or `reason`
-            says why it may be left out; missing: its tool is not here.
+            says why it may be left out; missing: its tool is not here; unreachable: a server that
+            it needs cannot be reached.
         reason: why it did not run, or "".
         seconds: how long it took.
         findings: what it found.
@@ -170,7 +175,8 @@ def _packer_fmt(root: Path) -> list[Finding]:
 
 def _packer_validate(root: Path) -> list[Finding]:
     result = _run(root, "packer", "validate", ".")
-    return _diagnostics(root, result) or _without_place(result)
+    # An error of a provisioner comes once for each source.
+    return list(dict.fromkeys(_diagnostics(root, result))) or _without_place(result)
 
 
 def _diagnostics(root: Path, result: subprocess.CompletedProcess[str]) -> list[Finding]:
@@ -180,7 +186,9 @@ def _diagnostics(root: Path, result: subprocess.CompletedProcess[str]) -> list[F
     for block in re.split(r"^(?=(?:Error|Warning): )", text, flags=re.M)[1:]:
         title, _, rest = block.partition("\n")
         place = re.search(r"^ +on (.+) line (\d+)(?:, in .*)?:\n(?:.*\n)?", rest, re.M)
-        paragraph = (rest[place.end() :] if place else rest).strip().split("\n\n")[0]
+        explanation = (rest[place.end() :] if place else rest).strip()
+        explanation = re.sub(r"^\d+ error\(s\) occurred:\s+(?:\* )?", "", explanation)
+        paragraph = explanation.split("\n\n")[0]
         detail = " ".join(paragraph.split())
         message = title if not detail or detail in title else f"{title}: {detail}"
         if place:
@@ -204,12 +212,19 @@ def _assigned(root: Path, variable: str) -> tuple[str | None, int | None]:
     return None, None
 
 
+# ------------------------------------------------------------------- roles, scripts, controls
+
+
+def _missing_content(root: Path, *folders: str) -> list[Finding]:
+    """Return what is missing below folders; without folders, everywhere."""
+    return [
+        Finding(each.path.as_posix(), None, each.reason)
+        for each in find_missing_content(root)
+        if not folders or each.path.as_posix().startswith(folders)
+    ]
+
+
 # ------------------------------------------------------------------------------------- Ansible
-
-
-def _roles(root: Path) -> list[str]:
-    tasks = (root / ANSIBLE / "roles").glob("*/tasks/main.y*ml")
-    return sorted({path.parts[-3] for path in tasks})
 
 
 def _ansible_env(root: Path) -> dict[str, str]:
@@ -218,14 +233,21 @@ def _ansible_env(root: Path) -> dict[str, str]:
 
 
 def _ansible_syntax(root: Path) -> list[Finding]:
+    missing = [
+        finding
+        for finding in _missing_content(root)
+        if not str(finding.file).startswith(("inspec", _SHELL))
+    ]
     playbook = root / ANSIBLE / "playbook.yml"
+    if missing:
+        return missing
     if not playbook.is_file():
         raise SkippedError(f"no {ANSIBLE}/playbook.yml here")
     with tempfile.TemporaryDirectory() as folder:
         # The playbook finds its roles only when it runs: these name them, one each, because
         # Ansible stops at the first error.
         plays = [playbook]
-        for role in _roles(root):
+        for role in find_applied_roles(root):
             plays.append(Path(folder) / f"{role}.yml")
             plays[-1].write_text(json.dumps([{"hosts": "all", "name": role, "roles": [role]}]))
         found = []
@@ -317,6 +339,8 @@ def scripts(root: Path) -> list[str]:
 
 
 def _shellcheck(root: Path) -> list[Finding]:
+    if missing := _missing_content(root, _SHELL):
+        return missing
     result = _run(root, "shellcheck", "--format=json1", "--", *_some(scripts(root), "shell script"))
     try:
         comments = json.loads(result.stdout)["comments"]
@@ -342,6 +366,8 @@ def _syntax(root: Path, result: subprocess.CompletedProcess[str]) -> list[Findin
 
 
 def _inspec(root: Path) -> list[Finding]:
+    if missing := _missing_content(root, "inspec"):
+        return missing
     if not (root / "inspec/inspec.yml").is_file():
         raise SkippedError("no inspec/inspec.yml here")
     auditor = shutil.which("cinc-auditor") or shutil.which("inspec")
@@ -400,10 +426,42 @@ def chosen(names: Sequence[str]) -> list[str]:
     return [name for name in CHECKS if not wanted or name in wanted]
 
 
-def run(root: Path, names: Sequence[str]) -> list[Result]:
-    """Run checks beside each other; return their results in the order of the names."""
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
-        return list(pool.map(lambda name: _one(root, name), names))
+def run(
+    root: Path, names: Sequence[str], report: Callable[[str], None] = lambda _: None
+) -> list[Result]:
+    """Run checks beside each other; return their results in the order of the names.
+
+    Args:
+        root: the repository.
+        names: of the checks.
+        report: called with a line about what the checks need first.
+    """
+    with contextlib.ExitStack() as held, ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        blocked = _install_requirements(root, names, report, held)
+        return list(pool.map(lambda name: blocked.get(name) or _one(root, name), names))
+
+
+def _install_requirements(
+    root: Path, names: Sequence[str], report: Callable[[str], None], held: contextlib.ExitStack
+) -> dict[str, Result]:
+    """Install what the playbook and the roles need; return the checks that cannot run without it.
+
+    The first one of them has the reason.
+    """
+    first, *others = [name for name in names if name in GROUPS["ansible"]] or [""]
+    if not first:
+        return {}
+    try:
+        held.enter_context(hold_requirements(root, Options(report=report)))
+        return {}
+    except RequirementsError as error:
+        finding = Finding(error.file.as_posix(), error.line, error.reason)
+        result = Result(first, "failed", findings=[finding])
+    except SetupError as error:
+        result = Result(first, "missing", str(error))
+    except RemoteError as error:
+        result = Result(first, "unreachable", str(error))
+    return {first: result, **{name: Result(name, "skipped", f"see {first}") for name in others}}
 
 
 def _one(root: Path, name: str) -> Result:

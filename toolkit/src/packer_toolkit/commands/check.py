@@ -9,10 +9,16 @@ import click
 
 from packer_toolkit import checks
 from packer_toolkit.checks import Result
-from packer_toolkit.errors import NotGoodError, SetupError
+from packer_toolkit.errors import NotGoodError, RemoteError, SetupError
 from packer_toolkit.settings import require_repository
 
-_COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow", "missing": "red"}
+_COLOURS = {
+    "passed": "green",
+    "failed": "red",
+    "skipped": "yellow",
+    "missing": "red",
+    "unreachable": "red",
+}
 
 
 @click.command()
@@ -27,8 +33,9 @@ _COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow", "missing": 
 def command(only: tuple[str, ...], listed: bool, as_json: bool) -> None:
     """Check everything that a pull request is checked for.
 
-    All checks run, then what they found is told, with file and line.  Exit code: 0 when nothing
-    was found, 1 when something was, 3 when a tool is missing.
+    First installs what requirements.yml names and is not installed yet.  All checks run, then what
+    they found is told, with file and line.  Exit code: 0 when nothing was found, 1 when something
+    was, 3 when a tool is missing, 4 when a server of requirements.yml cannot be reached.
     """
     if listed:
         _list(as_json)
@@ -38,12 +45,14 @@ def command(only: tuple[str, ...], listed: bool, as_json: bool) -> None:
         if name not in checks.CHECKS and name not in checks.GROUPS:
             known = ", ".join([*checks.CHECKS, *checks.GROUPS])
             raise click.BadParameter(f"there is no check {name}; there are {known}")
-    results = checks.run(require_repository(), checks.chosen(names))
+    results = checks.run(require_repository(), checks.chosen(names), _report)
     found = sum(len(result.findings) for result in results)
     missing = [result.reason for result in results if result.status == "missing"]
+    unreachable = [result.reason for result in results if result.status == "unreachable"]
     if as_json:
         entries = [result.as_json() for result in results]
-        click.echo(json.dumps({"ok": not found and not missing, "checks": entries}, indent=2))
+        ok = not found and not missing and not unreachable
+        click.echo(json.dumps({"ok": ok, "checks": entries}, indent=2))
     else:
         _tell(results)
     if found:
@@ -52,6 +61,12 @@ def command(only: tuple[str, ...], listed: bool, as_json: bool) -> None:
     if missing:
         reasons = ", ".join(dict.fromkeys(missing))
         raise SetupError(f"not everything was checked: {reasons}; use task check, or install it")
+    if unreachable:
+        raise RemoteError(f"not everything was checked: {', '.join(unreachable)}")
+
+
+def _report(line: str) -> None:
+    click.echo(f"packer-toolkit: {line}", err=True)
 
 
 def _list(as_json: bool) -> None:

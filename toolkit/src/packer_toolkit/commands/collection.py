@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
 
 from packer_toolkit import galaxy
+from packer_toolkit.galaxy_install import Installed, Options
+from packer_toolkit.requirements_file import REQUIREMENTS
 from packer_toolkit.settings import require_repository
 
 
@@ -38,40 +39,47 @@ def init(name: str, as_json: bool) -> None:
 @click.argument("names", nargs=-1, metavar="[NAMESPACE.NAME[:VERSION]]...")
 @click.option("--server", metavar="URL", help="The Galaxy server that has the named ones.")
 @click.option("--force", is_flag=True, help="Install again what is here.")
-@click.option("--json", "as_json", is_flag=True, help="Print the collections as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 def install(names: tuple[str, ...], server: str | None, force: bool, as_json: bool) -> None:
-    """Install what requirements.yml names.
+    """Install the collections and roles that requirements.yml names, and delete all others.
+
+    An exact version that is installed already is not downloaded again.
 
     With NAMES, install these instead and write them into requirements.yml, in the version that was
     installed.
     """
     root = require_repository()
+    options = Options(force=force)
     if names:
-        _tell(galaxy.add(root, names, server), as_json)
+        _report(galaxy.add(root, names, server, options), as_json)
     else:
-        _tell(galaxy.install(root, upgrade=False, force=force), as_json)
+        _report(galaxy.install(root, options), as_json)
 
 
 @command.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the collections as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 def update(as_json: bool) -> None:
     """Take the newest versions that requirements.yml allows."""
-    _tell(galaxy.install(require_repository(), upgrade=True, force=False), as_json)
+    options = Options(refresh=True, upgrade=True)
+    _report(galaxy.install(require_repository(), options), as_json)
 
 
-def _tell(changes: Sequence[galaxy.Change], as_json: bool) -> None:
+def _report(installed: Installed, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"collections": [asdict(change) for change in changes]}, indent=2))
+        click.echo(json.dumps(asdict(installed), indent=2))
         return
-    for change in changes:
-        if change.before is None:
-            click.echo(f"{change.name} {change.after} installed")
-        elif change.before == change.after:
-            click.echo(f"{change.name} {change.after} as before")
-        else:
-            click.echo(f"{change.name} {change.before} -> {change.after}")
-    if not changes:
+    for kind, changes in (("", installed.collections), ("role ", installed.roles)):
+        for change in changes:
+            name = f"{kind}{change.name}"
+            version = change.after or "without a version"
+            if change.before is None:
+                click.echo(f"{name} {version} installed")
+            elif change.before == change.after:
+                click.echo(f"{name} {version} as before")
+            else:
+                click.echo(f"{name} {change.before} -> {version}")
+    if not installed.collections and not installed.roles:
         click.echo(
-            f"{galaxy.REQUIREMENTS} names no collection; add one with:"
+            f"{REQUIREMENTS} names no collection; add one with:"
             " task ansible-collection-install -- NAMESPACE.NAME"
         )
