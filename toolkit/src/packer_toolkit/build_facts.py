@@ -36,6 +36,7 @@ class Facts:
         lines: the last lines that matter.
         parents: architecture -> id and name of the parent image.
         left: what could not be cleaned up.
+        subject: of the run's OIDC token, when AWS has rejected it.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class Facts:
     lines: Sequence[str] = ()
     parents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     left: Sequence[str] = ()
+    subject: str = ""
 
 
 def facts(
@@ -58,6 +60,8 @@ def facts(
     run_url: str = "",
     commit: str = "",
     failed: Sequence[FailedStep] = (),
+    log: Sequence[str] = (),
+    subject: str = "",
 ) -> Facts:
     """Take the facts of a run from its records, without secrets and account numbers.
 
@@ -69,6 +73,8 @@ def facts(
         run_url: the run, as a link.
         commit: likewise.
         failed: steps of the workflow that failed, for a build without a report.
+        log: lines of the workflow's log, likewise.
+        subject: of the run's OIDC token, when AWS has rejected it.
     """
     report = records.report
     # The build has masked its report already; what comes from elsewhere has not been.
@@ -83,7 +89,7 @@ def facts(
         for build in builds
         if not build.get("ok")
     ]
-    text = mask("\n".join(map(str, report.get("last_lines") or [])))
+    text = mask("\n".join(map(str, report.get("last_lines") or log)))
     lines = [line[:_LONGEST_LINE].rstrip() for line in text.splitlines()]
     return Facts(
         kind=kind,
@@ -106,4 +112,5 @@ def facts(
             for thing in report.get("left") or []
             if isinstance(thing, dict)
         ],
+        subject=subject,
     )
