@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,6 +21,7 @@ from rig.github import GitHub, Repository
 from rig.linting import lint, read_tree
 from rig.template import ROOT, render
 from rig.trust import Hosted, Sts
+from rig.web import Handler, serving
 
 BUILDER = "arn:aws:iam::111122223333:role/packer-ami-builder"
 RELEASER = "arn:aws:iam::111122223333:role/releases/packer-ami-releaser"
@@ -161,8 +164,38 @@ def test_rejected_subject_fails_with_the_message_of_sts(act: Act) -> None:
     act.plan(kind="daily")
     ran = act.run("schedule", events.schedule())
     assert ran.result("build", "Ready the toolkit") == "failure", ran.log
+    assert "AWS refused the role" in ran.log
     act.sts = old
-    assert act.run("schedule", events.schedule()).code == 0
+    ran = act.run("schedule", events.schedule())
+    assert ran.code == 0
+    assert "AWS refused the role" not in ran.log
+
+
+def test_refused_role_is_explained_with_the_subject(act: Act) -> None:
+    """In the job that AWS refused, an annotation shows the subject of its token, not the token.
+
+    Pull requests have no issue that would.  (issue 9)
+    """
+    subject = f"{NEW.prefix}:pull_request"
+    parts = [{"alg": "RS256"}, {"jti": "x?~>", "sub": subject, "aud": "sts.amazonaws.com"}]
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in parts]
+    token = ".".join([*(part.rstrip("=") for part in encoded), "signature"])
+
+    class Issuer(Handler):
+        def get(self) -> None:
+            assert self.headers["Authorization"] == "Bearer request-token"
+            assert self.path.endswith("&audience=sts.amazonaws.com")
+            self.send(200, json.dumps({"count": len(token), "value": token}))
+
+    act.sts = replace(Sts.documented(NEW, BUILDER, RELEASER), roles={})
+    with serving(Issuer) as address:
+        act.env["ACTIONS_ID_TOKEN_REQUEST_URL"] = f"http://{address}/?v=1"
+        act.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = "request-token"  # noqa: S105 - opens nothing
+        ran = act.run("pull_request", events.pull_request())
+    assert ran.result("check", "Ready the toolkit") == "failure", ran.log
+    assert f'{BUILDER}: this run sent "sub": "{subject}"' in ran.log.replace("\\", "")
+    assert "When a role is refused" in ran.log
+    assert encoded[1][:20] not in ran.log
 
 
 # --- The rendered files -------------------------------------------------------------------------
