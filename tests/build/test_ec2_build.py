@@ -13,7 +13,15 @@ import pytest
 
 from rig.ec2.rig import Call, Ec2, Finished
 from rig.host import path_without
-from rig.repository import FULL_ANSWERS, ROLE, build, manifest, small_repository
+from rig.repository import (
+    FULL_ANSWERS,
+    ROLE,
+    add_script,
+    build,
+    manifest,
+    small_repository,
+    toolkit_build,
+)
 from rig.template import ROOT, git, render
 from rig.tools import Packer
 
@@ -303,8 +311,46 @@ def test_the_temporary_key_stays_out_of_the_output(full: Built) -> None:
 
 @pytest.mark.xdist_group("ec2-full")
 def test_the_actions_of_a_build_are_written_down(full: Built) -> None:
-    """docs/aws-actions.txt lists exactly the actions of a build with everything."""
-    assert_listed("aws-actions.txt", full.calls)
+    """docs/aws-actions-release.txt lists what a build with everything calls beside a test build.
+
+    (review R5)
+    """
+    of_every_build = listed("aws-actions.txt")
+    calls = [c for c in full.calls if f"{c.service}:{c.action}" not in of_every_build]
+    assert_listed("aws-actions-release.txt", calls)
+
+
+# What the build role must not be able to do: whoever can push a branch can run it.
+OF_IMAGES = re.compile(
+    r"(Create|Copy|Register|Deregister|Import|Restore|Export|Store|Enable|Disable|Modify|Reset)"
+    r"\w*(Image|Snapshot)|CreateTags|DeleteTags|DeleteSnapshot"
+)
+
+
+def test_the_actions_of_a_test_build_are_written_down(
+    ec2: Ec2, packer: Packer, template: Path, tmp_path: Path
+) -> None:
+    """docs/aws-actions.txt lists exactly the actions of a test build, and none of images.
+
+    Neither the build nor the sweep after a failed one creates, copies, shares, tags or deletes an
+    image.  (review R5)
+    """
+    answers = {name: value for name, value in FULL_ANSWERS.items() if name != "keep_demo"}
+    repository = small_repository(template, tmp_path / "packer-ami-web-server", **answers)
+    before = len(ec2.calls())
+    done = toolkit_build(ec2, packer, repository, "-var", "skip_create_ami=true", *ROLE)
+    assert done.code == 0, done.output
+    calls = ec2.calls()[before:]
+    assert_listed("aws-actions.txt", calls)
+    assert [action for action in listed("aws-actions.txt") if OF_IMAGES.search(action)] == []
+
+    add_script(repository, "10-fail.sh", "exit 3")
+    before = len(ec2.calls())
+    done = toolkit_build(ec2, packer, repository, "-var", "skip_create_ami=true", *ROLE)
+    assert done.code == 1, done.output
+    actions = {f"{call.service}:{call.action}" for call in ec2.calls()[before:]}
+    assert [action for action in actions if OF_IMAGES.search(action)] == []
+    assert actions <= {*listed("aws-actions.txt"), *listed("aws-actions-sweep.txt")}
 
 
 def test_the_actions_of_further_settings_are_written_down(
@@ -321,7 +367,7 @@ def test_the_actions_of_further_settings_are_written_down(
     env = {"PKR_VAR_subnet_id": "", "PKR_VAR_iam_instance_profile": "builder"}
     assert build(ec2, packer, repository, env=env).code == 1
     assert fault.hits == 1
-    known = listed("aws-actions.txt")
+    known = [*listed("aws-actions.txt"), *listed("aws-actions-release.txt")]
     calls = [c for c in ec2.calls()[before:] if f"{c.service}:{c.action}" not in known]
     assert_listed("aws-actions-settings.txt", calls)
 

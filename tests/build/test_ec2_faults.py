@@ -602,7 +602,8 @@ def test_what_plain_packer_leaves_can_be_swept(
 
 ACTIONS = [
     line.partition(":")[2]
-    for line in (ROOT / "docs/aws-actions.txt").read_text().splitlines()
+    for name in ("aws-actions.txt", "aws-actions-release.txt")
+    for line in (ROOT / "docs" / name).read_text().splitlines()
     if not line.startswith("#")
 ]
 

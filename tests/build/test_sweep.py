@@ -140,6 +140,22 @@ def test_everything_of_one_build_goes(ec2: Ec2, leave: Leave) -> None:
     assert listed == called, f"write these lines into {file.name}:\n" + "\n".join(called)
 
 
+def test_sweep_of_a_test_build_touches_no_image(ec2: Ec2, leave: Leave) -> None:
+    """What a killed test build leaves is deleted without a permission for images.
+
+    So the build role needs the actions of docs/aws-actions-sweep.txt without those of images and
+    snapshots, and without ec2:CreateTags.  (review R5)
+    """
+    leave.instance(leave.group(), leave.key())
+    leave.volume()
+    before = len(ec2.calls())
+    done = sweep(ec2, "--run-id", "run-1", "--yes")
+    assert done.code == 0, done.output
+    assert ec2.leftovers() == {}
+    called = {each.action for each in ec2.calls()[before:]}
+    assert called & {"CreateTags", "DeregisterImage", "DeleteSnapshot"} == set()
+
+
 def test_what_belongs_to_others_stays(ec2: Ec2, leave: Leave) -> None:
     """Another build, another repository, another maker, no tags at all, another region."""
     others = {

@@ -73,6 +73,7 @@ GOOD = {
     "github_organization": "my-organization",
     "github_runner": "self-hosted, linux",
     "aws_build_role": "arn:aws:iam::111122223333:role/packer-ami-builder",
+    "aws_release_role": "arn:aws:iam::111122223333:role/packer-ami-releaser",
     "toolkit_image": "reg.example.com:5000/team/packer-toolkit",
     "personal_role_variable": "SOL_CET_USER_ROLE",
 }
@@ -374,6 +375,7 @@ def written_by_packer(packer: Packer, folder: Path, value: str) -> str:
         ("image_description", "\x1b[31mred\x07"),
         ("image_description", "half \ud800 a pair"),
         ("aws_build_role", "arn:aws:iam::111122223333:role/{{ x }}"),
+        ("aws_release_role", "arn:aws:iam::111122223333:role/${{ github.token }}"),
         ("github_runner", "${x}\n- `id`"),
     ],
 )

@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from rig import tools
+from rig import tools, trust
 
 STANDINS = Path(__file__).parent / "standins"
 WORKFLOW = ".github/workflows/push-packer-build-ami.yml"
@@ -81,7 +81,9 @@ class Act:
         variables: the repository's configuration variables.
         real: whether the toolkit's commands that need AWS are the real ones.
         container: whether the toolkit runs in its container.
-        credentials: what assuming the role gives; without any it fails.
+        credentials: what assuming a role gives; without any it fails.
+        sts: the roles and whom they trust; by default the repository's roles, with the trust
+            policies that docs/pipeline.md shows.
     """
 
     repository: Path
@@ -93,6 +95,7 @@ class Act:
     credentials: Mapping[str, str] | None = field(
         default_factory=lambda: {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
     )
+    sts: trust.Sts | None = None
     _runs: int = 0
 
     def plan(self, **outputs: str) -> None:
@@ -144,12 +147,15 @@ class Act:
         if self.credentials is not None:
             lines = [f"{name}={value}\n" for name, value in self.credentials.items()]
             (notes / "credentials").write_text("".join(lines))
+        if sts := self.sts or self._documented_sts():
+            sts.write(notes / "sts.json")
         (notes / "event.json").write_text(json.dumps(payload))
         here = Path(sys.executable).parent
         bins = [*path, *([] if self.real else [STANDINS / "workflows"]), here]
         inside = {
             "ACT_DIRECTORY": str(notes),
             "ACT_FAIL": " ".join(fail),
+            "ACT_RIG": str(STANDINS.parent.parent),
             "ACT_TOOLKIT": str(here / "packer-toolkit"),
             "GITHUB_ACTIONS": "true",
             # With it toolkit.sh runs the toolkit as it is.
@@ -198,6 +204,17 @@ class Act:
                 check=False,
             )
         return _read(done.returncode, done.stdout, notes)
+
+    def _documented_sts(self) -> trust.Sts | None:
+        """Return the repository's roles, which trust as documented; None without answers."""
+        file = self.repository / ".copier-answers.yml"
+        name = self.env.get("GITHUB_REPOSITORY")
+        if not (file.exists() and name):
+            return None
+        answers = yaml.safe_load(file.read_text())
+        return trust.Sts.documented(
+            trust.Hosted(name), answers["aws_build_role"], answers["aws_release_role"]
+        )
 
     def _text(self, workflow: str) -> str:
         files = [self.repository / workflow, *self.repository.glob(".github/actions/*/action.yml")]

@@ -77,6 +77,7 @@ VALUES: dict[str, list[Any]] = {
     "github_organization": [DEFAULT, "no", "Acme-2"],
     "github_runner": [DEFAULT, "self-hosted", "self-hosted, linux,ARM64"],
     "aws_build_role": [DEFAULT, f"arn:aws-us-gov:iam::{_ACCOUNT}:role/a/path/Build+er=,.@_-"],
+    "aws_release_role": [DEFAULT, f"arn:aws:iam::{_ACCOUNT}:role/packer-ami-releaser"],
     "toolkit_image": [DEFAULT, "ghcr.io/acme/packer-toolkit", "reg.example:5000/a/b__c/tool"],
     "personal_role_variable": [DEFAULT, "MY_ROLE_2"],
     "keep_demo": [False, True],

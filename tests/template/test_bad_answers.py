@@ -112,6 +112,7 @@ def assert_refused_and_untouched(project: Path, question: str, *command: str | P
         ("github_organization", "my organization", "use letters, digits and -"),
         ("github_runner", "$(id)", "use letters, digits, . _ - and ,"),
         ("aws_build_role", "builder", "use the ARN of a role"),
+        ("aws_release_role", "releaser", "use the ARN of a role"),
         ("toolkit_image", "toolkit:1.0", "use registry/name without a tag"),
         ("personal_role_variable", "role", "use A-Z, 0-9 and _"),
     ],

@@ -50,6 +50,7 @@ OTHER: dict[str, Any] = {
     "github_organization": "other",
     "github_runner": "self-hosted",
     "aws_build_role": "arn:aws:iam::222233334444:role/other",
+    "aws_release_role": "arn:aws:iam::222233334444:role/releases",
     "toolkit_image": "ghcr.io/other/packer-toolkit",
     "personal_role_variable": "OTHER_ROLE",
     "keep_demo": True,

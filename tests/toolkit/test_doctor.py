@@ -285,4 +285,5 @@ def test_in_the_container_it_looks_at_what_can_be_seen_there(
     assert states == {
         "repository": "ok", "settings": "ok", "git": "ok", "task": "skipped",
         "engine": "ok", "image": "ok", "role": "ok", "region": "ok", "aws": "ok",
+        "subject": "skipped", "trust": "skipped",
     }  # fmt: skip

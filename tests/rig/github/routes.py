@@ -60,6 +60,7 @@ class Route:
     pattern: str
     permission: tuple[str, str]
     answer: Handler
+    needs_token: bool = True
 
 
 ROUTES: list[Route] = []
@@ -565,6 +566,39 @@ def _get_run(call: Call) -> Answer:
 def _list_jobs(call: Call) -> Answer:
     for run in call.repository.runs:
         if run["id"] == int(call.match["id"]):
-            jobs = list(run["jobs"])
+            jobs = [
+                {"url": f"{_address(call)}/actions/jobs/{job.get('id')}", **job}
+                for job in run["jobs"]
+            ]
             return Answer(200, jobs, key="jobs", wrap={"total_count": len(jobs)})
     raise RefusalError(404, "Not Found")
+
+
+@_route("GET", r"/actions/jobs/(?P<id>\d+)/logs", "actions:read")
+def _redirect_to_log(call: Call) -> Answer:
+    if int(call.match["id"]) not in call.repository.logs:
+        raise RefusalError(404, "Not Found")
+    place = f"{call.github.url}/storage/{call.repository.full_name}/{call.match['id']}"
+    return Answer(302, None, {"Location": place})
+
+
+def _stored_log(call: Call) -> Answer:
+    if "Authorization" in call.headers:  # as the storage refuses two kinds of authorization
+        raise RefusalError(400, "InvalidAuthenticationInfo")
+    return Answer(200, call.repository.logs[int(call.match["id"])])
+
+
+ROUTES.append(
+    Route(
+        "GET",
+        r"/storage/(?P<owner>[^/]+)/(?P<repo>[^/]+)/(?P<id>\d+)",
+        ("", ""),
+        _stored_log,
+        needs_token=False,
+    )
+)
+
+
+@_route("GET", "/actions/oidc/customization/sub", "actions:read")
+def _get_subject(call: Call) -> Answer:
+    return Answer(200, dict(call.repository.oidc_subject))

@@ -228,7 +228,7 @@ class GitHub:
             match = re.fullmatch(route.pattern, path)
             if route.method != method or not match:
                 continue
-            if not token:
+            if not token and route.needs_token:
                 return Answer(401, {"message": "Requires authentication"})
             granted = self.permissions.get(token)
             order = ("", "read", "write")

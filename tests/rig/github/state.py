@@ -50,6 +50,8 @@ class Repository:
         commits: commits by SHA.
         statuses: of commits, the youngest first, by SHA.
         runs: workflow runs, the youngest first; `jobs` inside.
+        logs: of jobs, by their ID.
+        oidc_subject: what GitHub answers about the subject of the repository's OIDC tokens.
         default_branch: as it says.
     """
 
@@ -66,6 +68,8 @@ class Repository:
     commits: dict[str, dict[str, Any]] = field(default_factory=dict)
     statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     runs: list[dict[str, Any]] = field(default_factory=list)
+    logs: dict[int, bytes] = field(default_factory=dict)
+    oidc_subject: dict[str, Any] = field(default_factory=lambda: {"use_default": True})
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     # --- What tests ask -----------------------------------------------------------------------

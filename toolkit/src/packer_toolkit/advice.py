@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from packer_toolkit.role_advice import ROLE_FAILURES
+
 
 class Advice(NamedTuple):
     """One known failure.
@@ -24,6 +26,9 @@ class Advice(NamedTuple):
 def _known(name: str, pattern: str, text: str) -> Advice:
     return Advice(name, re.compile(pattern, re.I), text)
 
+
+# Nothing was started then, so nothing else can be the cause.
+_ROLE: Sequence[Advice] = [_known(*failure) for failure in ROLE_FAILURES]
 
 # The first ones are the surest: at most three of those that match are shown.
 KNOWN: Sequence[Advice] = (
@@ -51,13 +56,8 @@ KNOWN: Sequence[Advice] = (
         "not-allowed",
         r"UnauthorizedOperation|AccessDenied|is not authorized to perform",
         "The role may not make a call that the build needs. The failed line names the call; "
-        "`docs/aws-actions.txt` of the template lists all of them.",
-    ),
-    _known(
-        "role-not-assumed",
-        r"AssumeRoleWithWebIdentity|Could not assume role|configure-aws-credentials|Request AWS",
-        "The role could not be assumed. Its trust policy must name this repository and this "
-        "GitHub's OIDC issuer.",
+        "`docs/aws-actions.txt` of the template lists the calls of every build, "
+        "`docs/aws-actions-release.txt` those of releases.",
     ),
     _known(
         "ssh-never-up",
@@ -177,6 +177,9 @@ def advice(lines: Sequence[str], step: str = "") -> list[str]:
         step: the step that failed.
     """
     text = "\n".join([step, *lines])
+    role = next((known.text for known in _ROLE if known.pattern.search(text)), None)
+    if role:
+        return [role]
     matching = [known for known in KNOWN if known.pattern.search(text)]
     # Of InSpec's only the first: when a profile was not loaded, a failed control is not the cause.
     inspec = [known for known in matching if known.name.startswith("inspec")]

@@ -37,6 +37,7 @@ class Facts:
         parents: architecture -> id and name of the parent image.
         left: what could not be cleaned up.
         inspec: Results of the controls, as in the build report; empty when none were run.
+        subject: of the run's OIDC token, when AWS has rejected it.
     """
 
     kind: str
@@ -49,6 +50,7 @@ class Facts:
     parents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     left: Sequence[str] = ()
     inspec: Sequence[Mapping[str, Any]] = ()
+    subject: str = ""
 
 
 def facts(
@@ -60,6 +62,8 @@ def facts(
     run_url: str = "",
     commit: str = "",
     failed: Sequence[FailedStep] = (),
+    log: Sequence[str] = (),
+    subject: str = "",
 ) -> Facts:
     """Take the facts of a run from its records, without secrets and account numbers.
 
@@ -71,6 +75,8 @@ def facts(
         run_url: the run, as a link.
         commit: likewise.
         failed: steps of the workflow that failed, for a build without a report.
+        log: lines of the workflow's log, likewise.
+        subject: of the run's OIDC token, when AWS has rejected it.
     """
     report = records.report
     # The build has masked its report already; what comes from elsewhere has not been.
@@ -85,7 +91,7 @@ def facts(
         for build in builds
         if not build.get("ok")
     ]
-    text = mask("\n".join(map(str, report.get("last_lines") or [])))
+    text = mask("\n".join(map(str, report.get("last_lines") or log)))
     lines = [line[:_LONGEST_LINE].rstrip() for line in text.splitlines()]
     return Facts(
         kind=kind,
@@ -113,6 +119,7 @@ def facts(
             for result in report.get("inspec") or []
             if isinstance(result, dict)
         ],
+        subject=subject,
     )
 
 

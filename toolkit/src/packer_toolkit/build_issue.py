@@ -147,10 +147,29 @@ def _what_failed(facts: Facts, good: Mapping[str, Any]) -> str:
         parts += ["### InSpec", *write_results(facts.inspec)]
     steps = " ".join(one.step for one in facts.failed)
     parts += ["### What to try", "\n".join(f"- {text}" for text in advice(facts.lines, steps))]
+    if facts.subject:
+        parts.append(_rejected(facts))
     if facts.left:
         left = "\n".join(f"- {code(thing)}" for thing in facts.left)
         parts += ["### Left behind", f"{left}\n\n`packer-toolkit sweep` removes it."]
     return "\n\n".join(parts)
+
+
+def _rejected(facts: Facts) -> str:
+    """Return what the trust policy of a role lacks."""
+    from packer_toolkit.oidc import Subject
+
+    owner_and_name = ":".join(facts.subject.split(":")[:2])
+    ending = ":*"
+    if facts.kind == "release" and f"{owner_and_name}:ref:refs/tags/" in facts.subject:
+        ending = ":ref:refs/tags/" + ("v*" if ":ref:refs/tags/v" in facts.subject else "*")
+    patterns = [prefix + ending for prefix in Subject(owner_and_name).prefixes]
+    return (
+        "### The rejected subject\n\n"
+        f"This run sent the subject\n\n{block([facts.subject])}\n\n"
+        "The trust policy of the role must accept it. These values of the condition on `sub` do, "
+        f"for this repository alone:\n\n{block(patterns)}"
+    )
 
 
 def _differ(facts: Facts, old: Mapping[str, Any], name: str) -> bool:

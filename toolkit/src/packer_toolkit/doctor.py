@@ -7,9 +7,11 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from packer_toolkit import aws_access, identity, settings
 from packer_toolkit.errors import ToolkitError
@@ -87,8 +89,9 @@ def examine(start: Path | None = None) -> list[Check]:
     from concurrent.futures import ThreadPoolExecutor
 
     # Most of them wait for a program or for the network.
-    with ThreadPoolExecutor(len(checks)) as pool:
-        return list(pool.map(lambda check: check(place), checks))
+    with ThreadPoolExecutor(len(checks) + 1) as pool:
+        of_workflows = pool.submit(_trust, place)
+        return [*pool.map(lambda check: check(place), checks), *of_workflows.result()]
 
 
 def _ok(name: str, found: str) -> Check:
@@ -264,24 +267,13 @@ def _region(place: Place) -> Check:
 
 def _aws(place: Place) -> Check:
     """Tell whether there is a login that may assume the role, in the account that builds."""
-    values = dict(place.values)
-    variable = values.get("PERSONAL_ROLE_VARIABLE") or aws_access.DEFAULT_ROLE_VARIABLE
-    if place.root and variable not in os.environ:
-        values[variable] = _local_role(place.root, variable) or ""
-    wanted = values.get("AWS_ACCOUNT_ID")
-    # As the entry point of the image does it, but for this check only.
-    access = aws_access.environment(values)
-    config = access.get("AWS_CONFIG_FILE")
+    wanted = place.values.get("AWS_ACCOUNT_ID")
     try:
-        who = identity.describe(
-            identity.session(access.get("AWS_REGION"), access.get("AWS_PROFILE"), config)
-        )
+        with _session(place) as session:
+            who = identity.describe(session)
     except ToolkitError as error:
         problem, _, fix = str(error).partition("; ")
         return _missing("aws", problem, fix)
-    finally:
-        if config:
-            shutil.rmtree(Path(config).parent)
     if wanted and who.account != wanted:
         return _missing(
             "aws",
@@ -289,6 +281,42 @@ def _aws(place: Place) -> Check:
             "take the role or the profile of that account, or mend AWS_ACCOUNT_ID in toolkit.env",
         )
     return _ok("aws", who.line().removeprefix("AWS: "))
+
+
+@contextmanager
+def _session(place: Place) -> Iterator[Any]:
+    """Open a session with the personal role, as the entry point of the image does."""
+    values = dict(place.values)
+    variable = values.get("PERSONAL_ROLE_VARIABLE") or aws_access.DEFAULT_ROLE_VARIABLE
+    if place.root and variable not in os.environ:
+        values[variable] = _local_role(place.root, variable) or ""
+    access = aws_access.environment(values)
+    config = access.get("AWS_CONFIG_FILE")
+    try:
+        yield identity.session(access.get("AWS_REGION"), access.get("AWS_PROFILE"), config)
+    finally:
+        if config:
+            shutil.rmtree(Path(config).parent)
+
+
+def _trust(place: Place) -> list[Check]:
+    """Compare the subject of the workflows with the trust policies of their roles."""
+    from packer_toolkit import doctor_trust
+
+    subject = doctor_trust.find_subject(place.root)
+    if subject.repository:
+        try:
+            with _session(place) as session:
+                account = place.values.get("AWS_ACCOUNT_ID", "")
+                trust = doctor_trust.compare_trust(subject, session, account)
+        except ToolkitError as error:
+            trust = doctor_trust.Finding("skipped", str(error))
+    else:
+        trust = doctor_trust.Finding("skipped", "needs the subject")
+    return [
+        Check(name, finding.state, finding.found, finding.fix)
+        for name, finding in (("subject", subject), ("trust", trust))
+    ]
 
 
 def _run(*command: str) -> tuple[int, str]:

@@ -278,6 +278,11 @@ class _Finder:
         )
         if self.around.role:
             self.found.add("aws_build_role", self.around.role.value, self.around.role.place)
+        if self.around.release_role:
+            release = self.around.release_role
+            # Without another one, the role of releases built everything.
+            name = "aws_release_role" if self.around.role else "aws_build_role"
+            self.found.add(name, release.value, release.place)
         roles = self.each("assume_role.role_arn")
         if self.around.toolkit:
             self.found.add("toolkit_image", self.around.toolkit.value, self.around.toolkit.place)

@@ -19,6 +19,8 @@ _TOOLKIT = re.compile(r"(?P<image>[a-z0-9][a-z0-9._:/-]*/packer-toolkit)(?=[:@\s
 _ROLE_VARIABLE = re.compile(r"\b([A-Z][A-Z0-9_]*_USER_ROLE)\b")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9+=,.@_/-]+")
 _REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-\d{1,2}")
+# A job or step with such a condition runs for releases only.
+_RELEASE_ONLY = re.compile(r"refs/tags/|ref_type *== *'tag'|event_name *== *'release'")
 _LARGEST = 1_000_000  # bytes; nothing that a person wrote is larger
 
 
@@ -30,6 +32,7 @@ class Surroundings:
         remote: git's remote: host, owner and name, such as github.com, acme, packer-ami-web.
         runner: labels of the runner that runs Packer.
         role: the role that workflows assume.
+        release_role: the role that they assume for releases only.
         region: the region that workflows or tasks set.
         toolkit: the toolkit image, without its tag.
         role_variable: the environment variable with a person's role.
@@ -39,6 +42,7 @@ class Surroundings:
     remote: Mapping[str, Value] = field(default_factory=dict)
     runner: Value | None = None
     role: Value | None = None
+    release_role: Value | None = None
     region: Value | None = None
     toolkit: Value | None = None
     role_variable: Value | None = None
@@ -126,16 +130,49 @@ def _read_workflow(path: Path, root: Path, found: Surroundings) -> None:
         if isinstance(job, dict) and "packer" in str(job).lower():
             found.runner = found.runner or _labels(job.get("runs-on"), text, place.file)
     environments = [document.get("env")]
+    _read_roles(document, text, place.file, found)
     for part in _mappings(document):
-        role = part.get("role-to-assume")
-        if isinstance(role, str) and _ROLE.fullmatch(role):
-            found.role = found.role or Value(role, _place(text, role, place.file))
         environments += [part.get("env"), {"AWS_REGION": part.get("aws-region")}]
     for environment in environments:
         for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
             region = environment.get(name) if isinstance(environment, dict) else None
             if isinstance(region, str) and _REGION.fullmatch(region):
                 found.region = found.region or Value(region, _place(text, region, place.file))
+
+
+def _read_roles(workflow: Mapping[Any, Any], text: str, file: str, found: Surroundings) -> None:
+    """Read the roles that a workflow assumes, those for releases apart."""
+    triggers = workflow.get("on", workflow.get(True))  # `on` is a truth value for YAML 1.1
+    for_releases = _only_releases(triggers)
+    for part, condition in _with_conditions(workflow):
+        role = part.get("role-to-assume")
+        if not isinstance(role, str) or not _ROLE.fullmatch(role.strip()):
+            continue
+        value = Value(role.strip(), _place(text, role.strip(), file))
+        if for_releases or _RELEASE_ONLY.search(condition):
+            found.release_role = found.release_role or value
+        else:
+            found.role = found.role or value
+
+
+def _only_releases(triggers: Any) -> bool:
+    """Return whether nothing but releases, tags and people start a workflow."""
+    names = [triggers] if isinstance(triggers, str) else list(triggers or ())
+    push = triggers.get("push") if isinstance(triggers, dict) else None
+    tags_only = isinstance(push, dict) and "tags" in push and "branches" not in push
+    others = {*names} - {"release", "workflow_dispatch"} - ({"push"} if tags_only else set())
+    return not others and ("release" in names or tags_only)
+
+
+def _with_conditions(part: Any, condition: str = "") -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yield each mapping, with the conditions of the jobs and steps around it."""
+    inner = part if isinstance(part, list) else []
+    if isinstance(part, dict):
+        condition += f" {part.get('if', '')}"
+        yield part, condition
+        inner = list(part.values())
+    for item in inner:
+        yield from _with_conditions(item, condition)
 
 
 def _labels(runs_on: Any, text: str, file: str) -> Value | None:

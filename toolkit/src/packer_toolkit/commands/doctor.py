@@ -16,7 +16,9 @@ def command(as_json: bool) -> None:
     """Tell what is missing here to build, and how to get it.
 
     Looks at the repository and its settings, git, Task, Docker or Podman, the toolkit's image and
-    the registry that it comes from, the role, the region and the login to AWS.  It changes nothing.
+    the registry that it comes from, the role, the region and the login to AWS.  With a token of
+    GitHub it also prints the OIDC subject that the workflows send, and compares the trust policies
+    of their roles with it where iam:GetRole is allowed.  It changes nothing.
     Something is missing: exit code 3.
 
     \b

@@ -103,7 +103,7 @@ def command(
     name = repository.rpartition("/")[2].removeprefix("packer-ami-")
     place = Place(repository, token(), api_url, patience)
 
-    def of_run(failed: list[FailedStep]) -> Facts:
+    def of_run(failed: list[FailedStep], log: list[str] | None = None, subject: str = "") -> Facts:
         return facts(
             records,
             kind=kind,
@@ -112,6 +112,8 @@ def command(
             run_url=run_url,
             commit=commit,
             failed=failed,
+            log=log or (),
+            subject=subject,
         )
 
     problem = ""
@@ -121,7 +123,10 @@ def command(
         done = build_issue.preview(of_run([]), {}) if outcome == "failure" else Done("none")
     else:
         github = place.connect()
-        of_this_run = of_run(_failed_steps(github) if outcome == "failure" else [])
+        of_this_run = of_run([])
+        if outcome == "failure":
+            failed, log = _failed_steps(github, with_log=not records.report.get("builds"))
+            of_this_run = of_run(failed, log, _rejected_subject(github, repository, log))
         done = Done("none")
         try:
             if outcome == "failure":
@@ -162,24 +167,48 @@ def _say(done: Done, outcome: str, problem: str, *, as_json: bool, dry_run: bool
         click.echo(f"build: {outcome}; no issue to change")
 
 
-def _failed_steps(github: Repository) -> list[FailedStep]:
-    """Return the steps of this run that failed, for a build that left no report."""
+def _failed_steps(github: Repository, *, with_log: bool) -> tuple[list[FailedStep], list[str]]:
+    """Return the steps of this run that failed, and why: for a build that left no report."""
     from packer_toolkit.build_facts import FailedStep
     from packer_toolkit.github_api import speaking
+    from packer_toolkit.job_log import read_failure
 
     number = os.environ.get("GITHUB_RUN_ID", "")
     if not number.isdigit():
-        return []
-    found = []
+        return [], []
+    found: list[FailedStep] = []
+    log: list[str] = []
+    failed_jobs = []
     try:
         with speaking("read the run's jobs"):
             for job in github.get_workflow_run(int(number)).jobs():
                 steps = [step.name for step in job.steps if step.conclusion == "failure"]
                 if job.conclusion == "failure" or steps:
                     found += [FailedStep(job.name, step) for step in steps or ["not known"]]
+                    failed_jobs.append(job)
+        if with_log and failed_jobs:
+            log = read_failure(failed_jobs[0])
     except RemoteError as error:
         click.echo(f"note: {error}", err=True)
-    return found
+    return found, log
+
+
+def _rejected_subject(github: Repository, repository: str, log: list[str]) -> str:
+    """Return the subject of this run when AWS has rejected it; empty otherwise."""
+    from packer_toolkit import oidc
+
+    if not oidc.REJECTED.search("\n".join(log)):
+        return ""
+    try:
+        known = oidc.token_subject(os.environ)
+        subject = None if known else oidc.read_subject(github, repository)
+    except RemoteError as error:
+        click.echo(f"note: {error}", err=True)
+        return ""
+    if subject is None:
+        return known or ""
+    # With claims of its own choice, only a token shows the subject.
+    return "" if subject.claims else oidc.run_subject(os.environ, subject)
 
 
 def _last_good(github: Repository) -> dict[str, object]:
