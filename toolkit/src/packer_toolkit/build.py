@@ -247,7 +247,7 @@ class Run:
             self.values = inspect(packer, self.arguments, self.env)
         except SetupError as error:
             # `packer build` is about to say it better.
-            self.say(str(error))
+            self.say(self.mask.secrets(str(error)))
         asker = threading.Thread(target=ask_who, daemon=True)
         if not self.only_local:
             asker.start()
@@ -263,7 +263,7 @@ class Run:
             check=False,
         )
         if init.returncode:
-            self.show(init.stdout)
+            self.show(self.mask.secrets(init.stdout))
             raise SetupError(
                 "packer init failed, see above: its plugins are neither here nor to be had"
             )
@@ -314,6 +314,7 @@ class Run:
             env=self.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
             start_new_session=True,
@@ -324,21 +325,33 @@ class Run:
             self._hand_on(len(self.signals.received))
 
         def read() -> None:
+            mask = self.mask.follow()
             for line in process.stdout or ():
-                self.output.read(line, time.monotonic() - since)
-                self.show(self.mask.secrets(line))
+                masked = mask(line)
+                self.output.read(line, time.monotonic() - since, masked)
+                self.show(masked)
                 if self.output.helpless and not self._given_up:
                     # It would try each call for minutes, all of them for a quarter of an hour.
                     self._given_up = True
                     self.say("Packer's credentials have ended, it cannot clean up: it is ended")
                     _signal_group(process, signal.SIGKILL)
 
-        reader = threading.Thread(target=read, daemon=True)
-        reader.start()
+        def read_log() -> None:
+            """Pass on what PACKER_LOG adds, which repeats the output."""
+            mask = self.mask.follow()
+            for line in process.stderr or ():
+                with contextlib.suppress(OSError):
+                    sys.stderr.write(mask(line))
+
+        readers = [threading.Thread(target=each, daemon=True) for each in (read, read_log)]
+        for reader in readers:
+            reader.start()
         code = process.wait()
-        reader.join(5)  # children that outlive Packer may hold the pipe
+        for reader in readers:
+            reader.join(5)  # children that outlive Packer may hold the pipe
         _signal_group(process, signal.SIGKILL)
-        reader.join(5)
+        for reader in readers:
+            reader.join(5)
         self.signals.on_signal = lambda _: None
         return 1 if self._given_up else code
 
@@ -488,7 +501,7 @@ class Run:
             "account": aws.account(self.who) if self.who else None,
             "builds": builds,
             "inspec": inspected,
-            "last_lines": [self.mask.everything(line) for line in lines],
+            "last_lines": self.mask.lines(lines, self.output.builds),
             "swept": outcome.swept,
             "left": [
                 {**each, "reason": self.mask.everything(each["reason"])} for each in outcome.left

@@ -49,6 +49,21 @@ class Facts:
     left: Sequence[str] = ()
 
 
+def published_lines(report: Mapping[str, Any], mask: Mask) -> list[str]:
+    """Return the last lines of a build that matter, without secrets and account IDs.
+
+    They are masked together before any is cut, because a private key is known by its first line.
+
+    Args:
+        report: The build report; its own mask did not know the secrets of this job.
+        mask: Knows these.
+    """
+    text = "\n".join(map(str, report.get("last_lines") or []))
+    builds = report.get("builds") or []
+    names = {str(build.get("name")) for build in builds if isinstance(build, dict)}
+    return mask.lines(text.splitlines(), names)
+
+
 def facts(
     records: Records,
     *,
@@ -72,10 +87,10 @@ def facts(
     """
     report = records.report
     # The build has masked its report already; what comes from elsewhere has not been.
-    mask = Mask(os.environ).everything
+    mask = Mask(os.environ)
 
     def clean(value: Any) -> str:
-        return mask(" ".join(str(value or "").split()))[:_LONGEST_LINE]
+        return mask.everything(" ".join(str(value or "").split()))[:_LONGEST_LINE]
 
     builds = [build for build in report.get("builds") or [] if isinstance(build, dict)]
     own = [
@@ -83,8 +98,7 @@ def facts(
         for build in builds
         if not build.get("ok")
     ]
-    text = mask("\n".join(map(str, report.get("last_lines") or [])))
-    lines = [line[:_LONGEST_LINE].rstrip() for line in text.splitlines()]
+    lines = [line[:_LONGEST_LINE].rstrip() for line in published_lines(report, mask)]
     return Facts(
         kind=kind,
         name=clean(report.get("image_name") or name) or "this image",
