@@ -61,6 +61,8 @@ class Job:
         image_name: answer to the question of that name.
         keep_demo: answer to the question of that name.
         quiet: whether Copier runs with --quiet.
+        secret_address: the template's address as recorded, where the one that was given holds a
+            user, a password or a token; otherwise empty.
         start_git: answer to the question of that name.
         template: folder with the whole template, of the version that was rendered.
     """
@@ -72,6 +74,7 @@ class Job:
     image_name: str
     keep_demo: bool
     quiet: bool
+    secret_address: str
     start_git: bool
     template: str
 
@@ -388,6 +391,18 @@ def check_updatable(job: Job, here: Path) -> list[str]:
     ]
 
 
+def explain_login(job: Job, here: Path) -> list[str]:
+    """Explain how updates log in when the login was left out of the recorded address."""
+    del here
+    if not job.secret_address:
+        return []
+    return [
+        f"{job.answers_file} names the template without your login: {job.secret_address}; updates "
+        "log in as git does, such as after gh auth setup-git or with a credential helper, and "
+        "the weekly workflow with the secret TEMPLATE_UPDATE_TOKEN"
+    ]
+
+
 def next_steps(job: Job, here: Path, before: Path | None) -> list[str]:
     """Return three lines that lead from here to a repository that others can use.
 
@@ -440,7 +455,7 @@ def main(arguments: Sequence[str]) -> None:
     try:
         here = Path.cwd()
         before = enclosing_repository(here)
-        for step in (strip_demo, start_git, check_updatable):
+        for step in (strip_demo, start_git, check_updatable, explain_login):
             notes += _whatever_happens(step, job, here)
     except OSError as error:
         notes.append(f"The new repository cannot be read ({error})")
