@@ -40,7 +40,6 @@ def run_hook(
         "image_name": "web",
         "keep_demo": False,
         "quiet": False,
-        "secret_address": "",
         "start_git": True,
         "template": str(template),
         **changes,
