@@ -21,6 +21,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 
 MANIFEST = "hooks/demo-manifest.txt"
+# The one name in template/ that Copier renders.
+_ANSWERS_FILE = "{{ _copier_conf.answers_file }}"
+_MOST_SHOWN = 20
 
 # What a person or a runner may set for git, and is respected: their configuration, their name.
 # Every other GIT_* variable either points git at some other repository (a git hook that calls
@@ -63,6 +66,8 @@ class Job:
         quiet: whether Copier runs with --quiet.
         start_git: answer to the question of that name.
         template: folder with the whole template, of the version that was rendered.
+        secret_address: the template's address as recorded, where the one that was given holds a
+            user, a password or a token; otherwise empty.
     """
 
     answers_file: str
@@ -74,6 +79,7 @@ class Job:
     quiet: bool
     start_git: bool
     template: str
+    secret_address: str = ""
 
     @classmethod
     def from_json(cls, text: str) -> Job:
@@ -82,9 +88,9 @@ class Job:
         Raises:
             ValueError: when it is not an object with exactly the fields above, each of its type.
         """
-        given = json.loads(text)
+        given = {"secret_address": "", **dict(json.loads(text))}
         wanted = {field.name: field.type for field in fields(cls)}
-        found = {name: type(value).__name__ for name, value in dict(given).items()}
+        found = {name: type(value).__name__ for name, value in given.items()}
         if found != wanted:
             raise ValueError(f"copier.yml and {Path(__file__).name} disagree: {found} != {wanted}")
         return cls(**given)
@@ -259,7 +265,7 @@ def strip_demo(job: Job, here: Path) -> list[str]:
             return [
                 *lines,
                 f"The demo was left in: git cannot read the repository {root} ({error}), and "
-                f"files of yours may be among these: {_shown(ours)}",
+                f"files of yours may be among these: {shown(ours)}",
             ]
     lines += _line(
         "Left as git has them, because they may be yours: {0}; if they are the demo, remove them "
@@ -274,6 +280,14 @@ def strip_demo(job: Job, here: Path) -> list[str]:
     return [*lines, *_line("Could not remove, please do: {}", failed)]
 
 
+def _is_own_file(path: str, here: Path) -> bool:
+    """Tell whether a path is a file, reached through real folders."""
+    parents = [here / parent for parent in PurePosixPath(path).parents]
+    if any(parent.is_symlink() for parent in parents if parent != here):
+        return False
+    return (here / path).is_file() and not (here / path).is_symlink()
+
+
 def is_plain_path(entry: str) -> bool:
     """Tell whether a line of the manifest names one file below the repository."""
     parts = entry.split("/")
@@ -286,13 +300,9 @@ def is_plain_path(entry: str) -> bool:
 
 def is_the_templates(entry: str, here: Path, template: Path) -> bool:
     """Tell whether a path holds what the template has there, reached through real folders."""
-    parents = [here / parent for parent in PurePosixPath(entry).parents]
-    if any(parent.is_symlink() for parent in parents if parent != here):
+    if not (_is_own_file(entry, here) and _is_own_file(entry, template)):
         return False
-    both = (template / entry, here / entry)
-    if not all(path.is_file() and not path.is_symlink() for path in both):
-        return False
-    return both[0].read_bytes() == both[1].read_bytes()
+    return (template / entry).read_bytes() == (here / entry).read_bytes()
 
 
 def _restore_tracked(git: Git, root: Path, paths: Sequence[str]) -> set[str]:
@@ -320,8 +330,57 @@ def _remove(entry: str, here: Path) -> str:
 # ------------------------------------------------------------------------------ the first commit
 
 
+def rendered_paths(job: Job, here: Path) -> list[str]:
+    """Return the paths that hold what the template rendered, relative to the repository.
+
+    The folder may have held files before: others of the same name that the user chose to keep, and
+    files that must never be pushed, such as .env.
+    """
+    template = Path(job.template, "template")
+    began = Path(job.template, "copier.yml").stat().st_mtime_ns
+    # Copier fetches the template before it renders, so what it wrote is newer, unless the clocks of
+    # two file systems differ.
+    is_reliable = (here / job.answers_file).stat().st_mtime_ns >= began
+    paths = []
+    for source in sorted(template.rglob("*")):
+        name = source.relative_to(template).as_posix()
+        path = name.removesuffix(".jinja").replace(_ANSWERS_FILE, job.answers_file)
+        if source.is_dir() or not _is_own_file(path, here):
+            continue
+        if path == name:
+            is_rendered = is_the_templates(path, here, template)
+        else:
+            is_rendered = not is_reliable or (here / path).stat().st_mtime_ns >= began
+        if is_rendered:
+            paths.append(path)
+    return paths
+
+
+def other_paths(here: Path, rendered: Sequence[str]) -> list[str]:
+    """Return the other files of a folder; of one without anything rendered, the folder alone."""
+    parents = {parent.as_posix() for path in rendered for parent in PurePosixPath(path).parents}
+    known = {*rendered, ".git"}
+    others = []
+    for folder, folders, files in os.walk(here):
+        prefix = "" if Path(folder) == here else f"{Path(folder).relative_to(here).as_posix()}/"
+        for name in list(folders):
+            if f"{prefix}{name}" not in parents or os.path.islink(Path(folder, name)):
+                folders.remove(name)
+                files.append(name)
+        others += [f"{prefix}{name}" for name in files if f"{prefix}{name}" not in known]
+    return sorted(others)
+
+
+def add_command(rendered: Sequence[str], others: Sequence[str]) -> str:
+    """Return the shell command that stages what the template rendered."""
+    if not others:
+        return "git add --all"
+    without = shown([f":(exclude,literal){path}" for path in others])
+    return min(f"git add --all -- . {without}", f"git add -- {shown(rendered)}", key=len)
+
+
 def start_git(job: Job, here: Path) -> list[str]:
-    """Make a repository with one commit of everything, unless there is one already.
+    """Make a repository with one commit of what was rendered, unless there is one already.
 
     Returns:
         One line of what was left undone, or nothing.
@@ -329,10 +388,12 @@ def start_git(job: Job, here: Path) -> list[str]:
     if not job.start_git:
         return []
     message = f"Start packer-ami-{job.image_name} from its template"
-    commit = f"git add --all && git commit -m {shlex.quote(message)}"
     root = enclosing_repository(here)
     if root == here:
         return []
+    rendered = rendered_paths(job, here)
+    others = other_paths(here, rendered)
+    commit = f"{add_command(rendered, others)} && git commit -m {shlex.quote(message)}"
     if root:
         return [
             f"No git repository was started, because this is inside the repository {root}; "
@@ -343,7 +404,8 @@ def start_git(job: Job, here: Path) -> list[str]:
         git = git_for(here)
         git("init", "--quiet", "-b", "main")
         undone = commit
-        git("add", "--all")
+        # Forced, because the user's own ignore file may match a file of the template.
+        git("--literal-pathspecs", "add", "--force", "--", *rendered)
         try:
             git("commit", "--quiet", "--no-gpg-sign", "-m", message)
         except GitError:
@@ -361,7 +423,19 @@ def start_git(job: Job, here: Path) -> list[str]:
         return [f"Git was not started ({error}); do it with: {undone}"]
     except FileNotFoundError:
         return [f"Git was not started, because it is not installed; then do: {undone}"]
-    return []
+    return _line(
+        "Not in the first commit, because the template did not make it: {}; commit what others may "
+        "read with: git add -- PATH && git commit",
+        _not_ignored(git, others),
+    )
+
+
+def _not_ignored(git: Git, paths: Sequence[str]) -> list[str]:
+    try:
+        ignored = set(git("-c", "core.quotePath=false", "check-ignore", "--", *paths).splitlines())
+    except (GitError, OSError):  # none of them, or too many for a command
+        ignored = set()
+    return [path for path in paths if path not in ignored]
 
 
 def _has_identity(git: Git) -> bool:
@@ -385,6 +459,18 @@ def check_updatable(job: Job, here: Path) -> list[str]:
         f"`copier update` cannot work here: {job.answers_file} has no _commit, because Copier "
         "could not read the template as a git repository; unset GIT_DIR and the like, or use the "
         "template's URL or a checkout of your own, and copy again"
+    ]
+
+
+def explain_login(job: Job, here: Path) -> list[str]:
+    """Explain how updates log in when the login was left out of the recorded address."""
+    del here
+    if not job.secret_address:
+        return []
+    return [
+        f"{job.answers_file} names the template without your login: {job.secret_address}; updates "
+        "log in as git does, such as after gh auth setup-git or with a credential helper, and "
+        "the weekly workflow with the secret TEMPLATE_UPDATE_TOKEN"
     ]
 
 
@@ -417,11 +503,23 @@ def next_steps(job: Job, here: Path, before: Path | None) -> list[str]:
 
 
 def _line(sentence: str, paths: Sequence[str]) -> list[str]:
-    return [sentence.format(_shown(paths))] if paths else []
+    more = f" and {len(paths) - _MOST_SHOWN} more" if len(paths) > _MOST_SHOWN else ""
+    return [sentence.format(shown(paths[:_MOST_SHOWN]) + more)] if paths else []
 
 
-def _shown(paths: Iterable[str]) -> str:
-    return " ".join(shlex.quote(path) for path in paths)
+def shown(paths: Iterable[str]) -> str:
+    """Return paths as words for the shell, in one line."""
+    return " ".join(map(_quote, paths))
+
+
+def _quote(path: str) -> str:
+    if path.isprintable():
+        return shlex.quote(path)
+    escaped = (
+        chr(byte) if 32 <= byte < 127 and byte not in b"'\\" else f"\\x{byte:02x}"
+        for byte in os.fsencode(path)
+    )
+    return f"$'{''.join(escaped)}'"
 
 
 def say(line: str) -> None:
@@ -440,7 +538,7 @@ def main(arguments: Sequence[str]) -> None:
     try:
         here = Path.cwd()
         before = enclosing_repository(here)
-        for step in (strip_demo, start_git, check_updatable):
+        for step in (strip_demo, start_git, check_updatable, explain_login):
             notes += _whatever_happens(step, job, here)
     except OSError as error:
         notes.append(f"The new repository cannot be read ({error})")

@@ -68,6 +68,11 @@ git+*) template=${template#git+} ;;
   template=file://${template//\?/%3F}
   ;;
 esac
+# The address may hold a login, which no message shows.
+login=
+[[ ! ${template} =~ ^[^:/]+://([^/]*@) ]] || login=${BASH_REMATCH[1]}
+shown=${template/"${login}"/}
+shown=${shown%%\?*}
 find_answer _commit
 # A commit after the release is recorded as v1.2.3-4-g0123abc.
 [[ ! ${value} =~ -[0-9]+-g([0-9a-f]{7,})$ ]] || value=${BASH_REMATCH[1]}
@@ -79,6 +84,8 @@ said=$(uvx --from "${toolkit}" packer-toolkit --version 2>&1 >/dev/null) || {
     /^ *(fatal|error|cause):/ { line = $0 }
     NF { last = $0 }
     END { if (line == "") line = last; sub(/^ *(cause: )?/, "", line); print line }' <<<"${said}")
-  fail 4 "uv cannot get the toolkit (${said:-no reason given}); check the network, and your access with: git ls-remote '${template}'"
+  said=${said//"${template}"/${shown}}
+  said=${said//"${login}"/}
+  fail 4 "uv cannot get the toolkit (${said:-no reason given}); check the network, and your access with: git ls-remote '${shown}'"
 }
 exec uvx --quiet --from "${toolkit}" "$@"

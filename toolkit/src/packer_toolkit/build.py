@@ -262,7 +262,7 @@ class Run:
         except SetupError as error:
             require_content(self.arguments.folder)
             # `packer build` is about to say it better.
-            self.say(str(error))
+            self.say(self.mask.secrets(str(error)))
         if "local.roles" in self.values.raw:
             require_content(self.arguments.folder)
         asker = threading.Thread(target=ask_who, daemon=True)
@@ -280,7 +280,7 @@ class Run:
             check=False,
         )
         if init.returncode:
-            self.show(init.stdout)
+            self.show(self.mask.secrets(init.stdout))
             raise SetupError(
                 "packer init failed, see above: its plugins are neither here nor to be had"
             )
@@ -401,6 +401,7 @@ class Run:
             env=self.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
             start_new_session=True,
@@ -411,23 +412,36 @@ class Run:
             self._hand_on(len(self.signals.received))
 
         def read() -> None:
+            mask = self.mask.follow()
             for line in process.stdout or ():
-                self.output.read(line, time.monotonic() - since)
-                self.show(self.mask.secrets(line))
+                masked = mask(line)
+                self.output.read(line, time.monotonic() - since, masked)
+                self.show(masked)
                 if self.output.helpless and not self._given_up:
                     # It would try each call for minutes, all of them for a quarter of an hour.
                     self._given_up = True
                     self.say("Packer's credentials have ended, it cannot clean up: it is ended")
                     _signal_group(process, signal.SIGKILL)
 
-        reader = threading.Thread(target=read, daemon=True)
-        reader.start()
+        def read_log() -> None:
+            """Pass on what PACKER_LOG adds, which repeats the output."""
+            mask = self.mask.follow()
+            for line in process.stderr or ():
+                with contextlib.suppress(OSError):
+                    sys.stderr.write(mask(line))
+
+        readers = [threading.Thread(target=each, daemon=True) for each in (read, read_log)]
+        for reader in readers:
+            reader.start()
         code = process.wait()
-        reader.join(5)  # children that outlive Packer may hold the pipe
+        for reader in readers:
+            reader.join(5)  # children that outlive Packer may hold the pipe
         _signal_group(process, signal.SIGKILL)
-        reader.join(5)
-        if process.stdout and not reader.is_alive():
-            process.stdout.close()
+        for reader in readers:
+            reader.join(5)
+        for pipe, reader in zip((process.stdout, process.stderr), readers, strict=True):
+            if pipe and not reader.is_alive():
+                pipe.close()
         self.signals.on_signal = lambda _: None
         return 1 if self._given_up else code
 
@@ -581,7 +595,7 @@ class Run:
             "account": aws.account(self.who) if self.who else None,
             "builds": builds,
             "inspec": inspected,
-            "last_lines": [self.mask.everything(line) for line in lines],
+            "last_lines": self.mask.lines(lines, self.output.builds),
             "swept": outcome.swept,
             "left": [
                 {**each, "reason": self.mask.everything(each["reason"])} for each in outcome.left

@@ -53,6 +53,24 @@ class Facts:
     subject: str = ""
 
 
+def published_lines(
+    report: Mapping[str, Any], mask: Mask, log: Sequence[str] = ()
+) -> list[str]:
+    """Return the last lines of a build that matter, without secrets and account IDs.
+
+    They are masked together before any is cut, because a private key is known by its first line.
+
+    Args:
+        report: The build report; its own mask did not know the secrets of this job.
+        mask: Knows these.
+        log: Lines of the workflow's log, for a build without a report.
+    """
+    text = "\n".join(map(str, report.get("last_lines") or log))
+    builds = report.get("builds") or []
+    names = {str(build.get("name")) for build in builds if isinstance(build, dict)}
+    return mask.lines(text.splitlines(), names)
+
+
 def facts(
     records: Records,
     *,
@@ -80,10 +98,10 @@ def facts(
     """
     report = records.report
     # The build has masked its report already; what comes from elsewhere has not been.
-    mask = Mask(os.environ).everything
+    mask = Mask(os.environ)
 
     def clean(value: Any) -> str:
-        return mask(" ".join(str(value or "").split()))[:_LONGEST_LINE]
+        return mask.everything(" ".join(str(value or "").split()))[:_LONGEST_LINE]
 
     builds = [build for build in report.get("builds") or [] if isinstance(build, dict)]
     own = [
@@ -91,8 +109,7 @@ def facts(
         for build in builds
         if not build.get("ok")
     ]
-    text = mask("\n".join(map(str, report.get("last_lines") or log)))
-    lines = [line[:_LONGEST_LINE].rstrip() for line in text.splitlines()]
+    lines = [line[:_LONGEST_LINE].rstrip() for line in published_lines(report, mask, log)]
     return Facts(
         kind=kind,
         name=clean(report.get("image_name") or name) or "this image",

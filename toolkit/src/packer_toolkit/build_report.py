@@ -174,7 +174,7 @@ def read(folder: Path) -> BuildReport:
         schema = report["schema"]
     except FileNotFoundError:
         raise SetupError(f"{file} does not exist: no build has run here, start one") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise SetupError(f"{file} is not a build report: delete it and build again") from None
     if schema != SCHEMA:
         raise SetupError(f"{file} has the schema {schema}, not {SCHEMA}: build again")

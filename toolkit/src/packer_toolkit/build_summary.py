@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from packer_toolkit.build_facts import published_lines
 from packer_toolkit.inspec_report import write_results
 from packer_toolkit.instance_types import larger
 from packer_toolkit.markdown import block, code, table
+from packer_toolkit.masking import Mask
 from packer_toolkit.records import Records
 
 # Chained roles, and roles that nobody has given more, end after this.
@@ -121,7 +124,7 @@ def _failures(report: Mapping[str, Any], builds: Sequence[Mapping[str, Any]]) ->
         if not build.get("ok")
     ]
     parts = [table(("build", "failed in"), rows)] if rows else []
-    lines = [str(line) for line in report.get("last_lines") or []]
+    lines = published_lines(report, Mask(os.environ))
     if lines and report.get("exit_code"):
         parts.append(block(lines[-20:]))
     return parts

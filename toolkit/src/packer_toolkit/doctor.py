@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,7 @@ def examine(start: Path | None = None) -> list[Check]:
         _repository,
         lambda place: broken or _settings(place),
         _git,
+        *([_template] if _recorded_secret(root) else []),
         _task,
         _engine,
         _image,
@@ -141,6 +142,24 @@ def _git(place: Place) -> Check:
             fix = f"run: git config --global --add safe.directory '{place.root}'"
         return _missing("git", f"{place.root}: {said}", fix)
     return _ok("git", _run("git", "--version")[1])
+
+
+def _recorded_secret(root: Path | None) -> str:
+    """Return the warning about a password in the address of a template; empty without one."""
+    from packer_toolkit.template.addresses import describe_secret
+    from packer_toolkit.template.project import parse_answers
+
+    for file in sorted(root.glob(".copier-answers*.y*ml")) if root else []:
+        with suppress(OSError, ToolkitError):
+            source = parse_answers(file.read_bytes(), file.name).get("_src_path")
+            if warning := describe_secret(str(source or ""), file.name):
+                return warning
+    return ""
+
+
+def _template(place: Place) -> Check:
+    reason, _, fix = _recorded_secret(place.root).partition("; ")
+    return _missing("template", reason, fix)
 
 
 def _task(place: Place) -> Check:

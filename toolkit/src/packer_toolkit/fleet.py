@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
 from packer_toolkit.github_api import client, speaking
+from packer_toolkit.template.addresses import describe_secret, without_secret
 from packer_toolkit.template.git import Git, GitError
 from packer_toolkit.template.project import ANSWERS_FILE, parse_answers
 from packer_toolkit.template.source import Release, git_url, parse_version, releases
@@ -98,19 +99,20 @@ def _row(fleet: Fleet, name: str, known: _Releases) -> Row:
     template, release = (str(answers.get(key) or "") for key in ("_src_path", "_commit"))
     updated = fleet.updated(name)
     version = parse_version(release)
+    shown, warning = without_secret(template), describe_secret(template, ANSWERS_FILE)
     if not template or version is None:
         problem = f"{ANSWERS_FILE} names no release of a template"
-        return Row(name, template, release, updated=updated, problem=problem)
+        return Row(name, shown, release, updated=updated, problem=problem)
     try:
         finished = [item for item in known.of(template) if not item.version.is_prerelease]
         newer = [item for item in finished if item.version > version]
         newest = finished[-1].tag if finished else ""
     except ToolkitError as error:
-        return Row(name, template, release, updated=updated, problem=str(error), failed=True)
+        return Row(name, shown, release, updated=updated, problem=str(error), failed=True)
     if not newest:
         problem = "the template has no release"
-        return Row(name, template, release, updated=updated, problem=problem)
-    return Row(name, template, release, newest, len(newer), updated)
+        return Row(name, shown, release, updated=updated, problem=problem)
+    return Row(name, shown, release, newest, len(newer), updated, warning)
 
 
 class _Releases:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from packer_toolkit.private_keys import PrivateKeys
 
 SECRET, ACCOUNT = "***", "<account>"
 # Shorter values would be found in innocent words.
@@ -16,16 +18,15 @@ _PLACE = re.compile(r"_(FILE|PATH|URL|URI|EXPIRATION|DIR|ID_TOKEN_REQUEST_URL)$"
 _SHAPES = re.compile(
     r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"  # access keys of AWS
     r"|\bgh[a-z]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}"  # GitHub's tokens
-    r"|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"  # JSON web tokens
-    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"  # name and password in an address
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
-    re.S,
+    r"|(?<![\w-])eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"  # JSON web tokens
+    # Name and password in an address; for HTTP the name alone may be a token.
+    r"|(?<=://)[^/\s:@]+:[^/\s]+(?=@)|(?<=http://)[^/\s@]+(?=@)|(?<=https://)[^/\s@]+(?=@)"
 )
 # The name stays, its value goes: password=…, "secret": "…", Authorization: Bearer …
 _NAMED = re.compile(
     r"((?:pass(?:word|wd|phrase)?|secret(?:[_ -]?(?:access[_ -]?)?key)?|authorization|token"
     r"|(?:api|access|private|session|auth)[_-]?(?:key|token))"
-    r"[\w.-]*[\"']?\s*[:=]\s*[\"']?(?:bearer |basic |token )?)"
+    r"[\w.-]{0,64}[\"']?\s{0,8}[:=]\s{0,8}[\"']?(?:bearer |basic |token )?)"
     r"(?!\*\*\*)[^\s\"',;&]{3,}",
     re.I,
 )
@@ -54,10 +55,31 @@ class Mask:
         self._values = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
     def secrets(self, text: str) -> str:
-        """Mask secrets only: for the person or the log that watches the build."""
-        return _SHAPES.sub(SECRET, self._values.sub(SECRET, text))
+        """Mask secrets only: for the log that the user watches."""
+        return self._line(PrivateKeys().mask_text(text))
 
     def everything(self, text: str) -> str:
-        """Mask account numbers, and what is called a secret, too: for what is published."""
-        text = _LONG.sub(SECRET, _NAMED.sub(rf"\g<1>{SECRET}", self.secrets(text)))
+        """Mask account IDs, and values whose names sound like a secret, too: for publishing."""
+        return self._publishable(self.secrets(text))
+
+    def follow(self) -> Callable[[str], str]:
+        """Return `secrets` for a stream of lines: a private key is masked in all of them."""
+        keys = PrivateKeys()
+        return lambda line: self._line(keys.mask(line))
+
+    def lines(self, lines: Sequence[str], builds: Collection[str] = ()) -> list[str]:
+        """Mask everything in lines that belong together, such as the last lines of a build.
+
+        Args:
+            lines: Of several builds perhaps, in the order of the output.
+            builds: Names of builds that lines begin with.
+        """
+        masked = PrivateKeys(builds).mask_lines(lines)
+        return [self._publishable(self._line(line)) for line in masked]
+
+    def _line(self, text: str) -> str:
+        return _SHAPES.sub(SECRET, self._values.sub(SECRET, text))
+
+    def _publishable(self, text: str) -> str:
+        text = _LONG.sub(SECRET, _NAMED.sub(rf"\g<1>{SECRET}", text))
         return _ACCOUNT.sub(ACCOUNT, text)

@@ -122,13 +122,16 @@ class PackerOutput:
         self.helpless = False
         self._others: deque[str] = deque(maxlen=_KEPT_LINES)
 
-    def read(self, line: str, time: float) -> None:
+    def read(self, line: str, time: float, masked: str | None = None) -> None:
         """Take one line.
 
         Args:
             line: With or without its end and colours.
             time: When it came, in seconds since the start of Packer.
+            masked: The line without secrets, of which the last lines are made; None: there are no
+                secrets in it.
         """
+        shown = _COLOUR.sub("", line if masked is None else masked).rstrip()
         text = _COLOUR.sub("", line).rstrip()
         if _TROUBLE.search(text):
             self.trouble = True
@@ -144,9 +147,10 @@ class PackerOutput:
             build = self._build(found[1])
             self._follow(build, found[2].strip(), time)
             if build.failed_in is None and not _NOISE.search(text):
-                build.lines.append(found[2].strip()[:_LONGEST])
+                visible = _LINE.match(shown)
+                build.lines.append((visible[2] if visible else shown).strip()[:_LONGEST])
         elif not _NOISE.search(text):
-            self._others.append(text.strip()[:_LONGEST])
+            self._others.append(shown.strip()[:_LONGEST])
 
     def report(self, until: float) -> list[Build]:
         """Sum up all builds.

@@ -10,6 +10,8 @@ import base64
 import binascii
 import json
 import lzma
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +28,8 @@ FOUND_AGAIN = "found_again"
 # A variable of the environment, which is how the line travels, holds 128 KiB on Linux.
 LONGEST_BUNDLE = 100_000
 _LARGEST = 64 * 1024 * 1024
+_LARGEST_FILE = 16 * 1024 * 1024
+_PACKAGES = re.compile(r"packages-(?:x86_64|arm64|local)\.txt")
 
 
 @dataclass
@@ -34,12 +38,14 @@ class Records:
 
     Attributes:
         files: content by name.
+        refused: what is wrong with a file of these names that was left out, by name.
         report: the build report, or nothing.
         manifest: Packer's manifest, or nothing.
         packages: lines of `NAME VERSION` by architecture.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
 
     @property
     def report(self) -> Mapping[str, Any]:
@@ -66,7 +72,57 @@ class Records:
 
 def is_packages(name: str) -> bool:
     """Tell whether a file of this name is a package list."""
-    return name.startswith("packages-") and name.endswith(".txt")
+    return bool(_PACKAGES.fullmatch(name))
+
+
+def find_fault(name: str, raw: bytes) -> str:
+    """Return what is wrong with a file, such as "is not UTF-8"; empty when nothing is.
+
+    Scripts of other people run in the job that writes these files, and jobs with more permissions
+    read them.
+    """
+    if name not in (REPORT, MANIFEST) and not is_packages(name):
+        return "is not a file that a build writes"
+    if len(raw) > _LARGEST_FILE:
+        return "is too large"
+    try:
+        if is_packages(name):
+            text = raw.decode()
+            return "" if text.replace("\n", "").isprintable() else "is not a list of packages"
+        parse_json(raw)
+    except UnicodeDecodeError:
+        return "is not UTF-8"
+    except ValueError as error:
+        return f"is not valid JSON ({error})"
+    return ""
+
+
+def parse_json(raw: bytes) -> dict[str, Any]:
+    """Parse an object in JSON as strictly as every other reader of it might.
+
+    Raises:
+        ValueError: when it is something else.
+    """
+
+    def refuse_constant(name: str) -> None:
+        raise ValueError(f"{name} is not a number of JSON")
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            raise ValueError("a name is there twice")
+        return made
+
+    try:
+        loaded = json.loads(raw.decode(), parse_constant=refuse_constant, object_pairs_hook=unique)
+        json.dumps(loaded, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except UnicodeEncodeError:
+        raise ValueError("it holds half of a surrogate pair") from None
+    if not isinstance(loaded, dict):
+        raise ValueError("it is not an object")
+    return loaded
 
 
 def explain_unfinished(records: Records) -> str:
@@ -103,10 +159,9 @@ def explain_unfinished(records: Records) -> str:
 
 def _json(raw: bytes) -> Mapping[str, Any]:
     try:
-        loaded = json.loads(raw)
+        return parse_json(raw)
     except ValueError:
         return {}
-    return loaded if isinstance(loaded, dict) else {}
 
 
 def read(directory: Path, report: Path | None = None) -> Records:
@@ -116,13 +171,24 @@ def read(directory: Path, report: Path | None = None) -> Records:
         directory: the repository.
         report: the build report, when it lies elsewhere.
     """
-    paths = [directory / REPORT, directory / MANIFEST, *sorted(directory.glob("packages-*.txt"))]
-    files = {path.name: path.read_bytes() for path in paths if path.is_file()}
-    if report is not None:
-        files.pop(REPORT, None)
-        if report.is_file():
-            files[REPORT] = report.read_bytes()
-    return Records(files)
+    paths = {path.name: path for path in sorted(directory.glob("packages-*.txt"))}
+    paths = {name: path for name, path in paths.items() if is_packages(name)}
+    paths |= {REPORT: report or directory / REPORT, MANIFEST: directory / MANIFEST}
+    records = Records()
+    for name, path in paths.items():
+        if not os.path.lexists(path):
+            continue
+        # A link may lead to a file that nobody wants to publish.
+        if path.is_symlink() or not path.is_file():
+            records.refused[name] = "is not a regular file"
+            continue
+        with path.open("rb") as file:
+            raw = file.read(_LARGEST_FILE + 1)
+        if fault := find_fault(name, raw):
+            records.refused[name] = fault
+        else:
+            records.files[name] = raw
+    return records
 
 
 def pack(records: Records) -> str:
@@ -135,16 +201,44 @@ def unpack(line: str) -> Records:
     """Return the records that `pack` made a line of; of an empty one, none.
 
     Raises:
-        SetupError: when the line is something else.
+        SetupError: when the line is something else, or holds what no build writes.
     """
     if not line.strip():
         return Records()
     try:
         raw = lzma.LZMADecompressor().decompress(base64.b64decode(line), max_length=_LARGEST)
-        loaded = json.loads(raw)
-        return Records({str(name): str(text).encode() for name, text in loaded.items()})
+        files = {name: text.encode() for name, text in parse_json(raw).items()}
     except (binascii.Error, lzma.LZMAError, ValueError, AttributeError, EOFError) as error:
         raise SetupError(
             f"the bundle of records cannot be read ({error}): hand on what "
             "`packer-toolkit bundle` printed"
         ) from error
+    require_sound({name: fault for name, raw in files.items() if (fault := find_fault(name, raw))})
+    return Records(files)
+
+
+def require_sound(refused: Mapping[str, str]) -> None:
+    """Make sure that nothing was refused.
+
+    Args:
+        refused: what is wrong with a file, by name.
+
+    Raises:
+        SetupError: when something was.
+    """
+    if refused:
+        shown = [f"{name[:80]!r} {fault}" for name, fault in sorted(refused.items())]
+        more = f" and {len(shown) - 5} more" if len(shown) > 5 else ""
+        raise SetupError(
+            f"the build's files are refused: {', '.join(shown[:5])}{more}; build again, and look "
+            "for a script that writes them"
+        )
+
+
+def warn_about_refused(records: Records) -> Records:
+    """Report files that were left out, for commands that can do without them."""
+    from packer_toolkit.github_options import warn
+
+    for name, fault in sorted(records.refused.items()):
+        warn(f"{name} {fault}: it is left out")
+    return records

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,7 +12,8 @@ from github.GitRelease import GitRelease
 from github.GitReleaseAsset import GitReleaseAsset
 from github.Repository import Repository
 
-from packer_toolkit.errors import NotGoodError
+from packer_toolkit.build_report import FILE as REPORT
+from packer_toolkit.errors import NotGoodError, SetupError
 from packer_toolkit.github_api import speaking
 from packer_toolkit.records import FOUND_AGAIN, MANIFEST, Records, explain_unfinished, is_packages
 
@@ -46,6 +48,7 @@ def attach(
     Raises:
         NotGoodError: when there is no such release, or another file of the same name, or when the
             manifest names images that are not finished.
+        SetupError: when the files are of another version or image.
         RemoteError: when GitHub does not do it.
     """
     if reason := explain_unfinished(records):
@@ -60,6 +63,7 @@ def attach(
                 f"there is no release of the tag {tag}: publish one, and start the run again"
             ) from None
         there = {asset.name: asset for asset in release.get_assets()}
+    require_version(records, tag)
     done = Attached(release.html_url, [], [], [])
     for name, content in sorted(records.files.items()):
         if not content:
@@ -81,6 +85,37 @@ def attach(
                 _upload(release, name, content)
             (done.replaced if old else done.attached).append(name)
     return done
+
+
+def require_version(records: Records, tag: str) -> None:
+    """Make sure that a build's records are those of a release.
+
+    Args:
+        records: of the build.
+        tag: of the release, such as v1.2.3 for the version 1.2.3.
+
+    Raises:
+        SetupError: when a file names another version or image.
+    """
+    wanted = re.sub(r"^v(?=[0-9])", "", tag)
+    builds = records.manifest.get("builds")
+    facts = [
+        build["custom_data"]
+        for build in (builds if isinstance(builds, list) else [])
+        if isinstance(build, dict) and isinstance(build.get("custom_data"), dict)
+    ]
+    for key in ("version", "image_name"):
+        values = {(MANIFEST, str(fact[key])) for fact in facts if fact.get(key)}
+        if records.report.get(key):
+            values.add((REPORT, str(records.report[key])))
+        expected = {wanted} if key == "version" else {value for _, value in values}
+        others = [f"{file} names {value!r}" for file, value in sorted(values)
+                  if value not in expected or len(expected) > 1]  # fmt: skip
+        if others:
+            raise SetupError(
+                f"the build's files are not those of {tag}: as {key} {', '.join(others[:4])}; "
+                "attach what the build of this tag wrote"
+            )
 
 
 def last_packages(repository: Repository, *, before: str = "") -> tuple[str, dict[str, list[str]]]:

@@ -20,9 +20,10 @@ from packer_toolkit.adopt import surroundings
 from packer_toolkit.adopt.answers import Found
 from packer_toolkit.adopt.packer import Packer, Place, Value
 from packer_toolkit.errors import RemoteError, SetupError
+from packer_toolkit.template.addresses import without_secret
 from packer_toolkit.template.git import Git, GitError, environment
 from packer_toolkit.template.project import ANSWERS_FILE, Project, parse_answers, printable
-from packer_toolkit.template.source import Release, git_url, named, releases, without_secret
+from packer_toolkit.template.source import Release, git_url, named, releases
 
 MANIFEST = "hooks/demo-manifest.txt"
 _BASE_IMAGES = "includes/base_images.jinja"
@@ -209,8 +210,9 @@ def recorded(folder: Path) -> dict[str, Any]:
         raise SetupError(f"{file} is no file; remove it first")
     answers = parse_answers(file.read_bytes(), str(file))
     if answers.get("_commit"):
+        template = without_secret(str(answers.get("_src_path")))
         raise SetupError(
-            f"{file} names {answers.get('_src_path')} at {answers['_commit']} already; "
+            f"{file} names {template} at {answers['_commit']} already; "
             "template-check tells whether there is a newer release"
         )
     return {name: value for name, value in answers.items() if not name.startswith("_")}
@@ -444,7 +446,9 @@ class _Work:
             raise SetupError("git cannot tell the template's release; unset GIT_DIR and the like")
         import yaml
 
-        line = yaml.safe_dump({"_src_path": self.source}, allow_unicode=True, width=10**6)
+        line = yaml.safe_dump(
+            {"_src_path": without_secret(self.source)}, allow_unicode=True, width=10**6
+        )
         text, count = re.subn(r"^_src_path:.*(?:\n[ \t]+.*)*\n", lambda _: line, text, flags=re.M)
         if count != 1:
             raise SetupError("the template's answers file has no _src_path of one line")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from packer_toolkit.template.addresses import without_secret
 from packer_toolkit.template.options import answers_options, collect_answers
 from packer_toolkit.template.project import printable
 
@@ -141,7 +142,7 @@ def _show(adoption: Adoption) -> None:
 
     # For a file or another program: one line each, whatever its length.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
-    click.echo(f"Baseline: {adoption.release} of {adoption.source}")
+    click.echo(f"Baseline: {adoption.release} of {without_secret(adoption.source)}")
     if adoption.found.folder:
         click.echo(f"Packer files: {adoption.found.folder}")
     table = Table(box=box.SIMPLE, pad_edge=False, title="Answers", title_justify="left")
@@ -237,7 +238,7 @@ def _as_json(
     adoption: Adoption, accepted: Sequence[str], written: Sequence[str], diff: str, dry_run: bool
 ) -> dict[str, Any]:
     return {
-        "template": adoption.source,
+        "template": without_secret(adoption.source),
         "release": adoption.release,
         "packer": adoption.found.folder,
         "answers": {

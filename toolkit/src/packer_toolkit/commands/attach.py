@@ -38,17 +38,19 @@ def command(
     """Attach manifest.json, build-report.json and the package lists to a GitHub release.
 
     Files that the release has already with the same content stay; other content of the same name
-    is an error, because a version is built once.  The token is read from GITHUB_TOKEN; it needs
-    the permission contents: write.
+    is an error, because a version is built once.  Other names are refused, and so is JSON that is
+    not valid or names another version.  The token is read from GITHUB_TOKEN; it needs the
+    permission contents: write.
 
     Exit code 0: all is attached.  1: there is no such release, or it has other files.  3: something
     is missing here.  4: GitHub refused, or could not be reached.
     """
     from packer_toolkit.github_api import Place
-    from packer_toolkit.records import MANIFEST, read, unpack
+    from packer_toolkit.records import MANIFEST, read, require_sound, unpack
     from packer_toolkit.releases import attach
 
     records = read(Path()) if bundle is None else unpack(bundle)
+    require_sound(records.refused)
     if MANIFEST not in records.files:
         raise SetupError(f"there is no {MANIFEST}: build the image first, then attach what it left")
     github = Place(repository, token(), api_url, patience).connect()

@@ -21,9 +21,16 @@ def command(as_json: bool) -> None:
     Exit code 0: handed on, also when there are no records.
     """
     from packer_toolkit.outputs import set_outputs
-    from packer_toolkit.records import LONGEST_BUNDLE, Records, is_packages, pack, read
+    from packer_toolkit.records import (
+        LONGEST_BUNDLE,
+        Records,
+        is_packages,
+        pack,
+        read,
+        warn_about_refused,
+    )
 
-    records = read(Path())
+    records = warn_about_refused(read(Path()))
     line = pack(records)
     if len(line) > LONGEST_BUNDLE:
         warn("the package lists are too long to be handed on, and are left out")

@@ -90,11 +90,11 @@ def command(
     from packer_toolkit.build_facts import facts
     from packer_toolkit.build_issue import Done
     from packer_toolkit.github_api import Place
-    from packer_toolkit.records import read, unpack
+    from packer_toolkit.records import read, unpack, warn_about_refused
 
     if bundle is None and outcome is None and not report.exists():
         raise SetupError(f"there is no {report}: give --outcome, or build first")
-    records = read(Path(), report) if bundle is None else unpack(bundle)
+    records = unpack(bundle) if bundle is not None else warn_about_refused(read(Path(), report))
     if outcome is None:
         code = records.report.get("exit_code")
         outcome = "success" if code == 0 else "failure"

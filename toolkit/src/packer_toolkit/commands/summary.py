@@ -52,9 +52,9 @@ def command(
     """
     from packer_toolkit.build_summary import page
     from packer_toolkit.outputs import add_summary
-    from packer_toolkit.records import read
+    from packer_toolkit.records import read, warn_about_refused
 
-    records = read(Path())
+    records = warn_about_refused(read(Path()))
     if not outcome:
         outcome = "success" if records.report.get("exit_code") == 0 else "failure"
     last, name = None, ""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from packer_toolkit.template.addresses import without_secret
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.source import changes, newest, require_version, up_to_date
 
@@ -27,7 +28,7 @@ def command(as_json: bool) -> int:
     news = changes(project.source, present, release) if newer else ""
     if as_json:
         answer = {
-            "template": project.source,
+            "template": without_secret(project.source),
             "release": project.release,
             "newest": release.tag,
             "newer": newer,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from packer_toolkit.template.addresses import hide_secret
 from packer_toolkit.template.options import answers_options, collect_answers, trust_option
 from packer_toolkit.template.project import Project, printable, shown
 
@@ -47,12 +48,11 @@ def command(
         return 0
     with planned(project, wanted, given, trust) as plan:
         if as_json:
-            click.echo(
-                json.dumps({**report.as_json(plan), "diff": printable_diff(plan.diff())}, indent=2)
-            )
+            diff = printable_diff(hide_secret(plan.diff(), project.source))
+            click.echo(json.dumps({**report.as_json(plan), "diff": diff}, indent=2))
             return int(bool(plan.conflicts))
         colour = sys.stdout.isatty()
-        text = plan.diff(colour)
+        text = hide_secret(plan.diff(colour), project.source)
         if text:
             click.echo(text.encode("utf-8", "surrogateescape"), color=colour)
         sys.stdout.flush()

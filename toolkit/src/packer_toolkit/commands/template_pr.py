@@ -81,6 +81,7 @@ def command(
             click.echo(f"would note at {commit}: {state}")
         return 0
     from packer_toolkit.template import pull_request
+    from packer_toolkit.template.addresses import hide_secret
     from packer_toolkit.template.source import changes, named, require_version, up_to_date
     from packer_toolkit.template.update import planned, require_seen, target
 
@@ -114,6 +115,7 @@ def command(
             project.source, require_version(project.release), named(project.source, wanted)
         )
         title, body = pull_request.title(plan), pull_request.body(plan, news)
+        body = hide_secret(body, project.source)
         conflicts = [printable(item.path) for item in plan.conflicts]
         shown |= {"title": title, "text": body, "conflicts": conflicts}
         if hub:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packer_toolkit.errors import SetupError
+from packer_toolkit.template.addresses import without_secret
 
 # What tells git of another repository than the one that is asked for: set in hooks and aliases.
 # https://git-scm.com/docs/git-rev-parse#Documentation/git-rev-parse.txt---local-env-vars, without
@@ -33,18 +34,18 @@ class GitError(SetupError):
 
     Attributes:
         reason: the line of what it printed to stderr that says why, without its prefix.
-        stderr: all of it.
+        stderr: all of it, without passwords in addresses.
     """
 
     def __init__(self, arguments: Sequence[str], code: int, stderr: str) -> None:
-        self.stderr = stderr
+        self.stderr = stderr = without_secret(stderr)
         lines = [line for line in stderr.splitlines() if line.strip()]
         # The line that says what is wrong comes before advice.
         fatal = [line for line in lines if line.startswith(("fatal: ", "error: "))]
         self.reason = (fatal or lines or [f"exit code {code}"])[0]
         for prefix in ("fatal: ", "error: "):
             self.reason = self.reason.removeprefix(prefix)
-        super().__init__(f"git {' '.join(arguments)}: {self.reason}")
+        super().__init__(without_secret(f"git {' '.join(arguments)}: {self.reason}"))
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from packer_toolkit.errors import SetupError
+from packer_toolkit.github_options import warn
+from packer_toolkit.template.addresses import describe_secret
 from packer_toolkit.template.git import Git, GitError
 
 ANSWERS_FILE = ".copier-answers.yml"
@@ -57,6 +59,8 @@ class Project:
                     f"{file} does not name {meaning} ({key}), so there is nothing to compare with; "
                     "docs/updating.md of the template says how to set it once"
                 )
+        if warning := describe_secret(answers["_src_path"], ANSWERS_FILE):
+            warn(warning)
         return cls(folder, answers)
 
     @classmethod

@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 
 from packer_toolkit.errors import NotGoodError, RemoteError, SetupError
 from packer_toolkit.markdown import code
+from packer_toolkit.template.addresses import without_secret
 from packer_toolkit.template.git import Git, GitError
 from packer_toolkit.template.merge import Conflict, Entry, Kind, Tree, write_tree
 from packer_toolkit.template.project import Project, printable
-from packer_toolkit.template.source import without_secret
 from packer_toolkit.template.update import Plan
 
 BRANCH = "update-from-template"

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
+from packer_toolkit.template.addresses import without_secret
 from packer_toolkit.template.git import environment
 from packer_toolkit.template.project import ANSWERS_FILE
-from packer_toolkit.template.source import without_secret
 
 
 @dataclass

@@ -8,6 +8,7 @@ import shutil
 import sys
 from typing import Any
 
+from packer_toolkit.template.addresses import without_secret
 from packer_toolkit.template.project import Project, printable
 from packer_toolkit.template.update import Plan
 
@@ -29,7 +30,7 @@ def way_back(project: Project) -> str:
 def nothing(project: Project) -> dict[str, Any]:
     """Return the JSON of an update that is not needed."""
     return {
-        "template": project.source,
+        "template": without_secret(project.source),
         "from": project.release,
         "to": project.release,
         "files": [],

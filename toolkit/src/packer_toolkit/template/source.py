@@ -11,6 +11,7 @@ from urllib.parse import quote
 from packaging.version import InvalidVersion, Version
 
 from packer_toolkit.errors import RemoteError, SetupError
+from packer_toolkit.template.addresses import without_secret
 from packer_toolkit.template.git import Git, GitError
 from packer_toolkit.template.project import ANSWERS_FILE
 
@@ -216,11 +217,6 @@ def uvx_requirement(source: str, release: str) -> str:
         host, colon, path = url.partition(":")
         url = f"ssh://{host}/{path}" if colon and "@" in host else f"file://{quote(url)}"
     return f"git+{url}@{release}#subdirectory=toolkit"
-
-
-def without_secret(url: str) -> str:
-    """Return an address without the user and password that it may hold."""
-    return re.sub(r"(?<=://)[^/@]*:[^/@]*@", "", url)
 
 
 def _unreadable(source: str, error: GitError, named_in: str) -> str:
