@@ -14,7 +14,7 @@ from packer_toolkit.errors import SetupError
 from packer_toolkit.template import render
 from packer_toolkit.template.clone import clone_template
 from packer_toolkit.template.confined import small_environment
-from packer_toolkit.template.git import Git
+from packer_toolkit.template.git import Git, GitError
 from packer_toolkit.template.harmless import require_harmless
 from packer_toolkit.template.merge import (
     Conflict,
@@ -262,6 +262,11 @@ class _Planner:
                 at.text("read-tree", write_tree(self.git, known, self.scratch / "index"))
                 at.text("add", "--all", ".")
             return at.text("write-tree")
+        except GitError as error:
+            raise SetupError(
+                f"git does not take the files of the release ({error.reason}); nothing was changed "
+                "here, report it to the maintainers of the template"
+            ) from None
         finally:
             index.unlink(missing_ok=True)
 
