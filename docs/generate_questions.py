@@ -46,7 +46,7 @@ A release of the template that moves to a newer one has a line in its changelog;
 
 | Image | Owner | Name | Login user | Root device | Container of local builds |
 | --- | --- | --- | --- | --- | --- |
-"""
+"""  # noqa: E501, one sentence is one line
 
 
 def environment() -> Environment:

@@ -5,6 +5,8 @@
 # that of the release of the template which made this repository.
 #
 #   --or-container  without either of them the one in the container does too
+#
+# With TOOLKIT_SOURCE=FOLDER uv takes the toolkit from that folder, where there is one.
 set -o errexit -o nounset -o pipefail
 
 CDPATH="" cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -53,6 +55,9 @@ if command -v packer-toolkit >/dev/null; then
 fi
 command -v uvx >/dev/null ||
   fail 3 "this runs on your machine and needs uv; install it: https://docs.astral.sh/uv/getting-started/installation/"
+if [[ -d ${TOOLKIT_SOURCE:-} ]]; then
+  exec uvx --quiet --from "packer-toolkit${TOOLKIT_EXTRAS:-} @ file://${TOOLKIT_SOURCE// /%20}" "$@"
+fi
 find_answer _src_path
 template=${value}
 case ${template} in

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 import packer_toolkit
+from packer_toolkit.template import confined
 from rig.copier_command import other_copier
 from rig.hook import without_gitpython
 from rig.template import ROOT, git, release, render
@@ -86,13 +87,17 @@ def test_oldest_and_newest_copier_with_and_without_gitpython(
     check(edited, made_by["v2.1.0"])
 
 
+@pytest.mark.parametrize("part", ["_apply_update", "_check_unsafe"])
 def test_another_shape_of_copier_is_one_line(
-    project: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, tmp_path: Path, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its private parts may change: then nothing is done."""
-    import copier._main
-
-    monkeypatch.delattr(copier._main.Worker, "_apply_update")
+    """An update is refused when a private part of Copier that it replaces is missing."""
+    (tmp_path / "changed_copier.py").write_text(
+        f"import copier._main\ndel copier._main.Worker.{part}\n"
+    )
+    rendering = confined._BOOTSTRAP.replace("from packer", "import changed_copier\nfrom packer")
+    monkeypatch.setattr(confined, "_BOOTSTRAP", rendering)
+    monkeypatch.syspath_prepend(str(tmp_path))
     before = state(project)
     answer = toolkit(project, "template-update")
     assert (answer.code, "is one that packer-toolkit does not know" in answer.stderr) == (3, True)

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.xdist_group("act")
 
 NAME = "solstice/packer-ami-web"
 BRANCH = "update-from-template"
+JOBS = ("fetch", "render", "update", "check", "note")
 WORKFLOW = ".github/workflows/update-from-template.yml"
 HOME: dict[str, Any] = {"full_name": NAME, "default_branch": "main", "fork": False}
 MONDAY = {"repository": HOME, "schedule": "1 1 * * 1", "ref": "refs/heads/main"}
@@ -87,7 +88,7 @@ def test_a_conflict_rich_update_becomes_one_pull_request_without_a_marker(
     """On Mondays; the second run finds it as it is.  The checks' end is noted at its commit."""
     hub = github.repositories[NAME]
     ran = act.run("schedule", MONDAY, workflow=WORKFLOW)
-    assert (ran.code, ran.jobs) == (0, {"update": "success", "check": "success"}), ran.log
+    assert (ran.code, ran.jobs) == (0, dict.fromkeys(JOBS, "success")), ran.log
     (pull,) = pulls(hub)
     assert pull["title"] == "Update from the template to v1.1.0 (2 files to decide on)"
     listed = re.findall(r"^- `(\S+)`: both changed the same lines$", pull["body"], re.MULTILINE)
@@ -115,10 +116,12 @@ def test_checks_that_fail_are_noted_and_the_pull_request_stays(
     hub = github.repositories[NAME]
     event = {"repository": HOME, "ref": "refs/heads/main", "inputs": {"release": "v1.1.0"}}
     ran = act.run("workflow_dispatch", event, fail=["check"], workflow=WORKFLOW)
-    assert (ran.code != 0, ran.jobs) == (True, {"update": "success", "check": "failure"}), ran.log
+    jobs = {**dict.fromkeys(JOBS, "success"), "check": "failure"}
+    assert (ran.code != 0, ran.jobs) == (True, jobs), ran.log
     tip = git(remote, "rev-parse", BRANCH)
     assert [status["state"] for status in hub.statuses[tip]] == ["failure"]
-    assert "update template-pr --trust --to=v1.1.0" in ran.calls
+    assert "fetch template-pr --fetch=- --to=v1.1.0" in ran.calls
+    assert "update template-pr --from=- --to=v1.1.0" in ran.calls
     assert len(pulls(hub)) == 1
 
 
@@ -141,5 +144,5 @@ def test_up_to_date_checks_nothing(act: Act, remote: Path, tmp_path: Path, githu
     git(project, "add", "--all")
     git(project, "commit", "--quiet", "-m", "Updated by hand")
     ran = act.run("schedule", MONDAY, workflow=WORKFLOW)
-    assert (ran.code, ran.jobs) == (0, {"update": "success"}), ran.log
+    assert (ran.code, ran.jobs) == (0, {"fetch": "success"}), ran.log
     assert pulls(github.repositories[NAME]) == []

@@ -53,9 +53,7 @@ class Facts:
     subject: str = ""
 
 
-def published_lines(
-    report: Mapping[str, Any], mask: Mask, log: Sequence[str] = ()
-) -> list[str]:
+def published_lines(report: Mapping[str, Any], mask: Mask, log: Sequence[str] = ()) -> list[str]:
     """Return the last lines of a build that matter, without secrets and account IDs.
 
     They are masked together before any is cut, because a private key is known by its first line.

@@ -5,6 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+_ZERO_WIDTH_SPACE = "\u200b"
+# What GitHub acts on: mentions, references to issues, words that close one, HTML, images.
+_MENTION = re.compile(r"@(?=\w)")
+_REFERENCE = re.compile(r"(#|\bGH-)(?=\d)", re.IGNORECASE)
+_MARKUP = re.compile(r"(<(?=[a-z/!?])|!(?=\[))", re.IGNORECASE)
+_CLOSING = re.compile(
+    r"\b((?:close|fix|resolve)[sd]?|fixed|fixes)(:?\s+)(?=https?:)", re.IGNORECASE
+)
+
 
 def code(text: str) -> str:
     """Return one line as code, safe in a table's cell too."""
@@ -31,3 +40,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table; the cells are Markdown already."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def quiet(text: str) -> str:
+    """Return Markdown of others that notifies nobody, closes no issue and hides no text."""
+    text = _MENTION.sub("@" + _ZERO_WIDTH_SPACE, text)
+    text = _REFERENCE.sub(r"\1" + _ZERO_WIDTH_SPACE, text)
+    text = _CLOSING.sub(r"\1\2" + _ZERO_WIDTH_SPACE, text)
+    return _MARKUP.sub(r"\1" + _ZERO_WIDTH_SPACE, text)

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packer_toolkit.errors import SetupError
@@ -71,10 +71,12 @@ class Git:
     Attributes:
         folder: where it runs.
         env: variables beside those of `environment`.
+        base: all other variables, instead of those of `environment`.
     """
 
     folder: Path
     env: Mapping[str, str]
+    base: Mapping[str, str] | None = None
 
     @classmethod
     def at(cls, folder: Path, **env: str) -> Git:
@@ -83,7 +85,12 @@ class Git:
 
     def with_env(self, **env: str) -> Git:
         """Return the same with more variables."""
-        return Git(self.folder, {**self.env, **env})
+        return replace(self, env={**self.env, **env})
+
+    def _environment(self) -> dict[str, str]:
+        if self.base is None:
+            return environment(**self.env)
+        return {**self.base, "LC_ALL": "C.UTF-8", **self.env}
 
     def run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """Run git, whatever its exit code is.
@@ -99,7 +106,7 @@ class Git:
             return subprocess.run(
                 ["git", *arguments],
                 cwd=self.folder,
-                env=environment(**self.env),
+                env=self._environment(),
                 input=stdin,
                 capture_output=True,
                 check=False,

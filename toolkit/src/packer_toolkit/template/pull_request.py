@@ -7,20 +7,22 @@ pull request's text shows what the release changes in it.
 from __future__ import annotations
 
 import base64
+import html
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from packer_toolkit.errors import NotGoodError, RemoteError, SetupError
-from packer_toolkit.markdown import code
+from packer_toolkit.markdown import code, quiet
 from packer_toolkit.template.addresses import without_secret
 from packer_toolkit.template.git import Git, GitError
 from packer_toolkit.template.merge import Conflict, Entry, Kind, Tree, write_tree
 from packer_toolkit.template.project import Project, printable
+from packer_toolkit.template.summary import ConflictNote, Summary
 from packer_toolkit.template.update import Plan
 
 BRANCH = "update-from-template"
@@ -56,39 +58,51 @@ def files_without_markers(plan: Plan) -> Tree:
     return tree
 
 
-def commit_update(plan: Plan, files: Mapping[str, Entry]) -> str:
-    """Make a commit of an update, on top of what is checked out; no branch or file is changed.
+def write_update(plan: Plan, files: Mapping[str, Entry]) -> str:
+    """Return the tree of the whole repository with an update in it; no branch or file is changed.
 
     Args:
         plan: the update.
         files: all of the project's files.
 
     Returns:
-        The commit's id, in the project's repository.
+        The tree's id, in the project's repository.
     """
     project = plan.project
+    here = Git.at(project.top)
+    with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
+        index = Path(scratch, "index")
+        _hand_over(plan, files)
+        if not project.prefix:
+            return write_tree(here, files, index)
+        at = here.with_env(GIT_INDEX_FILE=str(index))
+        at.text("read-tree", "HEAD")
+        at.text("rm", "-r", "--cached", "--quiet", "--", f":(literal){project.prefix}")
+        subtree = write_tree(here, files, Path(scratch, "sub"))
+        at.text("read-tree", f"--prefix={project.prefix}", subtree)
+        return at.text("write-tree")
+
+
+def commit_update(project: Project, tree: str, release: str) -> str:
+    """Make a commit of an update, on top of what is checked out; no branch or file is changed.
+
+    Args:
+        project: the repository.
+        tree: the tree of the whole repository.
+        release: the release that it is an update to.
+
+    Returns:
+        The commit's id, in the project's repository.
+    """
     names = {
         f"GIT_{who}_{what}": value
         for who in ("AUTHOR", "COMMITTER")
         for what, value in (("NAME", _NAME), ("EMAIL", _EMAIL))
     }
-    with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
-        index = Path(scratch, "index")
-        _hand_over(plan, files)
-        here = Git.at(project.top, **names)
-        if project.prefix:
-            at = here.with_env(GIT_INDEX_FILE=str(index))
-            at.text("read-tree", "HEAD")
-            at.text("rm", "-r", "--cached", "--quiet", "--", f":(literal){project.prefix}")
-            subtree = write_tree(here, files, Path(scratch, "sub"))
-            at.text("read-tree", f"--prefix={project.prefix}", subtree)
-            tree = at.text("write-tree")
-        else:
-            tree = write_tree(here, files, index)
     # Without signature: the key of a person has no place in a workflow.
-    message = f"Update from the template: {project.release} to {plan.release}"
+    message = f"Update from the template: {project.release} to {release}"
     commit = ["commit-tree", "--no-gpg-sign", "-p", project.head, "-m", message, tree]
-    return here.text(*commit)
+    return Git.at(project.top, **names).text(*commit)
 
 
 def _hand_over(plan: Plan, files: Mapping[str, Entry]) -> None:
@@ -194,27 +208,80 @@ def authorized(url: str, token: str) -> dict[str, str]:
     }
 
 
-def title(plan: Plan) -> str:
+def summarize(plan: Plan, changelog: str) -> Summary:
+    """Return what the pull request of an update tells its readers.
+
+    Args:
+        plan: the update.
+        changelog: of the releases that it brings.
+    """
+    answers, merged = plan.answers, plan.merged
+    return Summary(
+        present=plan.project.release,
+        release=plan.release,
+        conflicts=[
+            ConflictNote(
+                path=printable(item.path),
+                reason=_reason(item),
+                diff=_shortened(_template_change(plan, item), _ONE_FILE),
+            )
+            for item in plan.conflicts
+        ],
+        new={name: str(value) for name, value in answers["new"].items()},
+        changed={name: [str(value) for value in both] for name, both in answers["changed"].items()},
+        gone=list(answers["gone"]),
+        renamed={
+            printable(old): printable(new)
+            for old, new in merged.renamed.items()
+            if new not in merged.conflicts
+        },
+        kept_deleted=[printable(path) for path in merged.kept_deleted],
+        changelog=changelog,
+    )
+
+
+def title(summary: Summary) -> str:
     """Return the title of the pull request."""
-    more = f" ({_files(len(plan.conflicts))} to decide on)" if plan.conflicts else ""
-    return f"Update from the template to {plan.release}{more}"
+    count = len(summary.conflicts)
+    more = f" ({_files(count)} to decide on)" if count else ""
+    return f"Update from the template to {summary.release}{more}"
 
 
-def body(plan: Plan, changelog: str) -> str:
-    """Return the text of the pull request, in Markdown."""
+def body(summary: Summary, workflows: Sequence[str] = ()) -> str:
+    """Return the text of the pull request, in Markdown.
+
+    Args:
+        summary: what it tells; all of it may have been written by the release's code.
+        workflows: files of the update that GitHub runs, once they are merged.
+    """
     parts = [
-        f"The template has the release {plan.release}; this repository is at "
-        f"{plan.project.release}.  Merging this takes it.",
-        *_conflicts(plan),
-        *_notes(plan),
+        f"The template has the release {summary.release}; this repository is at "
+        f"{summary.present}.  Merging this takes it.",
+        *_workflows(workflows),
+        *_conflicts(summary),
+        *_notes(summary),
         "## What is new",
-        _shortened(changelog, _CHANGELOG) or "The changelog says nothing about it.",
+        quiet(_shortened(summary.changelog, _CHANGELOG)) or "The changelog says nothing about it.",
     ]
     return _shortened("\n\n".join(parts), _BODY)
 
 
-def _conflicts(plan: Plan) -> Iterator[str]:
-    conflicts = plan.conflicts
+def find_workflows(paths: Iterable[str]) -> list[str]:
+    """Return which of some files GitHub runs: workflows and actions."""
+    return sorted(printable(path) for path in paths if path.startswith(".github/"))
+
+
+def _workflows(paths: Sequence[str]) -> Iterator[str]:
+    if paths:
+        yield (
+            "Review these files first: once this is merged, GitHub runs them with the rights of "
+            "this repository."
+        )
+        yield "\n".join(f"- {code(path)}" for path in paths)
+
+
+def _conflicts(summary: Summary) -> Iterator[str]:
+    conflicts = summary.conflicts
     if not conflicts:
         yield "There are no conflicts."
         return
@@ -224,15 +291,16 @@ def _conflicts(plan: Plan) -> Iterator[str]:
         "below is what the release changes in it, for you to take over by hand, or leave.  To have "
         "both versions marked in the files instead, close this and run `task template-update`."
     )
-    yield "\n".join(f"- {code(printable(item.path))}: {_reason(item)}" for item in conflicts)
+    yield "\n".join(f"- {code(item.path)}: {quiet(item.reason)}" for item in conflicts)
     left = _HUNKS
     for item in conflicts:
-        shown = _fenced(_shortened(_template_change(plan, item), min(left, _ONE_FILE)))
+        shown = _fenced(_shortened(item.diff, min(left, _ONE_FILE)))
         left -= len(shown)
         if left <= 0:
             yield "The changes of the other files are too long for this text: `task template-diff`."
             return
-        yield f"<details><summary>{code(printable(item.path))}</summary>\n\n{shown}\n\n</details>"
+        name = html.escape(item.path)
+        yield f"<details><summary><code>{name}</code></summary>\n\n{shown}\n\n</details>"
 
 
 def _reason(item: Conflict) -> str:
@@ -261,23 +329,21 @@ def _template_change(plan: Plan, item: Conflict) -> str:
     return "\n".join(line for line in lines if not line.startswith(("diff --git", "index ")))
 
 
-def _notes(plan: Plan) -> Iterator[str]:
-    answers = plan.answers
+def _notes(summary: Summary) -> Iterator[str]:
     lines = [
-        *(f"New question {code(key)}: {code(str(value))}" for key, value in answers["new"].items()),
+        *(f"New question {code(key)}: {code(value)}" for key, value in summary.new.items()),
         *(
-            f"Your answer to {code(name)} was {code(str(old))} and is {code(str(new))}"
-            for name, (old, new) in answers["changed"].items()
+            f"Your answer to {code(name)} was {code(old)} and is {code(new)}"
+            for name, (old, new) in summary.changed.items()
         ),
-        *(f"No longer asked: {code(name)}" for name in answers["gone"]),
+        *(f"No longer asked: {code(name)}" for name in summary.gone),
         *(
-            f"{code(printable(old))} is {code(printable(new))} now, with your changes in it"
-            for old, new in plan.merged.renamed.items()
-            if new not in plan.merged.conflicts
+            f"{code(old)} is {code(new)} now, with your changes in it"
+            for old, new in summary.renamed.items()
         ),
         *(
-            f"{code(printable(path))} was deleted here and stays so; the release changes it"
-            for path in plan.merged.kept_deleted
+            f"{code(path)} was deleted here and stays so; the release changes it"
+            for path in summary.kept_deleted
         ),
     ]
     if lines:

@@ -11,8 +11,6 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
-import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
+from packer_toolkit.template import confined
 from packer_toolkit.template.addresses import without_secret
-from packer_toolkit.template.git import environment
 from packer_toolkit.template.project import ANSWERS_FILE
 
 
@@ -43,7 +41,28 @@ class Steps:
     migrations: int = 0
 
 
-def update(
+def update(project: Path, steps: Steps, *, env: Mapping[str, str], **options: Any) -> None:
+    """Call `update_here` in a process of its own.
+
+    Args:
+        project: the copy: a clean git repository with the answers file.
+        steps: what happens between the renders.
+        env: the process's whole environment.
+        options: the other arguments of `update_here`; JSON can hold them.
+
+    Raises:
+        ToolkitError: as `update_here`.
+    """
+
+    def merge(migrations: int) -> None:
+        steps.migrations = migrations
+        steps.merge()
+
+    places = {"project": str(project), "old": str(steps.old), "new": str(steps.new)}
+    steps.migrations = confined.run({**options, **places}, merge, env)
+
+
+def update_here(
     project: Path,
     steps: Steps,
     *,
@@ -51,6 +70,7 @@ def update(
     data: Mapping[str, Any],
     trust: bool,
     source: str,
+    clone: str,
 ) -> None:
     """Let Copier update a copy of a project, with the given merge instead of its own.
 
@@ -61,18 +81,19 @@ def update(
         data: answers that are given now.
         trust: whether the template may run its code, whatever Copier's settings say.
         source: the template's address, for messages.
+        clone: a repository on this machine that has both releases.
 
     Raises:
         SetupError: when the template is not trusted, refuses an answer, or cannot be rendered.
-        RemoteError: when git cannot get the template.
+        RemoteError: when git cannot get a submodule of the template.
     """
-    from copier.errors import CopierError, TaskError, UnsafeTemplateError
+    from copier.errors import CopierError, ForbiddenPathError, TaskError, UnsafeTemplateError
     from plumbum.commands.processes import ProcessExecutionError
 
-    worker = _worker_class()
+    worker = _worker_class(trust)
     try:
         # Copier warns of shallow clones and the like, which are no matter of an update's reader.
-        with _environment(project), warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with worker(
                 dst_path=project,
@@ -81,9 +102,10 @@ def update(
                 defaults=True,
                 overwrite=True,
                 quiet=True,
-                unsafe=trust,
             ) as run:
                 run.steps = steps
+                for template in (run.subproject.template, run.template):
+                    template.__dict__.update(url_expanded=clone, vcs="git")
                 run.run_update()
     except ToolkitError:
         raise
@@ -97,6 +119,11 @@ def update(
         raise SetupError(
             f"a migration of the template failed with exit code {error.returncode} and nothing was "
             "changed here; what it printed says why"
+        ) from None
+    except ForbiddenPathError as error:
+        raise SetupError(
+            f"the template {without_secret(source)} at {release} uses a file outside of itself and "
+            f"of this repository ({str(error).splitlines()[0]}); nothing was changed here"
         ) from None
     except ProcessExecutionError as error:
         reason = without_secret(_last_line(str(error.stderr or error)))
@@ -112,20 +139,33 @@ def update(
         raise SetupError(_refusal(error, source, release)) from None
 
 
-def _worker_class() -> Any:
+_PRIVATE_PARTS = (
+    *("_apply_update", "_check_unsafe", "_execute_tasks", "_external_data"),
+    *("run_copy", "run_update"),
+)
+
+
+def _worker_class(trust: bool) -> Any:
     """Return Copier's worker, with our step in place of its merge."""
     try:
         main: Any = importlib.import_module("copier._main")
-        worker, answers_map, phase = main.Worker, main.AnswersMap, main.Phase
-        for name in ("_apply_update", "_execute_tasks", "_external_data", "run_copy", "run_update"):
-            getattr(worker, name)
+        answers_map, phase = main.AnswersMap, main.Phase
+        for name in _PRIVATE_PARTS:
+            getattr(main.Worker, name)
     except (ImportError, AttributeError) as error:
         raise SetupError(
             f"this Copier is one that packer-toolkit does not know ({error}); use the release of "
             "Copier that the toolkit's image has"
         ) from None
 
-    class Updater(worker):  # type: ignore[misc, valid-type]
+    class worker(main.Worker):  # type: ignore[misc]  # noqa: N801
+        """Copier's own, whose trust means running code, and not reading files of this machine."""
+
+        def _check_unsafe(self, mode: Any) -> None:
+            if not trust:
+                super()._check_unsafe(mode)
+
+    class Updater(worker):
         """A worker that renders both releases aside and leaves the merge to `Steps`."""
 
         def _apply_update(self) -> None:
@@ -167,7 +207,7 @@ def _worker_class() -> Any:
             tasks = self.template.migration_tasks(stage, old_template)
             if not tasks:
                 return
-            with phase.use(phase.MIGRATE), _stdout_to_stderr():
+            with phase.use(phase.MIGRATE):
                 self._execute_tasks(tasks)
             self.steps.migrations += len(tasks)
 
@@ -187,65 +227,11 @@ def _as_worker(worker: Any, template: Any) -> Iterator[Any]:
         yield worker
 
 
-@contextmanager
-def _environment(project: Path) -> Iterator[None]:
-    """Set the environment in which Copier runs git and migrations, and put it back."""
-    from plumbum import local
-
-    env = environment()
-    env.pop("LC_ALL")
-    if "LC_ALL" in os.environ:
-        env["LC_ALL"] = os.environ["LC_ALL"]
-    # Copier keeps clones of remote templates in a cache, and fails where it cannot.
-    cache = os.environ.get("COPIER_CACHE_DIR")
-    if not _writable(Path(cache or _user_cache())):
-        env["COPIER_CACHE_DIR"] = str(project.parent / "copier-cache")
-    # Copier's parts take it from plumbum, which copied it at import, or from the process.
-    saved, own = dict(local.env), dict(os.environ)
-    try:
-        for place in (local.env, os.environ):
-            place.clear()
-            place.update(env)
-        yield
-    finally:
-        for place, before in ((local.env, saved), (os.environ, own)):
-            place.clear()
-            place.update(before)
-
-
-def _user_cache() -> str:
-    from platformdirs import user_cache_dir
-
-    return str(Path(user_cache_dir("copier", appauthor=False)) / "git")
-
-
-def _writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryDirectory(dir=folder).cleanup()
-    except OSError:
-        return False
-    return True
-
-
 def _settings() -> str:
     from platformdirs import user_config_path
 
     own = os.environ.get("COPIER_SETTINGS_PATH")
     return own or str(user_config_path("copier", appauthor=False) / "settings.yml")
-
-
-@contextmanager
-def _stdout_to_stderr() -> Iterator[None]:
-    """Let child processes print to stderr: stdout is for the answer, maybe for JSON."""
-    sys.stdout.flush()
-    saved = os.dup(1)
-    try:
-        os.dup2(2, 1)
-        yield
-    finally:
-        os.dup2(saved, 1)
-        os.close(saved)
 
 
 def _of_settings(error: Exception) -> str:

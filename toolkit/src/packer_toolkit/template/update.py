@@ -6,13 +6,16 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from packer_toolkit.errors import SetupError
 from packer_toolkit.template import render
-from packer_toolkit.template.git import Git
+from packer_toolkit.template.clone import clone_template
+from packer_toolkit.template.confined import small_environment
+from packer_toolkit.template.git import Git, GitError
+from packer_toolkit.template.harmless import require_harmless
 from packer_toolkit.template.merge import (
     Conflict,
     Entry,
@@ -120,7 +123,13 @@ def target(project: Project, wanted: str | None) -> str:
 
 
 @contextmanager
-def planned(project: Project, release: str, data: Mapping[str, Any], trust: bool) -> Iterator[Plan]:
+def planned(
+    project: Project,
+    release: str,
+    data: Mapping[str, Any],
+    trust: bool,
+    clone: Path | None = None,
+) -> Iterator[Plan]:
     """Work out an update.
 
     Nothing of the repository is written; what it takes lies in a temporary folder until the end.
@@ -130,6 +139,7 @@ def planned(project: Project, release: str, data: Mapping[str, Any], trust: bool
         release: the template's release to update to.
         data: answers that are given now.
         trust: whether the template may run its code, whatever Copier's settings say.
+        clone: the template on this machine; by default it is fetched first.
 
     Yields:
         The update.
@@ -140,7 +150,10 @@ def planned(project: Project, release: str, data: Mapping[str, Any], trust: bool
     """
     require_version(project.release)
     with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
-        yield _Planner(project, Path(scratch)).plan(release, data, trust)
+        here = clone or clone_template(project, Path(scratch, "template.git"))
+        plan = _Planner(project, Path(scratch)).plan(release, data, trust, here)
+        require_harmless(plan.sandbox, plan.before, plan.after)
+        yield plan
 
 
 # A person's own settings must not change what is compared; Copier's git reads these.
@@ -166,25 +179,35 @@ class _Planner:
         # Templates tell by this name, which is Copier's own, that answers come from the file.
         self.old = scratch / "copier._main.old_copy.packer-toolkit" / name
         self.new = scratch / "new" / name
-        self.git = Git.at(
-            self.copy,
-            GIT_CONFIG_GLOBAL=os.devnull,
-            GIT_CONFIG_NOSYSTEM="1",
-            GIT_AUTHOR_NAME="packer-toolkit",
-            GIT_AUTHOR_EMAIL="packer-toolkit@invalid",
-            GIT_COMMITTER_NAME="packer-toolkit",
-            GIT_COMMITTER_EMAIL="packer-toolkit@invalid",
-        )
+        home = scratch / "home"
+        home.mkdir()
+        self.env = small_environment(home)
+        names = {
+            f"GIT_{role}_{key}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for key, value in (("NAME", "packer-toolkit"), ("EMAIL", "packer-toolkit@invalid"))
+        }
+        # Migrations can write this repository's configuration, which can name programs to run.
+        self.git = Git(self.copy, names, base=self.env)
         self.merged = Merged({})
         self.written = ""
         self.steps = render.Steps(merge=self._merge, old=self.old, new=self.new)
 
-    def plan(self, release: str, data: Mapping[str, Any], trust: bool) -> Plan:
+    def plan(self, release: str, data: Mapping[str, Any], trust: bool, clone: Path) -> Plan:
         """Work out the update."""
         self._copy_project()
         before = read_tree(self.git, self.project.tree)
         source = self.project.source
-        render.update(self.copy, self.steps, release=release, data=data, trust=trust, source=source)
+        render.update(
+            self.copy,
+            self.steps,
+            env=self.env,
+            release=release,
+            data=data,
+            trust=trust,
+            source=source,
+            clone=str(clone),
+        )
         after = self.merged.tree
         if self.steps.migrations:
             # Those after the merge have worked on its files.
@@ -226,8 +249,11 @@ class _Planner:
     def _snapshot(self, folder: Path, known: Tree | None = None) -> str:
         """Return the tree of a folder's files; ignored ones only where they are known already."""
         index = self.scratch / "snapshot-index"
-        at = Git(folder, {**self.git.env, "GIT_INDEX_FILE": str(index)})
-        at = at.with_env(GIT_DIR=str(self.copy / ".git"), GIT_WORK_TREE=str(folder))
+        at = replace(self.git, folder=folder).with_env(
+            GIT_INDEX_FILE=str(index),
+            GIT_DIR=str(self.copy / ".git"),
+            GIT_WORK_TREE=str(folder),
+        )
         try:
             if known is None:
                 # A render: all of it, also what it tells git to ignore.
@@ -236,6 +262,11 @@ class _Planner:
                 at.text("read-tree", write_tree(self.git, known, self.scratch / "index"))
                 at.text("add", "--all", ".")
             return at.text("write-tree")
+        except GitError as error:
+            raise SetupError(
+                f"git does not take the files of the release ({error.reason}); nothing was changed "
+                "here, report it to the maintainers of the template"
+            ) from None
         finally:
             index.unlink(missing_ok=True)
 

@@ -1,0 +1,42 @@
+"""A clone of the template, made with the user's own access, so that rendering needs none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from packer_toolkit.errors import RemoteError
+from packer_toolkit.template.addresses import without_secret
+from packer_toolkit.template.git import Git, GitError
+from packer_toolkit.template.project import Project
+from packer_toolkit.template.source import git_url
+
+
+def clone_template(project: Project, folder: Path) -> Path:
+    """Clone the template of a project, with all of its branches and tags.
+
+    None of the template's code runs: nothing is checked out, and a clone has no hooks.
+
+    Args:
+        project: a repository; its answers file names the template.
+        folder: where the clone goes; does not exist.
+
+    Returns:
+        The folder: a bare repository, which does not record the template's address.
+
+    Raises:
+        RemoteError: when git cannot read the template.
+    """
+    url = git_url(project.source)
+    git = Git.at(project.folder)
+    try:
+        git.text(
+            "clone", "--quiet", "--bare", "--template=", "-o", "origin", "--", url, str(folder)
+        )
+        # The address may hold a password.
+        Git.at(folder).text("remote", "remove", "origin")
+    except GitError as error:
+        raise RemoteError(
+            f"the template {without_secret(project.source)} cannot be fetched: "
+            f"{without_secret(error.reason)}; check the network, and that you may read it with git"
+        ) from None
+    return folder

@@ -1,0 +1,184 @@
+"""An update on its way from the job that works it out to the job that pushes it.
+
+The first one runs code of the release, so that everything in it is data to the second one: the
+patch is validated and applied to an index, nothing of it is executed or checked out.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packer_toolkit.errors import RemoteError, SetupError
+from packer_toolkit.template import hand_over
+from packer_toolkit.template.git import Git, GitError
+from packer_toolkit.template.harmless import require_harmless
+from packer_toolkit.template.merge import read_tree
+from packer_toolkit.template.project import ANSWERS_FILE, Project, parse_answers, printable
+from packer_toolkit.template.source import parse_version
+from packer_toolkit.template.summary import Summary
+
+WHAT = "the update that was handed over"
+_SCHEMA = 1
+_FILE = "update.json"
+# Nothing of the user's configuration may change a patch or what becomes of it.
+_DIFF = ("--binary", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv")
+_PROTECTED = ("-c", "core.protectHFS=true", "-c", "core.protectNTFS=true")
+
+
+@dataclass(frozen=True)
+class SavedUpdate:
+    """An update as a patch.
+
+    Attributes:
+        base: the commit that it is for.
+        tree: the tree object that it results in.
+        patch: what changes, as `git diff --binary` writes it.
+        summary: what a reader wants to know about it.
+    """
+
+    base: str
+    tree: str
+    patch: bytes
+    summary: Summary
+
+
+def save_update(project: Project, tree: str, summary: Summary) -> str:
+    """Return an update as one line.
+
+    Args:
+        project: the repository.
+        tree: the tree of the whole repository after the update.
+        summary: what a reader wants to know about it.
+    """
+    git = Git.at(project.top)
+    patch = git.raw("diff-tree", "-r", "-p", *_DIFF, project.head, tree)
+    update = {
+        "schema": _SCHEMA,
+        "base": project.head,
+        "tree": tree,
+        # Any bytes, letter by letter.
+        "patch": patch.decode("latin-1"),
+        "summary": summary.as_json(),
+    }
+    return hand_over.pack({_FILE: json.dumps(update, ensure_ascii=False).encode()})
+
+
+def read_update(line: str) -> SavedUpdate:
+    """Return the update of a line that `save_update` returned.
+
+    Raises:
+        SetupError: when it is something else.
+    """
+    try:
+        update: Any = json.loads(hand_over.unpack(line, WHAT)[_FILE])
+        if update["schema"] != _SCHEMA:
+            raise ValueError(f"its schema is {update['schema']!r}, not {_SCHEMA}")
+        base, tree, patch = (str(update[name]) for name in ("base", "tree", "patch"))
+        return SavedUpdate(
+            base, tree, patch.encode("latin-1"), Summary.from_json(update["summary"])
+        )
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        reason = printable(f"{type(error).__name__}: {error}")[:200]
+        raise SetupError(f"{WHAT} is not one ({reason}); start the workflow again") from None
+
+
+def apply_update(project: Project, update: SavedUpdate, release: str | None) -> str:
+    """Return the tree of the repository after an update; no file and no branch is changed.
+
+    `require_release` looks at what is in the tree.
+
+    Args:
+        project: the repository, with the commit checked out that the update is for.
+        update: the update.
+        release: that it must be for, if it is known from somewhere else.
+
+    Raises:
+        SetupError: when it is for another commit or release, or does not apply.
+    """
+    summary = update.summary
+    if update.base != project.head:
+        raise SetupError(
+            f"the update is for commit {printable(update.base[:12])}, and {project.head[:12]} is "
+            "checked out; start the workflow again"
+        )
+    if parse_version(summary.release) is None or summary.release != (release or summary.release):
+        raise SetupError(
+            f"the update is to {printable(summary.release[:50])}, which is not "
+            f"{release or 'a version'}; start the workflow again"
+        )
+    git = Git.at(project.top)
+    with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
+        at = git.with_env(GIT_INDEX_FILE=str(Path(scratch, "index")))
+        try:
+            at.text("read-tree", project.head)
+            apply = ("apply", "--cached", "--whitespace=nowarn", "-p1", "-")
+            at.text(*_PROTECTED, *apply, stdin=update.patch)
+            tree = at.text(*_PROTECTED, "write-tree")
+        except GitError as error:
+            raise SetupError(
+                f"the update does not apply to {project.head[:12]}: {printable(error.reason)}; "
+                "start the workflow again"
+            ) from None
+    if tree != update.tree:
+        raise SetupError(
+            f"the update results in other files than the job that worked it out reported "
+            f"({tree[:12]} instead of {printable(update.tree[:12])}); start the workflow again"
+        )
+    return tree
+
+
+def changed_paths(project: Project, tree: str) -> list[str]:
+    """Return the paths that differ between what is checked out and a tree of the repository."""
+    command = ("diff-tree", "-r", "-z", "--no-renames", "--name-only", project.head, tree)
+    return Git.at(project.top).fields(*command)
+
+
+def require_release(project: Project, tree: str, release: str) -> None:
+    """Make sure that a tree is an update of a project: harmless, and of the same template.
+
+    Args:
+        project: the repository.
+        tree: the tree of the whole repository after the update.
+        release: the tag that the answers file must record.
+
+    Raises:
+        SetupError: when it is not.
+    """
+    git = Git.at(project.top)
+    before, after = read_tree(git, project.head), read_tree(git, tree)
+    require_harmless(git, before, after, project.prefix)
+    file = project.prefix + ANSWERS_FILE
+    entry = after.get(file)
+    text = git.raw("cat-file", "blob", entry.oid) if entry and entry.is_file else b""
+    answers = parse_answers(text, f"{file} of the update") if text else {}
+    if (answers.get("_commit"), answers.get("_src_path")) != (release, project.source):
+        raise SetupError(
+            f"{file} of the update does not record {release} of the same template; nothing was "
+            "pushed, report it to the maintainers of the template"
+        )
+
+
+def require_current(project: Project, base: str) -> None:
+    """Make sure that the branch to merge into is still at the commit that is checked out.
+
+    Raises:
+        SetupError: when it is not.
+        RemoteError: when it cannot be read.
+    """
+    ref = f"refs/heads/{base}"
+    try:
+        listing = Git.at(project.top).text("ls-remote", "origin", ref)
+    except GitError as error:
+        raise RemoteError(
+            f"the branch {base} cannot be read: {error.reason}; look at the token's rights"
+        ) from None
+    heads = [line.split("\t")[0] for line in listing.splitlines() if line.endswith(f"\t{ref}")]
+    if heads != [project.head]:
+        raise SetupError(
+            f"{base} is not at {project.head[:12]} any more, for which the update was worked out; "
+            "start the workflow again (a re-run would take the old commit once more)"
+        )
