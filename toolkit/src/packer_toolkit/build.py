@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -332,6 +333,7 @@ class Run:
                 f"cannot look for images of the run {self.run_id}: {reason}"
             ) from None
 
+    @cached_property
     def _session(self) -> Any:
         role, name = self.values.text("var.assume_role_arn"), self.values.text("var.image_name")
         return aws.session(role, f"build-{name}", self.values.text("var.region"))
@@ -345,7 +347,7 @@ class Run:
         account = role.split(":")[4] if role.count(":") > 4 else self.who and self.who.account
         if not {"self", account} & set(self.values.texts("var.source_ami_owners")):
             return
-        client = build_release.make_clients(self._session())(self.values.text("var.region"))
+        client = build_release.make_clients(self._session)(self.values.text("var.region"))
         choices = source_amis.find_source_amis(client, self.values)
         self.options += source_amis.make_arguments(choices, self.values)
         for line in source_amis.describe_rejected(choices):
@@ -353,14 +355,18 @@ class Run:
 
     def _prepare_release(self) -> None:
         """Make room for the images of a given version."""
-        if not self.values.text("var.version") or self.scope() is None:
+        scope = self.scope()
+        if not self.values.text("var.version") or scope is None:
             return
+
+        def should_stop() -> bool:
+            return bool(self.signals.received)
+
         self._release = build_release.prepare_release(
-            self._session(),
-            self.values,
-            self.arguments,
-            should_stop=lambda: bool(self.signals.received),
-            show=self.say,
+            self._session, self.values, self.arguments, should_stop=should_stop, show=self.say
+        )
+        build_release.sweep_earlier_attempts(
+            self._session, scope, self.environment, should_stop=should_stop, show=self.say
         )
         if self._release.finished:
             self.options.append(f"-var=architectures={json.dumps(self._release.missing)}")
@@ -372,7 +378,7 @@ class Run:
         folder = self.arguments.folder
         selected = build_release.select_architectures(self.values, self.arguments)
         self._unfinished = build_release.verify_images(
-            build_release.make_clients(self._session()),
+            build_release.make_clients(self._session),
             self.values,
             _manifest(folder, self.started),
             len(self._release.missing or selected),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from functools import cache
@@ -29,6 +30,7 @@ from packer_toolkit.released import (
 )
 from packer_toolkit.sweep import NEVER, Scope, Sweep
 
+_ATTEMPTS = 5  # earlier ones of a run that are looked at
 # EC2 may show new tags late: it is asked again after so many seconds each.
 VERIFY_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
 
@@ -127,17 +129,46 @@ def delete_unfinished(
         if image.tags.get("ExpiresAt") == NEVER:
             _mark_unfinished(session, image)
     keep = frozenset(image.id for images in release.finished.values() for image in images)
+    names = {image.id for image in release.unfinished} | set(values.regions)
     for run_id in dict.fromkeys(image.run_id for image in release.unfinished):
         scope = Scope(repository, tuple(values.regions), run_id, never=keep)
         outcome = Sweep(session, scope, hurry=should_stop, say=show).run()
-        names = {image.id for image in release.unfinished} | set(values.regions)
         for thing in outcome.left:
-            if thing["id"] in names:
+            if thing["id"] in names and not should_stop():
                 raise RemoteError(
                     f"{thing['id']} in {thing['region']}: it belongs to an unfinished build of "
                     f"version {release.version} and cannot be deleted ({thing['reason']}); delete "
                     f"it with packer-toolkit sweep --run-id {run_id}, then build again"
                 )
+
+
+def sweep_earlier_attempts(
+    session: Any,
+    scope: Scope,
+    environment: Mapping[str, str],
+    *,
+    should_stop: Callable[[], bool],
+    show: Callable[[str], None],
+) -> None:
+    """Delete what earlier attempts of this run of the workflow left, but no finished image.
+
+    GitHub starts another attempt only when the earlier one has ended, so that nothing uses it.
+
+    Args:
+        session: A boto3 session.
+        scope: What this build may delete.
+        environment: Of the build.
+        should_stop: Asked again and again: true, and nothing more is waited for.
+        show: Takes a line for the user.
+    """
+    run, attempt = environment.get("GITHUB_RUN_ID"), environment.get("GITHUB_RUN_ATTEMPT", "")
+    if not attempt.isdecimal() or scope.run_id != f"{run}-{attempt}":
+        return
+    for number in range(max(1, int(attempt) - _ATTEMPTS), int(attempt)):
+        earlier = replace(scope, run_id=f"{run}-{number}", finished=False)
+        outcome = Sweep(session, earlier, hurry=should_stop, say=show).run()
+        for thing in outcome.left:
+            show(f"LEFT: {thing['kind']} {thing['id']} in {thing['region']}: {thing['reason']}")
 
 
 def verify_images(

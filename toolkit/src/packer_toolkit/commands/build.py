@@ -27,6 +27,10 @@ def command(as_json: bool, arguments: tuple[str, ...]) -> None:
     (-only=amazon-ebs.*), and unless skip_create_ami is set it makes no image: a test build.
     The image itself: packer-toolkit build -var skip_create_ami=false -var version=1.2.3
 
+    Images of that version which a killed build left unfinished are deleted first, and only the
+    architectures are built that are not finished.  Afterwards each image is verified: a build that
+    leaves an unfinished one fails, and what it made is deleted.
+
     Writes build-report.json beside manifest.json: phases with their times, images, controls, the
     lines that matter, without secrets and account numbers.
 
