@@ -212,9 +212,11 @@ class Act:
         if not (file.exists() and name):
             return None
         answers = yaml.safe_load(file.read_text())
-        return trust.Sts.documented(
-            trust.Hosted(name), answers["aws_build_role"], answers["aws_release_role"]
-        )
+        if "aws_build_role" not in answers:
+            return None  # not made from the template
+        build = answers["aws_build_role"]
+        release = answers.get("aws_release_role", build)
+        return trust.Sts.documented(trust.Hosted(name), build, release)
 
     def _text(self, workflow: str) -> str:
         files = [self.repository / workflow, *self.repository.glob(".github/actions/*/action.yml")]

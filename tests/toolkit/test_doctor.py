@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import boto3
 import pytest
 
 from packer_toolkit import registry as registry_module
 from rig import tools
 from rig.docker_engine import DockerEngine
 from rig.ec2 import Ec2
+from rig.github import GitHub
+from rig.trust import Hosted, documented
 from rig.web import Handler, serving
 
 LOGIN = base64.b64encode(b"AWS:password").decode()
@@ -162,7 +165,10 @@ def test_a_name_has_a_registry(image: str, parts: tuple[str, str, str]) -> None:
 def test_nothing_is_missing(machine: Machine, ec2: Ec2) -> None:
     """The role of Taskfile.local.yml is assumed, as it is for a build."""
     checks = machine.doctor(code=0)
-    assert {check["state"] for check in checks.values()} == {"ok"}
+    states = {name: check["state"] for name, check in checks.items()}
+    # No token of GitHub and no answers: that is missing for nothing that is built here.
+    assert (states.pop("subject"), states.pop("trust")) == ("skipped", "skipped")
+    assert set(states.values()) == {"ok"}
     assert "account 111122223333, role builder, region eu-west-1" in checks["aws"]["found"]
     assert ec2.call("AssumeRole")["RoleArn"] == "arn:aws:iam::111122223333:role/builder"
 
@@ -252,6 +258,42 @@ def test_a_docker_that_is_podman_is_asked_as_podman(machine: Machine) -> None:
     )
     docker.chmod(0o755)
     assert machine.doctor(code=0)["engine"]["found"] == "podman version 5.4.2"
+
+
+def test_role_that_rejects_the_repository_is_found(
+    machine: Machine, ec2: Ec2, github: GitHub
+) -> None:
+    """The doctor names the subject that a role of the workflows rejects.
+
+    (issue 9)
+    """
+    account, prefix = "111122223333", "repo:acme@1001/packer-ami-web@2002"
+    role = f"arn:aws:iam::{account}:role/packer-ami-builder"
+    answers = {"_src_path": "gh:acme/t", "_commit": "v1", "aws_build_role": role}
+    answers |= {"github_host": "github.com", "github_organization": "acme", "image_name": "web"}
+    (machine.root / ".copier-answers.yml").write_text(json.dumps(answers))
+    machine.env |= {"GH_TOKEN": "of-a-developer", "GITHUB_API_URL": github.url}
+    hub = github.repository("acme/packer-ami-web")
+    hub.oidc_subject = {"use_default": True, "sub_claim_prefix": prefix}
+    iam = session_in(ec2, account).client("iam", endpoint_url=ec2.env["AWS_ENDPOINT_URL"])
+    trust = documented("pipeline.md", "Trust of the build role", Hosted("acme/packer-ami-web"))
+    wrong = json.dumps(trust).replace("@1001/", "@3/")
+    iam.create_role(RoleName="packer-ami-builder", AssumeRolePolicyDocument=wrong)
+    checks = machine.doctor(code=3)
+    assert checks["subject"]["found"] == f"{prefix}:…"
+    assert checks["trust"]["found"] == f"packer-ami-builder rejects {prefix}:ref:refs/heads/main"
+    assert "Trust of the build role" in checks["trust"]["fix"]
+    iam.update_assume_role_policy(RoleName="packer-ami-builder", PolicyDocument=json.dumps(trust))
+    assert machine.doctor(code=0)["trust"]["found"] == "packer-ami-builder trusts this repository"
+
+
+def session_in(ec2: Ec2, account: str) -> boto3.Session:
+    """Return a session of boto3 in an account of the rig."""
+    role = f"arn:aws:iam::{account}:role/me"
+    keys = ec2.client("sts").assume_role(RoleArn=role, RoleSessionName="me")["Credentials"]
+    return boto3.Session(
+        keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], "eu-west-1"
+    )
 
 
 def test_a_person_reads_it_too(machine: Machine) -> None:

@@ -119,4 +119,5 @@ def compare_trust(subject: Finding, session: Any, account: str) -> Finding:
         trusting.append(name)
     if unread:
         return Finding("skipped", "; ".join(unread))
-    return Finding("ok", f"{' and '.join(trusting)} trust this repository")
+    verb = "trust" if len(trusting) > 1 else "trusts"
+    return Finding("ok", f"{' and '.join(trusting)} {verb} this repository")
