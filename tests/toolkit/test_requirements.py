@@ -195,6 +195,7 @@ REFUSED = {
     "role without a source": ("roles:\n  - version: '1'\n", 2, "needs src or name"),
     "too many commas": ("roles:\n  - a,1,b,c\n", 2, "SOURCE[,VERSION[,NAME]]"),
     "no file to include": ("roles:\n\n  - include: none.yml\n", 3, "none.yml"),
+    "no folder": ("collections:\n  - {name: ./none, type: dir}\n", 2, "does not exist"),
     "unknown type": ("collections:\n  - {name: a.b, type: svn}\n", 2, "type svn"),
     "collection without a name": ("collections:\n  - version: 1.0.0\n", 2, "needs a name"),
     "version in the name": ("collections: ['a.b:1.0.0']\n", 1, "version: 1.0.0"),
@@ -214,6 +215,17 @@ def test_what_ansible_galaxy_refuses_is_one_line(form: str, root: Path) -> None:
     assert "\n" not in message
     assert not (root / GALAXY).exists()
     assert ask_ansible_galaxy(root)[0] is False
+
+
+def test_a_file_that_cannot_be_read_is_reported(root: Path) -> None:
+    """A link to nothing, and a folder, are mistakes and not files without content (field 14)."""
+    (root / REQUIREMENTS).symlink_to("nowhere.yml")
+    with pytest.raises(RequirementsError, match=r"requirements.yml:1: not readable: No such file"):
+        install(root)
+    (root / REQUIREMENTS).unlink()
+    (root / REQUIREMENTS).mkdir()
+    with pytest.raises(RequirementsError, match=r"requirements.yml:1: not readable: Is a dir"):
+        install(root)
 
 
 def test_every_usual_place_of_requirements_is_read(root: Path, sources: Path) -> None:

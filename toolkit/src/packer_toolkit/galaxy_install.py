@@ -114,6 +114,10 @@ def hold_requirements(root: Path, options: Options | None = None) -> Iterator[In
     options = options or Options()
     requirements = read_requirements(root)
     requirements.collections += options.additions
+    for each in requirements.collections:
+        if each.local_path is not None and not each.local_path.exists():
+            reason = f"{each.local_path} does not exist; correct the path"
+            raise RequirementsError(each.file, each.line, reason)
     folder = root / GALAXY
     if not requirements and not folder.is_dir():
         yield Installed()
