@@ -288,6 +288,13 @@ def test_exact_versions_are_downloaded_once(
     # Also when an earlier release, or ansible-galaxy itself, has installed them.
     (root / GALAXY / "installed.json").unlink()
     install(root, refresh=True)
+    # What a killed ansible-galaxy has left is not taken for a collection.
+    (root / GALAXY / "installed.json").unlink()
+    half = root / GALAXY / "collections/ansible_collections/acme/tools/README.md"
+    half.unlink()
+    with pytest.raises(RemoteError):
+        install(root)
+    half.touch()
     # A removed entry needs no server either, and neither its content nor what it needed stays.
     require(root, "roles:\n  - {name: acme.role, version: 1.0.0}\n")
     assert names(install(root, refresh=True)) == ["acme.role"]

@@ -253,7 +253,7 @@ class _Installer:
         if requirement.is_exact and version != requirement.version.lstrip("= "):
             return False
         if record is None and not self.options.force:
-            return requirement.is_exact
+            return requirement.is_exact and self.current.is_complete(requirement.name)
         return self._is_current(requirement, record)
 
     def _are_current_sources(self) -> bool:

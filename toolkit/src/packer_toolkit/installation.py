@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -38,6 +39,12 @@ class Installation:
             self.collections[name] = str(info.get("version"))
             self._needs[name] = set(info.get("dependencies") or ())
 
+    def is_complete(self, name: str) -> bool:
+        """Return whether no file of a collection is missing, as after a kill."""
+        folder = self.folder.joinpath(COLLECTIONS, *name.split("."))
+        files = read_mapping(folder / "FILES.json").get("files") or []
+        return bool(files) and all((folder / str(each.get("name"))).exists() for each in files)
+
     def find_roles(self, names: Iterable[str]) -> set[str]:
         """Return roles and those that they depend on, as far as they are installed."""
         return _closure(names, self._role_dependencies) & set(self.roles)
@@ -67,8 +74,9 @@ def _closure(names: Iterable[str], find_needs: Callable[[str], set[str]]) -> set
 
 def read_mapping(file: Path, *more: type) -> Any:
     """Return the mapping of a file; an empty one when it is not there or not readable."""
+    load = json.loads if file.suffix == ".json" else yaml.safe_load  # which is slow
     try:
-        data = yaml.safe_load(file.read_bytes())
+        data = load(file.read_bytes())
     except (OSError, yaml.YAMLError, ValueError):
         return {}
     return data if isinstance(data, (dict, *more)) else {}
