@@ -14,7 +14,7 @@ locals {
   # `packer validate` refuse the folder.
   submodules = flatten(regexall("(?m)^[ \t]*path[ \t]*=[ \t]*((?:provisioners|inspec)(?:/.*\\S)?)", try(file("${path.root}/.gitmodules"), "")))
   missing_content = concat(
-    [for submodule in local.submodules : "${submodule} is an empty Git submodule, fetch it with: git submodule update --init --recursive"
+    [for submodule in local.submodules : "${submodule} is an empty Git submodule, fetch it with: git submodule update --init --recursive (or delete its entry in .gitmodules)"
     if try(length(fileset(path.root, "${submodule}/{*,*/*}")), 1) == 0],
     [for file in try(fileset(path.root, "provisioners/ansible/roles/[^.]*/*"), []) : "${dirname(file)} is empty, add tasks/main.yml or delete the folder"
     if !contains(local.roles_with_folders, split("/", file)[3])],

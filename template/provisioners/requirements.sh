@@ -13,8 +13,9 @@ run=${installed}/.run-$1
 find_requirements() {
   local file
   for file in "${ansible}"/{,roles/,collections/}requirements.{yml,yaml}; do
-    if [[ -f ${file} ]] &&
-      grep -Evq '^[[:space:]]*(#.*)?$|^(---|\.\.\.)|^(collections|roles):[[:space:]]*(\[\]|\{\}|null|~)?[[:space:]]*(#.*)?$' "${file}"; then
+    # A symbolic link to nothing is for ansible-galaxy to report.
+    if [[ -L ${file} && ! -e ${file} ]] || [[ -f ${file} ]] &&
+      grep -Evq '^[[:space:]]*(#.*)?$|^(---|\.\.\.)[[:space:]]*(#.*)?$|^(collections|roles):[[:space:]]*(\[\]|\{\}|null|~)?[[:space:]]*(#.*)?$' "${file}"; then
       files+=("${file}")
     fi
   done

@@ -188,6 +188,7 @@ FORMS = {
     "old list": "- {src: 'git+file://EXT', name: ext}\n",
     "flow mapping": "{roles: [{src: 'git+file://EXT', name: ext}]}\n",
     "byte order mark": "\ufeffroles:\n- {src: 'git+file://EXT', name: ext}\n",
+    "content beside the marker": "--- {roles: ['git+file://EXT']}\n",
     "quoted key": "'roles': ['git+file://EXT']\n",
 }
 

@@ -133,6 +133,28 @@ MISSING: dict[str, tuple[dict[str, str | None], tuple[str, ...], str, str]] = {
         {"inspec/inspec.yml": "name: web\ndepends: [{name: base, path: ../vendor/base}]\n",
          "vendor/base": None}, ("vendor/base",), "vendor/base", FETCH,
     ),
+    "tasks that are a link to what was not fetched": (
+        {f"{ROLES}/x/tasks/main.yml": "->../../../../../vendor/x.yml", "vendor": None},
+        ("vendor",), f"{ROLES}/x/tasks/main.yml", FETCH,
+    ),
+    "files that are a link to a submodule": (
+        {f"{ROLES}/x/tasks/main.yml": TASKS, f"{ROLES}/x/files": "->../../../../vendor",
+         "vendor": None}, ("vendor",), f"{ROLES}/x/files", FETCH,
+    ),
+    "folder that is a link to nothing": (
+        {"provisioners/ansible/collections": "->../../shared"}, (),
+        "provisioners/ansible/collections", "points to ../../shared, which does not exist",
+    ),
+    "collection of requirements.yml in a submodule": (
+        {"provisioners/ansible/requirements.yml":
+             "collections: [{name: vendor/web, type: dir}]\n", "vendor": None},
+        ("vendor",), "vendor/web", FETCH,
+    ),
+    "collection of requirements.yml that is a submodule": (
+        {"provisioners/ansible/collections/requirements.yml":
+             "collections: [{name: ./vendor/web}]\n", "vendor/web": None},
+        ("vendor/web",), "vendor/web", FETCH,
+    ),
     "profile that does not exist": (
         {"inspec/inspec.yml": "name: web\ndepends: [{name: base, path: ../other}]\n"}, (),
         "other", "correct the path",

@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.galaxy_install import GALAXY, Installation, Options, hold_requirements
+from packer_toolkit.galaxy_install import GALAXY, Options, hold_requirements
+from packer_toolkit.installation import Installation
 from packer_toolkit.requirements_file import (
     ANSIBLE,
     REQUIREMENTS,
@@ -195,6 +196,7 @@ REFUSED = {
     "role without a source": ("roles:\n  - version: '1'\n", 2, "needs src or name"),
     "too many commas": ("roles:\n  - a,1,b,c\n", 2, "SOURCE[,VERSION[,NAME]]"),
     "no file to include": ("roles:\n\n  - include: none.yml\n", 3, "none.yml"),
+    "no folder": ("collections:\n  - {name: ./none, type: dir}\n", 2, "does not exist"),
     "unknown type": ("collections:\n  - {name: a.b, type: svn}\n", 2, "type svn"),
     "collection without a name": ("collections:\n  - version: 1.0.0\n", 2, "needs a name"),
     "version in the name": ("collections: ['a.b:1.0.0']\n", 1, "version: 1.0.0"),
@@ -214,6 +216,17 @@ def test_what_ansible_galaxy_refuses_is_one_line(form: str, root: Path) -> None:
     assert "\n" not in message
     assert not (root / GALAXY).exists()
     assert ask_ansible_galaxy(root)[0] is False
+
+
+def test_a_file_that_cannot_be_read_is_reported(root: Path) -> None:
+    """A link to nothing, and a folder, are mistakes and not files without content (field 14)."""
+    (root / REQUIREMENTS).symlink_to("nowhere.yml")
+    with pytest.raises(RequirementsError, match=r"requirements.yml:1: not readable: No such file"):
+        install(root)
+    (root / REQUIREMENTS).unlink()
+    (root / REQUIREMENTS).mkdir()
+    with pytest.raises(RequirementsError, match=r"requirements.yml:1: not readable: Is a dir"):
+        install(root)
 
 
 def test_every_usual_place_of_requirements_is_read(root: Path, sources: Path) -> None:
@@ -275,6 +288,13 @@ def test_exact_versions_are_downloaded_once(
     # Also when an earlier release, or ansible-galaxy itself, has installed them.
     (root / GALAXY / "installed.json").unlink()
     install(root, refresh=True)
+    # What a killed ansible-galaxy has left is not taken for a collection.
+    (root / GALAXY / "installed.json").unlink()
+    half = root / GALAXY / "collections/ansible_collections/acme/tools/README.md"
+    half.unlink()
+    with pytest.raises(RemoteError):
+        install(root)
+    half.touch()
     # A removed entry needs no server either, and neither its content nor what it needed stays.
     require(root, "roles:\n  - {name: acme.role, version: 1.0.0}\n")
     assert names(install(root, refresh=True)) == ["acme.role"]

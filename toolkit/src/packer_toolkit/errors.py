@@ -6,7 +6,7 @@
 | 1 | done, and the answer is no: a build failed, a check found something, an update has conflicts |
 | 2 | the command line is wrong (Click's own code) |
 | 3 | something is missing or wrong on this machine or in this repository: nothing was started |
-| 4 | AWS, GitHub, the registry or the template could not be reached, or refused |
+| 4 | AWS, GitHub, Galaxy, the registry or the template could not be reached, or refused |
 | 70 | a defect of the toolkit |
 | 128 + N | ended by signal N, after cleaning up |
 """

@@ -16,7 +16,8 @@ from pathlib import Path
 import yaml
 
 from packer_toolkit.errors import SetupError
-from packer_toolkit.galaxy_install import Installed, Options, hold_requirements, run_galaxy
+from packer_toolkit.galaxy_command import run_galaxy
+from packer_toolkit.galaxy_install import Installed, Options, hold_requirements
 from packer_toolkit.requirements_file import (
     ANSIBLE,
     FILES,

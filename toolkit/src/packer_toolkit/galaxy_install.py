@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
-import os
 import re
 import shutil
-import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,29 +22,28 @@ from typing import Any
 import yaml
 
 from packer_toolkit.errors import RemoteError, SetupError
+from packer_toolkit.galaxy_command import (
+    Output,
+    find_reason,
+    hide_secrets,
+    is_unreachable,
+    make_environment,
+    run_command,
+)
+from packer_toolkit.installation import COLLECTIONS, Installation, fingerprint, read_mapping
 from packer_toolkit.requirements_file import (
     ANSIBLE,
     Requirement,
     Requirements,
     RequirementsError,
     read_requirements,
-    role_name,
 )
 
 GALAXY = ANSIBLE / ".galaxy"
-_COLLECTIONS = Path("collections", "ansible_collections")
 _STATE = "installed.json"
 _NEW = ".new-"
 _EXACT_REF = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _LIKELY_TAG = re.compile(r"v?\d+(?:\.\d+)+[\w.+-]*")
-_UNREACHABLE = re.compile(
-    r"Connection (?:refused|reset)|timed? ?out|name resolution|Name or service not known"
-    r"|getaddrinfo|Could not resolve|Failed to connect|unable to access|Could not read from remote"
-    r"|Permission denied|unreachable|No route to host|CERTIFICATE|SSL|could not read Username"
-    r"|HTTP (?:Code|Error):? (?:401|403|407|429|5\d\d)|Authentication failed|hung up"
-    r"|Host key verification",
-    re.I,
-)
 
 
 def _do_nothing(_: str = "") -> None:
@@ -114,6 +110,10 @@ def hold_requirements(root: Path, options: Options | None = None) -> Iterator[In
     options = options or Options()
     requirements = read_requirements(root)
     requirements.collections += options.additions
+    for each in requirements.collections:
+        if each.local_path is not None and not each.local_path.exists():
+            reason = f"{each.local_path} does not exist; correct the path"
+            raise RequirementsError(each.file, each.line, reason)
     folder = root / GALAXY
     if not requirements and not folder.is_dir():
         yield Installed()
@@ -129,9 +129,8 @@ def hold_requirements(root: Path, options: Options | None = None) -> Iterator[In
                 _take(use, fcntl.LOCK_SH, options)
         except OSError as error:
             reason = error.strerror or str(error)
-            raise SetupError(
-                f"{GALAXY}: not writable ({reason}); delete it, or correct its owner"
-            ) from None
+            place = error.filename or GALAXY
+            raise SetupError(f"{place}: {reason}; delete {GALAXY}, or correct its owner") from None
         yield _changes(before, installation)
 
 
@@ -172,84 +171,6 @@ def _take(file: Any, operation: int, options: Options) -> None:
             return
 
 
-# ----------------------------------------------------------------- what is installed
-
-
-class Installation:
-    """A folder with installed roles and collections.
-
-    Attributes:
-        folder: the folder.
-        roles: their versions by name.
-        collections: their versions by name.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.roles: dict[str, str] = {}
-        self.collections: dict[str, str] = {}
-        self._needs: dict[str, set[str]] = {}
-        for role in sorted(each for each in (folder / "roles").glob("*") if each.is_dir()):
-            info = _read_yaml(role / "meta/.galaxy_install_info")
-            self.roles[role.name] = str(info.get("version") or "")
-        for manifest in sorted((folder / _COLLECTIONS).glob("*/*/MANIFEST.json")):
-            info = _read_yaml(manifest).get("collection_info") or {}
-            name = f"{manifest.parts[-3]}.{manifest.parts[-2]}"
-            self.collections[name] = str(info.get("version"))
-            self._needs[name] = set(info.get("dependencies") or ())
-
-    def find_roles(self, names: Iterable[str]) -> set[str]:
-        """Return roles and those that they depend on, as far as they are installed."""
-        return _closure(names, self._role_dependencies) & set(self.roles)
-
-    def find_collections(self, names: Iterable[str]) -> set[str]:
-        """Return collections and those that they depend on, as far as they are installed."""
-        return _closure(names, lambda name: self._needs.get(name, set())) & set(self.collections)
-
-    def _role_dependencies(self, name: str) -> set[str]:
-        entries: list[Any] = []
-        for file in ("main.yml", "main.yaml", "requirements.yml", "requirements.yaml"):
-            data = _read_yaml(self.folder / "roles" / name / "meta" / file, list)
-            entries += data if isinstance(data, list) else data.get("dependencies") or []
-        return {role_name(entry) for entry in entries if isinstance(entry, str | dict)}
-
-
-def _closure(names: Iterable[str], find_needs: Callable[[str], set[str]]) -> set[str]:
-    found: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += find_needs(name)
-    return found
-
-
-def _read_yaml(file: Path, *more: type) -> Any:
-    """Return the mapping of a file; an empty one when it is not there or not readable."""
-    try:
-        data = yaml.safe_load(file.read_bytes())
-    except (OSError, yaml.YAMLError, ValueError):
-        return {}
-    return data if isinstance(data, (dict, *more)) else {}
-
-
-def _fingerprint(path: Path) -> str:
-    """Return a checksum of a file, or of the names and contents below a folder."""
-    digest = hashlib.sha256()
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    for file in files:
-        name = file.relative_to(path).as_posix()
-        if ".git" in file.parts[len(path.parts) :] or file.name == ".galaxy_install_info":
-            continue
-        if file.is_symlink():
-            digest.update(f"link {name} {os.readlink(file)}\n".encode())
-        elif file.is_file():
-            digest.update(f"file {name} {file.stat().st_mode & 0o111}\n".encode())
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
-
-
 # ----------------------------------------------------------------------------- installing
 
 
@@ -262,7 +183,7 @@ class _Installer:
         self.options = options
         self.use = use
         self.current = Installation(self.folder)
-        self.state = _read_yaml(self.folder / _STATE)
+        self.state = read_mapping(self.folder / _STATE)
         # Of the same name the last one counts, as for ansible-galaxy with --force.
         self.roles = list({each.name: each for each in requirements.roles}.values())
         self.named = [each for each in requirements.collections if each.name]
@@ -332,7 +253,7 @@ class _Installer:
         if requirement.is_exact and version != requirement.version.lstrip("= "):
             return False
         if record is None and not self.options.force:
-            return requirement.is_exact
+            return requirement.is_exact and self.current.is_complete(requirement.name)
         return self._is_current(requirement, record)
 
     def _are_current_sources(self) -> bool:
@@ -350,7 +271,7 @@ class _Installer:
         if self.options.force or not record or record.get("entry") != _as_text(requirement.entry):
             return False
         if requirement.local_path is not None:
-            return bool(record.get("content") == _fingerprint(requirement.local_path))
+            return bool(record.get("content") == fingerprint(requirement.local_path))
         if requirement.is_exact or not self.options.refresh:
             return True
         if not requirement.git_url:
@@ -391,7 +312,7 @@ class _Installer:
     def _record(self, requirement: Requirement) -> dict[str, Any]:
         record: dict[str, Any] = {"entry": _as_text(requirement.entry)}
         if requirement.local_path is not None:
-            record["content"] = _fingerprint(requirement.local_path)
+            record["content"] = fingerprint(requirement.local_path)
         elif requirement.git_url:
             # Where Git cannot be asked, ansible-galaxy is about to report it better.
             with contextlib.suppress(RemoteError):
@@ -408,11 +329,11 @@ class _Installer:
             return version, False
         refs = ["HEAD"] if version == "HEAD" else [f"refs/heads/{version}", f"refs/tags/{version}"]
         command = ["git", "ls-remote", "--", requirement.git_url, *refs]
-        output = _run_command(command, self.root / ANSIBLE, _environment(self.root), self.options)
+        output = self._run_command(command, make_environment(self.root))
         if output.code:
             raise RemoteError(
                 f"{requirement.file}:{requirement.line}: git cannot look up {version} of"
-                f" {_without_secrets(requirement.git_url)} ({_find_reason(output.text)}); check"
+                f" {hide_secrets(requirement.git_url)} ({find_reason(output.text)}); check"
                 " network, VPN and proxy, or name a tag or a commit as version"
             )
         pairs = (line.partition("\t") for line in output.out.splitlines())
@@ -429,12 +350,12 @@ class _Installer:
         # A new name, because an ansible-galaxy of that process may still write into the old one.
         new = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.folder))
         parts = [Path("roles", name) for name in roles]
-        parts += [_COLLECTIONS.joinpath(*name.split(".")) for name in collections]
+        parts += [COLLECTIONS.joinpath(*name.split(".")) for name in collections]
         for name in collections:
             info = f"{name}-{self.current.collections[name]}.info"
-            parts += [_COLLECTIONS / info] if (self.folder / _COLLECTIONS / info).is_dir() else []
+            parts += [COLLECTIONS / info] if (self.folder / COLLECTIONS / info).is_dir() else []
         (new / "roles").mkdir(parents=True)
-        (new / _COLLECTIONS).mkdir(parents=True)
+        (new / COLLECTIONS).mkdir(parents=True)
         for part in parts:
             shutil.copytree(self.folder / part, new / part, symlinks=True)
         return new
@@ -454,7 +375,7 @@ class _Installer:
         file = new / "requirements.yml"
         file.write_text(yaml.safe_dump(data, allow_unicode=True))
         env = {
-            **_environment(self.root),
+            **make_environment(self.root),
             # Relative ones, because a colon in a path would end it.
             "ANSIBLE_ROLES_PATH": str(Path(".galaxy", new.name, "roles")),
             "ANSIBLE_COLLECTIONS_PATH": f"{Path('.galaxy', new.name, 'collections')}:collections",
@@ -462,14 +383,14 @@ class _Installer:
         }
         wanted = [*roles, *collections]
         names = ", ".join(each.name or _as_text(each.entry) for each in wanted)
-        self.options.report(f"Installing {_without_secrets(names or 'dependencies')}")
+        self.options.report(f"Installing {hide_secrets(names or 'dependencies')}")
         command = ["ansible-galaxy", "install", "-r", str(file)]
-        output = _run_command(command, self.root / ANSIBLE, env, self.options)
+        output = self._run_command(command, env)
         file.unlink()
         if not output.code:
             return
-        reason = _find_reason(output.text)
-        if _UNREACHABLE.search(output.text):
+        reason = find_reason(output.text)
+        if is_unreachable(output.text):
             raise RemoteError(
                 f"ansible-galaxy: {reason}; check network, VPN and proxy; a private source needs"
                 " your SSH agent: task ansible-collection-install"
@@ -480,10 +401,13 @@ class _Installer:
         reason = f"ansible-galaxy: {reason}; correct the entry"
         raise RequirementsError(mistake.file, mistake.line, reason)
 
+    def _run_command(self, command: list[str], env: dict[str, str]) -> Output:
+        return run_command(command, self.root / ANSIBLE, env, self.options.check_signals)
+
     def _replace(self, new: Path, records: dict[str, Any]) -> None:
         """Let the new installation take the place of the present one, unless it is the same."""
         parts = [part for part in ("roles", "collections")
-                 if _fingerprint(new / part) != _fingerprint(self.folder / part)]  # fmt: skip
+                 if fingerprint(new / part) != fingerprint(self.folder / part)]  # fmt: skip
         if parts:
             _take(self.use, fcntl.LOCK_EX, self.options)
             # After a kill in between, what is there is compared with requirements.yml again.
@@ -498,88 +422,3 @@ class _Installer:
 
 def _as_text(entry: Any) -> str:
     return entry if isinstance(entry, str) else json.dumps(entry, sort_keys=True, default=str)
-
-
-# -------------------------------------------------------------------------------- commands
-
-
-@dataclass(frozen=True)
-class _Output:
-    code: int
-    out: str
-    text: str
-
-
-def _environment(root: Path) -> dict[str, str]:
-    env = {**os.environ, "ANSIBLE_NOCOLOR": "1", "GIT_TERMINAL_PROMPT": "0"}
-    config = root / ANSIBLE / "ansible.cfg"
-    if config.is_file():
-        env["ANSIBLE_CONFIG"] = str(config)
-    return env
-
-
-def _run_command(
-    command: Sequence[str], folder: Path, env: dict[str, str], options: Options
-) -> _Output:
-    """Run a program that uses the network; a signal ends it."""
-    if not shutil.which(command[0]):
-        raise SetupError(
-            f"{command[0]} is not on PATH: use the tasks of Taskfile.yml, or install it"
-        )
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    try:
-        while True:
-            try:
-                out, err = process.communicate(timeout=0.2)
-                break
-            except subprocess.TimeoutExpired:
-                options.check_signals()
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
-    return _Output(process.returncode, out, f"{err}\n{out}")
-
-
-def run_galaxy(root: Path, *arguments: str | Path) -> None:
-    """Run `ansible-galaxy`.
-
-    Raises:
-        SetupError: when it is missing.
-        RemoteError: when it failed, with its own reason.
-    """
-    command = ["ansible-galaxy", *map(str, arguments)]
-    output = _run_command(command, root / ANSIBLE, _environment(root), Options())
-    if output.code:
-        raise RemoteError(f"ansible-galaxy: {_find_reason(output.text)}")
-
-
-def _find_reason(output: str) -> str:
-    """Return why ansible-galaxy or git failed, in one line."""
-    blocks = re.split(r"^(?=\[?(?:ERROR|WARNING)\]?[:!] )", output, flags=re.M)
-    is_useful = re.compile(r"NOT installed successfully|^\[?ERROR")
-    useful = [
-        block.split("\n\n")[0]  # the rest repeats it, and has the traceback
-        for block in blocks
-        if is_useful.search(block) and "--ignore-errors" not in block
-    ]
-    text = " ".join(dict.fromkeys(useful)) or output
-    git = re.search(r"^(?:fatal|error): .*$", output, re.M)
-    text += f" ({git[0]})" if git and git[0] not in text else ""
-    text = re.sub(r"\[?(?:ERROR|WARNING)\]?[:!] (?:- )?", "", text)
-    return _without_secrets(" ".join(text.split()))[:600].rstrip(" .") or "no reason given"
-
-
-def _without_secrets(text: str) -> str:
-    """Leave out the users and passwords of URLs."""
-    return re.sub(r"(?<=://)[^/@\s]+@", "", text)

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from packer_toolkit.errors import SetupError
-from packer_toolkit.requirements_file import ANSIBLE
+from packer_toolkit.requirements_file import ANSIBLE, RequirementsError, read_requirements
 
 _ROLES = ANSIBLE / "roles"
 _COLLECTIONS = ANSIBLE / "collections" / "ansible_collections"
@@ -64,6 +64,9 @@ def find_missing_content(root: Path) -> list[MissingContent]:
         if _is_below(path, (Path("provisioners"), _INSPEC)) and _is_empty(root / path)
     ]
     for path, reason, next_step in (
+        *_find_folders(root),
+        *_find_links(root, submodules),
+        *_find_local_collections(root),
         *_find_roles(root),
         *_find_collections(root),
         *_find_scripts(root),
@@ -71,7 +74,8 @@ def find_missing_content(root: Path) -> list[MissingContent]:
     ):
         if any(path == each.path or each.path in path.parents for each in found):
             continue
-        if any(_is_below(each, submodules) for each in (path, _find_target(root, path))):
+        target = _find_target(root, path)
+        if _is_below(path, submodules) or _is_below(target, submodules):
             next_step = f"it belongs to a Git submodule, fetch it with: {FETCH}"
         found.append(MissingContent(path, f"{reason}; {next_step}"))
     return sorted(dict.fromkeys(found), key=lambda each: each.path)
@@ -171,6 +175,40 @@ def _find_dangling(root: Path, path: Path) -> Iterator[_Problem]:
         yield path.relative_to(root), reason, "correct or delete it"
 
 
+def _find_folders(root: Path) -> Iterator[_Problem]:
+    for folder in (ANSIBLE, _ROLES, _COLLECTIONS.parent, _COLLECTIONS, _SHELL, _INSPEC):
+        yield from _find_dangling(root, root / folder)
+
+
+def _find_links(root: Path, submodules: list[Path]) -> Iterator[_Problem]:
+    """Find symbolic links into submodules that were not fetched."""
+    if not submodules:
+        return
+    for part in (root / "provisioners", root / _INSPEC):
+        for folder, folders, files in os.walk(part):
+            folders[:] = [each for each in folders if each != ".galaxy"]
+            for path in (Path(folder, each) for each in (*folders, *files)):
+                if path.is_symlink() and (not path.exists() or _is_empty(path)):
+                    link = path.relative_to(root)
+                    if _is_below(_find_target(root, link), submodules):
+                        yield link, "the symbolic link points to what was not fetched", ""
+
+
+def _find_local_collections(root: Path) -> Iterator[_Problem]:
+    try:
+        collections = read_requirements(root).collections
+    except RequirementsError:  # which is reported where requirements are installed
+        return
+    for each in collections:
+        path = each.local_path
+        path = Path(os.path.normpath(path)) if path is not None else None
+        if path is None or not path.is_relative_to(root):
+            continue
+        if _is_empty(path) or not path.exists():
+            place = path.relative_to(root)
+            yield place, f"the collection of {each.file}:{each.line} is empty", "correct the path"
+
+
 # --------------------------------------------------------------------------------- roles
 
 
@@ -182,7 +220,10 @@ def _find_roles(root: Path) -> Iterator[_Problem]:
         path = role.relative_to(root)
         if not _has_content(role):
             yield path, "the role is empty", "add tasks/main.yml, or delete the folder"
-        elif not _is_mentioned(root, role):
+            continue
+        links = [each for name in _MAIN for each in _find_dangling(root, role / "tasks" / name)]
+        yield from links
+        if not links and not _is_mentioned(root, role):
             yield (
                 path,
                 "the role has no tasks/main.yml, and nothing else in provisioners/ansible names it,"
@@ -216,7 +257,9 @@ def _is_mentioned(root: Path, role: Path) -> bool:
     for folder, folders, files in os.walk(root / ANSIBLE):
         folders[:] = [each for each in folders if each != ".galaxy" and Path(folder, each) != role]
         for each in files:
-            if each.endswith(_YAML) and name.search(Path(folder, each).read_text(errors="replace")):
+            file = Path(folder, each)
+            is_yaml = each.endswith(_YAML) and file.is_file()
+            if is_yaml and name.search(file.read_text(errors="replace")):
                 return True
     return False
 

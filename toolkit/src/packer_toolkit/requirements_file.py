@@ -5,6 +5,7 @@ What ansible-galaxy refuses is refused here with the file and the line, before a
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -58,7 +59,7 @@ class Requirement:
         name: the role's folder, or NAMESPACE.NAME; "" while only its source has the name.
         version: what the file has, or "".
         git_url: address of the repository, or "".
-        local_path: file or folder of this machine, or None.
+        local_path: file or folder of this machine, which may not exist, or None.
         is_exact: whether the version cannot change; of Git, only a commit is that.
     """
 
@@ -95,7 +96,7 @@ def read_requirements(root: Path) -> Requirements:
     """
     requirements = Requirements()
     for file in FILES:
-        if (root / file).is_file():
+        if os.path.lexists(root / file):
             _File(root, file).read(requirements)
     return requirements
 
@@ -150,7 +151,10 @@ class _File:
 
     def _load(self, path: Path) -> tuple[Any, yaml.Node]:
         """Return the data of a YAML file, and its nodes, which have the lines."""
-        content = (self.root / path).read_bytes()
+        try:
+            content = (self.root / path).read_bytes()
+        except OSError as error:
+            raise RequirementsError(path, 1, f"not readable: {error.strerror}") from None
         try:
             node = yaml.compose(content, Loader=yaml.SafeLoader)
             return yaml.safe_load(content), node or yaml.ScalarNode("", "", _START, _START)
@@ -259,6 +263,8 @@ class _File:
         where = "source" if source else "name"
         address = source or name
         local = None if "://" in address else self._find(address.removeprefix("git+"))
+        if local is None and kind in ("dir", "file", "subdirs") and "://" not in address:
+            local = self.root.absolute() / address
         if local is not None:
             entry = {**fields, where: str(local)}
         if kind == "git" or (kind is None and re.match(r"git[+@]", address)):
