@@ -58,4 +58,4 @@ export CHEF_LICENSE=accept-no-persist
 
 code=0
 "${auditor}" "${arguments[@]}" || code=$?
-python3 -X utf8 "${BASH_SOURCE[0]%/*}/inspec_result.py" "${report}" "${code}"
+python3 -X utf8 "$(dirname "${BASH_SOURCE[0]}")/inspec_result.py" "${report}" "${code}"

@@ -328,6 +328,24 @@ def _commit(repository: Path) -> None:
     git(repository, "commit", "--quiet", "-m", "Ours")
 
 
+@pytest.mark.skipif(not RELEASES, reason="the history has no releases")
+def test_an_edited_gitignore_gets_the_lines_of_a_release(
+    all_releases: Path, tmp_path: Path
+) -> None:
+    """Lines that a team added at the end stay, and what builds write is ignored (inspec 2)."""
+    old = tmp_path / "web"
+    render(all_releases, old, {"image_name": "web"}, vcs_ref=next(iter(RELEASES)))
+    with (old / ".gitignore").open("a") as file:
+        file.write("\n# Ours\n*.swp\n")
+    git(old, "add", "--all")
+    git(old, "commit", "--quiet", "--message=Ours")
+    update(old)
+    lines = (old / ".gitignore").read_text().splitlines()
+    assert lines[-2:] == ["# Ours", "*.swp"]
+    assert {"/inspec/inspec.lock", "/manifest.json.lock", "__pycache__/"} <= set(lines)
+    assert git(old, "ls-files", "--unmerged") == ""
+
+
 def lost_choices(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
     """Return the questions, and the values of choices, that teams may have answered and are gone.
 

@@ -114,7 +114,7 @@ KNOWN: Sequence[Advice] = (
     ),
     _known(
         "inspec-profile",
-        r"InSpec: FAILED.*(?:could not be loaded|was skipped|no checks|checks were skipped|report)|"
+        r"InSpec: FAILED.*(?:could not be loaded|was skipped|no checks|checks were skipped)|"
         r"Failed to load (?:source|profile)|Skipping profile:|No tests executed|"
         r"Could not fetch inspec profile|Unable to parse inspec\.yml|profile requires \w+ version|"
         r"is required and does not have a value",

@@ -386,7 +386,7 @@ def _inspec(root: Path) -> list[Finding]:
     if found or not auditor:
         return found
     result = _run(
-        root, auditor, "check", "inspec", "--format=json", env={"CHEF_LICENSE": "accept-silent"}
+        root, auditor, "check", "inspec", "--format=json", env={"CHEF_LICENSE": "accept-no-persist"}
     )
     try:
         report = json.loads(result.stdout[result.stdout.index("{") :])
