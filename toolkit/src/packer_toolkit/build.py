@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -30,11 +29,24 @@ from packer_toolkit.github_options import warn
 from packer_toolkit.identity import Identity
 from packer_toolkit.masking import Mask
 from packer_toolkit.packer_output import PackerOutput
-from packer_toolkit.packer_values import Arguments, Values, inspect, read_arguments
+from packer_toolkit.packer_values import (
+    WITH_VALUE,
+    Arguments,
+    InspectError,
+    Values,
+    inspect,
+    read_arguments,
+)
+from packer_toolkit.selection import (
+    DEFAULT_ONLY,
+    EC2_BUILDS,
+    LOCAL_BUILD,
+    LOCAL_KINDS,
+    Selection,
+)
 from packer_toolkit.sweep import MANAGED_BY, Outcome, Scope, Sweep, advice
+from packer_toolkit.unrequested import VARIABLE, find_wish, require_request
 
-EC2_BUILDS = ("amazon-ebs.x86_64", "amazon-ebs.arm64")
-LOCAL_BUILD = "docker.local"
 # inspec.sh writes the auditor's report of each build into this folder.
 INSPEC_REPORTS = "PACKER_TOOLKIT_INSPEC_REPORTS"
 # A call that was on its way when Packer was ended is carried out within this time.
@@ -125,13 +137,11 @@ class Run:
         self.values = Values()
         self.who: Identity | None = None
         self.env = dict(self.environment)
+        self.wish = find_wish(self.arguments, self.environment)
         self.env.setdefault("PKR_VAR_skip_create_ami", "true")
         if not self.env.get("PKR_VAR_run_id"):
             self.env["PKR_VAR_run_id"] = new_run_id(self.environment)
-        self.options = [f"-{name}={value}" if value else f"-{name}"
-                        for name, value in self.arguments.options]  # fmt: skip
-        if not (self.arguments.all("only") or self.arguments.all("except")):
-            self.options.insert(0, "-only=amazon-ebs.*")
+        self.selection = Selection.of(self.arguments)
         self._process: subprocess.Popen[str] | None = None
         self._given_up = False
         self._interrupted: dict[str, str] = {}
@@ -143,14 +153,10 @@ class Run:
     @property
     def only_local(self) -> bool:
         """Whether no build on EC2 is selected: then nothing of AWS is touched."""
-        only = [part for text in self.arguments.all("only") for part in text.split(",")]
-        without = [part for text in self.arguments.all("except") for part in text.split(",")]
-        builds = [*EC2_BUILDS, *(each for each in self.values.builds if each != LOCAL_BUILD)]
-        return not any(
-            (not only or any(fnmatchcase(name, pattern) for pattern in only))
-            and not any(fnmatchcase(name, pattern) for pattern in without)
-            for name in builds
-            if not name.startswith("docker.")
+        names = self.values.builds or (*EC2_BUILDS, LOCAL_BUILD)
+        selected = self.selection.of_builds(names)
+        return all(
+            self.values.kinds.get(name, name.partition(".")[0]) in LOCAL_KINDS for name in selected
         )
 
     @property
@@ -158,7 +164,19 @@ class Run:
         """What is built."""
         if self.only_local:
             return "local"
-        return "test" if self.values.is_true("var.skip_create_ami") else "image"
+        return "image" if self.is_image_requested else "test"
+
+    @property
+    def is_image_requested(self) -> bool:
+        """Whether the caller asks for an image, with skip_create_ami=false."""
+        return self.wish == "false" and not self.values.is_true("var.skip_create_ami")
+
+    @property
+    def options(self) -> list[str]:
+        """The options of `packer build`."""
+        given = [f"-{name}={value}" if value or name in WITH_VALUE else f"-{name}"
+                 for name, value in self.arguments.options]  # fmt: skip
+        return given if self.arguments.all("only") else [f"-only={DEFAULT_ONLY}", *given]
 
     @property
     def run_id(self) -> str:
@@ -243,11 +261,7 @@ class Run:
             except BaseException as error:  # noqa: BLE001,RUF100 - raised again below
                 asking.append(error)
 
-        try:
-            self.values = inspect(packer, self.arguments, self.env)
-        except SetupError as error:
-            # `packer build` is about to say it better.
-            self.say(self.mask.secrets(str(error)))
+        self._inspect(packer)
         asker = threading.Thread(target=ask_who, daemon=True)
         if not self.only_local:
             asker.start()
@@ -280,6 +294,61 @@ class Run:
         what = {"local": "local build", "test": "test build, no image", "image": "image"}
         self.say(f"Run {self.run_id}: {what[self.kind]}")
         return packer
+
+    def _inspect(self, packer: str) -> None:
+        """Read the values of the HCL, and make sure that no image is made without a request.
+
+        Raises:
+            SetupError: When no build is selected, or one would make an image without a request.
+        """
+        if len(self.arguments.words) > 1:
+            raise SetupError(
+                f"{len(self.arguments.words)} templates are given; packer build takes one folder "
+                "or file, after all options"
+            )
+        try:
+            self.values = self._ask_for_values(packer)
+        except InspectError as error:
+            if not (self.is_image_requested or self.only_local):
+                self.show(self.mask.secrets(error.output))
+                raise
+            # `packer build` is about to show the whole reason.
+            self.say(self.mask.secrets(str(error)))
+            return
+        selected = self.selection.of_builds(self.values.builds)
+        if not selected:
+            there = ", ".join(self.values.builds) or "none"
+            raise SetupError(
+                f"-only={','.join(self.selection.only)} and -except="
+                f"{','.join(self.selection.without)} select no build; there are: {there}"
+            )
+        if not self.is_image_requested:
+            require_request(self.values, self.selection, Path((*self.arguments.words, ".")[0]))
+
+    def _ask_for_values(self, packer: str) -> Values:
+        name = f"var.{VARIABLE}"
+        try:
+            values = inspect(packer, self.arguments, self.env)
+        except InspectError:
+            # Packer refuses a value of a variable that is not declared; the request counts for us.
+            plain = self.arguments.without_variable(VARIABLE)
+            if plain == self.arguments:
+                raise
+            values = inspect(packer, plain, self.env)
+            if name in values.raw:
+                raise
+            self.arguments = plain
+        wish = "false" if self.wish == "false" else "true"
+        if name in values.raw and values.text(name) != wish:
+            # A file such as image.auto.pkrvars.hcl comes before the environment.
+            self.say(
+                f"{VARIABLE} is {wish} for this build, whatever the files of the repository set"
+            )
+            options = (*self.arguments.options, ("var", f"{VARIABLE}={wish}"))
+            self.arguments = replace(self.arguments, options=options)
+            values = inspect(packer, self.arguments, self.env)
+            values = replace(values, raw={**values.raw, name: wish})
+        return values
 
     def _note_what_is_there(self) -> None:
         """Remember finished images of this run id: one that was given may name two builds.
@@ -397,8 +466,15 @@ class Run:
         if scope is None:
             self.say("No sweep: the HCL has no run_tags by which to know what this build made")
             return Outcome()
-        if not failed:
+        is_complete = self._are_images_complete()
+        if not failed or is_complete:
             scope = replace(scope, finished=False)
+        if failed and is_complete:
+            for each in self._made("image"):
+                self.say(
+                    f"Kept: image {each['id']} in {each['region']} is finished, and no build on "
+                    "EC2 failed; delete it with: " + advice(replace(scope, finished=True))
+                )
         if self.keeps_leftovers:
             self.say(f"What remains was asked for; delete it with: {advice(scope)}")
             return Outcome()
@@ -448,11 +524,28 @@ class Run:
             ]
             return Outcome(left=left)
 
-    def _made(self) -> Iterator[Left]:
+    def _are_images_complete(self) -> bool:
+        """Tell whether all selected builds that make images finished: what failed was local.
+
+        A release is all architectures or none, so that the images of a build that failed on EC2 go
+        together with those of its siblings.
+        """
+        builds = [
+            self.output.builds.get(name)
+            for name in self.selection.of_builds(self.values.builds)
+            if self.values.kinds[name] not in LOCAL_KINDS
+        ]
+        return bool(builds) and all(
+            build and build.ok and build.name not in self._interrupted for build in builds
+        )
+
+    def _made(self, *kinds: str) -> Iterator[Left]:
         """List what Packer said that it made, for when nobody can be asked."""
         region = self.values.text("var.region")
         for build in self.output.builds.values():
             for kind, name in build.made:
+                if kinds and kind not in kinds:
+                    continue
                 reason = "made by this build, and cannot be looked for"
                 yield {"kind": kind, "id": name, "region": region, "reason": reason}
 
@@ -467,7 +560,8 @@ class Run:
         folder = self.arguments.folder
         values = self.values
         builds = self.output.report(packer_seconds)
-        made = _manifest(folder, self.started) if code == 0 and self.kind != "test" else []
+        has_images = (code == 0 or self._are_images_complete()) and self.kind != "test"
+        made = _manifest(folder, self.started) if has_images else []
         for build in builds:
             architecture = build["name"].rpartition(".")[2]
             build["instance_type"] = values.table("var.instance_types").get(architecture)
