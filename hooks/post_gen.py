@@ -281,7 +281,7 @@ def strip_demo(job: Job, here: Path) -> list[str]:
 
 
 def _is_own_file(path: str, here: Path) -> bool:
-    """Tell whether a path is a file, reached through real folders."""
+    """Return whether a path is a file, reached through real folders."""
     parents = [here / parent for parent in PurePosixPath(path).parents]
     if any(parent.is_symlink() for parent in parents if parent != here):
         return False

@@ -64,7 +64,7 @@ def test_options_select_the_builds(words: str, selected: list[str]) -> None:
     ],
 )
 def test_packer_gets_the_options(words: tuple[str, ...], passed: list[str]) -> None:
-    """Packer is told the same selection, also where a value is empty (field 7)."""
+    """Packer gets the same selection, also where a value is empty (field 7)."""
     assert Run(words, str, str, {}).options == passed
 
 
@@ -201,6 +201,7 @@ build {
   }
 }
 """
+BUILD_IN_JSON = '{"build": [{"source": {"amazon-ebs.image": {"skip_create_ami": false}}}]}'
 HARMFUL = {
     "not declared": ({"a__pkr__hcl": source() + BUILD}, "amazon-ebs.image"),
     "declared and not used": ({"a__pkr__hcl": VARIABLE + source() + BUILD}, "amazon-ebs.image"),
@@ -227,7 +228,7 @@ HARMFUL = {
     ),
     "undone by a build in JSON": (
         {"a__pkr__hcl": VARIABLE + source(more=USE),
-             "b__pkr__json": '{"build": {"source": {"a.b": {"skip_create_ami": false}}}}'},
+             "b__pkr__json": BUILD_IN_JSON},
         "amazon-ebs.image",
     ),
     "one of two sources": (

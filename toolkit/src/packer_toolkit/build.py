@@ -138,7 +138,8 @@ class Run:
         self.who: Identity | None = None
         self.env = dict(self.environment)
         self.wish = find_wish(self.arguments, self.environment)
-        self.env.setdefault("PKR_VAR_skip_create_ami", "true")
+        if not self.env.get("PKR_VAR_skip_create_ami"):
+            self.env["PKR_VAR_skip_create_ami"] = "true"
         if not self.env.get("PKR_VAR_run_id"):
             self.env["PKR_VAR_run_id"] = new_run_id(self.environment)
         self.selection = Selection.of(self.arguments)
@@ -409,18 +410,16 @@ class Run:
             """Pass on what PACKER_LOG adds, which repeats the output."""
             mask = self.mask.follow()
             for line in process.stderr or ():
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, ValueError):
                     sys.stderr.write(mask(line))
 
         readers = [threading.Thread(target=each, daemon=True) for each in (read, read_log)]
         for reader in readers:
             reader.start()
         code = process.wait()
-        for reader in readers:
-            reader.join(5)  # children that outlive Packer may hold the pipe
+        _join(readers, 5)  # children that outlive Packer may hold the pipes
         _signal_group(process, signal.SIGKILL)
-        for reader in readers:
-            reader.join(5)
+        _join(readers, 5)
         self.signals.on_signal = lambda _: None
         return 1 if self._given_up else code
 
@@ -525,19 +524,17 @@ class Run:
             return Outcome(left=left)
 
     def _are_images_complete(self) -> bool:
-        """Tell whether all selected builds that make images finished: what failed was local.
+        """Return whether all selected builds that make images finished, and a local one failed.
 
         A release is all architectures or none, so that the images of a build that failed on EC2 go
         together with those of its siblings.
         """
-        builds = [
-            self.output.builds.get(name)
-            for name in self.selection.of_builds(self.values.builds)
-            if self.values.kinds[name] not in LOCAL_KINDS
-        ]
-        return bool(builds) and all(
-            build and build.ok and build.name not in self._interrupted for build in builds
-        )
+        states: dict[bool, list[bool]] = {True: [], False: []}
+        for name in self.selection.of_builds(self.values.builds):
+            build = self.output.builds.get(name)
+            is_finished = build is not None and build.ok and name not in self._interrupted
+            states[self.values.kinds[name] in LOCAL_KINDS].append(is_finished)
+        return not all(states[True]) and bool(states[False]) and all(states[False])
 
     def _made(self, *kinds: str) -> Iterator[Left]:
         """List what Packer said that it made, for when nobody can be asked."""
@@ -565,6 +562,8 @@ class Run:
         for build in builds:
             architecture = build["name"].rpartition(".")[2]
             build["instance_type"] = values.table("var.instance_types").get(architecture)
+            if build["failed_step"]:
+                build["failed_step"] = self.mask.everything(build["failed_step"])
             if code and build["name"] in self._interrupted:
                 # Packer says that it "finished".
                 build["ok"] = False
@@ -688,6 +687,12 @@ def _images(entry: dict[str, Any]) -> list[build_report.Image]:
     pairs = (pair.partition(":") for pair in str(entry.get("artifact_id", "")).split(","))
     return [{"region": region, "id": name, "size_gib": None}
             for region, _, name in pairs if name.startswith("ami-")]  # fmt: skip
+
+
+def _join(threads: Sequence[threading.Thread], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
 
 
 def _signal_leader(process: subprocess.Popen[str], number: int) -> None:

@@ -60,12 +60,12 @@ class Selection:
         return [name for name in names if matches(self.only, name) and not self.leaves_out(name)]
 
     def leaves_out(self, name: str) -> bool:
-        """Tell whether -except names a build or a post-processor."""
+        """Return whether -except names a build or a post-processor."""
         return matches(self.without, name)
 
 
 def matches(patterns: Sequence[str], name: str) -> bool:
-    """Tell whether one of Packer's patterns matches a name."""
+    """Return whether one of Packer's patterns matches a name."""
     return any(re.fullmatch(_expression(pattern), name, re.S) for pattern in patterns)
 
 
