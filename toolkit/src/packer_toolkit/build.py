@@ -678,7 +678,7 @@ def _manifest(folder: Path, since: datetime) -> list[dict[str, Any]]:
             return []
         data = json.loads(file.read_text())
         return [e for e in data["builds"] if e["packer_run_uuid"] == data["last_run_uuid"]]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
 
 

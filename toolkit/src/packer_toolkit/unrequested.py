@@ -216,7 +216,7 @@ def _setting_of(block: Block, evaluator: Evaluator) -> _Setting | None:
 def _sets_in_build(file: Path) -> bool:
     """Return whether a build in HCL's JSON form sets skip_create_ami, as its source would."""
     document = json.loads(file.read_text(encoding="utf-8-sig"))
-    return VARIABLE in json.dumps(document.get("build") or {})
+    return VARIABLE in json.dumps(dict(document).get("build"))
 
 
 def _why_json_creates(name: str, template: Path) -> str:
