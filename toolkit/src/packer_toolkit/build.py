@@ -318,7 +318,7 @@ class Run:
             return
         selected = self.selection.of_builds(self.values.builds)
         if not selected:
-            there = ", ".join(self.values.builds) or "none"
+            there = ", ".join(sorted(self.values.builds)) or "none"
             raise SetupError(
                 f"-only={','.join(self.selection.only)} and -except="
                 f"{','.join(self.selection.without)} select no build; there are: {there}"
