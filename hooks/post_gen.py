@@ -281,7 +281,7 @@ def strip_demo(job: Job, here: Path) -> list[str]:
 
 
 def _is_own_file(path: str, here: Path) -> bool:
-    """Tell whether a path is a file, reached through real folders."""
+    """Return whether a path is a file, reached through real folders."""
     parents = [here / parent for parent in PurePosixPath(path).parents]
     if any(parent.is_symlink() for parent in parents if parent != here):
         return False
@@ -337,14 +337,16 @@ def rendered_paths(job: Job, here: Path) -> list[str]:
     files that must never be pushed, such as .env.
     """
     template = Path(job.template, "template")
+    is_known = (here / job.answers_file).is_file()
+    answers_file = job.answers_file if is_known else ".copier-answers.yml"
     began = Path(job.template, "copier.yml").stat().st_mtime_ns
     # Copier fetches the template before it renders, so what it wrote is newer, unless the clocks of
     # two file systems differ.
-    is_reliable = (here / job.answers_file).stat().st_mtime_ns >= began
+    is_reliable = (here / answers_file).stat().st_mtime_ns >= began
     paths = []
     for source in sorted(template.rglob("*")):
         name = source.relative_to(template).as_posix()
-        path = name.removesuffix(".jinja").replace(_ANSWERS_FILE, job.answers_file)
+        path = name.removesuffix(".jinja").replace(_ANSWERS_FILE, answers_file)
         if source.is_dir() or not _is_own_file(path, here):
             continue
         if path == name:

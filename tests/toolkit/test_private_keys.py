@@ -216,6 +216,14 @@ def test_what_is_public_stays_readable(kind: str) -> None:
     assert follow(encoded) == [encoded]
 
 
+def test_a_key_in_a_variable_is_masked_line_by_line() -> None:
+    """Lines of a key in the environment are masked alone, whatever its name is (review C9)."""
+    key = make_key()
+    mask = Mask({"DEPLOYMENT": "\n".join(key)})
+    for line in key[1:-2]:
+        assert mask.secrets(f"read {line}.") == "read ***."
+
+
 def test_text_after_the_end_of_a_key_is_shown() -> None:
     """The mask ends where the key ends, also within a line (review C9)."""
     key = make_key()

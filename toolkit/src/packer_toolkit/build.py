@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from fnmatch import fnmatchcase
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -34,12 +33,25 @@ from packer_toolkit.identity import Identity
 from packer_toolkit.masking import Mask
 from packer_toolkit.missing_content import require_content
 from packer_toolkit.packer_output import PackerOutput
-from packer_toolkit.packer_values import Arguments, Values, inspect, read_arguments
+from packer_toolkit.packer_values import (
+    WITH_VALUE,
+    Arguments,
+    InspectError,
+    Values,
+    inspect,
+    read_arguments,
+)
 from packer_toolkit.released import Release
+from packer_toolkit.selection import (
+    DEFAULT_ONLY,
+    EC2_BUILDS,
+    LOCAL_BUILD,
+    LOCAL_KINDS,
+    Selection,
+)
 from packer_toolkit.sweep import MANAGED_BY, Outcome, Scope, Sweep, advice
+from packer_toolkit.unrequested import VARIABLE, find_wish, require_request
 
-EC2_BUILDS = ("amazon-ebs.x86_64", "amazon-ebs.arm64")
-LOCAL_BUILD = "docker.local"
 # inspec.sh writes the auditor's report of each build into this folder.
 INSPEC_REPORTS = "PACKER_TOOLKIT_INSPEC_REPORTS"
 # A call that was on its way when Packer was ended is carried out within this time.
@@ -131,13 +143,13 @@ class Run:
         self.held = contextlib.ExitStack()
         self.who: Identity | None = None
         self.env = dict(self.environment)
-        self.env.setdefault("PKR_VAR_skip_create_ami", "true")
+        self.wish = find_wish(self.arguments, self.environment)
+        if not self.env.get("PKR_VAR_skip_create_ami"):
+            self.env["PKR_VAR_skip_create_ami"] = "true"
         if not self.env.get("PKR_VAR_run_id"):
             self.env["PKR_VAR_run_id"] = new_run_id(self.environment)
-        self.options = [f"-{name}={value}" if value else f"-{name}"
-                        for name, value in self.arguments.options]  # fmt: skip
-        if not (self.arguments.all("only") or self.arguments.all("except")):
-            self.options.insert(0, "-only=amazon-ebs.*")
+        self.selection = Selection.of(self.arguments)
+        self._chosen: list[str] = []  # options that the build adds to those of the caller
         self._process: subprocess.Popen[str] | None = None
         self._given_up = False
         self._interrupted: dict[str, str] = {}
@@ -151,14 +163,10 @@ class Run:
     @property
     def only_local(self) -> bool:
         """Whether no build on EC2 is selected: then nothing of AWS is touched."""
-        only = [part for text in self.arguments.all("only") for part in text.split(",")]
-        without = [part for text in self.arguments.all("except") for part in text.split(",")]
-        builds = [*EC2_BUILDS, *(each for each in self.values.builds if each != LOCAL_BUILD)]
-        return not any(
-            (not only or any(fnmatchcase(name, pattern) for pattern in only))
-            and not any(fnmatchcase(name, pattern) for pattern in without)
-            for name in builds
-            if not name.startswith("docker.")
+        names = self.values.builds or (*EC2_BUILDS, LOCAL_BUILD)
+        selected = self.selection.of_builds(names)
+        return all(
+            self.values.kinds.get(name, name.partition(".")[0]) in LOCAL_KINDS for name in selected
         )
 
     @property
@@ -166,7 +174,20 @@ class Run:
         """What is built."""
         if self.only_local:
             return "local"
-        return "test" if self.values.is_true("var.skip_create_ami") else "image"
+        return "image" if self.is_image_requested else "test"
+
+    @property
+    def is_image_requested(self) -> bool:
+        """Whether the caller asks for an image, with skip_create_ami=false."""
+        return self.wish == "false" and not self.values.is_true("var.skip_create_ami")
+
+    @property
+    def options(self) -> list[str]:
+        """The options of `packer build`."""
+        given = [f"-{name}={value}" if value or name in WITH_VALUE else f"-{name}"
+                 for name, value in self.arguments.options]  # fmt: skip
+        given += self._chosen
+        return given if self.arguments.all("only") else [f"-only={DEFAULT_ONLY}", *given]
 
     @property
     def run_id(self) -> str:
@@ -258,12 +279,7 @@ class Run:
             except BaseException as error:  # noqa: BLE001,RUF100 - raised again below
                 asking.append(error)
 
-        try:
-            self.values = inspect(packer, self.arguments, self.env)
-        except SetupError as error:
-            require_content(self.arguments.folder)
-            # `packer build` is about to say it better.
-            self.say(self.mask.secrets(str(error)))
+        self._inspect(packer)
         if "local.roles" in self.values.raw:
             require_content(self.arguments.folder)
         asker = threading.Thread(target=ask_who, daemon=True)
@@ -313,6 +329,62 @@ class Run:
         self.held.enter_context(hold_requirements(root, options))
         self.env["PKR_VAR_install_requirements"] = "false"
 
+    def _inspect(self, packer: str) -> None:
+        """Read the values of the HCL, and make sure that no image is made without a request.
+
+        Raises:
+            SetupError: When no build is selected, or one would make an image without a request.
+        """
+        if len(self.arguments.words) > 1:
+            raise SetupError(
+                f"{len(self.arguments.words)} templates are given; packer build takes one folder "
+                "or file, after all options"
+            )
+        try:
+            self.values = self._ask_for_values(packer)
+        except InspectError as error:
+            require_content(self.arguments.folder)
+            if not (self.is_image_requested or self.only_local):
+                self.show(self.mask.secrets(error.output))
+                raise
+            # `packer build` is about to show the whole reason.
+            self.say(self.mask.secrets(str(error)))
+            return
+        selected = self.selection.of_builds(self.values.builds)
+        if not selected:
+            there = ", ".join(sorted(self.values.builds)) or "none"
+            raise SetupError(
+                f"-only={','.join(self.selection.only)} and -except="
+                f"{','.join(self.selection.without)} select no build; there are: {there}"
+            )
+        if not self.is_image_requested:
+            require_request(self.values, self.selection, Path((*self.arguments.words, ".")[0]))
+
+    def _ask_for_values(self, packer: str) -> Values:
+        name = f"var.{VARIABLE}"
+        try:
+            values = inspect(packer, self.arguments, self.env)
+        except InspectError:
+            # Packer refuses a value of a variable that is not declared; the request counts for us.
+            plain = self.arguments.without_variable(VARIABLE)
+            if plain == self.arguments:
+                raise
+            values = inspect(packer, plain, self.env)
+            if name in values.raw:
+                raise
+            self.arguments = plain
+        wish = "false" if self.wish == "false" else "true"
+        if name in values.raw and values.text(name) != wish:
+            # A file such as image.auto.pkrvars.hcl comes before the environment.
+            self.say(
+                f"{VARIABLE} is {wish} for this build, whatever the files of the repository set"
+            )
+            options = (*self.arguments.options, ("var", f"{VARIABLE}={wish}"))
+            self.arguments = replace(self.arguments, options=options)
+            values = inspect(packer, self.arguments, self.env)
+            values = replace(values, raw={**values.raw, name: wish})
+        return values
+
     def _note_what_is_there(self) -> None:
         """Remember finished images of this run id: one that was given may name two builds.
 
@@ -349,7 +421,7 @@ class Run:
             return
         client = build_release.make_clients(self._session)(self.values.text("var.region"))
         choices = source_amis.find_source_amis(client, self.values)
-        self.options += source_amis.make_arguments(choices, self.values)
+        self._chosen += source_amis.make_arguments(choices, self.values)
         for line in source_amis.describe_rejected(choices):
             self.say(line)
 
@@ -369,7 +441,7 @@ class Run:
             self._session, scope, self.environment, should_stop=should_stop, show=self.say
         )
         if self._release.finished:
-            self.options.append(f"-var=architectures={json.dumps(self._release.missing)}")
+            self._chosen.append(f"-var=architectures={json.dumps(self._release.missing)}")
 
     def _verify_images(self) -> int:
         """Return 0 when the images are finished, and 1 otherwise, whatever Packer thinks."""
@@ -433,18 +505,16 @@ class Run:
             """Pass on what PACKER_LOG adds, which repeats the output."""
             mask = self.mask.follow()
             for line in process.stderr or ():
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, ValueError):
                     sys.stderr.write(mask(line))
 
         readers = [threading.Thread(target=each, daemon=True) for each in (read, read_log)]
         for reader in readers:
             reader.start()
         code = process.wait()
-        for reader in readers:
-            reader.join(5)  # children that outlive Packer may hold the pipe
+        _join(readers, 5)  # children that outlive Packer may hold the pipes
         _signal_group(process, signal.SIGKILL)
-        for reader in readers:
-            reader.join(5)
+        _join(readers, 5)
         for pipe, reader in zip((process.stdout, process.stderr), readers, strict=True):
             if pipe and not reader.is_alive():
                 pipe.close()
@@ -493,8 +563,15 @@ class Run:
         if scope is None:
             self.say("No sweep: the HCL has no run_tags by which to know what this build made")
             return Outcome()
-        if not failed:
+        is_complete = self._are_images_complete()
+        if not failed or is_complete:
             scope = replace(scope, finished=False)
+        if failed and is_complete:
+            for each in self._made("image"):
+                self.say(
+                    f"Kept: image {each['id']} in {each['region']} is finished, and no build on "
+                    "EC2 failed; delete it with: " + advice(replace(scope, finished=True))
+                )
         if self.keeps_leftovers:
             self.say(f"What remains was asked for; delete it with: {advice(scope)}")
             return Outcome()
@@ -544,11 +621,26 @@ class Run:
             ]
             return Outcome(left=left)
 
-    def _made(self) -> Iterator[Left]:
+    def _are_images_complete(self) -> bool:
+        """Return whether all selected builds that make images finished, and a local one failed.
+
+        A release is all architectures or none, so that the images of a build that failed on EC2 go
+        together with those of its siblings.
+        """
+        states: dict[bool, list[bool]] = {True: [], False: []}
+        for name in self.selection.of_builds(self.values.builds):
+            build = self.output.builds.get(name)
+            is_finished = build is not None and build.ok and name not in self._interrupted
+            states[self.values.kinds[name] in LOCAL_KINDS].append(is_finished)
+        return not all(states[True]) and bool(states[False]) and all(states[False])
+
+    def _made(self, *kinds: str) -> Iterator[Left]:
         """List what Packer said that it made, for when nobody can be asked."""
         region = self.values.text("var.region")
         for build in self.output.builds.values():
             for kind, name in build.made:
+                if kinds and kind not in kinds:
+                    continue
                 reason = "made by this build, and cannot be looked for"
                 yield {"kind": kind, "id": name, "region": region, "reason": reason}
 
@@ -563,10 +655,13 @@ class Run:
         folder = self.arguments.folder
         values = self.values
         builds = self.output.report(packer_seconds)
-        made = _manifest(folder, self.started) if code == 0 and self.kind != "test" else []
+        has_images = (code == 0 or self._are_images_complete()) and self.kind != "test"
+        made = _manifest(folder, self.started) if has_images else []
         for build in builds:
             architecture = build["name"].rpartition(".")[2]
             build["instance_type"] = values.table("var.instance_types").get(architecture)
+            if build["failed_step"]:
+                build["failed_step"] = self.mask.everything(build["failed_step"])
             if code and build["name"] in self._interrupted:
                 # Packer says that it "finished".
                 build["ok"] = False
@@ -653,7 +748,7 @@ def _manifest(folder: Path, since: datetime) -> list[dict[str, Any]]:
             return []
         data = json.loads(file.read_text())
         return [e for e in data["builds"] if e["packer_run_uuid"] == data["last_run_uuid"]]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
 
 
@@ -668,6 +763,12 @@ def _images(entry: dict[str, Any]) -> list[build_report.Image]:
     pairs = (pair.partition(":") for pair in str(entry.get("artifact_id", "")).split(","))
     return [{"region": region, "id": name, "size_gib": None}
             for region, _, name in pairs if name.startswith("ami-")]  # fmt: skip
+
+
+def _join(threads: Sequence[threading.Thread], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
 
 
 def _signal_leader(process: subprocess.Popen[str], number: int) -> None:

@@ -75,7 +75,7 @@ def state_of(body: str | None) -> State | None:
         return None
     try:
         loaded = json.loads(match[1])
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}  # ours, and edited by somebody
     return loaded if isinstance(loaded, dict) else {}
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
-from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from packer_toolkit.released import (
     make_entry,
     read_release,
 )
+from packer_toolkit.selection import Selection
 from packer_toolkit.sweep import NEVER, Scope, Sweep
 
 _ATTEMPTS = 5  # earlier ones of a run that are looked at
@@ -47,16 +47,9 @@ def make_clients(session: Any) -> Clients:
 
 def select_architectures(values: Values, arguments: Arguments) -> list[str]:
     """Return the architectures whose builds -only and -except select."""
-    only = [part for text in arguments.all("only") for part in text.split(",")]
-    without = [part for text in arguments.all("except") for part in text.split(",")]
-
-    def is_selected(build: str) -> bool:
-        return (not only or any(fnmatchcase(build, pattern) for pattern in only)) and not any(
-            fnmatchcase(build, pattern) for pattern in without
-        )
-
-    architectures = values.texts("var.architectures")
-    return [name for name in architectures if is_selected(f"amazon-ebs.{name}")]
+    names = [f"amazon-ebs.{name}" for name in values.texts("var.architectures")]
+    selected = Selection.of(arguments).of_builds(names)
+    return [name.removeprefix("amazon-ebs.") for name in selected]
 
 
 def prepare_release(

@@ -249,7 +249,7 @@ def _set_elsewhere(root: Path) -> dict[str, str]:
 def _json(file: Path) -> dict[str, Any]:
     try:
         data = json.loads(file.read_text())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SetupError(f"{file} is not JSON: {error}; mend it, or remove it") from error
     return data if isinstance(data, dict) else {}
 

@@ -47,7 +47,7 @@ class Mask:
         values = {
             part
             for name, value in environment.items()
-            if _SECRET_NAME.search(name) and not _PLACE.search(name)
+            if (_SECRET_NAME.search(name) and not _PLACE.search(name)) or "PRIVATE KEY" in value
             for part in [value.strip(), *value.split("\n")]
             if len(part) >= _SHORTEST
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from packer_toolkit.errors import SetupError
 _VALUE = re.compile(r'^(var|local)\.([\w-]+): "(.*)"$', re.M)
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _PAIR = re.compile(r'"?([\w.:/@+-]+)"? = "((?:[^"\\]|\\.)*)"')
+_BUILDER = re.compile(r"^  (\S+)(?: +\((.+)\))?$", re.M)
 # Options of `packer build` that take a value, also as the next word.
-_WITH_VALUE = {"var", "var-file", "only", "except", "on-error", "parallel-builds"}
+WITH_VALUE = {"var", "var-file", "only", "except", "on-error", "parallel-builds"}
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,15 @@ class Arguments:
         """Return the value that counts."""
         return (self.all(name) or [default])[-1]
 
+    def without_variable(self, name: str) -> Arguments:
+        """Return these arguments without -var for a variable."""
+        kept = [
+            (option, value)
+            for option, value in self.options
+            if not (option == "var" and value.partition("=")[0] == name)
+        ]
+        return Arguments(tuple(kept), self.words)
+
     @property
     def folder(self) -> Path:
         """The repository's folder."""
@@ -51,7 +61,7 @@ def read_arguments(words: Sequence[str]) -> Arguments:
     rest = list(words)
     while rest and rest[0].startswith("-") and rest[0] not in ("-", "--"):
         name, equals, value = rest.pop(0).lstrip("-").partition("=")
-        if not equals and name in _WITH_VALUE and rest:
+        if not equals and name in WITH_VALUE and rest:
             value = rest.pop(0)
         options.append((name, value))
     if rest[:1] == ["--"]:
@@ -61,10 +71,19 @@ def read_arguments(words: Sequence[str]) -> Arguments:
 
 @dataclass(frozen=True)
 class Values:
-    """Variables and locals.  What is not there, or no text, list or map of texts, is empty."""
+    """Variables and locals.  What is not there, or no text, list or map of texts, is empty.
+
+    Attributes:
+        raw: values as Packer prints them, by names such as var.region.
+        builds: names of the builds as -only and -except match them.
+        kinds: the type of each build's source, such as amazon-ebs, by the build's name.
+        post_processors: the post-processors of each build, such as manifest or docker-tag.name.
+    """
 
     raw: Mapping[str, str] = field(default_factory=dict)
     builds: tuple[str, ...] = ()
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    post_processors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
         """Return a text, such as of `var.region`."""
@@ -92,6 +111,20 @@ class Values:
         ]
 
 
+class InspectError(SetupError):
+    """Packer cannot read the HCL.
+
+    Attributes:
+        output: All that it printed.
+    """
+
+    def __init__(self, code: int, output: str) -> None:
+        self.output = output
+        lines = [line for line in output.splitlines() if "Error" in line]
+        reason = lines[0] if lines else f"exit code {code}"
+        super().__init__(f"packer inspect cannot read the HCL here: {reason}")
+
+
 def inspect(
     packer: str, arguments: Arguments, environment: Mapping[str, str], folder: Path | None = None
 ) -> Values:
@@ -104,7 +137,7 @@ def inspect(
         folder: Where Packer runs; None is here.
 
     Raises:
-        SetupError: When Packer cannot read the HCL.
+        InspectError: When Packer cannot read the HCL.
     """
     options = [f"-{name}={value}" for name, value in arguments.options if name.startswith("var")]
     done = subprocess.run(
@@ -118,13 +151,29 @@ def inspect(
         check=False,
     )
     if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if "Error" in line]
-        reason = lines[0] if lines else f"exit code {done.returncode}"
-        raise SetupError(f"packer inspect cannot read the HCL here: {reason}")
+        raise InspectError(done.returncode, done.stdout + done.stderr)
     raw = {f"{kind}.{name}": _unquote(text) for kind, name, text in _VALUE.findall(done.stdout)}
-    _, _, sources = done.stdout.partition("\n    sources:\n")
-    listed = sources.partition("\n    provisioners:\n")[0]
-    return Values(raw, tuple(re.findall(r"^ {6}([\w-]+\.[\w.-]+)$", listed, re.M)))
+    kinds: dict[str, str] = {}
+    post_processors: dict[str, tuple[str, ...]] = {}
+    if done.stdout.startswith("Packer Inspect: JSON mode"):
+        listed = done.stdout.partition("\nBuilders:\n")[2].partition("\nProvisioners:\n")[0]
+        kinds = {name: kind or name for name, kind in _BUILDER.findall(listed)}
+    for block, text in _blocks(done.stdout.partition("\n> builds:\n")[2]):
+        _, _, rest = text.partition("\n    sources:\n")
+        sources, _, rest = rest.partition("\n    provisioners:\n")
+        listed = rest.partition("\n    post-processors:\n")[2]
+        for source in re.findall(r"^ {6}(\S.*)$", sources, re.M):
+            name = f"{block}.{source}" if block else source
+            kinds[name] = source.partition(".")[0]
+            post_processors[name] = tuple(re.findall(r"^ {8}(\w\S*)$", listed, re.M))
+    return Values(raw, tuple(kinds), kinds, post_processors)
+
+
+def _blocks(text: str) -> Iterator[tuple[str, str]]:
+    """Yield name and content of the build blocks that `packer inspect` lists; most have no name."""
+    _, *parts = re.split(r"^  > (.*):\n", text, flags=re.M)
+    for name, content in zip(parts[::2], parts[1::2], strict=True):
+        yield ("" if re.fullmatch(r"<unnamed build \d+>", name) else name), content
 
 
 def _unquote(text: str) -> str:

@@ -111,7 +111,9 @@ class PrivateKeys:
                 start = len(self._split(lines[before])[0])
                 if names[before] != name:
                     continue
-                if not _BODY.fullmatch(lines[before], start):
+                if _BODY.fullmatch(lines[before], start):
+                    short = 0
+                else:
                     # The last line of a key, and the checksum of PGP, are shorter.
                     short -= 1
                     if short < 0 or not _SHORT.fullmatch(lines[before], start):

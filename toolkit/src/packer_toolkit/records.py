@@ -178,7 +178,7 @@ def read(directory: Path, report: Path | None = None) -> Records:
     for name, path in paths.items():
         if not os.path.lexists(path):
             continue
-        # A link may lead to a file that nobody wants to publish.
+        # A link may lead to a file that must not be published.
         if path.is_symlink() or not path.is_file():
             records.refused[name] = "is not a regular file"
             continue

@@ -64,6 +64,21 @@ def read(repository: Path, files: list[Path]) -> Packer:
         repository: places are relative to it.
         files: everything in the folder.
     """
+    folder = load(repository, files)
+    for name, definition in folder.variables.items():
+        value = Evaluator(folder, definition.file).evaluate(definition.node)
+        folder.packer.variables[name] = Value(value, definition.place)
+    _read_sources(folder)
+    return folder.packer
+
+
+def load(repository: Path, files: list[Path]) -> Folder:
+    """Parse the HCL of one folder, with the values that variables and locals get there.
+
+    Args:
+        repository: places are relative to it.
+        files: everything in the folder.
+    """
     folder = Folder()
     for path in files:
         if is_hcl(path):
@@ -81,11 +96,7 @@ def read(repository: Path, files: list[Path]) -> Packer:
                 if name == "expression":
                     folder.locals[block.labels[1]] = Definition(node, block.place.file)
     _read_values(repository, files, folder)
-    for name, definition in folder.variables.items():
-        value = Evaluator(folder, definition.file).evaluate(definition.node)
-        folder.packer.variables[name] = Value(value, definition.place)
-    _read_sources(folder)
-    return folder.packer
+    return folder
 
 
 # ---------------------------------------------------------------------------------------- parsing
@@ -101,6 +112,12 @@ def _blocks_of(repository: Path, path: Path, packer: Packer) -> list[Block]:
     except (OSError, UnicodeDecodeError, ValueError, LarkError, RecursionError) as error:
         packer.unread.append((Place(file, _line_of_error(error)), "it is no HCL that can be read"))
         return []
+
+
+def parse_expression(text: str) -> Node:
+    """Parse one expression, such as true or "web"."""
+    ((_, node),) = attributes(_parse(f"x = {text}"))
+    return node
 
 
 def _parse(text: str) -> Tree[Token]:

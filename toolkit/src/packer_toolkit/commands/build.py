@@ -23,8 +23,9 @@ from packer_toolkit.build import Run, verdict
 def command(as_json: bool, arguments: tuple[str, ...]) -> None:
     """Build with Packer, and leave nothing behind when the build fails or is ended.
 
-    Takes the arguments of `packer build`.  Without -only or -except it builds on EC2
-    (-only=amazon-ebs.*), and unless skip_create_ami is set it makes no image: a test build.
+    Takes the arguments of `packer build`.  Without -only it builds on EC2 (-only=amazon-ebs.*),
+    which -except narrows.  It makes an image on request only; a build that would make one without
+    a request does not start.
     The image itself: packer-toolkit build -var skip_create_ami=false -var version=1.2.3
 
     Images of that version which a killed build left unfinished are deleted first, and only the

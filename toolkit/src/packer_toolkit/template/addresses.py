@@ -23,7 +23,7 @@ def without_secret(text: str) -> str:
 
 
 def has_secret(address: str) -> bool:
-    """Tell whether an address holds a password, or what may be a token."""
+    """Return whether an address holds a password, or what may be a token."""
     match = _URL.match(address)
     if not match:
         return False
