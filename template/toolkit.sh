@@ -239,9 +239,8 @@ add_variables() {
     "${PERSONAL_ROLE_VARIABLE}" "${passed[@]}"; do
     case ${command}:${name} in
     *:AWS_ACCOUNT_ID | *:AWS_REGION | template-pr:GITHUB_TOKEN | template-pr:GH_TOKEN) ;;
-    template-*:A[NW]S* | template-*:PACKER_* | template-*:PKR_* | template-*:*_TOKEN | template-*:"${PERSONAL_ROLE_VARIABLE}")
-      continue
-      ;;
+    template-*:ANSIBLE_* | template-*:AWS_* | template-*:PACKER_* | template-*:PKR_* | template-*:*_TOKEN) continue ;;
+    template-*:"${PERSONAL_ROLE_VARIABLE}") continue ;;
     *) ;;
     esac
     case ${name} in
