@@ -26,6 +26,7 @@ from rig.toolkit_process import Said, Toolkit
 NAME = "solstice/packer-ami-web"
 TOKEN = "ghs_0123456789abcdefghij0123456789abcdef"  # noqa: S105 - nobody's
 BRANCH = "update-from-template"
+PARTS = ("part_1", "part_2", "part_3", "part_4")
 
 
 @pytest.fixture(scope="module")
@@ -222,9 +223,9 @@ def test_parts_are_outputs(run: Callable[..., Said], tmp_path: Path) -> None:
     outputs.touch()
     run("--save=-", GITHUB_OUTPUT=str(outputs))
     values = dict(line.split("=", 1) for line in outputs.read_text().splitlines())
-    assert set(values) == {"part_1", "part_2", "part_3", "updated", "release"}
+    assert set(values) == {*PARTS, "updated", "release"}
     assert (values["updated"], values["release"]) == ("true", "v1.1.0")
-    line = "".join(values[f"part_{number}"] for number in (1, 2, 3))
+    line = "".join(values[part] for part in PARTS)
     assert set(hand_over.unpack(line, "it")) == {"update.json"}
 
 
