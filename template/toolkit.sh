@@ -231,10 +231,10 @@ add_files() {
     [[ ${inside} == /* ]] || inside=/${inside}
     bind "${git_dir}" "${inside}"
   fi
-  [[ ${template} == true || ! -d ${HOME:-}/.aws ]] || bind "${HOME}/.aws" /home/packer/.aws
+  [[ ${command} == template-* || ! -d ${HOME:-}/.aws ]] || bind "${HOME}/.aws" /home/packer/.aws
   for name in AWS_CA_BUNDLE AWS_CONFIG_FILE AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE AWS_SHARED_CREDENTIALS_FILE \
     AWS_WEB_IDENTITY_TOKEN_FILE GITHUB_EVENT_PATH REQUESTS_CA_BUNDLE SSL_CERT_FILE; do
-    [[ ! -f ${!name:-} || ${template}${name} == trueAWS_* ]] || bind "${!name}" "" ,readonly
+    [[ ! -f ${!name:-} || ${command}:${name} == template-*:AWS_* ]] || bind "${!name}" "" ,readonly
   done
   for name in GITHUB_OUTPUT GITHUB_STEP_SUMMARY; do
     [[ ! -f ${!name:-} ]] || bind "${!name}"
@@ -288,20 +288,19 @@ add_engine() {
   arguments+=(--env DOCKER_HOST=unix:///var/run/docker.sock --env "PACKER_TMP_DIR=${folder}")
 }
 
-# Variables go by their names, so that no value stands on a command line. Left out is what names paths of this machine;
-# and access to AWS for the commands on updates, because they run code of a release that nobody here has reviewed.
+# Variables go by their names, so that no value stands on a command line. Left out is what names paths of this machine,
+# and for template-* all that gives access: these commands run code of a release that nobody here has reviewed.
 add_variables() {
   local name
   for name in ${!ANSIBLE_GALAXY_@} ${!AWS_@} ${!GITHUB_@} ${!PACKER_@} ${!PKR_VAR_@} CI FORCE_COLOR GH_TOKEN HTTPS_PROXY \
     HTTP_PROXY NO_COLOR NO_PROXY REQUESTS_CA_BUNDLE SSL_CERT_FILE TERM http_proxy https_proxy no_proxy \
     "${PERSONAL_ROLE_VARIABLE}" "${passed[@]}"; do
-    if [[ ${template} == true ]]; then
-      case ${name} in
-      AWS_ACCOUNT_ID | AWS_REGION) ;;
-      AWS_* | PKR_VAR_* | "${PERSONAL_ROLE_VARIABLE}") continue ;;
-      *) ;;
-      esac
-    fi
+    case ${command}:${name} in
+    *:AWS_ACCOUNT_ID | *:AWS_REGION | template-pr:GITHUB_TOKEN | template-pr:GH_TOKEN) ;;
+    template-*:ANSIBLE_* | template-*:AWS_* | template-*:PACKER_* | template-*:PKR_* | template-*:*_TOKEN) continue ;;
+    template-*:"${PERSONAL_ROLE_VARIABLE}") continue ;;
+    *) ;;
+    esac
     case ${name} in
     GITHUB_ENV | GITHUB_PATH | GITHUB_STATE | GITHUB_WORKSPACE) ;;
     PACKER_CACHE_DIR | PACKER_CONFIG | PACKER_CONFIG_DIR | PACKER_HOME_DIR | PACKER_PLUGIN_PATH | PACKER_TMP_DIR) ;;
@@ -311,8 +310,8 @@ add_variables() {
 }
 
 main() {
-  local role="" with_engine=false ssh_agent=false instead="" template=false
-  local passed=() arguments=() further=() mounted="" engine kind rootless selinux desktop reason
+  local role="" with_engine=false ssh_agent=false instead=""
+  local passed=() arguments=() further=() mounted="" command engine kind rootless selinux desktop reason
   while [[ ${1:-} == --* ]]; do
     case $1 in
     --role | --role-hint) role=${1##*-} ;;
@@ -350,7 +349,7 @@ main() {
   require_local_engine
   get_image
 
-  [[ ${2:-} != template-* ]] || template=true
+  command=${2:-}
   arguments=(run --rm --security-opt no-new-privileges --workdir /workspace)
   if [[ -t 0 && -t 1 ]]; then
     arguments+=(--interactive --tty)

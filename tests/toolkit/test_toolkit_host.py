@@ -57,6 +57,21 @@ def test_the_installed_toolkit_comes_first(bare: Tasks, task: str) -> None:
     assert done.stdout.splitlines() == ["packer-toolkit", task, "--json", "a b", "$HOME", "it's"]
 
 
+def test_a_folder_with_the_toolkit_needs_no_template(bare: Tasks, tmp_path: Path) -> None:
+    """With TOOLKIT_SOURCE uv takes the toolkit from that folder, and asks no server (review C3)."""
+    add(bare, "uvx")
+    source = tmp_path / "the toolkit"
+    script = [str(bare.repository / "toolkit-host.sh"), "packer-toolkit", "check"]
+    env = {**bare.env, "TOOLKIT_SOURCE": str(source), "TOOLKIT_EXTRAS": "[image]"}
+    without = subprocess.run(script, env=env, capture_output=True, text=True, check=True)
+    assert "git+" in without.stdout
+    source.mkdir()
+    done = subprocess.run(script, env=env, capture_output=True, text=True, check=True)
+    package = f"packer-toolkit[image] @ file://{tmp_path}/the%20toolkit"
+    expected = ["uvx", "--quiet", "--from", package, "packer-toolkit", "check"]
+    assert done.stdout.splitlines() == expected
+
+
 SOURCES = {
     "https://github.com/acme/template-packer-ami.git": (
         "https://github.com/acme/template-packer-ami.git"

@@ -235,6 +235,21 @@ def test_values_go_by_name_and_never_on_a_command_line(recorded: Recorded) -> No
     assert all(environment[name] == SECRET for name in PASSED)
 
 
+@pytest.mark.parametrize("command", ["template-check", "template-update", "template-pr"])
+def test_updates_get_no_access(recorded: Recorded, tmp_path: Path, command: str) -> None:
+    """The container of an update has no credentials; template-pr has its token (review C3)."""
+    home = tmp_path / "home"
+    (home / ".aws").mkdir(parents=True)
+    (home / ".aws" / "config").touch()
+    env = {**dict.fromkeys(PASSED, SECRET), "AWS_CONFIG_FILE": str(home / ".aws" / "config")}
+    call = recorded.run("toolkit", "--", command, env={**env, "HOME": str(home)})
+    tokens = {"GITHUB_TOKEN", "GH_TOKEN"} if command == "template-pr" else set()
+    names = set(call.options("--env"))
+    assert {*PASSED, "AWS_CONFIG_FILE"} & names == {"HTTPS_PROXY", *tokens}
+    assert {"AWS_REGION", "AWS_ACCOUNT_ID"} <= names
+    assert ".aws" not in "".join(call.options("--mount"))
+
+
 def test_settings_of_the_repository_are_known_inside(recorded: Recorded) -> None:
     """What toolkit.env says and the environment does not; a variable that is set wins."""
     call = recorded.run("check", env={"AWS_REGION": "us-east-1"})

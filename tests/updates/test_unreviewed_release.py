@@ -231,8 +231,15 @@ ATTACKS: Mapping[str, Callable[[Path], Path]] = {
 }
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
-@pytest.mark.parametrize("command", ["template-update --trust", "template-pr --trust"])
+@pytest.mark.parametrize(
+    ("attack", "command"),
+    [
+        *((attack, "template-update --trust") for attack in ATTACKS),
+        ("external data by absolute path", "template-pr --trust"),
+        ("link out of the repository", "template-pr --trust"),
+        ("repository in the repository", "template-diff --trust"),
+    ],
+)
 def test_a_release_neither_reads_nor_writes_outside_of_the_repository(
     tmp_path: Path, github: GitHub, attack: str, command: str
 ) -> None:

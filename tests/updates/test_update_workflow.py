@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from rig.act import Act
+from rig.act import TOKEN, Act
 from rig.github import GitHub, Repository
 from rig.template import git, release, render, snapshot
 
@@ -17,6 +19,25 @@ pytestmark = pytest.mark.xdist_group("act")
 
 NAME = "solstice/packer-ami-web"
 BRANCH = "update-from-template"
+# The job of 1.0.0, without the one that checks.
+OLD_WORKFLOW = """\
+on: {schedule: [{cron: 1 1 * * 1}]}
+permissions: {}
+jobs:
+  update:
+    runs-on: "ubuntu-24.04"
+    permissions: {contents: write, pull-requests: write, id-token: write}
+    steps:
+      - uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1
+        with: {persist-credentials: false}
+      - uses: ./.github/actions/toolkit
+        with: {credentials: "true", registry: "true"}
+      - id: update
+        run: task toolkit -- template-pr --trust ${RELEASE:+"--to=$RELEASE"}
+        env:
+          GITHUB_TOKEN: ${{ secrets.TEMPLATE_UPDATE_TOKEN || github.token }}
+          RELEASE: ${{ inputs.release }}
+"""
 JOBS = ("fetch", "render", "update", "check", "note")
 WORKFLOW = ".github/workflows/update-from-template.yml"
 HOME: dict[str, Any] = {"full_name": NAME, "default_branch": "main", "fork": False}
@@ -123,6 +144,106 @@ def test_checks_that_fail_are_noted_and_the_pull_request_stays(
     assert "fetch template-pr --fetch=- --to=v1.1.0" in ran.calls
     assert "update template-pr --from=- --to=v1.1.0" in ran.calls
     assert len(pulls(hub)) == 1
+
+
+UNREVIEWED = ("render", "check")
+
+
+@pytest.fixture(scope="module", params=["ECR", "another registry"])
+def jobs(
+    releases: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> dict[str, Any]:
+    """Return the jobs of the rendered workflow."""
+    image = {} if request.param == "ECR" else {"toolkit_image": "ghcr.io/acme/packer-toolkit"}
+    answers = {"image_name": "web", "start_git": False, **image}
+    folder = render(releases, tmp_path_factory.mktemp("jobs") / "web", answers)
+    found: dict[str, Any] = yaml.safe_load((folder / WORKFLOW).read_text())["jobs"]
+    return found
+
+
+def test_jobs_that_run_unreviewed_code_have_no_rights(jobs: dict[str, Any]) -> None:
+    """Render and Check may only read the repository, without secret and role (review C3)."""
+    assert set(jobs) == set(JOBS)
+    for name in UNREVIEWED:
+        job = jobs[name]
+        assert job["permissions"] == {"contents": "read"}
+        assert "secrets" not in str(job)
+        assert "token" not in str(job).lower().replace("'persist-credentials'", "")
+        assert "github.token" not in str(job)
+        for step in job["steps"]:
+            if step.get("uses", "").startswith("./"):
+                assert step["with"] == {"credentials": "false", "registry": "false"}
+
+
+def test_jobs_with_rights_run_what_is_reviewed(jobs: dict[str, Any]) -> None:
+    """Jobs with rights check out the default branch, and neither render nor check (review C3)."""
+    for name in set(JOBS) - {*UNREVIEWED}:
+        checkouts = [s for s in jobs[name]["steps"] if "actions/checkout@" in s.get("uses", "")]
+        assert [step["with"] for step in checkouts] == [{"persist-credentials": False}], name
+        for step in jobs[name]["steps"]:
+            run = step.get("run", "")
+            assert not re.search(r"--trust|--save|--template|task check|toolkit-host", run), name
+    assert jobs["fetch"]["permissions"].keys() <= {"contents", "id-token"}
+    assert jobs["update"]["permissions"].keys() <= {"contents", "pull-requests", "id-token"}
+    assert jobs["note"]["permissions"].keys() <= {"contents", "statuses", "id-token"}
+
+
+def test_what_travels_between_jobs_reaches_no_shell_as_code(jobs: dict[str, Any]) -> None:
+    """Outputs of a job reach steps by the environment, and steps have at most five lines."""
+    for job in jobs.values():
+        assert job["timeout-minutes"] <= 20
+        for step in job["steps"]:
+            assert "${{" not in step.get("run", "")
+            assert len(step.get("run", "").strip().splitlines()) <= 5
+
+
+def test_a_migration_of_a_release_finds_nothing_in_its_job(
+    act: Act, remote: Path, releases: Path, github: GitHub, tmp_path: Path
+) -> None:
+    """A migration finds neither token nor credentials in its job's processes (review C3)."""
+    loot = tmp_path / "loot"
+    template = Path(shutil.copytree(releases, tmp_path / "evil", symlinks=True))
+    (template / "spy.sh").write_text(
+        f"env >{loot}-env\n"
+        "p=$PPID; while [ $p -gt 1 ]; do tr '\\0' '\\n' </proc/$p/environ; "
+        "grep -q GITHUB_RUN_ID /proc/$p/environ || break; "
+        f"p=$(sed 's/.*) //' /proc/$p/stat | cut -d' ' -f2); done >{loot}-parents\n"
+        f"git config --list >{loot}-git\ncat .git/config >>{loot}-git\n"
+        "echo '::set-output name=part_1::x'\n"
+    )
+    with (template / "copier.yml").open("a") as config:
+        config.write(
+            "\n_migrations:\n  - version: v1.1.0\n"
+            "    command: [sh, '{{ _copier_conf.src_path }}/spy.sh']\n"
+        )
+    git(template, "tag", "--delete", "v1.1.0")
+    release(template, "v1.1.0")
+    project = tmp_path / "packer-ami-web"
+    answers = project / ".copier-answers.yml"
+    answers.write_text(answers.read_text().replace(str(releases), str(template)))
+    git(project, "commit", "--quiet", "--all", "-m", "Another template")
+    git(project, "push", "--quiet", "origin", "HEAD:main")
+    ran = act.run("schedule", MONDAY, workflow=WORKFLOW)
+    assert (ran.code, ran.jobs) == (0, dict.fromkeys(JOBS, "success")), ran.log
+    assert len(pulls(github.repositories[NAME])) == 1
+    text = "".join(path.read_text(errors="replace") for path in tmp_path.glob("loot-*"))
+    assert "PATH=" in text
+    for secret in (TOKEN, "AWS_SECRET_ACCESS_KEY=y", "AUTHORIZATION"):
+        assert secret not in text
+
+
+def test_a_workflow_of_the_first_release_goes_on_working(
+    act: Act, remote: Path, github: GitHub, tmp_path: Path
+) -> None:
+    """The file of 1.0.0, which calls template-pr once, still opens the pull request."""
+    project = tmp_path / "packer-ami-web"
+    (project / WORKFLOW).write_text(OLD_WORKFLOW)
+    git(project, "commit", "--quiet", "--all", "-m", "The file of 1.0.0")
+    git(project, "push", "--quiet", "origin", "HEAD:main")
+    ran = act.run("schedule", MONDAY, workflow=WORKFLOW)
+    assert (ran.code, ran.jobs) == (0, {"update": "success"}), ran.log
+    assert len(pulls(github.repositories[NAME])) == 1
+    assert marked(remote) == []
 
 
 def test_a_fork_gets_no_pull_requests_by_schedule(act: Act, remote: Path, github: GitHub) -> None:

@@ -95,7 +95,7 @@ def command(
 
     The token is read from GITHUB_TOKEN; it needs contents and pull-requests: write, and, where a
     release changes workflows, the right to do that.  Outputs: updated, commit, release; with
-    --fetch and --save: updated, release, part_1 to part_3.
+    --fetch and --save: updated, release, part_1 to part_4.
 
     Exit code 0: there is one, or nothing to update.  1: the branch has commits of somebody else.
     3: the update cannot be done.  4: the template or GitHub cannot be reached, or refused.

@@ -19,7 +19,7 @@ from pathlib import Path
 from packer_toolkit.errors import SetupError
 from packer_toolkit.outputs import set_outputs
 
-PARTS, LONGEST_PART = 3, 120_000
+PARTS, LONGEST_PART = 4, 120_000
 _LARGEST = 64 * 1024 * 1024
 
 
