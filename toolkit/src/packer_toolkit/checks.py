@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from packer_toolkit.errors import SetupError
+from packer_toolkit.template.answers_file import names_template
 
 Status = Literal["passed", "failed", "skipped", "missing"]
 
@@ -297,7 +298,12 @@ def _ansible_lint(root: Path) -> list[Finding]:
 
 
 def _yamllint(root: Path) -> list[Finding]:
-    names = [name for name in files(root) if name.endswith((".yml", ".yaml"))]
+    # Copier writes the answers files, of this template and of others.
+    names = [
+        name
+        for name in files(root)
+        if name.endswith((".yml", ".yaml")) and not names_template((root / name).read_bytes())
+    ]
     result = _run(root, "yamllint", "--strict", "--format=parsable", "--", *_some(names, "YAML"))
     found = re.findall(r"^(.+?):(\d+):\d+: \[\w+\] (.+)$", result.stdout, re.M)
     places = [Finding(_relative(root, path), int(line), said) for path, line, said in found]

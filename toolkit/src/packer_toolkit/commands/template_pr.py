@@ -11,7 +11,12 @@ import click
 
 from packer_toolkit.github_options import github_options, run_url, token
 from packer_toolkit.outputs import add_summary, set_outputs
-from packer_toolkit.template.options import answers_options, collect_answers, trust_option
+from packer_toolkit.template.options import (
+    answers_file_option,
+    answers_options,
+    collect_answers,
+    trust_option,
+)
 from packer_toolkit.template.project import Project, printable
 
 if TYPE_CHECKING:
@@ -31,6 +36,7 @@ _CONTEXT = "update-from-template"
 )
 @click.option("--commit", help="With --checked: the commit.")
 @answers_options
+@answers_file_option
 @trust_option
 @github_options
 @click.option("--dry-run", is_flag=True, help="Show what would be opened; push and write nothing.")
@@ -43,6 +49,7 @@ def command(
     commit: str | None,
     data: tuple[str, ...],
     answers: Path | None,
+    answers_file: str | None,
     trust: bool,
     repository: str,
     api_url: str,
@@ -81,10 +88,10 @@ def command(
             click.echo(f"would note at {commit}: {state}")
         return 0
     from packer_toolkit.template import pull_request
-    from packer_toolkit.template.source import changes, named, require_version, up_to_date
+    from packer_toolkit.template.source import changes, named, up_to_date
     from packer_toolkit.template.update import planned, require_seen, target
 
-    project = Project.at(Path.cwd())
+    project = Project.at(Path.cwd(), answers_file)
     project.require_clean()
     # For the template too, where it is private and on the same host.
     os.environ.update(pull_request.authorized(pull_request.origin(project), token()))
@@ -110,9 +117,7 @@ def command(
         return 0
     with planned(project, wanted, given, trust) as plan:
         require_seen(plan)
-        news = changes(
-            project.source, require_version(project.release), named(project.source, wanted)
-        )
+        news = changes(project.source, project.version, named(project.source, wanted))
         title, body = pull_request.title(plan), pull_request.body(plan, news)
         conflicts = [printable(item.path) for item in plan.conflicts]
         shown |= {"title": title, "text": body, "conflicts": conflicts}
