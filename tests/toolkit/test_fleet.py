@@ -299,6 +299,10 @@ def test_answers_file_of_any_name_is_read_through_the_api(github: GitHub) -> Non
         repository.write(".github/workflows/build.yml", b"on: push\n")
         repository.write(path, answers(where, "v1.0.0").encode())
     github.repository("solstice/packer-ami-shop").write(ANSWERS, OTHER.encode())
+    several = github.repository("solstice/packer-ami-several")
+    several.write(f"images/web/{ANSWERS}", answers(where, "v1.0.0").encode())
+    several.write("images/db/ami.yml", answers(where, "v1.0.0").encode())
+    several.write("images/db/image.pkr.hcl", b"")
     result = fleet("--organization", "solstice", "--json", **as_somebody(github.url))
     assert result.returncode == 0, result.stderr
     found = rows(result)
@@ -306,6 +310,7 @@ def test_answers_file_of_any_name_is_read_through_the_api(github: GitHub) -> Non
         row = found[f"solstice/packer-ami-{number}"]
         assert (row["template"], row["release"], row["behind"]) == (where, "v1.0.0", 1)
     assert "is of another template" in found["solstice/packer-ami-shop"]["problem"]
+    assert found["solstice/packer-ami-several"]["problem"].startswith("no .copier-answers.yml")
     assert not github.asked("GET", "Taskfile|workflows")
 
 

@@ -16,6 +16,7 @@ from packer_toolkit.github_api import client, speaking
 from packer_toolkit.template.answers_file import (
     DEFAULT,
     choose_answers_file,
+    describes_other_folder,
     is_candidate,
     is_ours,
 )
@@ -328,7 +329,14 @@ class GitHubFleet:
                     return []
                 raise
         paths = [item.path for item in tree if item.type == "blob" and is_candidate(item.path)]
-        others = [path for path in paths if path != DEFAULT and not _NOT_ANSWERS.match(path)]
+        builds = {item.path.rpartition("/")[0] for item in tree if item.path.endswith(".pkr.hcl")}
+        others = [
+            path
+            for path in paths
+            if path != DEFAULT
+            and not _NOT_ANSWERS.match(path)
+            and not describes_other_folder(path, builds.__contains__)
+        ]
         return sorted(others, key=lambda path: (not _LIKELY.search(path), path.count("/"), path))
 
     def _exists(self, name: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from packer_toolkit.errors import SetupError
@@ -46,6 +46,20 @@ def is_candidate(path: str) -> bool:
     return path.count("/") < _DEPTH and bool(_NAME.match(path))
 
 
+def describes_other_folder(path: str, has_packer_files: Callable[[str], bool]) -> bool:
+    """Report whether an answers file describes a folder further down, such as images/web.
+
+    Args:
+        path: the file's path.
+        has_packer_files: reports whether a folder on the way to the file has Packer files.
+    """
+    *folders, name = path.split("/")
+    if folders and name == DEFAULT and not any(part.startswith(".") for part in folders):
+        return True
+    places = ("/".join(folders[: count + 1]) for count in range(len(folders)))
+    return any(has_packer_files(place) for place in places)
+
+
 def find_answers_files(folder: Path) -> list[str]:
     """Find the answers files of this template that describe a folder.
 
@@ -59,8 +73,12 @@ def find_answers_files(folder: Path) -> list[str]:
         Paths below the folder; a link that leads to another file below it counts as that file.
     """
     paths = [path for path in _candidates(folder) if is_ours(_read(folder / path))]
+
+    def has_packer_files(place: str) -> bool:
+        return any(True for _ in (folder / place).glob("*.pkr.hcl"))
+
     nearest = [path for path in paths if "/" not in path] or [
-        path for path in paths if not _is_in_own_project(folder, path)
+        path for path in paths if not describes_other_folder(path, has_packer_files)
     ]
     files = sorted({_resolve(folder, path) for path in nearest})
     return (_tracked(folder, files) or files) if len(files) > 1 else files
@@ -127,15 +145,6 @@ def _read(file: Path) -> bytes:
         return b"" if file.stat().st_size > _MOST_BYTES else file.read_bytes()
     except OSError:
         return b""
-
-
-def _is_in_own_project(folder: Path, path: str) -> bool:
-    """Report whether a file describes a folder below the given one, such as images/web."""
-    *folders, name = path.split("/")
-    if name == DEFAULT and not any(part.startswith(".") for part in folders):
-        return True
-    places = ["/".join(folders[: count + 1]) for count in range(len(folders))]
-    return any(True for place in places for _ in (folder / place).glob("*.pkr.hcl"))
 
 
 def _resolve(folder: Path, path: str) -> str:
