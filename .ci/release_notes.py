@@ -4,7 +4,8 @@
 
 Refuses, in one line, a version that is no version, that is tagged already, of which the changelog
 says nothing, and a toolkit image that is not pinned: rendered repositories would build with
-whatever the tag in the registry says that day.
+whatever the tag in the registry says that day.  It also refuses tags that Copier or git describe
+could take for the release.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+_RELEASE = r"v\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)\.?\d+)?"
 
 
 def notes(version: str, changelog: str, pins: str, tags: list[str]) -> str:
@@ -29,7 +31,7 @@ def notes(version: str, changelog: str, pins: str, tags: list[str]) -> str:
     Raises:
         ValueError: when it cannot be released, with the reason.
     """
-    if not re.fullmatch(r"v\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)\.?\d+)?", version):
+    if not re.fullmatch(_RELEASE, version):
         raise ValueError(f"{version[:40]!r} is no version such as v1.2.3")
     if version in tags:
         raise ValueError(f"{version} is tagged already: a release is made once")
@@ -47,17 +49,48 @@ def notes(version: str, changelog: str, pins: str, tags: list[str]) -> str:
     return found + "\n"
 
 
+def refuse_other_tags(tags: list[str], at_commit: list[str]) -> None:
+    """Make sure that only the release's own tag can be recorded for its commit.
+
+    Tags of the toolkit image were made until 1.0.0, and repositories have recorded them.
+
+    Args:
+        tags: those that exist.
+        at_commit: those of them that point to the commit of the release.
+
+    Raises:
+        ValueError: when there is another tag, with the command that deletes it.
+    """
+    for tag in at_commit:
+        raise ValueError(
+            f"the tag {tag} points to this commit, and git describe may name it instead of the "
+            f"release; delete it, or release another commit: git push --delete origin {tag}"
+        )
+    for tag in tags:
+        if not re.fullmatch(rf"{_RELEASE}|toolkit-v[\d.]+", tag):
+            raise ValueError(
+                f"the tag {tag} is not of a release, such as v1.2.3, and Copier may take it for "
+                f"one; delete it: git push --delete origin {tag}"
+            )
+
+
 def main() -> None:
     """Print the notes of the version on the command line."""
-    listed = ["git", "tag", "--list"]
-    tags = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    def list_tags(*options: str) -> list[str]:
+        command = ["git", "tag", "--list", *options]
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        return listed.stdout.split()
+
+    tags = list_tags()
     try:
         found = notes(
             sys.argv[1] if len(sys.argv) == 2 else "",
             (ROOT / "CHANGELOG.md").read_text(),
             (ROOT / "includes/toolkit.jinja").read_text(),
-            tags.split(),
+            tags,
         )
+        refuse_other_tags(tags, list_tags("--points-at=HEAD"))
     except ValueError as error:
         sys.exit(f"release_notes.py: {error}")
     sys.stdout.write(found)

@@ -64,6 +64,7 @@ def make(here: Path) -> Mapping[int, Path]:
             clone = folder / f"packer-ami-{index:03}"
             git(folder, "init", "--quiet", str(clone))
             text = f"_commit: v1.{index % 2}.0\n_src_path: {template}\nimage_name: web\n"
+            text += "parent_image: debian-12\ntoolkit_image: example.com/toolkit\n"
             (clone / ".copier-answers.yml").write_text(text)
             git(clone, "add", "--all")
             git(clone, "commit", "--quiet", "-m", "Start")

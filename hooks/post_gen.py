@@ -327,6 +327,95 @@ def _remove(entry: str, here: Path) -> str:
     return ""
 
 
+# --------------------------------------------------------------------------- the template's release
+
+# docs/releasing.md: this is the one form of a release's tag.
+_RELEASE = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:-?(a|b|rc|alpha|beta)\.?(\d+))?")
+_COMMIT = re.compile(rb"(?m)^_commit: *['\"]?([^'\"\s]+)['\"]?[ \t]*\r?$")
+# An answers file with three of these is one of this template: docs/decisions/0026.
+_QUESTION = re.compile("(?m)^(image_name|parent_image|aws_management_account|toolkit_image):")
+# Copier commits the uncommitted changes of a template under this subject, in its own clone.
+_DRAFT = "Copier automated commit for draft changes"
+
+
+def recorded_version(answers: bytes) -> str:
+    """Return the version of the template in the text of an answers file, "" without one."""
+    match = _COMMIT.search(answers)
+    return os.fsdecode(match[1]) if match else ""
+
+
+def record_release(job: Job, here: Path) -> list[str]:
+    """Record the release of the template that was rendered.
+
+    Copier records `git describe --tags`, which may name another tag of the release's commit.
+    Without a release at that commit updates cannot work as documented, so a line reports it now.
+
+    Returns:
+        One line when the template was not rendered at a release.
+    """
+    file = here / job.answers_file
+    if not file.is_file() or not (recorded := recorded_version(text := file.read_bytes())):
+        return []  # check_updatable reports it
+    git = git_for(Path(job.template))
+    releases = sort_releases(git("tag", "--points-at", "HEAD").split())
+    if recorded in releases:
+        return []
+    if releases:
+        line = f"_commit: {releases[-1]}".encode()
+        file.write_bytes(_COMMIT.sub(lambda _: line, text, count=1))
+        return []
+    known = sort_releases(git("tag").split())
+    if not known:
+        return [
+            f"The template has no release tag here, so {job.answers_file} names {recorded} as its "
+            "release and updates are refused; run git fetch --tags in the template's clone (with "
+            "--unshallow for a shallow clone), or use the template's URL, and copy again"
+        ]
+    draft = git("log", "-1", "--format=%s", "HEAD").strip() == _DRAFT
+    what = "uncommitted changes, which no update can read" if draft else "not a release"
+    return [
+        f"The template was copied at {recorded} ({what}), so updates do not work as documented; "
+        f"copy again from a release, such as --vcs-ref {known[-1]}"
+    ]
+
+
+def sort_releases(tags: Iterable[str]) -> list[str]:
+    """Return the releases among tags, the newest last.
+
+    Tags such as 2027.1.31 are releases only where none begins with v.
+    """
+    matches = {tag: match for tag in tags if (match := _RELEASE.fullmatch(tag))}
+
+    def order(tag: str) -> tuple[object, ...]:
+        major, minor, patch, stage, number = matches[tag].groups()
+        # A final release comes after its prereleases.
+        return int(major), int(minor), int(patch), stage or "z", int(number or 0)
+
+    return sorted([tag for tag in matches if tag.startswith("v")] or matches, key=order)
+
+
+def check_answers_file(job: Job, here: Path) -> list[str]:
+    """Report that Copier has overwritten the answers file of another template.
+
+    Returns:
+        One line, or nothing.
+    """
+    if not enclosing_repository(here):
+        return []
+    try:
+        before = git_for(here)("show", f"HEAD:./{job.answers_file}")
+    except (GitError, OSError):
+        return []  # there was none
+    if not re.search("(?m)^_src_path:", before) or len(set(_QUESTION.findall(before))) >= 3:
+        return []
+    file = shlex.quote(job.answers_file)
+    return [
+        f"{job.answers_file} was the answers file of another template; restore it with git "
+        f"checkout HEAD -- {file}, and copy again with --answers-file "
+        ".copier-answers.packer-ami.yml"
+    ]
+
+
 # ------------------------------------------------------------------------------ the first commit
 
 
@@ -454,8 +543,7 @@ def check_updatable(job: Job, here: Path) -> list[str]:
     That happens without an error: with GIT_DIR set, with a template checkout that belongs to
     somebody else, with a template that is no git repository.
     """
-    answers = (here / job.answers_file).read_text(encoding="utf-8")
-    if re.search(r"^_commit: *\S", answers, re.MULTILINE):
+    if recorded_version((here / job.answers_file).read_bytes()):
         return []
     return [
         f"`copier update` cannot work here: {job.answers_file} has no _commit, because Copier "
@@ -540,7 +628,14 @@ def main(arguments: Sequence[str]) -> None:
     try:
         here = Path.cwd()
         before = enclosing_repository(here)
-        for step in (strip_demo, start_git, check_updatable, explain_login):
+        for step in (
+            strip_demo,
+            record_release,
+            check_answers_file,
+            start_git,
+            check_updatable,
+            explain_login,
+        ):
             notes += _whatever_happens(step, job, here)
     except OSError as error:
         notes.append(f"The new repository cannot be read ({error})")

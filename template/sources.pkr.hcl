@@ -12,6 +12,17 @@ locals {
     "unknown",
   )
 
+  # The answers file of this template, whatever its name: those of other templates do not record these questions. A file
+  # in a folder with Packer files describes that folder.
+  answers_files = [
+    for file in try(fileset(path.root, "{*,*/*,*/*/*}{.yml,.yaml,answers}"), [".copier-answers.yml"]) : file
+    if can(regex("(?m)^_commit:", file("${path.root}/${file}"))) && length(distinct(flatten(try(regexall("(?m)^(image_name|parent_image|aws_management_account|toolkit_image):", file("${path.root}/${file}")), [])))) >= 3
+  ]
+  template_versions = distinct([
+    for file in local.answers_files : try(regex("(?m)^_commit: *['\"]?([^'\"\\s]+)", file("${path.root}/${file}"))[0], "unknown")
+    if dirname(file) == "." || length([for other in local.answers_files : other if dirname(other) == "."]) + length(fileset("${path.root}/${dirname(file)}", "*.pkr.hcl")) == 0
+  ])
+
   built_at = formatdate("YYYYMMDDhhmmss", timestamp())
   version  = var.version != "" ? var.version : "0.0.0-dev.${local.built_at}"
 
@@ -44,7 +55,7 @@ locals {
     RunId           = local.run_tags.RunId
     SourceAMI       = "{{ .SourceAMI }}"
     SourceAMIName   = "{{ .SourceAMIName }}"
-    TemplateVersion = try(yamldecode(file("${path.root}/.copier-answers.yml"))._commit, "unknown")
+    TemplateVersion = length(local.template_versions) == 1 ? local.template_versions[0] : "unknown"
     ToolkitVersion  = var.toolkit_version != "" ? var.toolkit_version : "none"
     Version         = local.version
   })

@@ -22,13 +22,49 @@ fail() {
   exit "$1"
 }
 
-# Sets `value` to what .copier-answers.yml says of $1; a long one goes on in the next lines.
+# Sets `answers` to the answers file of this template, whatever its name: other templates do not record these questions.
+# One in this folder takes precedence over those further down; one in a folder with Packer files describes that folder.
+find_answers_file() {
+  local argument file files=(/dev/null) hcl previous='' wanted=''
+  for argument in "${command[@]}"; do
+    case ${previous}:${argument} in
+    --answers-file:* | -a:*) wanted=./${argument} ;;
+    *:--answers-file=*) wanted=./${argument#*=} ;;
+    *) ;;
+    esac
+    previous=${argument}
+  done
+  if [[ -n ${wanted} ]]; then
+    files+=("${wanted}")
+  else
+    shopt -s dotglob nullglob
+    for file in ./{,*/,*/*/}{*.yml,*.yaml,*answers}; do
+      hcl=("${file%/*}"/*.pkr.hcl)
+      if [[ -f ${file} && -r ${file} && (${file} != ./*/* || ${#hcl[@]} == 0) ]]; then files+=("${file}"); fi
+    done
+    shopt -u dotglob nullglob
+  fi
+  answers=
+  while read -r file; do
+    if [[ -z ${answers} ]]; then
+      answers=${file}
+    elif [[ ${answers} == ./*/* || ${file} != ./*/* ]] && [[ ! ${file} -ef ${answers} ]]; then
+      fail 3 "this folder has several answers files of this template: ${answers#./} and ${file#./}; choose one, such as --answers-file ${answers#./}"
+    fi
+  done < <(awk '
+    /^(image_name|parent_image|aws_management_account|toolkit_image):/ && !seen[FILENAME, $1]++ { questions[FILENAME]++ }
+    /^(_commit|_src_path):/ { recorded[FILENAME] = 1 }
+    questions[FILENAME] >= 3 && recorded[FILENAME] && !listed[FILENAME]++ { print FILENAME }' "${files[@]}" 2>/dev/null)
+  [[ -n ${answers} ]] || fail 3 "this folder has no answers file of this template, such as .copier-answers.yml; restore it with git"
+}
+
+# Sets `value` to what the answers file has for $1; a long value continues in the next lines.
 find_answer() {
   value=$(awk -v key="$1:" '
     found && /^ / { sub(/^ +/, " "); value = value $0; next }
     found { exit }
     index($0, key) == 1 { found = 1; value = substr($0, length(key) + 2) }
-    END { print value }' .copier-answers.yml 2>/dev/null || true)
+    END { print value }' "${answers}" 2>/dev/null || true)
   case ${value} in
   \'*\')
     value=${value:1:${#value}-2}
@@ -37,7 +73,7 @@ find_answer() {
   \"*\") value=$(printf '%b' "${value:1:${#value}-2}") ;;
   *) ;;
   esac
-  [[ -n ${value} ]] || fail 3 ".copier-answers.yml has no $1, so that it is not known which template made this repository"
+  [[ -n ${value} ]] || fail 3 "${answers#./} has no $1, so that it is not known which template made this repository"
 }
 
 or_container=false
@@ -58,6 +94,7 @@ command -v uvx >/dev/null ||
 if [[ -d ${TOOLKIT_SOURCE:-} ]]; then
   exec uvx --quiet --from "packer-toolkit${TOOLKIT_EXTRAS:-} @ file://${TOOLKIT_SOURCE// /%20}" "$@"
 fi
+find_answers_file
 find_answer _src_path
 template=${value}
 case ${template} in

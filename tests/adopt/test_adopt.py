@@ -27,6 +27,7 @@ from packer_toolkit.template.source import uvx_requirement
 from rig.hook import git_state, tree
 from rig.template import ROOT, git, hand_over_environment, release, render
 from rig.terminal import DOWN, ENTER, ERASE, SPACE, Terminal
+from rig.updating import toolkit
 
 Make = Callable[[str], Path]
 ANSWERS = ".copier-answers.yml"
@@ -207,6 +208,59 @@ def test_answers_file_is_as_of_a_new_repository(
         name: value for name, value in yaml.safe_load(text).items() if not name.startswith("_")
     }
     assert (render(two_releases, tmp_path / "new", answers) / ANSWERS).read_text() == text
+
+
+ANOTHER = "_commit: v3.0.0\n_src_path: ../other\nimage_name: shop\naws_region: us-east-1\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ANOTHER,
+        ANOTHER.replace("_commit: v3.0.0\n", "shop: one\n"),
+        f"{ANOTHER}<<<<<<< before\n",
+    ],
+    ids=["complete", "no release", "broken"],
+)
+def test_another_templates_answers_stay(two_releases: Path, make: Make, text: str) -> None:
+    """Adopting beside another template adds a file and takes no answer of the other (field 4)."""
+    repository = make("one-file")
+    (repository / ANSWERS).write_text(text)
+    commit(repository)
+    said = as_json(repository, two_releases)
+    ours = ".copier-answers.packer-ami.yml"
+    assert said["written"] == [ours]
+    assert said["answers"]["image_name"]["place"] == "ami.pkr.hcl:20"
+    assert (repository / ANSWERS).read_text() == text
+    assert yaml.safe_load((repository / ours).read_text())["_commit"] == "v1.1.0"
+    commit(repository)
+    with pytest.raises(SetupError, match=f"{ours} names .* already"):
+        run(repository, two_releases)
+
+
+def test_name_of_the_answers_file_can_be_given(two_releases: Path, make: Make) -> None:
+    """The answers file gets the given name, which is not another template's (field 4)."""
+    repository = make("one-file")
+    (repository / ANSWERS).write_text(ANOTHER)
+    commit(repository)
+    with pytest.raises(SetupError, match="is an answers file of another template; choose another"):
+        run(repository, two_releases, "--answers-file", ANSWERS)
+    with pytest.raises(SetupError, match="is outside of"):
+        run(repository, two_releases, "--answers-file", "../x.yml")
+    said = as_json(repository, two_releases, "--answers-file", ".copier/ami.yml")
+    assert said["written"] == [".copier/ami.yml"]
+    assert toolkit(repository, "template-check", "--json").json["newest"] == "v1.1.0"
+
+
+def test_release_beside_another_tag_is_recorded(two_releases: Path, make: Make) -> None:
+    """The baseline is recorded by its release, whatever other tags its commit has (field 3)."""
+    git(two_releases, "tag", "-m", "Toolkit", "toolkit-v1.1.0", "v1.1.0^{commit}")
+    try:
+        repository = make("one-file")
+        as_json(repository, two_releases, "--release", "v1.1.0")
+        assert yaml.safe_load((repository / ANSWERS).read_text())["_commit"] == "v1.1.0"
+    finally:
+        git(two_releases, "tag", "--delete", "toolkit-v1.1.0")
 
 
 def test_answers_without_a_release_are_taken_and_completed(two_releases: Path, make: Make) -> None:
@@ -509,7 +563,10 @@ def _ignore_answers(repository: Path) -> None:
 
 
 def _already(repository: Path) -> None:
-    (repository / ANSWERS).write_text("_commit: v1.0.0\n_src_path: https://example.com/t\n")
+    (repository / ANSWERS).write_text(
+        "_commit: v1.0.0\n_src_path: https://example.com/t\n"
+        "image_name: web\nparent_image: debian-12\ntoolkit_image: example.com/toolkit\n"
+    )
 
 
 def _no_git(repository: Path) -> None:

@@ -26,6 +26,10 @@ size:
   type: str
   choices: [small, large]
   default: small
+# The toolkit recognizes the template's answers file by these.
+image_name: {type: str, default: web}
+parent_image: {type: str, default: debian-12}
+toolkit_image: {type: str, default: example.com/toolkit}
 """
 
 

@@ -133,6 +133,15 @@ def test_a_person_reads_places_and_one_table(clean: Path, packer: Packer) -> Non
     assert "::error file=inspec/more.yml,line=1,title=yamllint::missing document" in there.stdout
 
 
+@pytest.mark.parametrize("name", [".copier-answers.ami.yml", ".copier/ami.yml"])
+def test_answers_files_are_not_linted(clean: Path, packer: Packer, name: str) -> None:
+    """What Copier writes is not checked, whatever its name and its template are (field 4)."""
+    (clean / name).parent.mkdir(exist_ok=True)
+    (clean / name).write_text("_commit: v1.0.0\n_src_path: ../other\nx: {a: 1,b:   2}\n")
+    there = toolkit(clean, packer, "check", "--only=yamllint")
+    assert there.returncode == 0, there.stdout
+
+
 def test_a_missing_tool_is_no_pass(clean: Path, packer: Packer, tmp_path: Path) -> None:
     """What could not be checked is said, with exit code 3."""
     done = toolkit(clean, packer, "check", "--only=shell,inspec", PATH=str(tmp_path))

@@ -14,6 +14,7 @@ import pytest
 
 from packer_toolkit.fleet import place_of
 from rig.github.server import GitHub
+from rig.github.state import sha_of
 from rig.template import ROOT, git
 
 ANSWERS = ".copier-answers.yml"
@@ -32,7 +33,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def answers(template: Path | str, release: str) -> str:
     """Return the text of an answers file."""
-    return f"# Written by Copier\n_commit: {release}\n_src_path: {template}\nimage_name: web\n"
+    return (
+        f"# Written by Copier\n_commit: {release}\n_src_path: {template}\n"
+        "image_name: web\nparent_image: debian-12\ntoolkit_image: example.com/toolkit\n"
+    )
 
 
 def clone(folder: Path, name: str, text: str | None) -> Path:
@@ -153,6 +157,62 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(clones: Path, templat
     )
 
 
+OTHER = "_commit: v9.0.0\n_src_path: /nowhere/other\nimage_name: shop\n"
+
+
+def test_answers_file_of_any_name_is_read(tmp_path: Path, template: Path) -> None:
+    """A clone is shown by this template's answers file, never by another's (field 4)."""
+    for number, path in enumerate((".copier-answers.ami.yml", ".copier/ami.yaml", "t.yml")):
+        here = clone(tmp_path, f"packer-ami-{number}", OTHER)
+        (here / path).parent.mkdir(exist_ok=True)
+        (here / path).write_text(answers(template, "v1.2.0"))
+        git(here, "add", "--all")
+        git(here, "commit", "--quiet", "-m", "Template")
+    clone(tmp_path, "packer-ami-shop", OTHER)
+    clone(tmp_path, "packer-ami-broken", f"<<<<<<<\n{OTHER}")
+    two = clone(tmp_path, "packer-ami-two", answers(template, "v1.0.0"))
+    (two / "two.yml").write_text(answers(template, "v1.2.0"))
+    git(two, "add", "--all")
+    result = fleet("--local", tmp_path, "--json")
+    assert result.returncode == 1
+    found = rows(result)
+    for number in range(3):
+        row = found[f"packer-ami-{number}"]
+        assert (row["template"], row["release"], row["behind"]) == (str(template), "v1.2.0", 1)
+        assert row["updated"]
+    assert (found["packer-ami-shop"]["release"], found["packer-ami-shop"]["failed"]) == ("", False)
+    assert "is of another template" in found["packer-ami-shop"]["problem"]
+    assert "several answers files" in found["packer-ami-two"]["problem"]
+    assert "/nowhere/other" not in result.stdout
+
+
+def test_other_tags_of_a_release_are_understood(tmp_path: Path, template: Path) -> None:
+    """A recorded tag of a release's commit is shown as the release (field 3)."""
+    own = Path(shutil.copytree(template, tmp_path / "template"))
+    git(own, "tag", "toolkit-v1.0.0", "v1.0.0")
+    git(own, "tag", "-m", "Toolkit", "toolkit-v1.2.0", "v1.2.0")
+    git(own, "tag", "20261101", "v1.0.0")
+    sha = git(own, "rev-parse", "v1.2.0")
+    recorded = {
+        "a": ("toolkit-v1.0.0", "v1.0.0", 2),
+        "b": ("toolkit-v1.2.0", "v1.2.0", 1),
+        "c": (sha, "v1.2.0", 1),
+        "d": (f"toolkit-v0.9.0-4-g{sha[:7]}", "v1.2.0", 1),
+        "e": ("toolkit-v1.2.0-4-g0123abc", "v1.2.0-4-g0123abc", 1),
+        "f": ("'20261101'", "v1.0.0", 2),
+    }
+    for name, (text, _, _) in recorded.items():
+        clone(tmp_path, f"packer-ami-{name}", answers(own, text))
+    result = fleet("--local", tmp_path, "--json", "--behind")
+    assert result.returncode == 0, result.stderr
+    assert {
+        name: (row["release"], row["newest"], row["behind"]) for name, row in rows(result).items()
+    } == {
+        f"packer-ami-{name}": (release, "v1.10.0", behind)
+        for name, (_, release, behind) in recorded.items()
+    }
+
+
 def test_one_clone_can_be_looked_at(clones: Path) -> None:
     """Its own folder, whatever its name is."""
     assert rows(fleet("--local", clones / "something-else", "--json"))["."]["behind"] == 2
@@ -221,8 +281,52 @@ def test_organisation_is_read_through_the_api(solstice: GitHub) -> None:
     assert len(solstice.asked("GET", "/tags$")) == 1
     assert {request.prefix for request in solstice.requests} == {"/api/v3"}
     assert {request.method for request in solstice.requests} == {"GET"}
-    # Two for each, one more for the repository without answers, two pages, one of tags.
-    assert len(solstice.requests) == 120 * 2 + 2 + 2 + 1
+    # Two for each, two more for the repository without answers, two pages, one of tags.
+    assert len(solstice.requests) == 120 * 2 + 3 + 2 + 1
+
+
+def test_answers_file_of_any_name_is_read_through_the_api(github: GitHub) -> None:
+    """A repository is shown by our answers file, and another template's is not used (field 4)."""
+    template = github.repository("solstice/template-packer-ami")
+    for tag in ("v1.0.0", "v1.1.0"):
+        template.add_release(tag)
+    where = f"http://{github.host}/solstice/template-packer-ami"
+    names = (".copier-answers.ami.yml", ".copier/ami.yml", "ours.yaml")
+    for number, path in enumerate(names):
+        repository = github.repository(f"solstice/packer-ami-{number}")
+        repository.write(ANSWERS, OTHER.encode())
+        repository.write("Taskfile.yml", b"version: '3'\n")
+        repository.write(".github/workflows/build.yml", b"on: push\n")
+        repository.write(path, answers(where, "v1.0.0").encode())
+    github.repository("solstice/packer-ami-shop").write(ANSWERS, OTHER.encode())
+    several = github.repository("solstice/packer-ami-several")
+    several.write(f"images/web/{ANSWERS}", answers(where, "v1.0.0").encode())
+    several.write("images/db/ami.yml", answers(where, "v1.0.0").encode())
+    several.write("images/db/image.pkr.hcl", b"")
+    result = fleet("--organization", "solstice", "--json", **as_somebody(github.url))
+    assert result.returncode == 0, result.stderr
+    found = rows(result)
+    for number in range(3):
+        row = found[f"solstice/packer-ami-{number}"]
+        assert (row["template"], row["release"], row["behind"]) == (where, "v1.0.0", 1)
+    assert "is of another template" in found["solstice/packer-ami-shop"]["problem"]
+    assert found["solstice/packer-ami-several"]["problem"].startswith("no .copier-answers.yml")
+    assert not github.asked("GET", "Taskfile|workflows")
+
+
+def test_other_tags_are_understood_through_the_api(github: GitHub) -> None:
+    """A commit or another tag of a release is shown as the release (field 3)."""
+    template = github.repository("solstice/template-packer-ami")
+    for tag in ("v1.0.0", "v1.1.0", "toolkit-v1.0.0"):
+        template.add_release(tag)
+    template.tags["toolkit-v1.0.0"] = sha_of("v1.0.0")
+    where = f"http://{github.host}/solstice/template-packer-ami"
+    for name, recorded in (("a", "toolkit-v1.0.0"), ("b", sha_of("v1.0.0")[:7])):
+        repository = github.repository(f"solstice/packer-ami-{name}")
+        repository.write(ANSWERS, answers(where, recorded).encode())
+    result = fleet("--organization", "solstice", "--json", **as_somebody(github.url))
+    assert result.returncode == 0, result.stderr
+    assert {(row["release"], row["behind"]) for row in rows(result).values()} == {("v1.0.0", 1)}
 
 
 def test_repositories_are_taken_from_a_list(solstice: GitHub, tmp_path: Path) -> None:

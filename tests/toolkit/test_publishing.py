@@ -19,6 +19,7 @@ from rig.toolkit_image import versions
 CHECKOUT = Path(__file__).parents[2]
 WORKFLOW = CHECKOUT / ".github" / "workflows" / "publish-toolkit.yml"
 DIGEST = f"sha256:{'a1' * 32}"
+COMMIT = "c0" * 20
 
 
 def load(name: str) -> ModuleType:
@@ -94,17 +95,17 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return answer
 
 
-def arguments(tag: str) -> subprocess.CompletedProcess[str]:
+def arguments(version: str) -> subprocess.CompletedProcess[str]:
     """Run the script that the workflow takes the build arguments from."""
     script = CHECKOUT / "toolkit" / "image" / "build_arguments.py"
     return subprocess.run(
-        [sys.executable, script, tag], capture_output=True, text=True, check=False
+        [sys.executable, script, version], capture_output=True, text=True, check=False
     )
 
 
 def test_build_arguments_are_all_versions_each_image_with_a_digest(registry: Path) -> None:
     """What versions.env pins by its tag only is resolved once, and said."""
-    done = arguments(f"toolkit-v{versions()['TOOLKIT_VERSION']}")
+    done = arguments(versions()["TOOLKIT_VERSION"])
     assert done.returncode == 0, done.stderr
     first, begin, *pins, end = done.stdout.splitlines()
     assert first == f"version={versions()['TOOLKIT_VERSION']}"
@@ -118,38 +119,64 @@ def test_build_arguments_are_all_versions_each_image_with_a_digest(registry: Pat
 def test_an_image_without_a_digest_is_not_built(registry: Path, answer: str) -> None:
     """Nothing is published of which nobody could say what it was made of."""
     registry.write_text(answer)
-    done = arguments(f"toolkit-v{versions()['TOOLKIT_VERSION']}")
+    done = arguments(versions()["TOOLKIT_VERSION"])
     assert done.returncode == 1
     assert "cincproject/auditor" in done.stderr
     assert done.stdout == ""
 
 
-def test_a_release_of_another_version_is_refused() -> None:
-    """The tag and versions.env name the same version, or nothing is built."""
-    done = arguments("toolkit-v9.9.9")
-    assert done.returncode == 1
-    assert "the release is called toolkit-v9.9.9, but versions.env makes toolkit-v" in done.stderr
+@pytest.mark.parametrize("version", ["9.9.9", "toolkit-v1.0.0", "v1.0.0", ""])
+def test_another_version_is_refused(version: str) -> None:
+    """The input and versions.env name the same version, or nothing is built."""
+    done = arguments(version)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{version!r} is not the version of toolkit/versions.env; give " in done.stderr
+
+
+def test_publishing_makes_no_git_tag() -> None:
+    """Publishing starts without a tag or release, and makes none (field 3)."""
+    text = WORKFLOW.read_text()
+    workflow = yaml.safe_load(text)
+    assert list(workflow[True]) == ["workflow_dispatch"]
+    assert not re.search(r"git tag|gh release|refs/tags|tag_name|--tags", text)
+    for page in ("docs/toolkit.md", "docs/releasing.md"):
+        assert "toolkit-v" not in (CHECKOUT / page).read_text()
+    checkout, *_ = workflow["jobs"]["publish"]["steps"]
+    assert "ref" not in checkout["with"], "the labels name the commit that was checked out"
+    assert "REVISION=${{ github.sha }}" in text
+    assert '"$GITHUB_SHA"' in text.partition("image/pin.py")[2].splitlines()[0]
 
 
 def test_the_digest_gets_into_the_template(tmp_path: Path) -> None:
     """And nothing else of the file changes."""
     file = CHECKOUT / "includes" / "toolkit.jinja"
     before = file.read_text()
-    after = load("pin").pinned(before, "1.2.3", DIGEST)
+    after = load("pin").pinned(before, "1.2.3", DIGEST, COMMIT)
     assert 'toolkit_version = "1.2.3"' in after
     assert f'toolkit_digest = "{DIGEST}"' in after
+    assert f'toolkit_commit = "{COMMIT}"' in after
     changed = [
         (old, new) for old, new in zip(before.splitlines(), after.splitlines(), strict=True)
         if old != new
     ]  # fmt: skip
-    assert len(changed) == 2
+    assert len(changed) == 3
 
 
-@pytest.mark.parametrize(("version", "digest"), [("1.2", DIGEST), ("1.2.3", "sha256:12"), ("", "")])
-def test_what_is_no_version_or_digest_is_not_pinned(version: str, digest: str) -> None:
+@pytest.mark.parametrize(
+    ("version", "digest", "commit"),
+    [
+        ("1.2", DIGEST, COMMIT),
+        ("1.2.3", "sha256:12", COMMIT),
+        ("1.2.3", DIGEST, "main"),
+        ("", "", ""),
+    ],
+)
+def test_what_is_no_version_or_digest_is_not_pinned(version: str, digest: str, commit: str) -> None:
     """An empty output of a step must not empty the template's pin."""
     with pytest.raises(SystemExit, match="is no"):
-        load("pin").pinned('toolkit_version = "1"\ntoolkit_digest = ""\n', version, digest)
+        load("pin").pinned(
+            (CHECKOUT / "includes/toolkit.jinja").read_text(), version, digest, commit
+        )
 
 
 def test_the_key_is_hashicorps() -> None:

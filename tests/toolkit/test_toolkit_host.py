@@ -91,6 +91,8 @@ SOURCES = {
 RELEASES = {
     "v1.2.3": "v1.2.3",
     "v1.2.3-4-g0123abc": "0123abc",
+    "toolkit-v1.0.0": "toolkit-v1.0.0",
+    "toolkit-v1.0.0-2-g0123abc": "0123abc",
     "v2.0.0-rc.1": "v2.0.0-rc.1",
     "0123456789012345678901234567890123456789": "0123456789012345678901234567890123456789",
 }
@@ -107,6 +109,88 @@ def test_uv_gets_the_toolkit_of_the_recorded_template(bare: Tasks, source: str) 
         url = f"packer-toolkit @ git+{SOURCES[source]}@{release}#subdirectory=toolkit"
         toolkit = ["packer-toolkit", "template-check", "x y"]
         assert done.stdout.splitlines() == ["uvx", "--quiet", "--from", url, *toolkit]
+
+
+OTHER = "_commit: v3.0.0\n_src_path: https://example.com/other.git\nimage_name: shop\n"
+URL = "packer-toolkit @ git+https://example.com/t.git@v1.2.3#subdirectory=toolkit"
+
+
+def move_answers(tasks: Tasks, name: str) -> Path:
+    """Give the answers file another name, and return it."""
+    file = tasks.repository / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    record(tasks, "https://example.com/t.git", "v1.2.3")
+    return (tasks.repository / ".copier-answers.yml").rename(file)
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another"])
+@pytest.mark.parametrize(
+    "name",
+    [".copier-answers.ami.yml", ".copier/ami.yaml", ".config/a b/ami.yml", ".answers", "x=y.yml"],
+)
+def test_uv_gets_the_toolkit_of_this_template(bare: Tasks, name: str, beside: bool) -> None:
+    """The answers file has any name, and another template's is never used (field 4)."""
+    add(bare, "uvx")
+    move_answers(bare, name)
+    (bare.repository / "empty.yml").touch()
+    (bare.repository / "folder.yml").mkdir()
+    answers = (bare.repository / name).read_text().splitlines(keepends=True)
+    data = [line for line in answers if not line.startswith("_")]
+    (bare.repository / "data.yml").write_text("".join(data))
+    (bare.repository / "link.yml").symlink_to("nowhere")
+    (bare.repository / "broken.yml").write_bytes(b"\xff: [\n")
+    if beside:
+        (bare.repository / ".copier-answers.yml").write_text(OTHER)
+    done = bare.run("template-check")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[3] == URL
+
+
+def test_another_template_is_not_asked_for_a_toolkit(bare: Tasks) -> None:
+    """Without an answers file of this template nothing is fetched (field 4)."""
+    add(bare, "uvx")
+    (bare.repository / ".copier-answers.yml").write_text(OTHER)
+    done = bare.run("template-check")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert says(done) == (
+        "toolkit-host.sh: this folder has no answers file of this template, such as"
+        " .copier-answers.yml; restore it with git"
+    )
+
+
+def test_two_answers_files_are_named(bare: Tasks) -> None:
+    """Of two files of this template the option chooses, else both are named (field 4)."""
+    add(bare, "uvx")
+    file = move_answers(bare, "one.yml")
+    (bare.repository / "two.yml").write_text(file.read_text().replace("v1.2.3", "v2.0.0"))
+    (bare.repository / ".copier-answers.yml").write_text(OTHER)
+    done = bare.run("template-check")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "one.yml and two.yml; choose one, such as --answers-file one.yml" in says(done)
+    for options, release in (
+        (("--answers-file", "one.yml"), "v1.2.3"),
+        (("--json", "--answers-file=two.yml"), "v2.0.0"),
+        (("-a", "two.yml"), "v2.0.0"),
+    ):
+        done = bare.run("template-check", "--", *options)
+        assert done.stdout.splitlines()[3] == URL.replace("v1.2.3", release), done.stderr
+    done = bare.run("template-check", "--", "--answers-file", ".copier-answers.yml")
+    assert (done.returncode, done.stdout) == (3, "")
+
+
+def test_projects_further_down_do_not_count(bare: Tasks) -> None:
+    """The file in the folder itself takes precedence; others are of their own (field 4)."""
+    add(bare, "uvx")
+    record(bare, "https://example.com/t.git", "v1.2.3")
+    text = (bare.repository / ".copier-answers.yml").read_text().replace("v1.2.3", "v2.0.0")
+    for name in (".copier/ami.yml", "images/web/.copier-answers.yml"):
+        (bare.repository / name).parent.mkdir(parents=True)
+        (bare.repository / name).write_text(text)
+    assert bare.run("template-check").stdout.splitlines()[3] == URL
+    (bare.repository / "images/web/x.pkr.hcl").touch()
+    (bare.repository / ".copier-answers.yml").unlink()
+    done = bare.run("template-check")
+    assert done.stdout.splitlines()[3] == URL.replace("v1.2.3", "v2.0.0")
 
 
 def test_what_is_missing_is_said_in_one_line(bare: Tasks) -> None:

@@ -120,3 +120,38 @@ def test_a_recorded_answer_that_is_bad_names_its_file(
     git(project, "commit", "--quiet", "--all", "-m", "By hand")
     answer = toolkit(project, "template-update", "--trust")
     assert (answer.code, "in .copier-answers.yml is refused" in answer.stderr) == (3, True), answer
+
+
+def test_another_template_in_the_repository(releases: Path, tmp_path: Path) -> None:
+    """Beside another template, the real one is updated under its own answers file (field 4)."""
+    project = tmp_path / "shop"
+    git(tmp_path, "init", "--quiet", "-b", "main", str(project))
+    other = "_commit: v3.0.0\n_src_path: ../other\nimage_name: shop\n"
+    (project / ".copier-answers.yml").write_text(other)
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "-m", "Other")
+    ours = ".copier-answers.ami.yml"
+    render(releases, project, {"image_name": "web"}, vcs_ref="v1.0.0", answers_file=ours)
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "-m", "Ours")
+    git(project, "remote", "add", "origin", str(project))
+    said = toolkit(project, "template-pr", "--trust", "--dry-run")
+    assert said.stdout.startswith("would open: Update from the template to v1.1.0")
+    assert toolkit(project, "template-update", "--trust").code == 0
+    assert "_commit: v1.1.0" in (project / ours).read_text()
+    assert (project / ".copier-answers.yml").read_text() == other
+
+
+def test_repository_of_a_toolkit_tag(releases: Path, old: dict[bool, Path], tmp_path: Path) -> None:
+    """A repository that recorded toolkit-v1.0.0 becomes one that records a release (field 3)."""
+    template = Path(shutil.copytree(releases, tmp_path / "template", symlinks=True))
+    git(template, "tag", "toolkit-v1.0.0", "v1.0.0")
+    git(template, "tag", "toolkit-v1.1.0", "v1.1.0")
+    project = Path(shutil.copytree(old[False], tmp_path / "old" / "web", symlinks=True))
+    answers = project / ".copier-answers.yml"
+    text = answers.read_text().replace(str(releases), str(template))
+    answers.write_text(text.replace("_commit: v1.0.0", "_commit: toolkit-v1.0.0"))
+    git(project, "commit", "--quiet", "--all", "-m", "As Copier recorded it")
+    assert toolkit(project, "template-update", "--trust").code == 0
+    fresh = render(template, tmp_path / "new" / "web", {"image_name": "web"})
+    assert tree(project) == tree(fresh)

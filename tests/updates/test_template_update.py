@@ -399,6 +399,9 @@ def asking(small: Path, tmp_path: Path) -> Path:
         "size: {type: str, choices: [medium, large], default: medium}\n"
         "colour: {type: str, default: red}\n"
         "count: {type: int, default: 1}\n"
+        "image_name: {type: str, default: web}\n"
+        "parent_image: {type: str, default: debian-12}\n"
+        "toolkit_image: {type: str, default: example.com/toolkit}\n"
     )
     (template / "template/README.md.jinja").write_text("# {{ name }} {{ size }} {{ colour }}\n")
     release(template, "v3.0.0")

@@ -33,7 +33,7 @@ def test_every_message_of_the_page_is_one_of_the_toolkit() -> None:
     for row in rows:
         if row.startswith("a merge, rebase"):
             row = "is in progress"
-        found = row.replace(".copier-answers.yml", "{ANSWERS_FILE}")
+        found = row.replace(".copier-answers.yml", "{DEFAULT}")
         assert found in source or row in source, row
 
 

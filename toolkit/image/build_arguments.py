@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Print build arguments and version as outputs of a workflow's step: build_arguments.py TAG.
+"""Print build arguments and version as outputs of a workflow's step: build_arguments.py VERSION.
 
 An image that versions.env pins by a tag only is resolved to its digest here, once, so that what is
 scanned and what is published are made of the same.
@@ -34,12 +34,12 @@ def resolved(image: str) -> str:
 
 def main() -> None:
     """Do what the command line says."""
-    (tag,) = sys.argv[1:]
+    (asked,) = sys.argv[1:]
     lines = VERSIONS.read_text().splitlines()
     pins = dict(line.split("=", 1) for line in lines if re.match(r"[A-Z]", line))
     version = pins["TOOLKIT_VERSION"]
-    if tag != f"toolkit-v{version}":
-        raise SystemExit(f"the release is called {tag}, but versions.env makes toolkit-v{version}")
+    if asked != version:
+        raise SystemExit(f"{asked!r} is not the version of toolkit/versions.env; give {version}")
     pins |= {name: resolved(pin) for name, pin in pins.items() if name.endswith("_IMAGE")}
     arguments = "\n".join(f"{name}={pin}" for name, pin in pins.items())
     sys.stdout.write(f"version={version}\narguments<<END\n{arguments}\nEND\n")

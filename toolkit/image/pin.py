@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Write the version and the digest of a published image into a file: pin.py FILE VERSION DIGEST."""
+"""Write the version, the digest and the commit of a published image into a file.
+
+pin.py FILE VERSION DIGEST COMMIT
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,16 @@ import sys
 from pathlib import Path
 
 
-def pinned(text: str, version: str, digest: str) -> str:
-    """Return the text of includes/toolkit.jinja with another version and digest."""
+def pinned(text: str, version: str, digest: str, commit: str) -> str:
+    """Return the text of includes/toolkit.jinja with another version, digest and commit."""
     if not re.fullmatch(r"\d+\.\d+\.\d+", version):
         raise SystemExit(f"{version!r} is no version, such as 1.2.3")
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
         raise SystemExit(f"{digest!r} is no digest, such as sha256:0123…")
-    for name, value in (("toolkit_version", version), ("toolkit_digest", digest)):
+    if not re.fullmatch(r"[0-9a-f]{40,64}", commit):
+        raise SystemExit(f"{commit!r} is not the full ID of a commit, such as 0123abc…")
+    values = {"toolkit_version": version, "toolkit_digest": digest, "toolkit_commit": commit}
+    for name, value in values.items():
         text, found = re.subn(rf'({name} = )"[^"]*"', rf'\g<1>"{value}"', text)
         if found != 1:
             raise SystemExit(f"{found} lines set {name}, instead of one")
@@ -23,9 +29,9 @@ def pinned(text: str, version: str, digest: str) -> str:
 
 def main() -> None:
     """Do what the command line says."""
-    file, version, digest = sys.argv[1:]
+    file, version, digest, commit = sys.argv[1:]
     path = Path(file)
-    path.write_text(pinned(path.read_text(), version, digest))
+    path.write_text(pinned(path.read_text(), version, digest, commit))
 
 
 if __name__ == "__main__":

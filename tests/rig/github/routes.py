@@ -138,6 +138,21 @@ def _get_content(call: Call) -> Answer:
     return Answer(200, [content_of(name, files[name]) for name in sorted(below)])
 
 
+@_route("GET", "/git/trees/(?P<branch>[^/]+)", "contents:read")
+def _get_tree(call: Call) -> Answer:
+    branch = call.match["branch"]
+    branch = call.repository.default_branch if branch == "HEAD" else branch
+    files = call.repository.files.get(branch, {})
+    if not files:
+        raise RefusalError(409, "Git Repository is empty.")
+    tree = [
+        {"path": path, "mode": "100644", "type": "blob", "sha": sha_of(text), "size": len(text)}
+        for path, text in sorted(files.items())
+        if call.query.get("recursive") or "/" not in path
+    ]
+    return Answer(200, {"sha": sha_of(branch), "tree": tree, "truncated": False})
+
+
 @_route("PUT", "/contents/(?P<path>.+)", "contents:write")
 def _put_content(call: Call) -> Answer:
     branch = call.body.get("branch", call.repository.default_branch)
@@ -178,7 +193,13 @@ def _list_tags(call: Call) -> Answer:
     return Answer(
         200,
         [
-            {"name": name, "commit": {"sha": sha_of(name), "url": f"{address}/commits/{name}"}}
+            {
+                "name": name,
+                "commit": {
+                    "sha": call.repository.tags.get(name, sha_of(name)),
+                    "url": f"{address}/commits/{name}",
+                },
+            }
             for name in names
         ],
     )

@@ -48,6 +48,7 @@ class Repository:
         assets: contents of assets by id.
         files: contents by branch and path.
         commits: commits by SHA.
+        tags: commits of releases' tags; a tag that is not listed has a commit of its own.
         statuses: of commits, the youngest first, by SHA.
         runs: workflow runs, the youngest first; `jobs` inside.
         logs: of jobs, by their ID.
@@ -66,6 +67,7 @@ class Repository:
     assets: dict[int, bytes] = field(default_factory=dict)
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
     commits: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
     statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     runs: list[dict[str, Any]] = field(default_factory=list)
     logs: dict[int, bytes] = field(default_factory=dict)

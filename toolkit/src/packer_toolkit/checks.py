@@ -24,6 +24,7 @@ from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.galaxy_install import Options, hold_requirements
 from packer_toolkit.missing_content import find_applied_roles, find_missing_content
 from packer_toolkit.requirements_file import ANSIBLE, RequirementsError
+from packer_toolkit.template.answers_file import names_template
 
 Status = Literal["passed", "failed", "skipped", "missing", "unreachable"]
 
@@ -319,7 +320,12 @@ def _ansible_lint(root: Path) -> list[Finding]:
 
 
 def _yamllint(root: Path) -> list[Finding]:
-    names = [name for name in files(root) if name.endswith((".yml", ".yaml"))]
+    # Copier writes the answers files, of this template and of others.
+    names = [
+        name
+        for name in files(root)
+        if name.endswith((".yml", ".yaml")) and not names_template((root / name).read_bytes())
+    ]
     result = _run(root, "yamllint", "--strict", "--format=parsable", "--", *_some(names, "YAML"))
     found = re.findall(r"^(.+?):(\d+):\d+: \[\w+\] (.+)$", result.stdout, re.M)
     places = [Finding(_relative(root, path), int(line), said) for path, line, said in found]

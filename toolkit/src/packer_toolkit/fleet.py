@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,25 @@ from urllib.parse import urlsplit
 from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
 from packer_toolkit.github_api import client, speaking
 from packer_toolkit.template.addresses import describe_secret, without_secret
+from packer_toolkit.template.answers_file import (
+    DEFAULT,
+    choose_answers_file,
+    describes_other_folder,
+    is_candidate,
+    is_ours,
+)
 from packer_toolkit.template.git import Git, GitError
-from packer_toolkit.template.project import ANSWERS_FILE, parse_answers
-from packer_toolkit.template.source import Release, git_url, parse_version, releases
+from packer_toolkit.template.project import parse_answers
+from packer_toolkit.template.source import (
+    git_url,
+    list_tags,
+    match_release,
+    parse_version,
+    sort_releases,
+)
 
-NOT_ADOPTED = f"no {ANSWERS_FILE}: packer-toolkit adopt adds one"
+NOT_ADOPTED = f"no {DEFAULT}: packer-toolkit adopt adds one"
+OF_ANOTHER = f"{DEFAULT} is of another template: packer-toolkit adopt adds one of this template"
 
 
 @dataclass(frozen=True)
@@ -46,20 +60,33 @@ class Row:
     failed: bool = False
 
 
+@dataclass(frozen=True)
+class AnswersFile:
+    """An answers file of a repository.
+
+    Attributes:
+        path: its path in the repository.
+        text: its content.
+    """
+
+    path: str
+    text: bytes
+
+
 class Fleet(Protocol):
     """Where repositories are read."""
 
     def names(self) -> Sequence[str]:
         """Return the repositories to look at."""
 
-    def answers(self, name: str) -> bytes | None:
-        """Return a repository's answers file, None when it has none."""
+    def answers(self, name: str) -> AnswersFile | None:
+        """Return a repository's answers file of this template; else one of another, else None."""
 
-    def updated(self, name: str) -> str:
-        """Return when its answers file was last committed, in ISO 8601."""
+    def updated(self, name: str, path: str) -> str:
+        """Return when a file was last committed, in ISO 8601."""
 
-    def releases(self, template: str) -> Sequence[Release]:
-        """Return the releases of a template, the oldest first."""
+    def tags(self, template: str) -> Mapping[str, str]:
+        """Return the tags of a template, and the commit of each."""
 
 
 def rows(
@@ -73,7 +100,7 @@ def rows(
         at_once: how many at the same time.
         done: called after each, for a progress bar.
     """
-    known = _Releases(fleet)
+    known = _Tags(fleet)
 
     def one(name: str) -> Row:
         try:
@@ -91,44 +118,50 @@ def rows(
         pool.shutdown(cancel_futures=True)
 
 
-def _row(fleet: Fleet, name: str, known: _Releases) -> Row:
-    text = fleet.answers(name)
-    if text is None:
+def _row(fleet: Fleet, name: str, known: _Tags) -> Row:
+    file = fleet.answers(name)
+    if file is None:
         return Row(name, problem=NOT_ADOPTED)
-    answers = parse_answers(text, ANSWERS_FILE)
+    answers = parse_answers(file.text, file.path)
     template, release = (str(answers.get(key) or "") for key in ("_src_path", "_commit"))
-    updated = fleet.updated(name)
-    version = parse_version(release)
-    shown, warning = without_secret(template), describe_secret(template, ANSWERS_FILE)
-    if not template or version is None:
-        problem = f"{ANSWERS_FILE} names no release of a template"
-        return Row(name, shown, release, updated=updated, problem=problem)
+    if template and not is_ours(file.text):
+        return Row(name, problem=OF_ANOTHER)
+    updated = fleet.updated(name, file.path)
+    warning = describe_secret(template, file.path)
+    address, template = template, without_secret(template)
+    problem = f"{file.path} names no release of a template"
+    if not template or not release:
+        return Row(name, template, release, updated=updated, problem=problem)
     try:
-        finished = [item for item in known.of(template) if not item.version.is_prerelease]
-        newer = [item for item in finished if item.version > version]
-        newest = finished[-1].tag if finished else ""
+        tags = known.of(address)
     except ToolkitError as error:
-        return Row(name, shown, release, updated=updated, problem=str(error), failed=True)
-    if not newest:
+        return Row(name, template, release, updated=updated, problem=str(error), failed=True)
+    release = match_release(release, tags) or release
+    version = parse_version(release)
+    if version is None:
+        return Row(name, template, release, updated=updated, problem=problem)
+    finished = [item for item in sort_releases(tags) if not item.version.is_prerelease]
+    newer = [item for item in finished if item.version > version]
+    if not finished:
         problem = "the template has no release"
-        return Row(name, shown, release, updated=updated, problem=problem)
-    return Row(name, shown, release, newest, len(newer), updated, warning)
+        return Row(name, template, release, updated=updated, problem=problem)
+    return Row(name, template, release, finished[-1].tag, len(newer), updated, warning)
 
 
-class _Releases:
-    """Releases of templates, each asked for once."""
+class _Tags:
+    """Tags of templates, each asked for once."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self._lock = threading.Lock()
-        self._known: dict[str, Sequence[Release] | ToolkitError] = {}
+        self._known: dict[str, Mapping[str, str] | ToolkitError] = {}
 
-    def of(self, template: str) -> Sequence[Release]:
-        """Return the releases of a template; what failed once fails again, without asking."""
+    def of(self, template: str) -> Mapping[str, str]:
+        """Return the tags of a template; what failed once fails again, without asking."""
         with self._lock:
             if template not in self._known:
                 try:
-                    self._known[template] = self._fleet.releases(template)
+                    self._known[template] = self._fleet.tags(template)
                 except ToolkitError as error:
                     self._known[template] = error
             known = self._known[template]
@@ -168,29 +201,37 @@ class LocalFleet:
             )
         return found
 
-    def answers(self, name: str) -> bytes | None:
-        """Return the answers file as it lies there."""
+    def answers(self, name: str) -> AnswersFile | None:
+        """Return the answers file in the work tree."""
+        folder = self.folder / name
+        path = choose_answers_file(folder)
         try:
-            return (self.folder / name / ANSWERS_FILE).read_bytes()
+            return AnswersFile(path, (folder / path).read_bytes())
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise SetupError(f"{ANSWERS_FILE} cannot be read: {error.strerror}") from None
+            raise SetupError(f"{path} cannot be read: {error.strerror}") from None
 
-    def updated(self, name: str) -> str:
-        """Return when it was last committed."""
+    def updated(self, name: str, path: str) -> str:
+        """Return when a file was last committed."""
         try:
             git = Git.at(self.folder / name)
-            return git.text("log", "-1", "--format=%cI", "--", ANSWERS_FILE)
+            return git.text("log", "-1", "--format=%cI", "--", f":(literal){path}")
         except GitError as error:
             raise SetupError(f"git cannot read it: {error.reason}") from None
 
-    def releases(self, template: str) -> Sequence[Release]:
-        """Return what git says."""
-        return releases(template)
+    def tags(self, template: str) -> Mapping[str, str]:
+        """Return the tags that git lists."""
+        return list_tags(template)
 
 
 # ----------------------------------------------------------------------------------------- GitHub
+
+# Each file that is read is a request.
+_LIKELY = re.compile("copier|answers")
+_NOT_ANSWERS = re.compile(
+    r"\.github/(workflows|actions|ISSUE_TEMPLATE)/|provisioners/|inspec/|Task"
+)
 
 
 @dataclass
@@ -253,24 +294,53 @@ class GitHubFleet:
             except UnknownObjectException:
                 return list(self._client().get_user(self.organization).get_repos())
 
-    def answers(self, name: str) -> bytes | None:
+    def answers(self, name: str) -> AnswersFile | None:
         """Return the answers file of the default branch."""
+        default = self._read(name, DEFAULT)
+        if default and is_ours(default.text):
+            return default
+        if not default and not self._exists(name):
+            raise RemoteError("there is no such repository, or the token may not see it")
+        for path in self._candidates(name):
+            file = self._read(name, path)
+            if file and is_ours(file.text):
+                return file
+        return default
+
+    def _read(self, name: str, path: str) -> AnswersFile | None:
         from github import UnknownObjectException
 
-        with speaking(f"read {ANSWERS_FILE}"):
+        with speaking(f"read {path}"):
             try:
-                file = self._client().get_repo(name).get_contents(ANSWERS_FILE)
-            except UnknownObjectException as error:
-                # The same answer as for a repository that is not there.
-                if not self._exists(name):
-                    raise RemoteError(
-                        "there is no such repository, or the token may not see it"
-                    ) from error
+                file = self._client().get_repo(name).get_contents(path)
+            except UnknownObjectException:
                 return None
         if isinstance(file, list):
-            raise SetupError(f"{ANSWERS_FILE} is a folder")
-        content: bytes = file.decoded_content
-        return content
+            raise SetupError(f"{path} is a folder")
+        # A link that leads out of the repository, or a submodule, has no content.
+        return AnswersFile(path, file.decoded_content) if file.type == "file" else None
+
+    def _candidates(self, name: str) -> Sequence[str]:
+        """Return where else the answers file may be, the likely places first."""
+        from github import GithubException
+
+        with speaking("list the files"):
+            try:
+                tree = self._client().get_repo(name).get_git_tree("HEAD", recursive=True).tree
+            except GithubException as error:
+                if error.status in {404, 409}:  # A repository without a commit.
+                    return []
+                raise
+        paths = [item.path for item in tree if item.type == "blob" and is_candidate(item.path)]
+        builds = {item.path.rpartition("/")[0] for item in tree if item.path.endswith(".pkr.hcl")}
+        others = [
+            path
+            for path in paths
+            if path != DEFAULT
+            and not _NOT_ANSWERS.match(path)
+            and not describes_other_folder(path, builds.__contains__)
+        ]
+        return sorted(others, key=lambda path: (not _LIKELY.search(path), path.count("/"), path))
 
     def _exists(self, name: str) -> bool:
         from github import UnknownObjectException
@@ -281,22 +351,20 @@ class GitHubFleet:
             return False
         return True
 
-    def updated(self, name: str) -> str:
-        """Return when it was last committed."""
-        with speaking(f"ask for the commits of {ANSWERS_FILE}"):
-            commits = self._client().get_repo(name).get_commits(path=ANSWERS_FILE).get_page(0)
+    def updated(self, name: str, path: str) -> str:
+        """Return when a file was last committed."""
+        with speaking(f"ask for the commits of {path}"):
+            commits = self._client().get_repo(name).get_commits(path=path).get_page(0)
             return commits[0].commit.committer.date.isoformat() if commits else ""
 
-    def releases(self, template: str) -> Sequence[Release]:
-        """Return what the same GitHub says of its own, and git of a template elsewhere."""
+    def tags(self, template: str) -> Mapping[str, str]:
+        """Return the tags of a template on the same GitHub; git lists those of one elsewhere."""
         host, path = place_of(template)
         ours = urlsplit(self.api_url).hostname or ""
         if host not in {ours, ours.removeprefix("api.")}:
-            return releases(template)
+            return list_tags(template)
         with speaking(f"list the releases of {path}"):
-            tags = [tag.name for tag in self._client().get_repo(path).get_tags()]
-        found = [(parse_version(tag), tag) for tag in tags]
-        return sorted(Release(version, tag) for version, tag in found if version is not None)
+            return {tag.name: tag.commit.sha for tag in self._client().get_repo(path).get_tags()}
 
 
 def place_of(template: str) -> tuple[str, str]:

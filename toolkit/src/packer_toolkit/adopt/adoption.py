@@ -21,11 +21,20 @@ from packer_toolkit.adopt.answers import Found
 from packer_toolkit.adopt.packer import Packer, Place, Value
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.template.addresses import without_secret
+from packer_toolkit.template.answers_file import (
+    BESIDE_ANOTHER,
+    DEFAULT,
+    find_answers_files,
+    names_template,
+)
 from packer_toolkit.template.git import Git, GitError, environment
-from packer_toolkit.template.project import ANSWERS_FILE, Project, parse_answers, printable
+from packer_toolkit.template.project import Project, parse_answers, printable
 from packer_toolkit.template.source import Release, git_url, named, releases
 
 MANIFEST = "hooks/demo-manifest.txt"
+_QUESTION = re.compile(
+    "(image|parent|aws|github)_.+|toolkit_image|personal_role_variable|keep_demo|start_git"
+)
 _BASE_IMAGES = "includes/base_images.jinja"
 # The template's own refusals: its docs/decisions/0001.
 _REFUSED = re.compile(
@@ -61,6 +70,7 @@ class Adoption:
         render: what the template makes of the answers.
         answers: by question.
         found: what was read here.
+        answers_file: path of the answers file, below the folder.
         refused: found values that the template does not take: question -> why.
         files: the template's files by path, and what is here in their place.
     """
@@ -71,6 +81,7 @@ class Adoption:
     render: Path
     answers: dict[str, Answer]
     found: Found
+    answers_file: str
     refused: dict[str, str] = field(default_factory=dict)
     files: dict[str, State] = field(default_factory=dict)
 
@@ -105,7 +116,7 @@ class Adoption:
 
     def diff(self, accepted: Sequence[str]) -> str:
         """Return what is going to be written, as a diff."""
-        return "".join(self._diff(path) for path in sorted([*accepted, ANSWERS_FILE]))
+        return "".join(self._diff(path) for path in sorted([*accepted, self.answers_file]))
 
     def differences(self) -> str:
         """Return how the team's files differ from the template's; they stay as they are."""
@@ -149,10 +160,11 @@ class Adoption:
                     written.append(here)
                     file.write((self.render / path).read_bytes())
                 shutil.copymode(self.render / path, here)
-            partial = self.folder / f"{ANSWERS_FILE}.partial"
+            partial = self.folder / f"{self.answers_file}.partial"
+            _make_folders(partial.parent, self.folder, folders)
             written.append(partial)
-            shutil.copyfile(self.render / ANSWERS_FILE, partial)
-            partial.replace(self.folder / ANSWERS_FILE)
+            shutil.copyfile(self.render / self.answers_file, partial)
+            partial.replace(self.folder / self.answers_file)
         except OSError as error:
             for file_written in written:
                 file_written.unlink(missing_ok=True)
@@ -162,7 +174,7 @@ class Adoption:
             raise SetupError(
                 f"{error.filename} cannot be written: {error.strerror}; nothing was added"
             ) from None
-        return [*accepted, ANSWERS_FILE]
+        return [*accepted, self.answers_file]
 
 
 def _make_folders(folder: Path, top: Path, made: list[Path]) -> None:
@@ -192,29 +204,67 @@ def require_repository(folder: Path) -> Git:
         raise SetupError(
             f"{folder} is no git repository with a commit; git init, and commit everything first"
         ) from None
-    if git.run("check-ignore", "--quiet", "--no-index", "--", ANSWERS_FILE).returncode == 0:
-        raise SetupError(f"git ignores {ANSWERS_FILE} here; take it out of .gitignore first")
     return git
 
 
-def recorded(folder: Path) -> dict[str, Any]:
-    """Return the answers of an answers file that names no release, {} when there is none.
+def choose_file(folder: Path, wanted: str | None, git: Git) -> str:
+    """Choose the path of the answers file that is added: not that of another template's.
+
+    Args:
+        folder: the folder that is adopted.
+        wanted: the path that the user gave, relative to the folder; None for the default.
+        git: git in the folder.
 
     Raises:
-        SetupError: when the file names one: then nothing has to be adopted.
+        SetupError: this template has an answers file here, or the file cannot be added there.
     """
-    file = folder / ANSWERS_FILE
-    if not os.path.lexists(file):
+    for path in find_answers_files(folder):
+        answers = parse_answers((folder / path).read_bytes(), str(folder / path))
+        if answers.get("_commit"):
+            raise SetupError(
+                f"{folder / path} names {without_secret(str(answers.get('_src_path')))} at "
+                f"{answers['_commit']} already; template-check tells whether there is a newer "
+                "release"
+            )
+        return path
+    if wanted is None:
+        wanted = BESIDE_ANOTHER if _is_of_another_template(folder / DEFAULT) else DEFAULT
+    place = Path(os.path.normpath(folder / wanted))
+    if not place.is_relative_to(folder) or place == folder:
+        raise SetupError(f"--answers-file {wanted}: it is outside of {folder}; go there")
+    if os.path.lexists(place):
+        if place.is_symlink() or not place.is_file():
+            raise SetupError(f"{place} is no file; remove it first")
+        if _is_of_another_template(place):
+            raise SetupError(
+                f"{place} is an answers file of another template; choose another name: "
+                f"--answers-file {BESIDE_ANOTHER}"
+            )
+    path = place.relative_to(folder).as_posix()
+    if git.run("check-ignore", "--quiet", "--no-index", "--", path).returncode == 0:
+        raise SetupError(f"git ignores {path} here; take it out of .gitignore first")
+    return path
+
+
+def _is_of_another_template(file: Path) -> bool:
+    """Report whether a file holds the answers to another template's questions."""
+    if not file.is_file() or not names_template(file.read_bytes()):
+        return False
+    try:
+        answers = parse_answers(file.read_bytes(), str(file))
+    except SetupError:
+        return True
+    # Copier records no release where it could not read the template as a git repository.
+    names = [name for name in answers if not name.startswith("_")]
+    return "_commit" in answers or not all(_QUESTION.fullmatch(name) for name in names)
+
+
+def recorded(folder: Path, path: str) -> dict[str, Any]:
+    """Return the answers of an answers file that names no release, {} when there is none."""
+    file = folder / path
+    if not file.is_file():
         return {}
-    if file.is_symlink() or not file.is_file():
-        raise SetupError(f"{file} is no file; remove it first")
     answers = parse_answers(file.read_bytes(), str(file))
-    if answers.get("_commit"):
-        template = without_secret(str(answers.get("_src_path")))
-        raise SetupError(
-            f"{file} names {template} at {answers['_commit']} already; "
-            "template-check tells whether there is a newer release"
-        )
     return {name: value for name, value in answers.items() if not name.startswith("_")}
 
 
@@ -242,6 +292,7 @@ def prepared(
     write: bool,
     guess: bool,
     say: Callable[[str], None],
+    answers_file: str | None = None,
 ) -> Iterator[Adoption]:
     """Work out an adoption; nothing here is written.
 
@@ -255,12 +306,14 @@ def prepared(
         write: whether the adoption is going to be written: then everything must be committed.
         guess: whether answers may all be defaults, because there is no Packer file.
         say: tells a person what takes time.
+        answers_file: the path of the answers file; None: chosen here.
 
     Yields:
         The adoption; its render is gone afterwards.
     """
     git = require_repository(folder)
-    noted = recorded(folder)
+    answers_file = choose_file(folder, answers_file, git)
+    noted = recorded(folder, answers_file)
     if write:
         # What was added can then be told from a person's own work, committed alone and taken back.
         Project.anywhere(folder).require_committed()
@@ -268,7 +321,7 @@ def prepared(
         raise SetupError(f"{chosen} is not in {folder}")
     source = str(Path(template).expanduser().resolve()) if _is_folder(template) else template
     with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch, _for_copier():
-        work = _Work(folder, git, source, Path(scratch), data, noted, say)
+        work = _Work(folder, git, source, Path(scratch), data, noted, answers_file, say)
         yield work.adoption(release, chosen, ask, guess)
 
 
@@ -287,6 +340,7 @@ class _Work:
         scratch: Path,
         data: Mapping[str, Any],
         noted: Mapping[str, Any],
+        answers_file: str,
         say: Callable[[str], None],
     ) -> None:
         self.folder = folder
@@ -296,6 +350,7 @@ class _Work:
         self.clone = scratch / "template"
         self.data = data
         self.noted = noted
+        self.answers_file = answers_file
         self.say = say
 
     def adoption(
@@ -331,7 +386,9 @@ class _Work:
         if ask:
             render = self._ask(tag, found)
         answers = self._answers(render, found, ask)
-        adoption = Adoption(self.folder, self.source, tag, render, answers, found, refused)
+        adoption = Adoption(
+            self.folder, self.source, tag, render, answers, found, self.answers_file, refused
+        )
         adoption.files = self._compare(render)
         return adoption
 
@@ -356,7 +413,7 @@ class _Work:
     ) -> None:
         """Find the answers; those of an answers file without a release come before others."""
         for question, value in self.noted.items():
-            found.add(question, value, Place(ANSWERS_FILE, 0))
+            found.add(question, value, Place(self.answers_file, 0))
         images = self._base_images(tag)
         answers_module.find(self.folder, packer, around, images, found)
         found.add("start_git", True, Place("git", 0))
@@ -417,6 +474,7 @@ class _Work:
                 str(self.clone),
                 destination,
                 dict(answers),
+                answers_file=self.answers_file,
                 vcs_ref=tag,
                 defaults=not ask,
                 # The hook would strip the demo and start git; nothing of the template's runs here.
@@ -432,30 +490,33 @@ class _Work:
             if type(error).__module__.split(".")[0] not in {"jinja2", "pydantic", "yaml"}:
                 raise
             raise SetupError(_one_line(error)) from None
-        self._name_source(destination / ANSWERS_FILE)
+        self._name_source(destination / self.answers_file, tag)
         for empty in sorted(destination.rglob("*"), reverse=True):
             if empty.is_dir() and not any(empty.iterdir()):
                 empty.rmdir()
         return destination
 
-    def _name_source(self, file: Path) -> None:
-        """Put the template's own address into the answers file, in place of our clone's."""
-        text = file.read_text(encoding="utf-8")
-        answers = parse_answers(text.encode(), "the template's answers file")
-        if not answers.get("_commit"):
-            raise SetupError("git cannot tell the template's release; unset GIT_DIR and the like")
+    def _name_source(self, file: Path, tag: str) -> None:
+        """Put the template's own address and release into the answers file.
+
+        Copier has recorded the address of our clone, and perhaps another tag of the release.
+        """
         import yaml
 
-        line = yaml.safe_dump(
-            {"_src_path": without_secret(self.source)}, allow_unicode=True, width=10**6
-        )
-        text, count = re.subn(r"^_src_path:.*(?:\n[ \t]+.*)*\n", lambda _: line, text, flags=re.M)
-        if count != 1:
-            raise SetupError("the template's answers file has no _src_path of one line")
+        text = file.read_text(encoding="utf-8")
+        if not parse_answers(text.encode(), "the template's answers file").get("_commit"):
+            raise SetupError("git cannot tell the template's release; unset GIT_DIR and the like")
+        for key, value in (("_src_path", without_secret(self.source)), ("_commit", tag)):
+            line = yaml.safe_dump({key: value}, allow_unicode=True, width=10**6)
+            pattern = rf"^{key}:.*(?:\n[ \t]+.*)*\n"
+            text, count = re.subn(pattern, line.replace("\\", "\\\\"), text, flags=re.M)
+            if count != 1:
+                raise SetupError(f"the template's answers file has no {key} of one line")
         file.write_text(text, encoding="utf-8")
 
     def _answers(self, render: Path, found: Found, asked: bool) -> dict[str, Answer]:
-        made = parse_answers((render / ANSWERS_FILE).read_bytes(), "the template's answers file")
+        text = (render / self.answers_file).read_bytes()
+        made = parse_answers(text, "the template's answers file")
         answers: dict[str, Answer] = {}
         for name, value in made.items():
             if name.startswith("_"):
@@ -521,7 +582,7 @@ class _Work:
         ]
         states: dict[str, State] = {}
         for path in paths:
-            if path != ANSWERS_FILE:
+            if path != self.answers_file:
                 states[path] = self._state(path, render)
         missing = [path for path, state in states.items() if state == "missing"]
         if missing:

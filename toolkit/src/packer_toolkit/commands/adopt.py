@@ -57,6 +57,13 @@ _STATES = {
     answers_options,
     data="An answer; it goes before what is found here.  Nobody is asked for it.",
 )
+@click.option(
+    "--answers-file",
+    "-a",
+    metavar="FILE",
+    help="The answers file to add.  Default: .copier-answers.yml, or "
+    ".copier-answers.packer-ami.yml beside another template's.",
+)
 @click.option("--defaults", is_flag=True, help="Ask nothing: take defaults for what is not found.")
 @click.option(
     "--accept",
@@ -75,6 +82,7 @@ def command(
     chosen: Path | None,
     data: tuple[str, ...],
     answers: Path | None,
+    answers_file: str | None,
     defaults: bool,
     accept: tuple[str, ...],
     show_differences: bool,
@@ -110,6 +118,7 @@ def command(
         write=not dry_run,
         # A person at a terminal is asked, or will be after a dry run.
         guess=defaults or ask or (dry_run and terminal),
+        answers_file=answers_file,
         say=lambda line: click.echo(line, err=True),
     ) as adoption:
         if not as_json:

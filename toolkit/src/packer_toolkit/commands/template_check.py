@@ -9,21 +9,23 @@ from pathlib import Path
 import click
 
 from packer_toolkit.template.addresses import without_secret
+from packer_toolkit.template.options import answers_file_option
 from packer_toolkit.template.project import Project
-from packer_toolkit.template.source import changes, newest, require_version, up_to_date
+from packer_toolkit.template.source import changes, newest, up_to_date
 
 
 @click.command("template-check")
+@answers_file_option
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
-def command(as_json: bool) -> int:
+def command(answers_file: str | None, as_json: bool) -> int:
     """Tell whether the template has a newer release, and what is in it.
 
     Exit code 0: this repository is at the newest release.  1: there is a newer one.  3: this
     repository does not say what it was made from.  4: the template cannot be read.
     """
-    project = Project.at(Path.cwd())
-    release = newest(project.source)
-    present = require_version(project.release)
+    project = Project.at(Path.cwd(), answers_file)
+    release = newest(project.source, project.answers_file)
+    present = project.version
     newer = release.version > present
     news = changes(project.source, present, release) if newer else ""
     if as_json:

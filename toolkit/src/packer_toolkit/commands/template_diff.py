@@ -9,17 +9,28 @@ from pathlib import Path
 import click
 
 from packer_toolkit.template.addresses import hide_secret
-from packer_toolkit.template.options import answers_options, collect_answers, trust_option
+from packer_toolkit.template.options import (
+    answers_file_option,
+    answers_options,
+    collect_answers,
+    trust_option,
+)
 from packer_toolkit.template.project import Project, printable, shown
 
 
 @click.command("template-diff")
 @click.option("--to", "release", metavar="VERSION", help="A release other than the newest.")
 @answers_options
+@answers_file_option
 @trust_option
 @click.option("--json", "as_json", is_flag=True, help="Print files, conflicts and diff as JSON.")
 def command(
-    release: str | None, data: tuple[str, ...], answers: Path | None, trust: bool, as_json: bool
+    release: str | None,
+    data: tuple[str, ...],
+    answers: Path | None,
+    answers_file: str | None,
+    trust: bool,
+    as_json: bool,
 ) -> int:
     """Show what an update would change here, and which files would conflict.
 
@@ -33,7 +44,7 @@ def command(
     from packer_toolkit.template.source import up_to_date
     from packer_toolkit.template.update import planned, target
 
-    project = Project.at(Path.cwd())
+    project = Project.at(Path.cwd(), answers_file)
     project.require_commit()
     changed = project.uncommitted()
     if changed:

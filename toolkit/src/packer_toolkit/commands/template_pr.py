@@ -14,7 +14,12 @@ import click
 
 from packer_toolkit.github_options import github_options, run_url, token
 from packer_toolkit.outputs import add_summary, set_outputs
-from packer_toolkit.template.options import answers_options, collect_answers, trust_option
+from packer_toolkit.template.options import (
+    answers_file_option,
+    answers_options,
+    collect_answers,
+    trust_option,
+)
 from packer_toolkit.template.project import Project
 
 if TYPE_CHECKING:
@@ -59,6 +64,7 @@ _FILE = "; - is standard input, or the outputs of a step of a workflow."
 )
 @click.option("--commit", help="With --checked: the commit.")
 @answers_options
+@answers_file_option
 @trust_option
 @github_options
 @click.option("--dry-run", is_flag=True, help="Show what would be opened; push and write nothing.")
@@ -75,6 +81,7 @@ def command(
     commit: str | None,
     data: tuple[str, ...],
     answers: Path | None,
+    answers_file: str | None,
     trust: bool,
     repository: str,
     api_url: str,
@@ -103,7 +110,7 @@ def command(
     from packer_toolkit.github_api import Place
     from packer_toolkit.template import handed_template, pull_request, saved_update
     from packer_toolkit.template.clone import clone_template
-    from packer_toolkit.template.source import changes, named, require_version
+    from packer_toolkit.template.source import changes, named
     from packer_toolkit.template.update import planned, require_seen, target
 
     if sum(map(bool, (fetch_into, save_into, saved_in, checked))) > 1:
@@ -113,7 +120,7 @@ def command(
     place = Place(repository, token(), api_url, patience)
     if checked:
         return _note_checks(place, checked, commit, dry_run, as_json)
-    project = Project.at(Path.cwd())
+    project = Project.at(Path.cwd(), answers_file)
     project.require_clean()
     push = _Push(project, place, branch or pull_request.BRANCH, base, dry_run, as_json)
     if not save_into:
@@ -137,7 +144,7 @@ def command(
         if fetch_into:
             line = handed_template.pack_template(project, clone, wanted)
             return push.hand_over(line, fetch_into, {"release": wanted}, handed_template.WHAT)
-        news = changes(str(clone), require_version(project.release), named(str(clone), wanted))
+        news = changes(str(clone), project.version, named(str(clone), wanted))
         with planned(project, wanted, given, trust, clone) as plan:
             require_seen(plan)
             summary = pull_request.summarize(plan, news)

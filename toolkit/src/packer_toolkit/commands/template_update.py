@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from packer_toolkit.template.options import answers_options, collect_answers, trust_option
+from packer_toolkit.template.options import (
+    answers_file_option,
+    answers_options,
+    collect_answers,
+    trust_option,
+)
 from packer_toolkit.template.project import Project, printable
 
 if TYPE_CHECKING:
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
 @click.command("template-update")
 @click.option("--to", "release", metavar="VERSION", help="A release other than the newest.")
 @answers_options
+@answers_file_option
 @trust_option
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 @click.option(
@@ -32,6 +38,7 @@ def command(
     release: str | None,
     data: tuple[str, ...],
     answers: Path | None,
+    answers_file: str | None,
     trust: bool,
     dry_run: bool,
     undo: bool,
@@ -57,7 +64,7 @@ def command(
             )
         _undo(dry_run, as_json)
         return 0
-    project = Project.at(Path.cwd())
+    project = Project.at(Path.cwd(), answers_file)
     journal = Journal(project)
     with journal.exclusive() if not dry_run else nullcontext():
         project.require_commit()

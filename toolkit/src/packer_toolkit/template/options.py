@@ -45,6 +45,17 @@ def trust_option(function: _Command) -> _Command:
     )(function)
 
 
+def answers_file_option(function: _Command) -> _Command:
+    """Add --answers-file, which Copier has, too."""
+    return click.option(
+        "--answers-file",
+        "-a",
+        metavar="FILE",
+        help="The answers file of this template, relative to the folder.  Default: the one that "
+        "records its questions, whatever its name is.",
+    )(function)
+
+
 def collect_answers(data: tuple[str, ...], file: Path | None) -> dict[str, Any]:
     """Return the answers that were given on the command line.
 

@@ -8,12 +8,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from packaging.version import Version
+
 from packer_toolkit.errors import SetupError
 from packer_toolkit.github_options import warn
-from packer_toolkit.template.addresses import describe_secret
+from packer_toolkit.template.addresses import describe_secret, without_secret
+from packer_toolkit.template.answers_file import (
+    BESIDE_ANOTHER,
+    DEFAULT,
+    choose_answers_file,
+    find_answers_files,
+    is_ours,
+    names_template,
+    read_candidates,
+)
 from packer_toolkit.template.git import Git, GitError
+from packer_toolkit.template.source import require_version, resolve_release
 
-ANSWERS_FILE = ".copier-answers.yml"
+ANSWERS_FILE = DEFAULT
 
 # What git keeps in its folder while something is unfinished -> what that is.
 _UNFINISHED = {
@@ -32,20 +44,27 @@ class Project:
     Attributes:
         folder: where it is, absolute.
         answers: what the file holds.
+        answers_file: the file's path below the folder.
     """
 
     folder: Path
     answers: Mapping[str, Any]
+    answers_file: str = DEFAULT
 
     @classmethod
-    def at(cls, folder: Path) -> Project:
+    def at(cls, folder: Path, answers_file: str | None = None) -> Project:
         """Read the answers file of a folder.
+
+        Args:
+            folder: the folder that the template was rendered into.
+            answers_file: the file's path below the folder; None to look for it.
 
         Raises:
             SetupError: when there is none, or it does not say which release of what it is.
         """
         folder = folder.absolute()
-        file = folder / ANSWERS_FILE
+        answers_file = choose_answers_file(folder, answers_file)
+        file = folder / answers_file
         try:
             text = file.read_bytes()
         except FileNotFoundError:
@@ -53,15 +72,17 @@ class Project:
         except OSError as error:
             raise SetupError(f"{file} cannot be read: {error.strerror}") from None
         answers = parse_answers(text, str(file))
+        if answers.get("_src_path") and not is_ours(text):
+            raise SetupError(_of_another_template(folder, answers_file, answers))
         for key, meaning in (("_src_path", "the template's address"), ("_commit", "its release")):
             if not answers.get(key) or not isinstance(answers[key], str):
                 raise SetupError(
                     f"{file} does not name {meaning} ({key}), so there is nothing to compare with; "
                     "docs/updating.md of the template says how to set it once"
                 )
-        if warning := describe_secret(answers["_src_path"], ANSWERS_FILE):
+        if warning := describe_secret(answers["_src_path"], answers_file):
             warn(warning)
-        return cls(folder, answers)
+        return cls(folder, answers, answers_file)
 
     @classmethod
     def anywhere(cls, folder: Path) -> Project:
@@ -73,10 +94,15 @@ class Project:
         """The template's address, as recorded."""
         return str(self.answers["_src_path"])
 
-    @property
+    @cached_property
     def release(self) -> str:
-        """The template's release that this repository is at, as recorded."""
-        return str(self.answers["_commit"])
+        """The template's release that this repository is at."""
+        return resolve_release(self.source, str(self.answers["_commit"]), self.answers_file)
+
+    @property
+    def version(self) -> Version:
+        """The version of `release`; see `require_version`."""
+        return require_version(self.release, self.answers_file)
 
     @cached_property
     def git(self) -> Git:
@@ -168,9 +194,23 @@ class Project:
             if (self.git_dir / name).exists():
                 raise SetupError(f"{what} is in progress here; finish it, or end it with --abort")
         self.require_committed()
-        committed = self.git.text("ls-tree", "--name-only", "HEAD", "--", ANSWERS_FILE)
-        if not committed:
-            raise SetupError(f"{ANSWERS_FILE} is not committed; git add --force {ANSWERS_FILE}")
+        self.require_committed_answers()
+
+    def require_committed_answers(self) -> None:
+        """Make sure that the answers file is a file that git has.
+
+        Raises:
+            SetupError: when it is not.
+        """
+        file = self.answers_file
+        entry = self.git.text("ls-tree", "HEAD", "--", f":(literal){file}")
+        if not entry:
+            raise SetupError(f"{file} is not committed; git add --force {file}, and commit it")
+        if not entry.startswith("100"):
+            raise SetupError(
+                f"{file} is a symbolic link to a file that is not in this folder; replace it with "
+                "the file, and commit that"
+            )
 
 
 def parse_answers(text: bytes, name: str) -> dict[str, Any]:
@@ -205,15 +245,30 @@ def printable(path: str) -> str:
 
 
 def _no_answers(folder: Path) -> str:
-    why = f"{folder} has no {ANSWERS_FILE}"
-    for parent in folder.parents:
-        if (parent / ANSWERS_FILE).is_file():
+    why = f"{folder} has no {DEFAULT}"
+    for parent in _folders_above(folder):
+        if find_answers_files(parent):
             return f"{why}; there is one in {parent}, go there"
-        if (parent / ".git").exists():
-            break
-    below = sorted(folder.glob(f"*/{ANSWERS_FILE}"))[:1] or sorted(
-        folder.glob(f"*/*/{ANSWERS_FILE}")
-    )
+    below = [path for path, text in read_candidates(folder) if "/" in path and is_ours(text)]
     if below:
-        return f"{why}; there is one in {below[0].parent}, go there"
+        return f"{why}; there is one in {(folder / below[0]).parent}, go there"
+    for path, text in read_candidates(folder):
+        if names_template(text):
+            return _of_another_template(folder, path, {})
     return f"{why}, so it was not made from the template; packer-toolkit adopt brings it under it"
+
+
+def _folders_above(folder: Path) -> list[Path]:
+    """Return the folders above one, up to the top of its repository."""
+    places = [folder, *folder.parents]
+    tops = [index for index, place in enumerate(places) if (place / ".git").exists()]
+    return places[1 : tops[0] + 1] if tops else []
+
+
+def _of_another_template(folder: Path, file: str, answers: Mapping[str, Any]) -> str:
+    address = answers.get("_src_path")
+    named = f" ({without_secret(str(address))})" if address else ""
+    return (
+        f"{folder} was not made from this template: {file} is an answers file of another "
+        f"one{named}; packer-toolkit adopt adds {BESIDE_ANOTHER} beside it"
+    )

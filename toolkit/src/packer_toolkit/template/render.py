@@ -21,7 +21,7 @@ from typing import Any
 from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
 from packer_toolkit.template import confined
 from packer_toolkit.template.addresses import without_secret
-from packer_toolkit.template.project import ANSWERS_FILE
+from packer_toolkit.template.source import parse_version
 
 
 @dataclass
@@ -66,22 +66,26 @@ def update_here(
     project: Path,
     steps: Steps,
     *,
+    present: str,
     release: str,
     data: Mapping[str, Any],
     trust: bool,
     source: str,
     clone: str,
+    answers_file: str,
 ) -> None:
     """Let Copier update a copy of a project, with the given merge instead of its own.
 
     Args:
         project: the copy: a clean git repository with the answers file.
         steps: what happens between the renders.
+        present: the release that the project is at.
         release: the tag to update to.
         data: answers that are given now.
         trust: whether the template may run its code, whatever Copier's settings say.
         source: the template's address, for messages.
         clone: a repository on this machine that has both releases.
+        answers_file: the answers file's path below the project.
 
     Raises:
         SetupError: when the template is not trusted, refuses an answer, or cannot be rendered.
@@ -97,6 +101,7 @@ def update_here(
             warnings.simplefilter("ignore")
             with worker(
                 dst_path=project,
+                answers_file=Path(answers_file),
                 data=dict(data),
                 vcs_ref=release,
                 defaults=True,
@@ -106,6 +111,10 @@ def update_here(
                 run.steps = steps
                 for template in (run.subproject.template, run.template):
                     template.__dict__.update(url_expanded=clone, vcs="git")
+                # Copier takes versions and names from all tags of a commit, not only a release's.
+                run.subproject.template.__dict__["version"] = parse_version(present)
+                run.template.__dict__["version"] = parse_version(release)
+                run.template.__dict__["commit"] = release
                 run.run_update()
     except ToolkitError:
         raise
@@ -132,11 +141,11 @@ def update_here(
             "network, and that you may read it with git"
         ) from None
     except (CopierError, ValueError, TypeError, RuntimeError, OSError) as error:
-        raise SetupError(_refusal(error, source, release)) from None
+        raise SetupError(_refusal(error, source, release, answers_file)) from None
     except Exception as error:
         if type(error).__module__.split(".")[0] not in {"jinja2", "pydantic", "yaml", "copier"}:
             raise
-        raise SetupError(_refusal(error, source, release)) from None
+        raise SetupError(_refusal(error, source, release, answers_file)) from None
 
 
 _PRIVATE_PARTS = (
@@ -190,9 +199,11 @@ def _worker_class(trust: bool) -> Any:
             self.answers = answers_map(external=self._external_data())
             self.subproject.__dict__.pop("last_answers", None)
             steps.new.mkdir(parents=True)
-            answers = self.subproject.local_abspath / ANSWERS_FILE
+            answers = self.subproject.local_abspath / self.answers_file
             if answers.exists():
-                shutil.copy2(answers, steps.new / ANSWERS_FILE)
+                copied = steps.new / self.answers_file
+                copied.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(answers, copied)
             with _as_worker(
                 replace(_plain(self, worker), dst_path=steps.new, vcs_ref=self.vcs_ref, **aside),
                 self.template,
@@ -254,7 +265,7 @@ def _of_settings(error: Exception) -> str:
     return f"Copier's settings {_settings()} cannot be used: {reason}; nothing was changed here"
 
 
-def _refusal(error: Exception, source: str, release: str) -> str:
+def _refusal(error: Exception, source: str, release: str, answers_file: str) -> str:
     """Return one line for what Copier or a template says against an update."""
     wrong_settings = _of_settings(error)
     if wrong_settings:
@@ -267,7 +278,7 @@ def _refusal(error: Exception, source: str, release: str) -> str:
     if text.startswith("Unknown revision"):
         return (
             f"the template {without_secret(source)} has no {text.rpartition(': ')[2]}, which "
-            ".copier-answers.yml names as its release (_commit): fetch the template's tags, or set "
+            f"{answers_file} names as its release (_commit): fetch the template's tags, or set "
             "it to the release that this repository was made from; nothing was changed here"
         )
     return (

@@ -17,7 +17,7 @@ from packer_toolkit.template import hand_over
 from packer_toolkit.template.git import Git, GitError
 from packer_toolkit.template.harmless import require_harmless
 from packer_toolkit.template.merge import read_tree
-from packer_toolkit.template.project import ANSWERS_FILE, Project, parse_answers, printable
+from packer_toolkit.template.project import Project, parse_answers, printable
 from packer_toolkit.template.source import parse_version
 from packer_toolkit.template.summary import Summary
 
@@ -151,7 +151,7 @@ def require_release(project: Project, tree: str, release: str) -> None:
     git = Git.at(project.top)
     before, after = read_tree(git, project.head), read_tree(git, tree)
     require_harmless(git, before, after, project.prefix)
-    file = project.prefix + ANSWERS_FILE
+    file = project.prefix + project.answers_file
     entry = after.get(file)
     text = git.raw("cat-file", "blob", entry.oid) if entry and entry.is_file else b""
     answers = parse_answers(text, f"{file} of the update") if text else {}

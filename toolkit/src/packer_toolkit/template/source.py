@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -12,12 +15,14 @@ from packaging.version import InvalidVersion, Version
 
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.template.addresses import without_secret
+from packer_toolkit.template.answers_file import DEFAULT
 from packer_toolkit.template.git import Git, GitError
-from packer_toolkit.template.project import ANSWERS_FILE
 
 _CHANGELOG = "CHANGELOG.md"
 # What git describe says of a commit after a release.
-_DESCRIBED = re.compile(r"(?P<tag>.+)-(?P<commits>[0-9]+)-g[0-9a-f]{4,40}\Z")
+_DESCRIBED = re.compile(r"(?P<tag>.+)-(?P<commits>[0-9]+)-g(?P<commit>[0-9a-f]{4,64})\Z")
+_COMMIT = re.compile(r"[0-9a-f]{7,64}\Z")
+_FULL_VERSION = re.compile(r"v[0-9]+\.[0-9]+\.[0-9]+")
 _HEADING = re.compile(r"##\s+\[?(?P<name>[^\]\s]+)\]?")
 
 
@@ -83,45 +88,159 @@ def git_url(source: str) -> str:
     return source
 
 
-def releases(source: str, named_in: str = ANSWERS_FILE) -> list[Release]:
-    """Return the releases of a template, oldest first; prereleases too.
+def list_tags(source: str, named_in: str = DEFAULT) -> dict[str, str]:
+    """Return the tags of a template, and the commit of each; annotated tags too.
 
     Args:
         source: the template's address.
-        named_in: where a person can mend the address.
+        named_in: where the user can fix the address.
 
     Raises:
         RemoteError: when git cannot read it.
     """
-    url = git_url(source)
-    listing = ["ls-remote", "--tags", "--refs", "--", url]
+    listing = ["ls-remote", "--tags", "--", git_url(source)]
     try:
         lines = Git.at(Path.cwd()).text(*listing).splitlines()
     except GitError as error:
         raise RemoteError(_unreadable(source, error, named_in)) from None
-    found = []
+    tags = {}
+    # The commit of an annotated tag has a line of its own, below that of the tag: NAME^{}.
     for line in lines:
-        tag = line.partition("\t")[2].removeprefix("refs/tags/")
-        version = parse_version(tag)
-        if version:
-            found.append(Release(version, tag))
-    return sorted(found)
+        commit, _, name = line.partition("\t")
+        tags[name.removeprefix("refs/tags/").removesuffix("^{}")] = commit
+    return tags
 
 
-def newest(source: str) -> Release:
+def sort_releases(tags: Iterable[str]) -> list[Release]:
+    """Return the releases among tags, oldest first; prereleases too.
+
+    Tags such as 20270131 and v1 are versions as well, but releases only where none is like v1.0.0.
+    """
+    versions = {tag: parse_version(tag) for tag in tags if is_release(tag)}
+    found = [Release(version, tag) for tag, version in versions.items() if version is not None]
+    return sorted([item for item in found if _FULL_VERSION.match(item.tag)] or found)
+
+
+def releases(source: str, named_in: str = DEFAULT) -> list[Release]:
+    """Return the releases of a template, oldest first; see `list_tags` and `sort_releases`."""
+    return sort_releases(list_tags(source, named_in))
+
+
+def match_release(recorded: str, tags: Mapping[str, str]) -> str | None:
+    """Return the release that a recorded version is, by the template's tags alone.
+
+    Copier records `git describe --tags`, which may name another tag of the release's commit.
+
+    Args:
+        recorded: a tag, a tag with the commits after it, or a commit.
+        tags: the template's tags, and the commit of each.
+
+    Returns:
+        A tag, or a tag with the commits after it; None where the tags do not show it.
+    """
+    by_commit = {tags[item.tag]: item.tag for item in sort_releases(tags)}
+    if recorded in by_commit.values():
+        return recorded
+    if recorded in tags:
+        return by_commit.get(tags[recorded])
+    after = _DESCRIBED.match(recorded)
+    commit = after["commit"] if after else recorded
+    if after or _COMMIT.match(recorded):
+        for release_commit, tag in by_commit.items():
+            if release_commit.startswith(commit):
+                return tag
+    base = match_release(after["tag"], tags) if after and after["tag"] in tags else None
+    if after and base and is_release(base):
+        return f"{base}-{after['commits']}-g{commit}"
+    return None
+
+
+def resolve_release(source: str, recorded: str, named_in: str = DEFAULT) -> str:
+    """Return the release that a recorded version is.
+
+    The template is only asked where the recorded version is not the plain name of a release.
+
+    Args:
+        source: the template's address.
+        recorded: what Copier recorded: a tag, a tag with the commits after it, or a commit.
+        named_in: the answers file.
+
+    Returns:
+        A tag, or a tag with the commits after it; the recorded version where it is neither a tag
+        nor a commit of the template.
+
+    Raises:
+        SetupError: when it is a commit that the template does not have.
+        RemoteError: when git cannot read the template.
+    """
+    if _FULL_VERSION.match(recorded) and is_release(recorded) and parse_version(recorded):
+        return recorded
+    tags = list_tags(source, named_in)
+    release = match_release(recorded, tags)
+    if release and is_release(release):
+        return release
+    after = _DESCRIBED.match(recorded)
+    if recorded in tags:
+        commit = tags[recorded]
+    elif after or _COMMIT.match(recorded):
+        commit = after["commit"] if after else recorded
+    else:
+        return recorded
+    return _describe(source, commit, recorded, named_in)
+
+
+def _describe(source: str, commit: str, recorded: str, named_in: str) -> str:
+    """Return the nearest release before a commit, with the number of commits after it."""
+    # Commits alone are small, whatever the template's files are.
+    with _history(source, named_in, "--filter=tree:0") as git:
+        if git.run("cat-file", "-e", f"{commit}^{{commit}}").returncode:
+            after = _DESCRIBED.match(recorded)
+            if not after:
+                return recorded
+            raise SetupError(
+                f"_commit of {named_in} is {recorded}, a commit that the template does not have "
+                "(it was made from uncommitted or unpublished changes); set it to the release "
+                f"before that commit, such as {after['tag']}, and commit that"
+            )
+        done = git.run("describe", "--tags", "--match=v[0-9]*.[0-9]*.[0-9]*", commit)
+        return os.fsdecode(done.stdout).strip() or recorded
+
+
+@contextmanager
+def _history(source: str, named_in: str, *options: str) -> Iterator[Git]:
+    """Clone a template into a temporary folder, or take the repository that is here."""
+    url = git_url(source)
+    if Path(url).is_dir():
+        yield Git.at(Path(url))
+        return
+    with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as folder:
+        git = Git.at(Path(folder))
+        try:
+            git.text("clone", "--quiet", "--bare", *options, "--", url, ".")
+        except GitError as error:
+            raise RemoteError(_unreadable(source, error, named_in)) from None
+        # Some users allow bare repositories only where they are named.
+        yield git.with_env(GIT_DIR=folder)
+
+
+def newest(source: str, named_in: str = DEFAULT) -> Release:
     """Return the newest release of a template.
+
+    Args:
+        source: the template's address.
+        named_in: where the user can fix the address.
 
     Raises:
         RemoteError: when git cannot read it, or it has none.
     """
-    found = [release for release in releases(source) if not release.version.is_prerelease]
+    found = [item for item in releases(source, named_in) if not item.version.is_prerelease]
     if not found:
         address = without_secret(source)
         raise RemoteError(f"the template {address} has no release yet: no tag such as v1.0.0")
     return found[-1]
 
 
-def named(source: str, tag: str, named_in: str = ANSWERS_FILE) -> Release:
+def named(source: str, tag: str, named_in: str = DEFAULT) -> Release:
     """Return the release of a tag, with or without its v.
 
     Args:
@@ -141,8 +260,12 @@ def named(source: str, tag: str, named_in: str = ANSWERS_FILE) -> Release:
     raise SetupError(f"the template has no release {tag}; its newest are {latest}")
 
 
-def require_version(recorded: str) -> Version:
+def require_version(recorded: str, named_in: str = DEFAULT) -> Version:
     """Return the version of a recorded release.
+
+    Args:
+        recorded: the release.
+        named_in: the answers file.
 
     Raises:
         SetupError: when it is none.
@@ -150,7 +273,7 @@ def require_version(recorded: str) -> Version:
     version = parse_version(recorded)
     if version is None:
         raise SetupError(
-            f"_commit of {ANSWERS_FILE} is {recorded}, which is no release of the template "
+            f"_commit of {named_in} is {recorded}, which is no release of the template "
             "(was it made from a checkout without tags?); set it to the release that this "
             "repository was made from, such as v1.0.0, and commit that"
         )
@@ -203,7 +326,7 @@ def _changelog(source: str, tag: str) -> str:
         try:
             git.text(*clone)
         except GitError as error:
-            raise RemoteError(_unreadable(source, error, ANSWERS_FILE)) from None
+            raise RemoteError(_unreadable(source, error, DEFAULT)) from None
         try:
             return git.text("show", name)
         except GitError:

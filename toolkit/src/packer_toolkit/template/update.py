@@ -26,8 +26,8 @@ from packer_toolkit.template.merge import (
     template_renames,
     write_tree,
 )
-from packer_toolkit.template.project import ANSWERS_FILE, Project, parse_answers, shown
-from packer_toolkit.template.source import is_release, named, newest, require_version
+from packer_toolkit.template.project import Project, parse_answers, shown
+from packer_toolkit.template.source import is_release, named, newest
 
 Change = Literal["added", "changed", "deleted"]
 
@@ -109,8 +109,9 @@ def target(project: Project, wanted: str | None) -> str:
         SetupError: when there is no such release, or it is older than the present one.
         RemoteError: when the template cannot be read.
     """
-    release = newest(project.source) if wanted is None else named(project.source, wanted)
-    present = require_version(project.release)
+    source, file = project.source, project.answers_file
+    release = newest(source, file) if wanted is None else named(source, wanted, file)
+    present = project.version
     if wanted is None and release.version < present and not is_release(project.release):
         # Made from a commit that no release has yet.
         return project.release
@@ -148,7 +149,8 @@ def planned(
         SetupError: when it cannot be done.
         RemoteError: when the template cannot be fetched.
     """
-    require_version(project.release)
+    if project.version:
+        project.require_committed_answers()
     with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
         here = clone or clone_template(project, Path(scratch, "template.git"))
         plan = _Planner(project, Path(scratch)).plan(release, data, trust, here)
@@ -197,15 +199,16 @@ class _Planner:
         """Work out the update."""
         self._copy_project()
         before = read_tree(self.git, self.project.tree)
-        source = self.project.source
         render.update(
             self.copy,
             self.steps,
             env=self.env,
+            present=self.project.release,
             release=release,
             data=data,
             trust=trust,
-            source=source,
+            source=self.project.source,
+            answers_file=self.project.answers_file,
             clone=str(clone),
         )
         after = self.merged.tree
@@ -283,12 +286,13 @@ class _Planner:
                 # A migration has renamed it already.
                 base[now] = base.pop(was)
         # The answers are Copier's: not merged, but written by the new release.
+        answers_file = self.project.answers_file
         for tree in (base, mine):
-            tree.pop(ANSWERS_FILE, None)
-        answers = theirs.pop(ANSWERS_FILE, None)
+            tree.pop(answers_file, None)
+        answers = theirs.pop(answers_file, None)
         self.merged = merge(self.git, base, mine, theirs, renames)
         if answers:
-            self.merged.tree[ANSWERS_FILE] = answers
+            self.merged.tree[answers_file] = answers
         self._check_out(self.merged.tree)
 
     def _check_out(self, tree: Tree) -> None:
@@ -323,7 +327,7 @@ class _Planner:
 
     def _compare_answers(self) -> Answers:
         old = self.project.answers
-        file = self.new / ANSWERS_FILE
+        file = self.new / self.project.answers_file
         new = parse_answers(file.read_bytes(), "the new answers file") if file.exists() else {}
         questions = [name for name in {**old, **new} if not name.startswith("_")]
         return {
