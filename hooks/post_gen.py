@@ -628,14 +628,9 @@ def main(arguments: Sequence[str]) -> None:
     try:
         here = Path.cwd()
         before = enclosing_repository(here)
-        for step in (
-            strip_demo,
-            record_release,
-            check_answers_file,
-            start_git,
-            check_updatable,
-            explain_login,
-        ):
+        # The release is recorded before the first commit, which start_git makes.
+        before_git = (strip_demo, record_release, check_answers_file)
+        for step in (*before_git, start_git, check_updatable, explain_login):
             notes += _whatever_happens(step, job, here)
     except OSError as error:
         notes.append(f"The new repository cannot be read ({error})")
