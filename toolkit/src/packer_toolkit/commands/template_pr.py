@@ -81,10 +81,15 @@ def command(
             click.echo(f"would note at {commit}: {state}")
         return 0
     from packer_toolkit.template import pull_request
+    from packer_toolkit.template.journal import Journal
     from packer_toolkit.template.source import changes, named, require_version, up_to_date
     from packer_toolkit.template.update import planned, require_seen, target
 
     project = Project.at(Path.cwd())
+    journal = Journal(project)
+    if not dry_run:
+        click.get_current_context().with_resource(journal.exclusive())
+    journal.require_settled()
     project.require_clean()
     # For the template too, where it is private and on the same host.
     os.environ.update(pull_request.authorized(pull_request.origin(project), token()))

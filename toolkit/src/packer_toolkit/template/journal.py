@@ -493,7 +493,7 @@ class Journal:
         entry = plan.after.get(path)
         if entry is None:
             return None
-        copy = self._find_free_copy(record, path)
+        copy = _find_free_copy(self._kept_folder() / f"{record['kept']}-{plan.release}", path)
         copy.write_bytes(plan.sandbox.raw("cat-file", "blob", entry.oid))
         return copy
 
@@ -557,7 +557,7 @@ class Journal:
             (self.folder / name).unlink(missing_ok=True)
         if exists(work / "taken"):
             # Killed between the two steps of `_take`.
-            shutil.move(work / "taken", self._find_free_copy(record, "unknown-name"))
+            shutil.move(work / "taken", _find_free_copy(self._kept(record), "unknown-name"))
         if "expected" not in record:
             # Release 1.0.0 wrote files under these names first.
             for path in record["paths"]:
@@ -614,18 +614,7 @@ class Journal:
         if has_content(describe(aside), record.get("written", {}).get(path)):
             aside.unlink()
         else:
-            shutil.move(aside, self._find_free_copy(record, path))
-
-    def _find_free_copy(self, record: Mapping[str, Any], path: str) -> Path:
-        """Return where a copy of a file goes, in a folder that exists."""
-        copy = self._kept(record) / path
-        number = 1
-        while exists(copy) or _find_behind(self._kept(record), path):
-            number += 1
-            copy = self._kept(record) / f"{path}.{number}"
-            path = copy.relative_to(self._kept(record)).as_posix()
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        return copy
+            shutil.move(aside, _find_free_copy(self._kept(record), path))
 
     def _kept(self, record: Mapping[str, Any]) -> Path:
         name: str = record.get("kept", record["head"])
@@ -728,7 +717,7 @@ class Journal:
         for number, path in enumerate(record["saved"]):
             old = work / "files" / str(number)
             if exists(old) and not self._is_known(record, old, path):
-                shutil.move(old, self._find_free_copy(record, path))
+                shutil.move(old, _find_free_copy(self._kept(record), path))
         return Undone(copies=self._close(record))
 
     def _is_known(self, record: Mapping[str, Any], old: Path, path: str) -> bool:
@@ -787,6 +776,16 @@ class Journal:
     def _read(self) -> dict[str, Any]:
         record: dict[str, Any] = json.loads(self._record.read_text())
         return record
+
+
+def _find_free_copy(folder: Path, path: str) -> Path:
+    """Return where a copy of a file goes below a folder, and create the folders that it needs."""
+    copy, number = folder / path, 1
+    while exists(copy) or _find_behind(folder, copy.relative_to(folder).as_posix()):
+        number += 1
+        copy = folder / str(number) / path
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    return copy
 
 
 def show_copy(copy: Path) -> str:
