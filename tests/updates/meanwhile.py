@@ -40,7 +40,7 @@ class Ran:
         code: its exit code; negative for a signal.
         stdout: what it printed.
         stderr: likewise.
-        points: how many points there were, or until it was killed.
+        events: what the command was about to do at each point.
         writing: at which point it began to change the work tree; 0 if it did not.
         saved: the lines that were saved meanwhile.
     """
@@ -48,9 +48,18 @@ class Ran:
     code: int
     stdout: str
     stderr: str
-    points: int
+    events: Sequence[str]
     writing: int
     saved: Sequence[str]
+
+    @property
+    def points(self) -> int:
+        """How many points there were, or until it was killed."""
+        return len(self.events)
+
+    def find(self, text: str) -> int:
+        """Return the first point of which the event has a text in it."""
+        return next(number for number, event in enumerate(self.events, 1) if text in event)
 
 
 def run(repository: Path, arguments: Sequence[str], actions: Mapping[int, Sequence[Action]]) -> Ran:
@@ -73,12 +82,12 @@ def run(repository: Path, arguments: Sequence[str], actions: Mapping[int, Sequen
         _live_in_child(repository, arguments, actions, log)
     _, status = os.waitpid(child, 0)
     points = [json.loads(line) for line in (log / "points").read_text().splitlines()]
-    writing = [number for number, is_writing in enumerate(points, start=1) if is_writing]
+    writing = [number for number, point in enumerate(points, start=1) if point[0]]
     return Ran(
         os.waitstatus_to_exitcode(status),
         (log / "stdout").read_text(),
         (log / "stderr").read_text(),
-        len(points),
+        [point[1] for point in points],
         writing[0] if writing else 0,
         (log / "saved").read_text().splitlines(),
     )
@@ -136,11 +145,13 @@ class _Hook:
             self._count += 1
             places = [str(item) for item in details[:2] if isinstance(item, (str, os.PathLike))]
             is_writing = event in _CHANGES and any(
-                place.startswith(f"{self._repository}/") and not place.startswith(self._git)
+                "never-exists" not in place
+                and place.startswith(f"{self._repository}/")
+                and not place.startswith(self._git)
                 for place in places
             )
             with (self._log / "points").open("a") as file:
-                file.write(f"{json.dumps(is_writing)}\n")
+                file.write(f"{json.dumps([is_writing, f'{event} {places}'])}\n")
             for name, path, line in self._actions.get(self._count, ()):
                 if name.startswith("SIG"):
                     self._is_busy = False
@@ -273,6 +284,7 @@ class Actions:
 
     def lock_index(self, path: str, line: bytes) -> None:
         """Lock git's index, as a git command does while it changes it."""
+        del path, line
         (self._root / ".git/index.lock").touch(exist_ok=False)
 
     def unlock_index(self, path: str, line: bytes) -> None:

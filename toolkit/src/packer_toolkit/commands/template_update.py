@@ -40,10 +40,12 @@ def command(
     """Take the template's newest release, and say how it went.
 
     Nothing is committed or staged: look at git diff, and commit it.  Where the release and the
-    team changed the same, the file is a conflict, as after git merge.
+    team changed the same, the file is a conflict, as after git merge.  What you save meanwhile is
+    in the file afterwards, or in a copy that is named.
 
-    Exit code 0: taken, without conflicts, or up to date.  1: taken, with conflicts to resolve.
-    3: the update cannot be done, and nothing was changed.  4: the template cannot be read.
+    Exit code 0: taken, without conflicts, or up to date.  1: taken, with conflicts to resolve, or
+    with files that you saved meanwhile.  3: the update cannot be done; nothing was changed, or it
+    was undone.  4: the template cannot be read.
     """
     from packer_toolkit.template import report
     from packer_toolkit.template.journal import Journal, show_copy
@@ -71,7 +73,8 @@ def command(
         wanted = target(project, release)
         if wanted == project.release and not given:
             if as_json:
-                click.echo(json.dumps({**report.nothing(project), "dry_run": dry_run}, indent=2))
+                verdict = {**report.nothing(project), "saved_meanwhile": {}, "dry_run": dry_run}
+                click.echo(json.dumps(verdict, indent=2))
             else:
                 click.echo(up_to_date(wanted, release))
             return 0

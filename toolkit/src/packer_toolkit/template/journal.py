@@ -266,7 +266,8 @@ class Journal:
         fresh = self.folder.with_name(f"{self.folder.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         root = self.project.folder
-        shutil.rmtree(self._beside, ignore_errors=True)
+        if self._beside.is_dir():
+            shutil.rmtree(self._beside)
         saved = [path for path in plan.changes if _is_saved(plan, path)]
         new_folders = {
             above.relative_to(root).as_posix()
@@ -801,7 +802,7 @@ def describe_error(error: BaseException) -> str:
         return error.reason
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return str(error) or "interrupted"
+    return str(error) if isinstance(error, Exception) else "interrupted"
 
 
 def _is_saved(plan: Plan, path: str) -> bool:
