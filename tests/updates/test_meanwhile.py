@@ -259,10 +259,36 @@ def test_what_changes_while_an_update_is_written_stays(kind: str, edited: Path, 
         check(repository, ran)
         record = repository / ".git/packer-toolkit-update/record.json"
         assert record.exists() == (ran.code != 3), ran
-        if ran.code == 3 and "was undone" in ran.stderr:
+        if ran.code == 3 and "was undone" in ran.stderr and kind != "commit":
             status = git(repository, "status", "--porcelain", "--untracked-files=no").splitlines()
             names = {line.split()[-1] for line in status}
             assert names <= {KINDS[kind], "linked.txt"}, ran
+
+
+@pytest.mark.parametrize("path", ["sources.hcl", "windows.txt"])
+def test_lines_that_are_appended_all_the_time_are_kept(edited: Path, path: str) -> None:
+    """With another process that appends without a pause, each of its lines is kept (review C2)."""
+    process = subprocess.Popen(
+        ["packer-toolkit", *UPDATE],
+        cwd=edited,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stderr
+    with process.stderr:
+        printed = process.stderr.readline()
+        assert "If this is interrupted" in printed
+        lines: list[str] = []
+        while process.poll() is None and len(lines) < 50_000:
+            lines.append(f"line {len(lines)}")
+            with (edited / path).open("a") as file:
+                file.write(f"{lines[-1]}\n")
+        printed += process.stderr.read()
+    assert process.wait() in (1, 3), printed
+    assert lines
+    assert meanwhile.find_lost(edited, lines, printed) == []
+    assert path in printed, printed
 
 
 def test_a_change_of_same_size_and_time_is_seen(edited: Path, whole: Ran) -> None:
@@ -371,6 +397,27 @@ def test_an_index_that_stays_locked_is_one_line_and_undone(
     assert (ran.code, "index.lock" in ran.stderr) == (3, True), ran
     (edited / ".git/index.lock").unlink()
     assert state(edited) == before
+
+
+def test_the_lock_of_a_killed_update_is_removed(edited: Path, whole: Ran) -> None:
+    """An update that was killed with the index locked is undone as any other (review C17)."""
+    before = state(edited)
+    point = whole.find("/.git/index.lock', '")
+    ran = meanwhile.run(edited, UPDATE, {point: [("SIGKILL", "", "")]})
+    assert ran.code == -9
+    assert (edited / ".git/index.lock").exists()
+    assert toolkit(edited, *UNDO).code == 0
+    assert state(edited) == before
+
+
+def test_an_undo_without_an_update_names_what_was_kept_earlier(edited: Path) -> None:
+    """Copies are named also where the command that kept them was killed before it could."""
+    copy = edited / ".git/packer-toolkit-kept/1/sources.hcl"
+    copy.parent.mkdir(parents=True)
+    copy.write_text("saved\n")
+    answer = toolkit(edited, *UNDO)
+    assert answer.stdout == "Nothing to take back: no update is open.\n"
+    assert meanwhile.find_lost(edited, ["saved"], answer.stderr) == []
 
 
 # ----------------------------------------------------------------------- several at one time

@@ -71,10 +71,11 @@ class Undone:
 class _ChangedMeanwhileError(Exception):
     """Another program has changed a path while the update was written."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str | None) -> None:
+        what = shown([path]) if path else "the commit that is checked out"
         super().__init__(
-            f"{shown([path])} changed while the update was written, so the update was undone; your "
-            "change stays"
+            f"{what} changed while the update was written, so the update was undone; your change "
+            "stays"
         )
 
 
@@ -213,7 +214,9 @@ class Journal:
                 for path, copy in self._undo_after(error).items()
             )
             if isinstance(error, _ChangedMeanwhileError):
-                raise SetupError(f"{error}{kept}; commit your change, and start again") from None
+                raise SetupError(
+                    f"{error}{kept}; look at git diff, commit your change, and start again"
+                ) from None
             if isinstance(error, (OSError, GitError)):
                 raise SetupError(
                     f"the update cannot be written ({describe_error(error)}); everything is as it "
@@ -395,7 +398,7 @@ class Journal:
             if describe(work / "files" / str(number)) != expected[path]:
                 raise _ChangedMeanwhileError(path)
         if self._find_head() != self.project.head:
-            raise _ChangedMeanwhileError("HEAD")
+            raise _ChangedMeanwhileError(None)
         record = self._read()
         later = [
             path
