@@ -48,7 +48,7 @@ def command(
     was undone.  4: the template cannot be read.
     """
     from packer_toolkit.template import report
-    from packer_toolkit.template.journal import Journal, show_copy
+    from packer_toolkit.template.journal import Journal, Undone, show_copy
     from packer_toolkit.template.source import up_to_date
     from packer_toolkit.template.update import planned, require_seen, target
 
@@ -81,7 +81,8 @@ def command(
         saved: dict[str, Path | None] = {}
         with planned(project, wanted, given, trust) as plan:
             require_seen(plan)
-            if not dry_run and plan.changes:
+            is_written = bool(plan.changes) and not dry_run
+            if is_written:
                 click.echo(
                     f"If this is interrupted, go back with: {report.way_back(project)}", err=True
                 )
@@ -93,6 +94,8 @@ def command(
             else:
                 for line in report.lines(plan, done=not dry_run):
                     click.echo(line)
+        late = journal.copy_saved_aside() if is_written else Undone()
+        name_copies(late)
     for path, copy in saved.items():
         update = f"the update's version is {show_copy(copy)}" if copy else "the update deletes it"
         click.echo(
@@ -100,7 +103,7 @@ def command(
             f"it; {update}.",
             err=True,
         )
-    return int(bool(plan.conflicts or saved))
+    return int(bool(plan.conflicts or saved or late.copies))
 
 
 def _undo(dry_run: bool, as_json: bool) -> None:

@@ -226,6 +226,20 @@ class Journal:
                 sys.stderr.write(f"packer-toolkit: the update was undone{kept}\n")
             raise
 
+    def copy_saved_aside(self) -> Undone:
+        """Copy what editors have saved into replaced files after these were compared.
+
+        The files themselves stay until the next update starts, which looks at them again.
+        """
+        record = self._read()
+        copies = {}
+        for number, path in enumerate(record["saved"]):
+            old = self._work(record) / "files" / str(number)
+            if old.is_file() and describe(old) != record["expected"][path]:
+                copies[path] = _find_free_copy(self._kept(record), path)
+                shutil.copy2(old, copies[path], follow_symlinks=False)
+        return Undone(copies=copies)
+
     def undo(self, dry_run: bool = False) -> Undone | None:
         """Undo the update; None when there is none.
 
