@@ -110,6 +110,7 @@ def command(
     from packer_toolkit.github_api import Place
     from packer_toolkit.template import handed_template, pull_request, saved_update
     from packer_toolkit.template.clone import clone_template
+    from packer_toolkit.template.journal import Journal
     from packer_toolkit.template.source import changes, named
     from packer_toolkit.template.update import planned, require_seen, target
 
@@ -121,6 +122,10 @@ def command(
     if checked:
         return _note_checks(place, checked, commit, dry_run, as_json)
     project = Project.at(Path.cwd(), answers_file)
+    journal = Journal(project)
+    if not dry_run:
+        click.get_current_context().with_resource(journal.exclusive())
+    journal.require_settled()
     project.require_clean()
     push = _Push(project, place, branch or pull_request.BRANCH, base, dry_run, as_json)
     if not save_into:
@@ -134,7 +139,8 @@ def command(
     with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
         clone = Path(scratch, "template.git")
         if template:
-            wanted = handed_template.read_template(template, clone)
+            wanted, present = handed_template.read_template(template, clone)
+            project.set_release(present)
         else:
             wanted = target(project, release)
         if wanted == project.release and not given:

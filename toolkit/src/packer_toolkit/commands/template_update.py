@@ -47,13 +47,15 @@ def command(
     """Take the template's newest release, and say how it went.
 
     Nothing is committed or staged: look at git diff, and commit it.  Where the release and the
-    team changed the same, the file is a conflict, as after git merge.
+    team changed the same, the file is a conflict, as after git merge.  What you save meanwhile is
+    in the file afterwards, or in a copy that is named.
 
-    Exit code 0: taken, without conflicts, or up to date.  1: taken, with conflicts to resolve.
-    3: the update cannot be done, and nothing was changed.  4: the template cannot be read.
+    Exit code 0: taken, without conflicts, or up to date.  1: taken, with conflicts to resolve, or
+    with files that you saved meanwhile.  3: the update cannot be done; nothing was changed, or it
+    was undone.  4: the template cannot be read.
     """
     from packer_toolkit.template import report
-    from packer_toolkit.template.journal import Journal, show_copy
+    from packer_toolkit.template.journal import Journal, Undone, show_copy
     from packer_toolkit.template.source import up_to_date
     from packer_toolkit.template.update import planned, require_seen, target
 
@@ -78,14 +80,16 @@ def command(
         wanted = target(project, release)
         if wanted == project.release and not given:
             if as_json:
-                click.echo(json.dumps({**report.nothing(project), "dry_run": dry_run}, indent=2))
+                verdict = {**report.nothing(project), "saved_meanwhile": {}, "dry_run": dry_run}
+                click.echo(json.dumps(verdict, indent=2))
             else:
                 click.echo(up_to_date(wanted, release))
             return 0
         saved: dict[str, Path | None] = {}
         with planned(project, wanted, given, trust) as plan:
             require_seen(plan)
-            if not dry_run and plan.changes:
+            is_written = bool(plan.changes) and not dry_run
+            if is_written:
                 click.echo(
                     f"If this is interrupted, go back with: {report.way_back(project)}", err=True
                 )
@@ -97,6 +101,8 @@ def command(
             else:
                 for line in report.lines(plan, done=not dry_run):
                     click.echo(line)
+        late = journal.copy_saved_aside() if is_written else Undone()
+        name_copies(late)
     for path, copy in saved.items():
         update = f"the update's version is {show_copy(copy)}" if copy else "the update deletes it"
         click.echo(
@@ -104,7 +110,7 @@ def command(
             f"it; {update}.",
             err=True,
         )
-    return int(bool(plan.conflicts or saved))
+    return int(bool(plan.conflicts or saved or late.copies))
 
 
 def _undo(dry_run: bool, as_json: bool) -> None:

@@ -49,8 +49,11 @@ def pack_template(project: Project, clone: Path, release: str) -> str:
     refs = {}
     try:
         toolkit = _files(git, project.release, "toolkit")
-        for name in {project.release, release}:
-            refs[f"refs/tags/{name}"] = _lone_commit(git, name, clone.with_name("index"))
+        index = clone.with_name("index")
+        refs[f"refs/tags/{release}"] = _lone_commit(git, release, index)
+        # Copier looks for the name that is recorded, which may be another one of that commit.
+        recorded = str(project.answers["_commit"])
+        refs[f"refs/tags/{recorded}"] = _lone_commit(git, recorded, index)
         for ref, commit in refs.items():
             git.text("update-ref", ref, commit)
         # The objects are compressed afterwards, all together.
@@ -60,7 +63,7 @@ def pack_template(project: Project, clone: Path, release: str) -> str:
             f"the template cannot be handed over: {error.reason}; it must have {project.release}, "
             f"which {project.folder} names as its release, and {release}"
         ) from None
-    named = json.dumps({"release": release}).encode()
+    named = json.dumps({"release": release, "present": project.release}).encode()
     return hand_over.pack({_RELEASE: named, _BUNDLE: bundle, **toolkit})
 
 
@@ -88,7 +91,7 @@ def _files(git: Git, name: str, folder: str) -> dict[str, bytes]:
         }
 
 
-def read_template(file: str, folder: Path) -> str:
+def read_template(file: str, folder: Path) -> tuple[str, str]:
     """Make the repository of a line that `pack_template` returned.
 
     Args:
@@ -96,14 +99,15 @@ def read_template(file: str, folder: Path) -> str:
         folder: where the repository goes; its parent exists.
 
     Returns:
-        The tag to update to.
+        The tag to update to, and the release that the project is at.
 
     Raises:
         SetupError: when the file holds something else.
     """
     files = hand_over.unpack(hand_over.read(file, WHAT), WHAT)
     try:
-        release = str(json.loads(files[_RELEASE])["release"])
+        named = json.loads(files[_RELEASE])
+        release, present = str(named["release"]), str(named["present"])
         bundle = folder.with_name(_BUNDLE)
         bundle.write_bytes(files[_BUNDLE])
         clone = ("clone", "--quiet", "--bare", "--template=", "--", str(bundle), str(folder))
@@ -112,4 +116,4 @@ def read_template(file: str, folder: Path) -> str:
         raise SetupError(f"{WHAT} is not one ({error}); start the workflow again") from None
     if parse_version(release) is None:
         raise SetupError(f"{WHAT} names {release!r} as its release, which is not a version")
-    return release
+    return release, present

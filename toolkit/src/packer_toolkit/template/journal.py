@@ -71,10 +71,11 @@ class Undone:
 class _ChangedMeanwhileError(Exception):
     """Another program has changed a path while the update was written."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str | None) -> None:
+        what = shown([path]) if path else "the commit that is checked out"
         super().__init__(
-            f"{shown([path])} changed while the update was written, so the update was undone; your "
-            "change stays"
+            f"{what} changed while the update was written, so the update was undone; your change "
+            "stays"
         )
 
 
@@ -213,7 +214,9 @@ class Journal:
                 for path, copy in self._undo_after(error).items()
             )
             if isinstance(error, _ChangedMeanwhileError):
-                raise SetupError(f"{error}{kept}; commit your change, and start again") from None
+                raise SetupError(
+                    f"{error}{kept}; look at git diff, commit your change, and start again"
+                ) from None
             if isinstance(error, (OSError, GitError)):
                 raise SetupError(
                     f"the update cannot be written ({describe_error(error)}); everything is as it "
@@ -222,6 +225,20 @@ class Journal:
             if kept:
                 sys.stderr.write(f"packer-toolkit: the update was undone{kept}\n")
             raise
+
+    def copy_saved_aside(self) -> Undone:
+        """Copy what editors have saved into replaced files after these were compared.
+
+        The files themselves stay until the next update starts, which looks at them again.
+        """
+        record = self._read()
+        copies = {}
+        for number, path in enumerate(record["saved"]):
+            old = self._work(record) / "files" / str(number)
+            if old.is_file() and describe(old) != record["expected"][path]:
+                copies[path] = _find_free_copy(self._kept(record), path)
+                shutil.copy2(old, copies[path], follow_symlinks=False)
+        return Undone(copies=copies)
 
     def undo(self, dry_run: bool = False) -> Undone | None:
         """Undo the update; None when there is none.
@@ -266,7 +283,8 @@ class Journal:
         fresh = self.folder.with_name(f"{self.folder.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         root = self.project.folder
-        shutil.rmtree(self._beside, ignore_errors=True)
+        if self._beside.is_dir():
+            shutil.rmtree(self._beside)
         saved = [path for path in plan.changes if _is_saved(plan, path)]
         new_folders = {
             above.relative_to(root).as_posix()
@@ -394,7 +412,7 @@ class Journal:
             if describe(work / "files" / str(number)) != expected[path]:
                 raise _ChangedMeanwhileError(path)
         if self._find_head() != self.project.head:
-            raise _ChangedMeanwhileError("HEAD")
+            raise _ChangedMeanwhileError(None)
         record = self._read()
         later = [
             path
@@ -493,7 +511,7 @@ class Journal:
         entry = plan.after.get(path)
         if entry is None:
             return None
-        copy = self._find_free_copy(record, path)
+        copy = _find_free_copy(self._kept_folder() / f"{record['kept']}-{plan.release}", path)
         copy.write_bytes(plan.sandbox.raw("cat-file", "blob", entry.oid))
         return copy
 
@@ -557,7 +575,7 @@ class Journal:
             (self.folder / name).unlink(missing_ok=True)
         if exists(work / "taken"):
             # Killed between the two steps of `_take`.
-            shutil.move(work / "taken", self._find_free_copy(record, "unknown-name"))
+            shutil.move(work / "taken", _find_free_copy(self._kept(record), "unknown-name"))
         if "expected" not in record:
             # Release 1.0.0 wrote files under these names first.
             for path in record["paths"]:
@@ -614,18 +632,7 @@ class Journal:
         if has_content(describe(aside), record.get("written", {}).get(path)):
             aside.unlink()
         else:
-            shutil.move(aside, self._find_free_copy(record, path))
-
-    def _find_free_copy(self, record: Mapping[str, Any], path: str) -> Path:
-        """Return where a copy of a file goes, in a folder that exists."""
-        copy = self._kept(record) / path
-        number = 1
-        while exists(copy) or _find_behind(self._kept(record), path):
-            number += 1
-            copy = self._kept(record) / f"{path}.{number}"
-            path = copy.relative_to(self._kept(record)).as_posix()
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        return copy
+            shutil.move(aside, _find_free_copy(self._kept(record), path))
 
     def _kept(self, record: Mapping[str, Any]) -> Path:
         name: str = record.get("kept", record["head"])
@@ -728,7 +735,7 @@ class Journal:
         for number, path in enumerate(record["saved"]):
             old = work / "files" / str(number)
             if exists(old) and not self._is_known(record, old, path):
-                shutil.move(old, self._find_free_copy(record, path))
+                shutil.move(old, _find_free_copy(self._kept(record), path))
         return Undone(copies=self._close(record))
 
     def _is_known(self, record: Mapping[str, Any], old: Path, path: str) -> bool:
@@ -789,6 +796,16 @@ class Journal:
         return record
 
 
+def _find_free_copy(folder: Path, path: str) -> Path:
+    """Return where a copy of a file goes below a folder, and create the folders that it needs."""
+    copy, number = folder / path, 1
+    while exists(copy) or _find_behind(folder, copy.relative_to(folder).as_posix()):
+        number += 1
+        copy = folder / str(number) / path
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    return copy
+
+
 def show_copy(copy: Path) -> str:
     """Return how to name a copy to the user: from the current folder if it is below that."""
     with contextlib.suppress(ValueError):
@@ -802,7 +819,7 @@ def describe_error(error: BaseException) -> str:
         return error.reason
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return str(error) or "interrupted"
+    return str(error) if isinstance(error, Exception) else "interrupted"
 
 
 def _is_saved(plan: Plan, path: str) -> bool:

@@ -99,6 +99,10 @@ class Project:
         """The template's release that this repository is at."""
         return resolve_release(self.source, str(self.answers["_commit"]), self.answers_file)
 
+    def set_release(self, release: str) -> None:
+        """Take the release from another job, which could ask the template for it."""
+        self.__dict__["release"] = release
+
     @property
     def version(self) -> Version:
         """The version of `release`; see `require_version`."""
