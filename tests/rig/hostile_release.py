@@ -13,6 +13,10 @@ _min_copier_version: "9.18.0"
 _subdirectory: template
 _preserve_symlinks: true
 name: {type: str, default: web}
+# By these an answers file is known to be this template's.
+image_name: {type: str, default: web}
+parent_image: {type: str, default: debian-12}
+aws_management_account: {type: str, default: "111122223333"}
 """
 _ANSWERS = "{{ _copier_conf.answers_file }}.jinja"
 
