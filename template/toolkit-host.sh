@@ -25,7 +25,7 @@ fail() {
 # Sets `answers` to the answers file of this template, whatever its name: other templates do not record these questions.
 # One in this folder takes precedence over those further down; one in a folder with Packer files describes that folder.
 find_answers_file() {
-  local argument file files=(/dev/null) hcl previous='' wanted=''
+  local argument file files=(/dev/null) found hcl previous='' wanted=''
   for argument in "${command[@]}"; do
     case ${previous}:${argument} in
     --answers-file:* | -a:*) wanted=./${argument} ;;
@@ -44,6 +44,10 @@ find_answers_file() {
     done
     shopt -u dotglob nullglob
   fi
+  found=$(awk '
+    /^(image_name|parent_image|aws_management_account|toolkit_image):/ && !seen[FILENAME, $1]++ { questions[FILENAME]++ }
+    /^(_commit|_src_path):/ { recorded[FILENAME] = 1 }
+    questions[FILENAME] >= 3 && recorded[FILENAME] && !listed[FILENAME]++ { print FILENAME }' "${files[@]}" 2>/dev/null) || true
   answers=
   while read -r file; do
     if [[ -z ${answers} ]]; then
@@ -51,10 +55,7 @@ find_answers_file() {
     elif [[ ${answers} == ./*/* || ${file} != ./*/* ]] && [[ ! ${file} -ef ${answers} ]]; then
       fail 3 "this folder has several answers files of this template: ${answers#./} and ${file#./}; choose one, such as --answers-file ${answers#./}"
     fi
-  done < <(awk '
-    /^(image_name|parent_image|aws_management_account|toolkit_image):/ && !seen[FILENAME, $1]++ { questions[FILENAME]++ }
-    /^(_commit|_src_path):/ { recorded[FILENAME] = 1 }
-    questions[FILENAME] >= 3 && recorded[FILENAME] && !listed[FILENAME]++ { print FILENAME }' "${files[@]}" 2>/dev/null)
+  done <<<"${found}"
   [[ -n ${answers} ]] || fail 3 "this folder has no answers file of this template, such as .copier-answers.yml; restore it with git"
 }
 

@@ -7,7 +7,6 @@
 #   --engine     let the command use this machine's Docker or Podman
 #   --ssh-agent  let it use this machine's SSH agent
 #   --login      log in to the registry of the image instead
-#   --stop       stop the container whose name is COMMAND instead, killing it after two minutes
 #
 # Settings come from the environment, then from toolkit.env. Besides those that are listed there:
 #   CONTAINER_ENGINE=podman             instead of the first of docker and podman that is installed
@@ -52,8 +51,7 @@ read_settings() {
   done <toolkit.env
   : "${AWS_REGION:?is missing in toolkit.env}" "${PERSONAL_ROLE_VARIABLE:?is missing in toolkit.env}"
   : "${TOOLKIT_IMAGE:?is missing in toolkit.env}"
-  # bash would execute what stands in other text: x[$(…)].
-  [[ ${PERSONAL_ROLE_VARIABLE} =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] ||
+  [[ ${PERSONAL_ROLE_VARIABLE} =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || # bash would execute other text, such as x[$(…)]
     fail 3 "PERSONAL_ROLE_VARIABLE is not the name of a variable; correct it in toolkit.env"
 }
 
@@ -72,7 +70,7 @@ check_role() {
 
 # --- The engine -------------------------------------------------------------------------------------------------------
 
-# Sets `engine`, its `kind`, and what it answers about itself: `rootless`, `selinux`, `desktop`.
+# Sets `engine`, its `kind`, and its `security`, such as name=rootless and name=selinux.
 find_engine() {
   local said install="install Docker (https://docs.docker.com/get-docker/) or Podman (https://podman.io/docs/installation)"
   if [[ -n ${CONTAINER_ENGINE:-} ]]; then
@@ -85,9 +83,8 @@ find_engine() {
   said=$("${engine}" --version 2>&1 || true)
   kind=docker
   [[ ${said} != podman* ]] || kind=podman
-  said='{{.SecurityOptions}} {{.OperatingSystem}}'
-  [[ ${kind} == docker ]] ||
-    said='{{if .Host.Security.Rootless}}name=rootless{{end}} {{if .Host.Security.SELinuxEnabled}}name=selinux{{end}}'
+  said='{{.SecurityOptions}}'
+  [[ ${kind} == docker ]] || said='{{if .Host.Security.Rootless}}name=rootless{{end}}'
   if ! said=$("${engine}" info --format "${said}" 2>&1); then
     # An older client stumbles over its own template instead of telling why there is no answer.
     [[ ${said} != *template:* ]] || said=$("${engine}" ps 2>&1) || true
@@ -99,45 +96,7 @@ find_engine() {
     *) fail 3 "${engine##*/} does not answer (${reason}); start it, or name another one with CONTAINER_ENGINE or DOCKER_HOST" ;;
     esac
   fi
-  rootless=false
-  [[ ${said} != *name=rootless* ]] || rootless=true
-  selinux=false
-  [[ ${said} != *name=selinux* ]] || selinux=true
-  desktop=false
-  case ${said} in
-  *"Docker Desktop"* | *OrbStack*) desktop=true ;;
-  *) ;;
-  esac
-}
-
-# Sets `host` to the engine's address, empty where it is the usual one.
-find_host() {
-  host=${DOCKER_HOST:-}
-  if [[ -z ${host} && ${kind} == podman ]]; then
-    host=${CONTAINER_HOST:-}
-  elif [[ -z ${host} ]]; then
-    host=$("${engine}" context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null || true)
-  fi
-}
-
-# The container needs files of this machine; an engine on another one cannot mount them.
-require_local_engine() {
-  local host
-  find_host
-  case ${host} in
-  "" | unix://* | fd://* | npipe://* | tcp://localhost:* | tcp://127.*) ;;
-  tcp://* | ssh://* | http://* | https://*)
-    # Podman's machine on macOS is reached through ssh on this machine.
-    [[ ${host} =~ ^ssh://[^/]*@(localhost|127\.[0-9.]+)(:|/|$) ]] ||
-      fail 3 "the engine is on another machine (${host}), which cannot mount this repository; use one of this machine: unset DOCKER_HOST, or docker context use default"
-    ;;
-  *) ;;
-  esac
-}
-
-# Ends because Docker keeps passwords in a program that is missing or fails.
-fail_by_store() {
-  fail 3 "the credential store of Docker does not work (${reason}); correct credsStore and credHelpers in ${DOCKER_CONFIG:-~/.docker}/config.json"
+  security=${said}
 }
 
 # Gets the image, unless it is there.
@@ -149,7 +108,6 @@ get_image() {
   { said=$("${engine}" pull ${quiet[@]+"${quiet[@]}"} "${TOOLKIT_IMAGE}" 2>&1 >&3); } 3>&2 || {
     find_reason "${said}"
     case ${reason} in
-    *docker-credential-* | *"getting credentials"*) fail_by_store ;;
     *denied* | *[Uu]nauthorized* | *[Aa]uthorization* | *"no basic auth"* | *"403 Forbidden"*)
       fail 4 "the registry refused (${reason}); log in with: task docker-login (a login to ECR lasts 12 hours)"
       ;;
@@ -180,9 +138,6 @@ log_in() {
   case ${status}:${reason} in
   0:*) printf 'Logged in to %s, for 12 hours\n' "${registry}" ;;
   10:*[Cc]onnect* | 10:*timed\ out*) fail 4 "AWS is out of reach (${reason}); check network, VPN and proxy" ;;
-  # The helper asks AWS at every pull, and refuses to store anything.
-  *:*"not implemented"*) printf 'The credential helper of Docker logs in to %s by itself; a login is not needed\n' "${registry}" ;;
-  *:*docker-credential-* | *:*"storing credentials"*) fail_by_store ;;
   10:*) fail 4 "AWS gave no password (${reason}); renew your credentials, such as with: aws sso login" ;;
   *) fail 4 "${registry} refused (${reason}); compare TOOLKIT_IMAGE in toolkit.env, and your account with: aws sts get-caller-identity" ;;
   esac
@@ -206,7 +161,7 @@ add_user() {
   local owner group
   # shellcheck disable=SC2012,SC2312 # the fields before the name, which every ls has
   read -r _ _ owner group _ < <(ls -ldn .)
-  if [[ ${rootless} == false ]]; then
+  if [[ ${security} != *name=rootless* ]]; then
     arguments+=(--user "${owner}:${group}")
   elif [[ ${kind} == podman ]]; then
     arguments+=(--userns keep-id)
@@ -214,8 +169,8 @@ add_user() {
     arguments+=(--user 0:0) # which is this user, outside of the container
   fi
   arguments+=(--group-add 0)
-  # SELinux refuses the mounts otherwise. Podman does not always report it.
-  [[ ${selinux} == false && ${kind} == docker ]] || arguments+=(--security-opt label=disable)
+  # SELinux refuses the mounts otherwise.
+  [[ ${kind}${security} != podman* && ${security} != *name=selinux* ]] || arguments+=(--security-opt label=disable)
 }
 
 # Files that are not in the repository: git's own of a linked worktree; AWS's and the runner's, at the same path inside,
@@ -225,11 +180,10 @@ add_files() {
   [[ ! -f .git ]] || git_dir=$(sed -n 's/^gitdir: //p' .git)
   if [[ -n ${git_dir} && -f ${git_dir}/commondir ]]; then
     inside=${git_dir%/worktrees/*}
-    git_dir=$(cd "${git_dir}" && cd "$(<commondir)" && pwd)
-    # A relative path, which git writes where worktree.useRelativePaths is set, has to lead there from /workspace.
+    # A relative path (worktree.useRelativePaths) has to lead there from /workspace.
     while [[ ${inside} == ../* ]]; do inside=${inside#../}; done
-    [[ ${inside} == /* ]] || inside=/${inside}
-    bind "${git_dir}" "${inside}"
+    git_dir=$(cd "${git_dir}" && cd "$(<commondir)" && pwd)
+    bind "${git_dir}" "/${inside#/}"
   fi
   [[ ${command} == template-* || ! -d ${HOME:-}/.aws ]] || bind "${HOME}/.aws" /home/packer/.aws
   for name in AWS_CA_BUNDLE AWS_CONFIG_FILE AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE AWS_SHARED_CREDENTIALS_FILE \
@@ -244,14 +198,8 @@ add_files() {
 add_ssh_agent() {
   local socket=${SSH_AUTH_SOCK:-}
   [[ -n ${socket} ]] || return 0
-  if [[ ${OSTYPE} == darwin* ]]; then
-    # The engine runs in a virtual machine. Docker Desktop and OrbStack have the agent's socket there, others do not.
-    if [[ ${desktop} == false ]]; then
-      printf 'toolkit.sh: this engine does not reach the SSH agent; private roles and collections need HTTPS and a token\n' >&2
-      return 0
-    fi
-    socket=/run/host-services/ssh-auth.sock
-  fi
+  # Docker Desktop hands the agent on at a place of its own.
+  [[ ${OSTYPE} != darwin* || ${kind} == podman ]] || socket=/run/host-services/ssh-auth.sock
   bind "${socket}" /run/ssh-agent.sock
   arguments+=(--env SSH_AUTH_SOCK=/run/ssh-agent.sock)
   [[ ! -f ${HOME:-}/.ssh/known_hosts ]] || bind "${HOME}/.ssh/known_hosts" /home/packer/.ssh/known_hosts ,readonly
@@ -259,11 +207,12 @@ add_ssh_agent() {
 
 # For builds whose instance is a container beside this one.
 add_engine() {
-  local host group folder
-  find_host
+  local host=${DOCKER_HOST:-} group folder
   if [[ -z ${host} && ${kind} == podman ]]; then
     host=$("${engine}" info --format '{{.Host.RemoteSocket.Path}}')
     host=unix://${host#unix://}
+  elif [[ -z ${host} ]]; then
+    host=$("${engine}" context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null || true)
   fi
   # On macOS the engine runs in a virtual machine, which has its socket there.
   [[ ${OSTYPE} != darwin* && -n ${host} ]] || host=unix:///var/run/docker.sock
@@ -279,8 +228,6 @@ add_engine() {
   # Packer mounts a folder of its own into the container that it builds: the engine must find it at the same path.
   folder=${TMPDIR:-/tmp}
   folder=${folder%/}/packer-toolkit-${UID}
-  # On macOS TMPDIR is a folder that only Docker Desktop shares with its virtual machine; all engines share the home.
-  [[ ${OSTYPE} != darwin* ]] || folder=${HOME}/.cache/packer-toolkit/tmp
   mkdir -p "${folder}"
   [[ -O ${folder} && ! -L ${folder} ]] || fail 3 "${folder} belongs to somebody else; remove it, or set TMPDIR"
   chmod 1777 "${folder}"
@@ -296,66 +243,49 @@ add_variables() {
     HTTP_PROXY NO_COLOR NO_PROXY REQUESTS_CA_BUNDLE SSL_CERT_FILE TERM http_proxy https_proxy no_proxy \
     "${PERSONAL_ROLE_VARIABLE}" "${passed[@]}"; do
     case ${command}:${name} in
+    *:GITHUB_ENV | *:GITHUB_PATH | *:GITHUB_STATE | *:GITHUB_WORKSPACE | *:PACKER_CACHE_DIR | *:PACKER_CONFIG) continue ;;
+    *:PACKER_CONFIG_DIR | *:PACKER_HOME_DIR | *:PACKER_PLUGIN_PATH | *:PACKER_TMP_DIR) continue ;;
     *:AWS_ACCOUNT_ID | *:AWS_REGION | template-pr:GITHUB_TOKEN | template-pr:GH_TOKEN) ;;
     template-*:ANSIBLE_* | template-*:AWS_* | template-*:PACKER_* | template-*:PKR_* | template-*:*_TOKEN) continue ;;
     template-*:"${PERSONAL_ROLE_VARIABLE}") continue ;;
     *) ;;
     esac
-    case ${name} in
-    GITHUB_ENV | GITHUB_PATH | GITHUB_STATE | GITHUB_WORKSPACE) ;;
-    PACKER_CACHE_DIR | PACKER_CONFIG | PACKER_CONFIG_DIR | PACKER_HOME_DIR | PACKER_PLUGIN_PATH | PACKER_TMP_DIR) ;;
-    *) [[ -z ${!name+set} ]] || arguments+=(--env "${name}") ;;
-    esac
+    [[ -z ${!name+set} ]] || arguments+=(--env "${name}")
   done
 }
 
 main() {
-  local role="" with_engine=false ssh_agent=false instead=""
-  local passed=() arguments=() further=() mounted="" command engine kind rootless selinux desktop reason
+  local role="" with_engine=false ssh_agent=false login=false
+  local passed=() arguments=() further=() mounted="" command engine kind security reason
   while [[ ${1:-} == --* ]]; do
     case $1 in
     --role | --role-hint) role=${1##*-} ;;
     --engine) with_engine=true ;;
     --ssh-agent) ssh_agent=true ;;
-    --login | --stop) instead=${1#--} ;;
-    *) instead="" && set -- && break ;;
+    --login) login=true ;;
+    *) login=false && set -- && break ;;
     esac
     shift
   done
-  case ${instead}:$# in
-  login:0 | stop:1 | :[1-9]*) ;;
-  *)
+  if [[ ($# == 0 && ${login} == false) || ($# != 0 && ${login} == true) ]]; then
     sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 2
-    ;;
-  esac
-  [[ ${OSTYPE} != msys* && ${OSTYPE} != cygwin* ]] ||
-    fail 3 "Git Bash rewrites the paths of mounts; run the tasks in WSL"
-  CDPATH="" cd -P "$(dirname "${BASH_SOURCE[0]}")"
-  if [[ -z ${instead} && -n ${PACKER_TOOLKIT_VERSION:-} ]]; then
-    exec "$@"
   fi
+  CDPATH="" cd -P "$(dirname "${BASH_SOURCE[0]}")"
+  [[ ${login} == true || -z ${PACKER_TOOLKIT_VERSION:-} ]] || exec "$@"
   read_settings
   [[ -z ${role} ]] || check_role "${role}"
   find_engine
-  case ${instead} in
-  login)
+  if [[ ${login} == true ]]; then
     log_in
     exit
-    ;;
-  stop) exec "${engine}" stop --time=120 "$1" ;;
-  *) ;;
-  esac
-  require_local_engine
+  fi
   get_image
 
   command=${2:-}
   arguments=(run --rm --security-opt no-new-privileges --workdir /workspace)
-  if [[ -t 0 && -t 1 ]]; then
-    arguments+=(--interactive --tty)
-  elif [[ ! -t 0 ]]; then
-    arguments+=(--interactive) # for what is piped into it
-  fi
+  [[ -t 0 && ! -t 1 ]] || arguments+=(--interactive) # also for what is piped into it
+  [[ ! -t 0 || ! -t 1 ]] || arguments+=(--tty)
   bind "${PWD}" /workspace
   add_user
   add_files

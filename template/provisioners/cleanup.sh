@@ -26,9 +26,10 @@ fi
 # Identity: each instance makes its own at its first boot.
 rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
 # Every account's, also where its home is not below /home: cloud-init writes the keys of the instance again.
+accounts=$(getent passwd)
 while IFS=: read -r _ _ _ _ _ home _; do
   rm -f "${home}/.ssh/authorized_keys" "${home}/.ssh/known_hosts"
-done < <(getent passwd)
+done <<<"${accounts}"
 if [[ -e /etc/machine-id ]]; then
   : >/etc/machine-id # empty, not absent: systemd then makes a new one, and can mount one over it
 fi

@@ -96,7 +96,7 @@ def parent_by_owner_and_filter(built: Built) -> None:
     by_architecture = sorted(filters, key=lambda item: item["architecture"])
     assert [
         (item["architecture"], item["name"], item["root-device-type"]) for item in by_architecture
-    ] == [("arm64", "debian-12-arm64-*", "ebs"), ("x86_64", "debian-12-amd64-*", "ebs")]
+    ] == [("arm64", "debian-12-arm64-20*", "ebs"), ("x86_64", "debian-12-amd64-20*", "ebs")]
 
 
 def newest_parent(built: Built) -> None:

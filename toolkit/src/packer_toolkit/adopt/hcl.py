@@ -576,7 +576,13 @@ def _replace(text: str, old: str, new: str) -> str:
     return text.replace(old, new)
 
 
+def _is_known(value: Any) -> bool:
+    return UNKNOWN not in str(value)
+
+
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    # What cannot be evaluated is unknown, which stands for an error here.
+    "can": _is_known,
     "coalesce": _coalesce,
     "compact": lambda items: [item for item in items if item],
     "concat": lambda *lists: [item for items in lists for item in items],
@@ -601,6 +607,7 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "trimprefix": lambda text, prefix: text.removeprefix(prefix),
     "trimspace": lambda text: text.strip(),
     "trimsuffix": lambda text, suffix: text.removesuffix(suffix),
+    "try": lambda *values: next(filter(_is_known, values), UNKNOWN),
     "upper": lambda text: text.upper(),
     "values": lambda item: [item[key] for key in sorted(item)],
 }
