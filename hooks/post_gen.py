@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -126,7 +127,10 @@ def git_for(folder: Path) -> Git:
     # its bytecode GitPython would be compiled on every single copy, which takes half a second.
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     try:
-        from git.cmd import Git as GitCommand  # also an ImportError when there is no git at all
+        # GitPython refuses its first import without git, and no later one.
+        if not shutil.which("git"):
+            raise ImportError
+        from git.cmd import Git as GitCommand
     except ImportError:
         return lambda *args: _checked(*_run_command(folder, args))
     runner = GitCommand(folder)
@@ -357,7 +361,10 @@ def record_release(job: Job, here: Path) -> list[str]:
     if not file.is_file() or not (recorded := recorded_version(text := file.read_bytes())):
         return []  # check_updatable reports it
     git = git_for(Path(job.template))
-    releases = sort_releases(git("tag", "--points-at", "HEAD").split())
+    try:
+        releases = sort_releases(git("tag", "--points-at", "HEAD").split())
+    except FileNotFoundError:
+        return []  # start_git reports that git is missing
     if recorded in releases:
         return []
     if releases:

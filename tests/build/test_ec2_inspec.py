@@ -47,7 +47,7 @@ def real_path() -> str:
 def test_the_controls_hold_for_the_image(
     real_path: str, ec2: Ec2, packer: Packer, template: Path, tmp_path: Path
 ) -> None:
-    """With a real auditor, and the demo's controls too."""
+    """With a real auditor the controls pass on a built image, the demo's too (inspec 5)."""
     answers = {
         "image_name": "audited",
         "parent_image": "debian-12",

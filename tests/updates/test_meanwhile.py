@@ -120,7 +120,7 @@ def test_nothing_that_is_saved_while_an_update_runs_is_lost(
     batch: int, made_by: dict[str, Path], tmp_path: Path
 ) -> None:
     """Each line that is saved at any moment of an update, which may be killed at any other, is
-    afterwards in a file, in git, or in a copy that was named (review C2, C6, C7).
+    afterwards in a file, in git, or in a copy that was named (review C2, review C6, review C7).
     """  # noqa: D205 - one sentence
     project = Path(shutil.copytree(made_by["v1.0.0"], tmp_path / "project", symlinks=True))
     edit(project)
