@@ -14,6 +14,7 @@ from typing import Any
 
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.template import hand_over
+from packer_toolkit.template.addresses import without_secret
 from packer_toolkit.template.git import Git, GitError
 from packer_toolkit.template.harmless import require_harmless
 from packer_toolkit.template.merge import read_tree
@@ -155,7 +156,9 @@ def require_release(project: Project, tree: str, release: str) -> None:
     entry = after.get(file)
     text = git.raw("cat-file", "blob", entry.oid) if entry and entry.is_file else b""
     answers = parse_answers(text, f"{file} of the update") if text else {}
-    if (answers.get("_commit"), answers.get("_src_path")) != (release, project.source):
+    # An update removes a password or token from a recorded address, and changes nothing else in it.
+    sources = (project.source, without_secret(project.source))
+    if answers.get("_commit") != release or answers.get("_src_path") not in sources:
         raise SetupError(
             f"{file} of the update does not record {release} of the same template; nothing was "
             "pushed, report it to the maintainers of the template"
