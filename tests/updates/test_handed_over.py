@@ -191,6 +191,26 @@ def test_the_private_template_is_read_by_the_first_step_alone(
     assert "_src_path" not in update["patch"].replace(f" _src_path: {template}", "")
 
 
+@pytest.mark.parametrize("recorded", ["toolkit-v1.0.0", "commit"])
+def test_another_name_of_the_release_is_handed_over(
+    run: Callable[..., Said], project: Path, made: Path, tmp_path: Path, recorded: str
+) -> None:
+    """The job that renders cannot ask a private template which release is meant (field 3)."""
+    template = Path(shutil.copytree(made / "template", tmp_path / "private", symlinks=True))
+    git(template, "tag", "toolkit-v1.0.0", "v1.0.0")
+    if recorded == "commit":
+        recorded = git(template, "rev-parse", "v1.0.0^{commit}")
+    answers = project / ".copier-answers.yml"
+    text = answers.read_text().replace(str(made / "template"), str(template))
+    answers.write_text(text.replace("_commit: v1.0.0", f"_commit: {recorded}"))
+    git(project, "commit", "--quiet", "--all", "-m", "Ours")
+    run("--fetch", str(tmp_path / "handed"))
+    template.rename(tmp_path / "gone")
+    run("--template", str(tmp_path / "handed"), "--save", str(tmp_path / "update"))
+    update = json.loads(hand_over.unpack((tmp_path / "update").read_text(), "it")["update.json"])
+    assert "+_commit: v1.1.0" in update["patch"]
+
+
 def test_a_commit_after_a_release_is_handed_over(
     run: Callable[..., Said], project: Path, made: Path, tmp_path: Path
 ) -> None:

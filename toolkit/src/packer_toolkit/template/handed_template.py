@@ -51,9 +51,9 @@ def pack_template(project: Project, clone: Path, release: str) -> str:
         toolkit = _files(git, project.release, "toolkit")
         index = clone.with_name("index")
         refs[f"refs/tags/{release}"] = _lone_commit(git, release, index)
-        # Copier looks for the name that is recorded, which may be another one of that commit.
+        # What is recorded may be another name of that commit.
         recorded = str(project.answers["_commit"])
-        refs[f"refs/tags/{recorded}"] = _lone_commit(git, recorded, index)
+        refs[f"refs/tags/{project.release}"] = _lone_commit(git, recorded, index)
         for ref, commit in refs.items():
             git.text("update-ref", ref, commit)
         # The objects are compressed afterwards, all together.

@@ -113,6 +113,7 @@ def update_here(
                     template.__dict__.update(url_expanded=clone, vcs="git")
                 # Copier takes versions and names from all tags of a commit, not only a release's.
                 run.subproject.template.__dict__["version"] = parse_version(present)
+                run.subproject.template.ref = present
                 run.template.__dict__["version"] = parse_version(release)
                 run.template.__dict__["commit"] = release
                 run.run_update()
