@@ -69,3 +69,13 @@ def test_every_file_of_tests_is_collected(pytestconfig: pytest.Config) -> None:
     parts = {part for folder in folders for part in folder.relative_to(CHECKOUT).parts}
     assert "build" in parts
     assert not [part for part in parts if any(fnmatch(part, pattern) for pattern in left_out)]
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """Outside of a package pytest collects only the first of them, and a test run still starts."""
+    names = [
+        file.name
+        for file in (CHECKOUT / "tests").rglob("test_*.py")
+        if not (file.parent / "__init__.py").exists()
+    ]
+    assert sorted(set(names)) == sorted(names)
