@@ -235,7 +235,7 @@ add_engine() {
   arguments+=(--env DOCKER_HOST=unix:///var/run/docker.sock --env "PACKER_TMP_DIR=${folder}")
 }
 
-# Variables go by their names, so that no value stands on a command line. Left out is what names paths of this machine,
+# Variables go by their names, so that no value appears on a command line. Left out is what names paths of this machine,
 # and for template-* all that gives access: these commands run code of a release that nobody here has reviewed.
 add_variables() {
   local name

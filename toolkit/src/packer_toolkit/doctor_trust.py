@@ -107,7 +107,7 @@ def compare_trust(subject: Finding, session: Any, account: str) -> Finding:
         except (BotoCoreError, ClientError) as error:
             code = getattr(error, "response", {}).get("Error", {}).get("Code", "")
             if code == "NoSuchEntity":
-                return Finding("missing", f"there is no role {role}", f"create it; {_PAGE}")
+                return Finding("missing", f"the role {role} does not exist", f"create it; {_PAGE}")
             unread.append(f"{name} cannot be read ({code or type(error).__name__})")
             continue
         if answer["Arn"] != role:

@@ -160,7 +160,7 @@ def problem_of(policy: Mapping[str, Any], repository: Hosted, purposes: set[str]
         if any(admits(other, context) for context in used):
             return f"also trusts {other.subject.prefix}, a repository of another owner"
     if "build" not in purposes and admits(repository, BRANCH):
-        return "trusts every branch, so whoever may push can release"
+        return "trusts every branch, so every user who can push can release"
     return None
 
 

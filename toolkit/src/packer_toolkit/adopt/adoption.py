@@ -223,8 +223,8 @@ def choose_file(folder: Path, wanted: str | None, git: Git) -> str:
         if answers.get("_commit"):
             raise SetupError(
                 f"{folder / path} names {without_secret(str(answers.get('_src_path')))} at "
-                f"{answers['_commit']} already; template-check tells whether there is a newer "
-                "release"
+                f"{answers['_commit']} already; look for a newer "
+                "release with: task template-check"
             )
         return path
     if wanted is None:
@@ -234,7 +234,7 @@ def choose_file(folder: Path, wanted: str | None, git: Git) -> str:
         raise SetupError(f"--answers-file {wanted}: it is outside of {folder}; go there")
     if os.path.lexists(place):
         if place.is_symlink() or not place.is_file():
-            raise SetupError(f"{place} is no file; remove it first")
+            raise SetupError(f"{place} is not a file; delete it first")
         if _is_of_another_template(place):
             raise SetupError(
                 f"{place} is an answers file of another template; choose another name: "

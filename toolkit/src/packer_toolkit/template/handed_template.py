@@ -113,7 +113,12 @@ def read_template(file: str, folder: Path) -> tuple[str, str]:
         clone = ("clone", "--quiet", "--bare", "--template=", "--", str(bundle), str(folder))
         Git.at(folder.parent).text(*clone)
     except (KeyError, TypeError, ValueError, GitError) as error:
-        raise SetupError(f"{WHAT} is not one ({error}); start the workflow again") from None
+        raise SetupError(
+            f"{WHAT} is not valid ({error}); start a new run of the workflow"
+        ) from None
     if parse_version(release) is None:
-        raise SetupError(f"{WHAT} names {release!r} as its release, which is not a version")
+        raise SetupError(
+            f"{WHAT} names {release!r} as its release, which is not a version; "
+            "start a new run of the workflow"
+        )
     return release, present

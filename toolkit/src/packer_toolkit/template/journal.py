@@ -264,7 +264,9 @@ class Journal:
         paths = self._find_touched(record)
         if dry_run:
             return Undone(record["release"], paths, dict.fromkeys(self._find_later(record), ""))
-        self._index.require_unlocked(f"nothing was taken back; then {way_back(self.project)}")
+        self._index.require_unlocked(
+            f"nothing was undone; when the lock is gone, run: {way_back(self.project)}"
+        )
         try:
             copies = self._roll_back(record)
         except (OSError, SetupError) as error:

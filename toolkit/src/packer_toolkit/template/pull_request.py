@@ -256,12 +256,13 @@ def body(summary: Summary, workflows: Sequence[str] = ()) -> str:
     """
     parts = [
         f"The template has the release {summary.release}; this repository is at "
-        f"{summary.present}.  Merging this takes it.",
+        f"{summary.present}.  Merge this pull request to update.",
         *_workflows(workflows),
         *_conflicts(summary),
         *_notes(summary),
         "## What is new",
-        quiet(_shortened(summary.changelog, _CHANGELOG)) or "The changelog says nothing about it.",
+        quiet(_shortened(summary.changelog, _CHANGELOG))
+        or "The changelog has no entry for this release.",
     ]
     return _shortened("\n\n".join(parts), _BODY)
 

@@ -84,7 +84,9 @@ def read_update(line: str) -> SavedUpdate:
         )
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         reason = printable(f"{type(error).__name__}: {error}")[:200]
-        raise SetupError(f"{WHAT} is not one ({reason}); start the workflow again") from None
+        raise SetupError(
+            f"{WHAT} is not valid ({reason}); start a new run of the workflow"
+        ) from None
 
 
 def apply_update(project: Project, update: SavedUpdate, release: str | None) -> str:
@@ -104,12 +106,12 @@ def apply_update(project: Project, update: SavedUpdate, release: str | None) -> 
     if update.base != project.head:
         raise SetupError(
             f"the update is for commit {printable(update.base[:12])}, and {project.head[:12]} is "
-            "checked out; start the workflow again"
+            "checked out; start a new run of the workflow"
         )
     if parse_version(summary.release) is None or summary.release != (release or summary.release):
         raise SetupError(
             f"the update is to {printable(summary.release[:50])}, which is not "
-            f"{release or 'a version'}; start the workflow again"
+            f"{release or 'a version'}; start a new run of the workflow"
         )
     git = Git.at(project.top)
     with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
@@ -122,12 +124,13 @@ def apply_update(project: Project, update: SavedUpdate, release: str | None) -> 
         except GitError as error:
             raise SetupError(
                 f"the update does not apply to {project.head[:12]}: {printable(error.reason)}; "
-                "start the workflow again"
+                "start a new run of the workflow"
             ) from None
     if tree != update.tree:
         raise SetupError(
             f"the update results in other files than the job that worked it out reported "
-            f"({tree[:12]} instead of {printable(update.tree[:12])}); start the workflow again"
+            f"({tree[:12]} instead of {printable(update.tree[:12])}); start a new run of the "
+            "workflow"
         )
     return tree
 
@@ -183,5 +186,5 @@ def require_current(project: Project, base: str) -> None:
     if heads != [project.head]:
         raise SetupError(
             f"{base} is not at {project.head[:12]} any more, for which the update was worked out; "
-            "start the workflow again (a re-run would take the old commit once more)"
+            "start a new run of the workflow (a re-run would take the old commit)"
         )
