@@ -597,7 +597,7 @@ def _nothing(repository: Path) -> None:
         (_already, [], SetupError, "names https://example.com/t at v1.0.0 already"),
         (_no_git, [], SetupError, "is no git repository with a commit; git init, and commit"),
         (_ignore_answers, [], SetupError, "git ignores .copier-answers.yml here"),
-        (_link, [], SetupError, "is no file; remove it first"),
+        (_link, [], SetupError, "is not a file; delete it first"),
         (
             _nothing,
             ["--release", "v7.0.0"],

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from packer_toolkit import role_trust
 from packer_toolkit.doctor_trust import Finding, compare_trust, find_subject
@@ -170,8 +171,10 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, github: GitHub) -> Pat
         "github_host": "github.com",
         "github_organization": "acme",
         "image_name": "web",
+        "parent_image": "debian-12",
+        "aws_management_account": "111122223333",
     }
-    (tmp_path / ".copier-answers.yml").write_text(json.dumps(answers))
+    (tmp_path / ".copier-answers.yml").write_text(yaml.safe_dump(answers))
     monkeypatch.setenv("GITHUB_API_URL", github.url)
     monkeypatch.setenv("GH_TOKEN", "of-a-developer")
     return tmp_path
@@ -221,7 +224,7 @@ def test_doctor_compares_both_roles(ec2: Ec2, root: Path, new: Repository) -> No
     subject = find_subject(root)
     assert (subject.state, subject.found) == ("ok", f"{NEW.prefix}:…")
     found = compare_trust(subject, session, ACCOUNT)
-    assert (found.state, found.found) == ("missing", f"there is no role {BUILDER}")
+    assert (found.state, found.found) == ("missing", f"the role {BUILDER} does not exist")
     create_roles(
         session,
         builder=trust.documented("pipeline.md", PAGES["build"], NEW),

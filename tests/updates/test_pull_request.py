@@ -96,6 +96,21 @@ def test_the_branch_is_the_update_and_the_text_its_changelog(
     assert "updated=true" in said.stdout
 
 
+def test_no_workflow_of_the_release_starts_before_a_review(
+    run: Callable[..., Said], project: Path, remote: Path
+) -> None:
+    """The branch is created without the update, whose commit then skips workflows (review C3)."""
+    hook = remote / "hooks" / "post-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\ncat >>pushes\n")
+    hook.chmod(0o755)
+    run()
+    pushes = [line.split()[:2] for line in (remote / "pushes").read_text().splitlines()]
+    head, update = git(project, "rev-parse", "HEAD"), git(remote, "rev-parse", BRANCH)
+    assert pushes == [["0" * 40, head], [head, update]]
+    assert git(remote, "log", "-1", "--format=%b", BRANCH) == "[skip ci]"
+
+
 def test_dry_run_opens_nothing(
     run: Callable[..., Said], remote: Path, hub: Repository, github: GitHub
 ) -> None:

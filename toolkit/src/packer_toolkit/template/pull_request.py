@@ -100,7 +100,10 @@ def commit_update(project: Project, tree: str, release: str) -> str:
         for what, value in (("NAME", _NAME), ("EMAIL", _EMAIL))
     }
     # Without signature: the key of a person has no place in a workflow.
-    message = f"Update from the template: {project.release} to {release}"
+    # A push with a token of the team's would start the release's own workflows, with secrets and
+    # roles, before anyone has reviewed it.
+    # https://docs.github.com/en/actions/how-tos/manage-workflow-runs/skip-workflow-runs
+    message = f"Update from the template: {project.release} to {release}\n\n[skip ci]"
     commit = ["commit-tree", "--no-gpg-sign", "-p", project.head, "-m", message, tree]
     return Git.at(project.top, **names).text(*commit)
 
@@ -157,6 +160,10 @@ class Branch:
             self.require_ours(tip)
             if self._content(tip) == self._content(commit):
                 return Pushed(tip, changed=False)
+        if not tip:
+            # The event "create" heeds no [skip ci], so the branch is created without the update.
+            tip = self._project.head
+            self._ask("push", "--quiet", "origin", f"{tip}:refs/heads/{self._name}")
         lease = f"--force-with-lease=refs/heads/{self._name}:{tip}"
         self._ask("push", "--quiet", lease, "origin", f"{commit}:refs/heads/{self._name}")
         return Pushed(commit, changed=True)
@@ -258,6 +265,9 @@ def body(summary: Summary, workflows: Sequence[str] = ()) -> str:
         f"The template has the release {summary.release}; this repository is at "
         f"{summary.present}.  Merge this pull request to update.",
         *_workflows(workflows),
+        "No workflow of this branch has started, because it is not reviewed yet.  To start the "
+        "checks after your review, push an empty commit to the branch, such as with "
+        "`git commit --allow-empty --message 'Reviewed'`.",
         *_conflicts(summary),
         *_notes(summary),
         "## What is new",
