@@ -15,9 +15,10 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -209,10 +210,13 @@ class Journal:
             self._prepare(plan)
             return self._apply(plan)
         except BaseException as error:
-            kept = "".join(
-                f"; what you saved into {shown([path])} meanwhile is kept: {show_copy(copy)}"
-                for path, copy in self._undo_after(error).items()
-            )
+            with _hold_signals() as is_pending:
+                kept = "".join(
+                    f"; what you saved into {shown([path])} meanwhile is kept: {show_copy(copy)}"
+                    for path, copy in self._undo_after(error).items()
+                )
+                if kept and is_pending():
+                    sys.stderr.write(f"packer-toolkit: the update was undone{kept}\n")
             if isinstance(error, _ChangedMeanwhileError):
                 raise SetupError(
                     f"{error}{kept}; look at git diff, commit your change, and start again"
@@ -806,6 +810,21 @@ def _find_free_copy(folder: Path, path: str) -> Path:
         copy = folder / str(number) / path
     copy.parent.mkdir(parents=True, exist_ok=True)
     return copy
+
+
+@contextlib.contextmanager
+def _hold_signals() -> Iterator[Callable[[], bool]]:
+    """Let signals that end the command wait: half of an undo would need another one.
+
+    Yields:
+        A function that returns whether one is waiting.
+    """
+    ending = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+    try:
+        yield lambda: bool(signal.sigpending() & ending)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def show_copy(copy: Path) -> str:
