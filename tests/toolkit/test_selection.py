@@ -9,7 +9,9 @@ import pytest
 
 from packer_toolkit.build import Run
 from packer_toolkit.errors import SetupError
-from packer_toolkit.packer_values import InspectError, inspect, read_arguments
+from packer_toolkit.packer_output import Progress
+from packer_toolkit.packer_values import InspectError, Values, inspect, read_arguments
+from packer_toolkit.released import Release
 from packer_toolkit.selection import Selection, matches
 from packer_toolkit.unrequested import find_wish
 from rig.template import render
@@ -384,3 +386,71 @@ def test_a_new_repository_builds_without_a_request(
     new = render(template, tmp_path / "web", answers)
     assert refusal(packer, new, *words) == ""
     assert matches(["amazon-ebs.*"], "amazon-ebs.arm64")
+
+
+# ---------------------------------------------------------------------------- several images
+
+
+@pytest.mark.parametrize("words", [("-only=*",), ("-only=*.x86_64,*.arm64,docker.local",)])
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_an_image_of_an_earlier_run_is_not_missing(
+    words: tuple[str, ...], is_finished: bool
+) -> None:
+    """The new images are complete though Packer did not build the finished ones (field 7)."""
+    run = Run(words, str, str, {})
+    kinds = {name: name.partition(".")[0] for name in OURS}
+    run.values = Values(builds=OURS, kinds=kinds)
+    run._release = Release("1.2.3", {"x86_64": ()} if is_finished else {}, ("arm64",))
+    run.output.builds["amazon-ebs.arm64"] = Progress("amazon-ebs.arm64", ok=True)
+    run.output.builds["docker.local"] = Progress("docker.local")
+    assert run._are_images_complete() == is_finished
+    run.output.builds["amazon-ebs.arm64"].ok = False
+    assert not run._are_images_complete()
+
+
+TAGGED = """\
+variable "region" {
+  default = "eu-west-1"
+}
+locals {
+  run_tags = { ManagedBy = "packer", Repository = "packer-ami-web" }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("post_processor", "words", "named"),
+    [
+        ('post-processor "manifest" {}', ("-except=manifest",), "-except=manifest: it leaves out"),
+        ('post-processor "manifest" {}', ("-except=x,m*",), "-except=x,m*: it leaves out"),
+        ('post-processor "manifest" {\n    name = "m"\n  }', ("-except=m",), "manifest.m,"),
+        ('post-processor "shell-local" {\n    inline = ["true"]\n  }', (), "no post-processor"),
+        ("", (), "amazon-ebs.image: its image cannot be verified"),
+        ('post-processor "manifest" {}', ("-except=x",), ""),
+        ('post-processor "manifest" {\n    name = "m"\n  }', ("-except=manifest",), ""),
+    ],
+)
+def test_an_image_that_cannot_be_verified_is_not_built(
+    packer: Packer, tmp_path: Path, post_processor: str, words: tuple[str, ...], named: str
+) -> None:
+    """Without manifest.json nothing starts, so that no finished image is deleted (field 7)."""
+    build = BUILD.replace("]\n}", f"]\n  {post_processor}\n}}")
+    write(tmp_path, a__pkr__hcl=TAGGED + VARIABLE + source(more=USE) + build)
+    line = refusal(packer, tmp_path, "-var", "skip_create_ami=false", *words)
+    assert (named in line) if named else not line
+    assert "\n" not in line
+    assert refusal(packer, tmp_path, *words) == ""
+
+
+def test_a_name_with_a_period_is_judged_by_its_own_source(packer: Packer, tmp_path: Path) -> None:
+    """The whole name of a build counts, and not only what follows its last period (adopt 1)."""
+    build = 'build {\n  source "amazon-ebs.image" {\n    name = "%s"\n  }\n}\n'
+    write(tmp_path, a__pkr__hcl=VARIABLE + source(more=USE) + build % "ubuntu-22.04")
+    assert refusal(packer, tmp_path) == ""
+    write(
+        tmp_path,
+        a__pkr__hcl=VARIABLE + source() + source(name="prod", more=USE) + build % "web.prod",
+        b__pkr__hcl='build {\n  sources = ["amazon-ebs.prod"]\n}\n',
+    )
+    assert "amazon-ebs.web.prod would create" in refusal(packer, tmp_path)
+    assert refusal(packer, tmp_path, "-only=amazon-ebs.prod") == ""

@@ -255,7 +255,8 @@ class Run:
                 code = (self.signals.exit_code or code) if code else 0
                 if (code or self.output.trouble) and not self.only_local:
                     outcome = self._sweep(failed=code != 0)
-                if code and self.kind == "image" and not self.keeps_leftovers:
+                is_retained = self.keeps_leftovers or self._are_images_complete()
+                if code and self.kind == "image" and not is_retained:
                     _forget_manifest(folder, self.started)
             inspected = inspec_report.read_reports(Path(reports), self.mask.everything)
         report = self._report(code, packer_seconds, outcome, inspected, failure)
@@ -357,8 +358,39 @@ class Run:
                 f"-only={','.join(self.selection.only)} and -except="
                 f"{','.join(self.selection.without)} select no build; there are: {there}"
             )
+        if self.kind == "image" and self.scope() is not None:
+            self._require_manifest(selected)
         if not self.is_image_requested:
             require_request(self.values, self.selection, Path((*self.arguments.words, ".")[0]))
+
+    def _require_manifest(self, selected: Sequence[str]) -> None:
+        """Make sure that manifest.json will name each image, which is verified by it afterwards.
+
+        Raises:
+            SetupError: When a selected build on EC2 has no post-processor manifest.
+        """
+        for name in selected:
+            parts = [
+                part
+                for part in self.values.post_processors.get(name, ())
+                if part.partition(".")[0] == "manifest"
+            ]
+            if self.values.kinds[name] in LOCAL_KINDS or any(
+                not self.selection.leaves_out(part.partition(".")[2] or part) for part in parts
+            ):
+                continue
+            if parts:
+                without = ",".join(self.selection.without)
+                raise SetupError(
+                    f"-except={without}: it leaves out the post-processor {parts[0]}, which lists "
+                    f"the image of {name} for its verification; use -except=BUILD with names of "
+                    "builds only"
+                )
+            raise SetupError(
+                f"{name}: its image cannot be verified, because its build block has no "
+                'post-processor manifest; add post-processor "manifest" as in build.pkr.hcl of '
+                "the template"
+            )
 
     def _ask_for_values(self, packer: str) -> Values:
         name = f"var.{VARIABLE}"
@@ -629,6 +661,8 @@ class Run:
         """
         states: dict[bool, list[bool]] = {True: [], False: []}
         for name in self.selection.of_builds(self.values.builds):
+            if name.removeprefix("amazon-ebs.") in self._release.finished:
+                continue  # an earlier build finished it, and Packer did not build it again
             build = self.output.builds.get(name)
             is_finished = build is not None and build.ok and name not in self._interrupted
             states[self.values.kinds[name] in LOCAL_KINDS].append(is_finished)

@@ -110,7 +110,7 @@ def _why_ebs_creates(name: str, values: Values, template: Path) -> str:
     bases = dict(_bases(read))
     # A source is also a build by its own name, where a build block lists it.
     uses = [*((base, base, None) for base in bases), *_uses(read)]
-    local_name = name.rpartition(".")[2]
+    local_name = name.partition(f"{_WITH_TEST_BUILD}.")[2]
     candidates = [
         setting
         for known_as, base, own in uses
