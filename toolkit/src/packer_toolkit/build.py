@@ -313,6 +313,9 @@ class Run:
             if self.who:
                 assumes = f"; Packer assumes {role}" if role else ""
                 self.say(f"{self.who.line()}{assumes}")
+            if self.kind == "image":
+                self._read_release()
+            # A refusal for want of a source AMI comes before anything is deleted.
             self._choose_source_amis()
             if self.kind == "image":
                 self._prepare_release()
@@ -452,13 +455,21 @@ class Run:
         if not {"self", account} & set(self.values.texts("var.source_ami_owners")):
             return
         client = build_release.make_clients(self._session)(self.values.text("var.region"))
-        choices = source_amis.find_source_amis(client, self.values)
+        built = self._release.missing or build_release.select_architectures(
+            self.values, self.arguments
+        )
+        choices = source_amis.find_source_amis(client, self.values, built or None)
         self._chosen += source_amis.make_arguments(choices, self.values)
         for line in source_amis.describe_rejected(choices):
             self.say(line)
 
+    def _read_release(self) -> None:
+        """Find out which images of a given version are missing."""
+        if self.values.text("var.version") and self.scope() is not None:
+            self._release = build_release.read_missing(self._session, self.values, self.arguments)
+
     def _prepare_release(self) -> None:
-        """Make room for the images of a given version."""
+        """Delete what blocks the names of the images of a given version."""
         scope = self.scope()
         if not self.values.text("var.version") or scope is None:
             return
@@ -466,14 +477,20 @@ class Run:
         def should_stop() -> bool:
             return bool(self.signals.received)
 
-        self._release = build_release.prepare_release(
-            self._session, self.values, self.arguments, should_stop=should_stop, show=self.say
+        release = self._release
+        build_release.delete_unfinished(
+            self._session, self.values, release, should_stop=should_stop, show=self.say
         )
+        if release.finished:
+            finished, missing = ", ".join(release.finished), ", ".join(release.missing)
+            self.say(
+                f"Version {release.version} is finished for {finished}: only {missing} is built"
+            )
         build_release.sweep_earlier_attempts(
             self._session, scope, self.environment, should_stop=should_stop, show=self.say
         )
-        if self._release.finished:
-            self._chosen.append(f"-var=architectures={json.dumps(self._release.missing)}")
+        if release.finished:
+            self._chosen.append(f"-var=architectures={json.dumps(release.missing)}")
 
     def _verify_images(self) -> int:
         """Return 0 when the images are finished, and 1 otherwise, whatever Packer thinks."""
