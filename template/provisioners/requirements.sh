@@ -14,8 +14,8 @@ find_requirements() {
   local file
   for file in "${ansible}"/{,roles/,collections/}requirements.{yml,yaml}; do
     # A symbolic link to nothing is for ansible-galaxy to report.
-    if [[ -L ${file} && ! -e ${file} ]] || [[ -f ${file} ]] &&
-      grep -Evq '^[[:space:]]*(#.*)?$|^(---|\.\.\.)[[:space:]]*(#.*)?$|^(collections|roles):[[:space:]]*(\[\]|\{\}|null|~)?[[:space:]]*(#.*)?$' "${file}"; then
+    if [[ -L ${file} && ! -e ${file} ]] || { [[ -f ${file} ]] &&
+      grep -Evq '^[[:space:]]*(#.*)?$|^(---|\.\.\.)[[:space:]]*(#.*)?$|^(collections|roles):[[:space:]]*(\[\]|\{\}|null|~)?[[:space:]]*(#.*)?$' "${file}"; }; then
       files+=("${file}")
     fi
   done

@@ -218,3 +218,16 @@ def test_packer_reads_a_repository_with_any_requirements(
     (repository / REQUIREMENTS).write_text(text, newline="")
     env = {"PATH": os.environ["PATH"]}
     packer.run("inspect", ".", cwd=repository, env=env)
+
+
+def test_a_link_to_nothing_is_not_ignored(folder: Path, tmp_path: Path) -> None:
+    """The script reports a requirements.yml that is a link to a missing file (field 5)."""
+    (folder / "provisioners/ansible/requirements.yml").symlink_to("missing.yml")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "ansible-galaxy").write_text('#!/bin/sh\nprintf "galaxy %s\\n" "$*"\nexit 1\n')
+    (tools / "ansible-galaxy").chmod(0o755)
+    process = start(folder, "1", PATH=f"{tools}{os.pathsep}{os.environ['PATH']}")
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 1, output
+    assert "galaxy install -r provisioners/ansible/requirements.yml" in output

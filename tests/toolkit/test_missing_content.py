@@ -290,3 +290,15 @@ def test_packer_validate_refuses_missing_content(case: str, root: Path, packer: 
     done = packer.run("validate", ".", cwd=root, env=env, check=False)
     assert done.returncode == 1
     assert HCL[case] in " ".join((done.stdout + done.stderr).split())
+
+
+@pytest.mark.parametrize("path", [".", "", "./", "./.", '"."'])
+@pytest.mark.parametrize("has_git", [True, False])
+def test_a_submodule_at_the_root_is_not_read_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch, path: str, has_git: bool
+) -> None:
+    """An entry of .gitmodules for its own folder is read once (field 5)."""
+    (root / ".gitmodules").write_text(f'[submodule "x"]\n\tpath = {path}\n\turl = ../x\n')
+    if not has_git:
+        monkeypatch.setenv("PATH", "/nowhere")
+    assert find_missing_content(root) == []

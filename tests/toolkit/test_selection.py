@@ -9,9 +9,11 @@ import pytest
 
 from packer_toolkit.build import Run
 from packer_toolkit.errors import SetupError
-from packer_toolkit.packer_values import InspectError, inspect, read_arguments
+from packer_toolkit.packer_output import Progress
+from packer_toolkit.packer_values import InspectError, Values, inspect, read_arguments
+from packer_toolkit.released import Release
 from packer_toolkit.selection import Selection, matches
-from packer_toolkit.unrequested import find_wish
+from packer_toolkit.unrequested import find_wish, require_request
 from rig.template import render
 from rig.tools import Packer
 
@@ -384,3 +386,142 @@ def test_a_new_repository_builds_without_a_request(
     new = render(template, tmp_path / "web", answers)
     assert refusal(packer, new, *words) == ""
     assert matches(["amazon-ebs.*"], "amazon-ebs.arm64")
+
+
+# ---------------------------------------------------------------------------- several images
+
+
+@pytest.mark.parametrize("words", [("-only=*",), ("-only=*.x86_64,*.arm64,docker.local",)])
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_an_image_of_an_earlier_run_is_not_missing(
+    words: tuple[str, ...], is_finished: bool
+) -> None:
+    """The new images are complete though Packer did not build the finished ones (field 7)."""
+    run = Run(words, str, str, {})
+    kinds = {name: name.partition(".")[0] for name in OURS}
+    run.values = Values(builds=OURS, kinds=kinds)
+    run._release = Release("1.2.3", {"x86_64": ()} if is_finished else {}, ("arm64",))
+    run.output.builds["amazon-ebs.arm64"] = Progress("amazon-ebs.arm64", ok=True)
+    run.output.builds["docker.local"] = Progress("docker.local")
+    assert run._are_images_complete() == is_finished
+    run.output.builds["amazon-ebs.arm64"].ok = False
+    assert not run._are_images_complete()
+
+
+TAGGED = """\
+variable "region" {
+  default = "eu-west-1"
+}
+locals {
+  run_tags = { ManagedBy = "packer", Repository = "packer-ami-web" }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("post_processor", "words", "named"),
+    [
+        ('post-processor "manifest" {}', ("-except=manifest",), "-except=manifest: it leaves out"),
+        ('post-processor "manifest" {}', ("-except=x,m*",), "-except=x,m*: it leaves out"),
+        ('post-processor "manifest" {\n    name = "m"\n  }', ("-except=m",), "manifest.m,"),
+        ('post-processor "shell-local" {\n    inline = ["true"]\n  }', (), "no post-processor"),
+        ("", (), "amazon-ebs.image: its image cannot be verified"),
+        ('post-processor "manifest" {}', ("-except=x",), ""),
+        ('post-processor "manifest" {\n    name = "m"\n  }', ("-except=manifest",), ""),
+    ],
+)
+def test_an_image_that_cannot_be_verified_is_not_built(
+    packer: Packer, tmp_path: Path, post_processor: str, words: tuple[str, ...], named: str
+) -> None:
+    """Without manifest.json nothing starts, so that no finished image is deleted (field 7)."""
+    build = BUILD.replace("]\n}", f"]\n  {post_processor}\n}}")
+    write(tmp_path, a__pkr__hcl=TAGGED + VARIABLE + source(more=USE) + build)
+    line = refusal(packer, tmp_path, "-var", "skip_create_ami=false", *words)
+    assert (named in line) if named else not line
+    assert "\n" not in line
+    assert refusal(packer, tmp_path, *words) == ""
+
+
+def test_a_name_with_a_period_is_judged_by_its_own_source(packer: Packer, tmp_path: Path) -> None:
+    """The whole name of a build counts, and not only what follows its last period (adopt 1)."""
+    build = 'build {\n  source "amazon-ebs.image" {\n    name = "%s"\n  }\n}\n'
+    write(tmp_path, a__pkr__hcl=VARIABLE + source(more=USE) + build % "ubuntu-22.04")
+    assert refusal(packer, tmp_path) == ""
+    write(
+        tmp_path,
+        a__pkr__hcl=VARIABLE + source() + source(name="prod", more=USE) + build % "web.prod",
+        b__pkr__hcl='build {\n  sources = ["amazon-ebs.prod"]\n}\n',
+    )
+    assert "amazon-ebs.web.prod would create" in refusal(packer, tmp_path)
+    assert refusal(packer, tmp_path, "-only=amazon-ebs.prod") == ""
+
+
+@pytest.mark.parametrize("option", ["only", "except"])
+@pytest.mark.parametrize("pattern", ["[z-a]", "amazon-ebs.[b-a]*", "x,[!9-0]"])
+def test_a_pattern_that_is_not_valid_is_one_line(option: str, pattern: str) -> None:
+    """A range that ends before it begins is an error before anything starts (field 7)."""
+    with pytest.raises(SetupError, match=r"it is not a valid pattern \(bad character") as refused:
+        Run((f"-{option}={pattern}",), str, str, {})
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("v.pkrvars.hcl", "# skip_create_ami = false\n"),
+        ("v.pkrvars.hcl", "// skip_create_ami = false\n"),
+        ("v.pkrvars.hcl", "/*\nskip_create_ami = false\n*/\n"),
+        ("v.pkrvars.hcl", "tags = {\n  skip_create_ami = false\n}\n"),
+        ("v.pkrvars.hcl", 'x = "{skip_create_ami = false"\n'),
+        ("v.pkrvars.hcl", "x = <<EOF\nskip_create_ami = false\nEOF\n"),
+        ("v.pkrvars.json", '{"tags": {"skip_create_ami": false}}'),
+        ("v.pkrvars.json", '{"x": "{skip_create_ami: false"}'),
+        ("v.pkrvars.json", "[]"),
+        ("v.pkrvars.json", "1"),
+        ("v.pkrvars.json", ""),
+        ("v.pkrvars.hcl", "skip_create_ami = \n"),
+        ("v.pkrvars.hcl", "skip_create_ami = null\n"),
+        ("v.pkrvars.hcl", "skip_create_ami = nothing.false\n"),
+    ],
+)
+def test_a_file_that_does_not_set_the_variable_requests_nothing(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    """Comments, texts and other variables of a file of values request no image (adopt 1)."""
+    (tmp_path / name).write_text(text)
+    words = ("-var-file", str(tmp_path / name))
+    assert find_wish(read_arguments(words), {}) not in ("true", "false")
+    assert find_wish(read_arguments((*words, "-var-file=missing")), {}) != "false"
+
+
+IMPORTS = {
+    "by name": ('["amazon-import"]', True),
+    "with settings": ('[{"type": "amazon-import", "s3_bucket_name": "x"}]', True),
+    "in a sequence": ('[["compress", {"type": "amazon-import", "name": "i"}]]', True),
+    "of another cloud": ('[{"type": "googlecompute-import"}]', True),
+    "only of this build": ('[{"type": "amazon-import", "only": ["qemu"]}]', True),
+    "except of another build": ('[{"type": "amazon-import", "except": ["n"]}]', True),
+    "that cannot be read": ("[{}]", True),
+    "of another build": ('[{"type": "amazon-import", "only": ["n"]}]', False),
+    "not of this build": ('[{"type": "amazon-import", "except": ["qemu"]}]', False),
+    "not at all": ('["manifest", ["compress", {"type": "checksum"}]]', False),
+    "without any": ("[]", False),
+}
+
+
+@pytest.mark.parametrize("case", IMPORTS)
+def test_an_import_by_a_legacy_template_is_refused(tmp_path: Path, case: str) -> None:
+    """A post-processor of a JSON template that imports a local build makes an image (adopt 1)."""
+    text, is_refused = IMPORTS[case]
+    write(tmp_path, web__json=f'{{"builders": [{{"type": "qemu"}}], "post-processors": {text}}}')
+    values = Values(builds=("qemu", "n"), kinds={"qemu": "qemu", "n": "null"})
+    for words, refused in (("-only=qemu", is_refused), ("-only=qemu -except=*", False)):
+        selection = Selection.of(read_arguments(words.split()))
+        if refused:
+            with pytest.raises(SetupError, match="qemu would create an image"):
+                require_request(values, selection, tmp_path / "web.json")
+        else:
+            require_request(values, selection, tmp_path / "web.json")
+    if case == "in a sequence":
+        selection = Selection.of(read_arguments(("-only=qemu", "-except=i")))
+        require_request(values, selection, tmp_path / "web.json")

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
-from packer_toolkit import plan
+from packer_toolkit import build_release, plan
 from packer_toolkit.errors import NotGoodError, RemoteError
 from packer_toolkit.packer_values import Values
+from packer_toolkit.released import read_release
 from rig.ec2 import image_tags, run_tags
 
 HOME, COPY = "eu-west-1", "us-east-1"
@@ -175,6 +176,8 @@ FOREIGN = {
     "no ExpiresAt": image_tags("packer-ami-web", ExpiresAt=None),
     "odd ExpiresAt": image_tags("packer-ami-web", ExpiresAt="tomorrow"),
     "Never": image_tags("packer-ami-web", ExpiresAt="Never"),
+    "a time beside Version": image_tags("packer-ami-web", ExpiresAt="2026-12-01T00:00:00Z"),
+    "a date beside Version": image_tags("packer-ami-web", ExpiresAt="2020-01-01"),
 }
 
 
@@ -216,6 +219,63 @@ def test_a_finished_image_in_another_state_is_refused(
     account.images[HOME].clear()
     with pytest.raises(NotGoodError, match=says):
         account.release()
+
+
+@pytest.mark.parametrize("state", ["available", "pending", "disabled"])
+@pytest.mark.parametrize(("done", "marked"), [(HOME, COPY), (COPY, HOME)])
+def test_a_released_image_that_was_marked_is_not_deleted(
+    account: Account, state: str, done: str, marked: str
+) -> None:
+    """A developer who gives a copy of a release a time does not delete the release (review C1)."""
+    account.add(done, DONE)
+    id_ = account.add(marked, {**DONE, "ExpiresAt": "2026-12-01T00:00:00Z"}, state)
+    with pytest.raises(NotGoodError) as refused:
+        account.release()
+    assert "sweep --run-id run-1 --finished-images" in str(refused.value)
+    account.images[done].clear()
+    with pytest.raises(NotGoodError, match=rf"{id_} in .* has the tag Version of a finished"):
+        account.release()
+
+
+@pytest.mark.parametrize("version", ["", "of-the-team"])
+def test_a_version_of_a_run_is_not_that_of_a_release(account: Account, version: str) -> None:
+    """An empty Version, or one that all resources of a build have, is of no release (review C1)."""
+    account.add(HOME, {**RUN, "Version": version})
+    values = make_values()
+    values = Values({**values.raw, "local.run_tags": '{\n  "Repository" = "packer-ami-web"\n'
+                     f'  "Version" = "{version}"\n}}'})  # fmt: skip
+    assert plan.release(account.client(HOME), values, "1.0.0").build
+
+
+@pytest.mark.parametrize("regions", [(HOME, COPY), (COPY, HOME)])
+def test_what_a_build_marks_is_deletable(
+    account: Account, regions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next run deletes an image that was marked and then stayed (review C1)."""
+    calls: list[dict[str, Any]] = []
+
+    class Session:
+        def client(self, *_: Any, region_name: str, **__: Any) -> Any:
+            client = account.client(region_name)
+            client.create_tags = lambda **call: calls.append({**call, "region": region_name})
+            return client
+
+    monkeypatch.setattr(build_release, "Sweep", interrupt)
+    account.add(regions[0], DONE)
+    account.add(regions[1], RUN)
+    release = read_release(account.client, make_values(), "1.0.0")
+    with pytest.raises(KeyboardInterrupt):
+        build_release.delete_unfinished(Session(), make_values(), release)
+    (call,) = calls
+    tags = {**DONE, **{tag["Key"]: tag["Value"] for tag in call["Tags"]}}
+    account.images[regions[0]].clear()
+    account.add(regions[0], tags)
+    assert len(read_release(account.client, make_values(), "1.0.0").unfinished) == 2
+
+
+def interrupt(*_: Any, **__: Any) -> Any:
+    """End a build as a signal does."""
+    raise KeyboardInterrupt
 
 
 def test_a_pending_image_without_tags_is_waited_for(account: Account) -> None:

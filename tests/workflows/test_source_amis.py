@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from packer_toolkit import plan
+from packer_toolkit import aws, build_release, plan
+from packer_toolkit.build import Run
 from packer_toolkit.errors import NotGoodError
 from packer_toolkit.packer_values import Values
+from packer_toolkit.released import Release
 from packer_toolkit.source_amis import describe_rejected, find_source_amis, make_arguments
 from rig.ec2 import image_tags, run_tags
 
@@ -146,3 +148,43 @@ def test_a_given_id_is_taken() -> None:
     assert plan.newest_parents(ec2, values) == {"x86_64": "ami-7"}
     assert (ec2.filters["image-id"], "name" in ec2.filters) == ("ami-7", False)
     assert make_arguments(find_source_amis(ec2, values), values) == []
+
+
+TWO = make_values(
+    var__architectures='[\n  "x86_64",\n  "arm64"\n]',
+    var__source_ami_ids='{\n  "x86_64" = "ami-1"\n}',
+    var__source_ami_names='{\n  "x86_64" = "base-*"\n  "arm64" = "base-*"\n}',
+    var__region="eu-west-1",
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "missing", "is_refused"),
+    [
+        ((), (), True),
+        (("-only=amazon-ebs.arm64",), (), True),
+        (("-only=amazon-ebs.x86_64",), (), False),
+        (("-except=*.arm64",), (), False),
+        ((), ("x86_64",), False),
+        ((), ("arm64",), True),
+    ],
+)
+def test_only_what_is_built_needs_a_source_ami(
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    missing: tuple[str, ...],
+    is_refused: bool,
+) -> None:
+    """An architecture that Packer does not build cannot refuse the build (review C1)."""
+    ec2 = Ec2(image(1, run_tags("packer-ami-base")))
+    monkeypatch.setattr(aws, "session", lambda *_, **__: None)
+    monkeypatch.setattr(build_release, "make_clients", lambda _: lambda _: ec2)
+    run = Run(words, str, str, {})
+    run.values = TWO
+    run._release = Release("1.2.3", {}, missing)
+    if is_refused:
+        with pytest.raises(NotGoodError, match="source AMI for arm64: no match"):
+            run._choose_source_amis()
+    else:
+        run._choose_source_amis()
+        assert run._chosen == []

@@ -255,7 +255,8 @@ class Run:
                 code = (self.signals.exit_code or code) if code else 0
                 if (code or self.output.trouble) and not self.only_local:
                     outcome = self._sweep(failed=code != 0)
-                if code and self.kind == "image" and not self.keeps_leftovers:
+                is_retained = self.keeps_leftovers or self._are_images_complete()
+                if code and self.kind == "image" and not is_retained:
                     _forget_manifest(folder, self.started)
             inspected = inspec_report.read_reports(Path(reports), self.mask.everything)
         report = self._report(code, packer_seconds, outcome, inspected, failure)
@@ -312,6 +313,9 @@ class Run:
             if self.who:
                 assumes = f"; Packer assumes {role}" if role else ""
                 self.say(f"{self.who.line()}{assumes}")
+            if self.kind == "image":
+                self._read_release()
+            # A refusal for want of a source AMI comes before anything is deleted.
             self._choose_source_amis()
             if self.kind == "image":
                 self._prepare_release()
@@ -357,8 +361,39 @@ class Run:
                 f"-only={','.join(self.selection.only)} and -except="
                 f"{','.join(self.selection.without)} select no build; there are: {there}"
             )
+        if self.kind == "image" and self.scope() is not None:
+            self._require_manifest(selected)
         if not self.is_image_requested:
             require_request(self.values, self.selection, Path((*self.arguments.words, ".")[0]))
+
+    def _require_manifest(self, selected: Sequence[str]) -> None:
+        """Make sure that manifest.json will name each image, which is verified by it afterwards.
+
+        Raises:
+            SetupError: When a selected build on EC2 has no post-processor manifest.
+        """
+        for name in selected:
+            parts = [
+                part
+                for part in self.values.post_processors.get(name, ())
+                if part.partition(".")[0] == "manifest"
+            ]
+            if self.values.kinds[name] in LOCAL_KINDS or any(
+                not self.selection.leaves_out(part.partition(".")[2] or part) for part in parts
+            ):
+                continue
+            if parts:
+                without = ",".join(self.selection.without)
+                raise SetupError(
+                    f"-except={without}: it leaves out the post-processor {parts[0]}, which lists "
+                    f"the image of {name} for its verification; use -except=BUILD with names of "
+                    "builds only"
+                )
+            raise SetupError(
+                f"{name}: its image cannot be verified, because its build block has no "
+                'post-processor manifest; add post-processor "manifest" as in build.pkr.hcl of '
+                "the template"
+            )
 
     def _ask_for_values(self, packer: str) -> Values:
         name = f"var.{VARIABLE}"
@@ -420,13 +455,21 @@ class Run:
         if not {"self", account} & set(self.values.texts("var.source_ami_owners")):
             return
         client = build_release.make_clients(self._session)(self.values.text("var.region"))
-        choices = source_amis.find_source_amis(client, self.values)
+        built = self._release.missing or build_release.select_architectures(
+            self.values, self.arguments
+        )
+        choices = source_amis.find_source_amis(client, self.values, built or None)
         self._chosen += source_amis.make_arguments(choices, self.values)
         for line in source_amis.describe_rejected(choices):
             self.say(line)
 
+    def _read_release(self) -> None:
+        """Find out which images of a given version are missing."""
+        if self.values.text("var.version") and self.scope() is not None:
+            self._release = build_release.read_missing(self._session, self.values, self.arguments)
+
     def _prepare_release(self) -> None:
-        """Make room for the images of a given version."""
+        """Delete what blocks the names of the images of a given version."""
         scope = self.scope()
         if not self.values.text("var.version") or scope is None:
             return
@@ -434,14 +477,20 @@ class Run:
         def should_stop() -> bool:
             return bool(self.signals.received)
 
-        self._release = build_release.prepare_release(
-            self._session, self.values, self.arguments, should_stop=should_stop, show=self.say
+        release = self._release
+        build_release.delete_unfinished(
+            self._session, self.values, release, should_stop=should_stop, show=self.say
         )
+        if release.finished:
+            finished, missing = ", ".join(release.finished), ", ".join(release.missing)
+            self.say(
+                f"Version {release.version} is finished for {finished}: only {missing} is built"
+            )
         build_release.sweep_earlier_attempts(
             self._session, scope, self.environment, should_stop=should_stop, show=self.say
         )
-        if self._release.finished:
-            self._chosen.append(f"-var=architectures={json.dumps(self._release.missing)}")
+        if release.finished:
+            self._chosen.append(f"-var=architectures={json.dumps(release.missing)}")
 
     def _verify_images(self) -> int:
         """Return 0 when the images are finished, and 1 otherwise, whatever Packer thinks."""
@@ -629,6 +678,8 @@ class Run:
         """
         states: dict[bool, list[bool]] = {True: [], False: []}
         for name in self.selection.of_builds(self.values.builds):
+            if name.removeprefix("amazon-ebs.") in self._release.finished:
+                continue  # an earlier build finished it, and Packer did not build it again
             build = self.output.builds.get(name)
             is_finished = build is not None and build.ok and name not in self._interrupted
             states[self.values.kinds[name] in LOCAL_KINDS].append(is_finished)

@@ -52,22 +52,13 @@ def select_architectures(values: Values, arguments: Arguments) -> list[str]:
     return [name.removeprefix("amazon-ebs.") for name in selected]
 
 
-def prepare_release(
-    session: Any,
-    values: Values,
-    arguments: Arguments,
-    *,
-    should_stop: Callable[[], bool],
-    show: Callable[[str], None],
-) -> Release:
-    """Delete what killed builds left under the names of the version that is to be built.
+def read_missing(session: Any, values: Values, arguments: Arguments) -> Release:
+    """Find out what is missing of the version that is to be built.
 
     Args:
         session: A boto3 session.
         values: Of the HCL.
         arguments: Of `packer build`.
-        should_stop: Asked again and again: true, and nothing more is waited for.
-        show: Takes a line for the user.
 
     Returns:
         What exists of the version: finished images are not built again.
@@ -75,7 +66,7 @@ def prepare_release(
     Raises:
         NotGoodError: When the version is finished, or a name is used by an image that a build must
             not delete.
-        RemoteError: When a region cannot be asked, or an image cannot be deleted.
+        RemoteError: When a region cannot be asked.
     """
     version = values.text("var.version")
     selected = select_architectures(values, arguments)
@@ -86,10 +77,6 @@ def prepare_release(
             for images in release.finished.values()
         )
         raise NotGoodError(f"version {version}: it exists already, {shown}; build another version")
-    delete_unfinished(session, values, release, should_stop=should_stop, show=show)
-    if release.finished:
-        finished, missing = ", ".join(release.finished), ", ".join(release.missing)
-        show(f"Version {version} is finished for {finished}: only {missing} is built")
     return release
 
 
@@ -225,7 +212,11 @@ def _mark_unfinished(session: Any, image: Image) -> None:
     client = session.client("ec2", region_name=image.region, config=config())
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:
-        client.create_tags(Resources=[image.id], Tags=[{"Key": "ExpiresAt", "Value": now}])
+        client.create_tags(
+            Resources=[image.id],
+            # A time beside a Version would look like a released image that a developer marked.
+            Tags=[{"Key": "ExpiresAt", "Value": now}, {"Key": "Version", "Value": ""}],
+        )
     except (BotoCoreError, ClientError) as error:
         raise RemoteError(
             f"{image.id} in {image.region}: it belongs to an unfinished image and cannot be tagged "

@@ -122,7 +122,8 @@ def _find_submodules(root: Path, folder: Path = Path()) -> list[Path]:
     found = []
     for path in paths:
         submodule = folder / path
-        if ".." not in submodule.parts and not submodule.is_absolute():
+        is_inside = ".." not in submodule.parts and not submodule.is_absolute()
+        if is_inside and submodule != folder:  # as with the path "."
             found += [submodule, *_find_submodules(root, submodule)]
     return found
 

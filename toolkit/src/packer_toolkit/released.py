@@ -275,12 +275,22 @@ def _select_deletable(images: Sequence[Image], values: Values) -> list[Image]:
     killed = {
         image.run_id
         for image in images
-        if image.tags.get("Repository") == repository and read_expiry(image.tags)
+        if image.tags.get("Repository") == repository and _has_tags_of_run(image, values)
     }
     for image in images:
         if reason := _explain_blocker(image, images, values, killed):
             raise NotGoodError(f"{image.name}: {reason}")
     return list(images)
+
+
+def _has_tags_of_run(image: Image, values: Values) -> bool:
+    """Return whether an image has the tags of a build that did not finish it.
+
+    Only finished images have a Version of their own, so that a time in ExpiresAt of one that has
+    it was set by a developer.
+    """
+    of_run = values.table("local.run_tags").get("Version", "")
+    return bool(read_expiry(image.tags)) and image.tags.get("Version", "") in ("", of_run)
 
 
 def _explain_blocker(
@@ -305,9 +315,15 @@ def _explain_blocker(
             f"{here} is unfinished, and its tags ManagedBy and RunId do not show which build made "
             f"it; if nothing uses the image, delete it: {delete}"
         )
-    if image.state in DEAD_STATES or read_expiry(image.tags):
+    if image.state in DEAD_STATES or _has_tags_of_run(image, values):
         return ""
     expires = image.tags.get("ExpiresAt")
+    if read_expiry(image.tags):
+        return (
+            f"{here} has the tag Version of a finished image, and its tag ExpiresAt is "
+            f"{_quote(expires or '')}; set it to never if the image was released, or, if nothing "
+            f"uses the image, delete it: {sweep}"
+        )
     if expires != NEVER:
         shown = f"{_quote(expires)}, neither never nor a time" if expires else "missing"
         return (

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from packer_toolkit.errors import SetupError
 from packer_toolkit.packer_values import Arguments
 
 EC2_BUILDS = ("amazon-ebs.x86_64", "amazon-ebs.arm64")
@@ -50,9 +51,24 @@ class Selection:
 
     @classmethod
     def of(cls, arguments: Arguments) -> Selection:
-        """Read the arguments of `packer build`; options that are given several times add up."""
+        """Read the arguments of `packer build`; options that are given several times add up.
+
+        Args:
+            arguments: Of `packer build`.
+
+        Raises:
+            SetupError: When a pattern is not valid, such as [z-a].
+        """
         only = [part for text in arguments.all("only") for part in text.split(",")]
         without = [part for text in arguments.all("except") for part in text.split(",")]
+        for pattern in (*only, *without):
+            try:
+                re.compile(_expression(pattern))
+            except re.error as error:
+                raise SetupError(
+                    f"-only or -except {pattern!r}: it is not a valid pattern ({error}); use names "
+                    "of builds with *, ? and [a-z]"
+                ) from None
         return cls(tuple(only) or (DEFAULT_ONLY,), tuple(without))
 
     def of_builds(self, names: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ images of other accounts no more than the state is known.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -42,12 +42,15 @@ class Choice:
     rejected: tuple[tuple[SourceAmi, str], ...] = ()
 
 
-def find_source_amis(ec2: Any, values: Values) -> dict[str, Choice]:
+def find_source_amis(
+    ec2: Any, values: Values, architectures: Collection[str] | None = None
+) -> dict[str, Choice]:
     """Choose the source AMI of each architecture, among what the filter of build.pkr.hcl matches.
 
     Args:
         ec2: EC2's client of the region that the HCL builds in.
         values: Of the HCL.
+        architectures: Those that are built; all of the HCL's when None.
 
     Raises:
         RemoteError: When the region cannot be asked.
@@ -56,6 +59,8 @@ def find_source_amis(ec2: Any, values: Values) -> dict[str, Choice]:
     ids = values.table(f"var.{VARIABLE}")
     choices = {}
     for architecture in values.texts("var.architectures"):
+        if architectures is not None and architecture not in architectures:
+            continue
         fixed = ids.get(architecture)
         filters = {
             "architecture": architecture,

@@ -151,7 +151,7 @@ class Sweep:
         unfinished = {
             (item.get("Name"), _tags(item).get("RunId"), region)
             for (region, _), (item, kept) in self._images.items()
-            if not kept and read_expiry(_tags(item)) and "Version" not in _tags(item)
+            if not kept and read_expiry(_tags(item)) and not _tags(item).get("Version")
         }
         return {
             (region, id_)
@@ -311,7 +311,8 @@ class Sweep:
         # If the sweep is interrupted, no part of such an image may count as finished.
         with contextlib.suppress(CredentialsEndedError):  # the first question below reports it
             for region, id_ in self._abandoned:
-                self._tag(self._client(region), [id_])
+                # As after a build that was killed: a time beside a Version is not of a build.
+                self._tag(self._client(region), [id_], Version="")
         settled = time.monotonic() + settle_seconds
         while True:
             found: list[Found] = []
@@ -411,7 +412,7 @@ class Sweep:
             attempt("security-group", each.id, lambda each=each: client.delete_security_group(  # type: ignore[misc]
                 GroupId=each.id))  # fmt: skip
 
-    def _tag(self, client: Any, resources: Iterable[str]) -> None:
+    def _tag(self, client: Any, resources: Iterable[str], **more: str) -> None:
         """Mark what is about to be deleted, so that it is found if the sweep is interrupted."""
         ids = list(resources)
         if not ids:
@@ -420,6 +421,7 @@ class Sweep:
             "ExpiresAt": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "ManagedBy": MANAGED_BY,
             "Repository": self.scope.repository,
+            **more,
         }
         if self.scope.run_id:
             tags["RunId"] = self.scope.run_id

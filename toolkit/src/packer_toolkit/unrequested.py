@@ -6,7 +6,6 @@ docs/decisions/0030-images-are-requested.md has the reasons.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,6 @@ _REQUEST = (
     f"to create it, add -var {VARIABLE}=false; for test builds, declare the variable {VARIABLE} "
     f"and write `{VARIABLE} = var.{VARIABLE}` into the source"
 )
-_IN_FILE = re.compile(rf'(?:^|[{{,])\s*"?{VARIABLE}"?\s*[=:]\s*"?(\w+)', re.M)
 
 
 def find_wish(arguments: Arguments, environment: Mapping[str, str]) -> str:
@@ -45,12 +43,10 @@ def find_wish(arguments: Arguments, environment: Mapping[str, str]) -> str:
         if name == VARIABLE:
             return _as_wish(value)
     for file in reversed(arguments.all("var-file")):
-        try:
-            found = _IN_FILE.findall(Path(file).read_text(errors="replace"))
-        except OSError:
-            continue
-        if found:
-            return _as_wish(found[-1])
+        from packer_toolkit.adopt import hcl
+
+        if (given := hcl.read_value(Path(file), VARIABLE)) is not None:
+            return _as_wish(str(given))
     return _as_wish(environment.get(f"PKR_VAR_{VARIABLE}", ""))
 
 
@@ -72,20 +68,32 @@ def require_request(values: Values, selection: Selection, template: Path) -> Non
     """
     for name in selection.of_builds(values.builds):
         kind = values.kinds[name]
+        is_legacy = template.is_file() and not template.name.endswith((".pkr.hcl", ".pkr.json"))
+        post_processors = (
+            _list_post_processors_of_json(name, template)
+            if is_legacy
+            else values.post_processors.get(name, ())
+        )
         imports = [
             part
-            for part in values.post_processors.get(name, ())
+            for part in post_processors or ()
             if part.partition(".")[0].endswith("-import")
             and not selection.leaves_out(part.partition(".")[2] or part)
         ]
-        if imports:
+        if post_processors is None:
+            reason = f"{template.name} cannot be read to rule it out"
+        elif imports:
             reason = f"its post-processor {imports[0]} makes one"
         elif kind in LOCAL_KINDS:
             continue
         elif kind != _WITH_TEST_BUILD:
             reason = f"sources of the type {kind} have no test build"
         else:
-            reason = _why_ebs_creates(name, values, template)
+            reason = (
+                _why_json_creates(name, template)
+                if is_legacy
+                else _why_ebs_creates(name, values, template)
+            )
         if reason:
             raise SetupError(
                 f"{name} would create an image that was not requested: {reason}; {_REQUEST}"
@@ -94,8 +102,6 @@ def require_request(values: Values, selection: Selection, template: Path) -> Non
 
 def _why_ebs_creates(name: str, values: Values, template: Path) -> str:
     """Return why a source of the type amazon-ebs would make an image; empty when it does not."""
-    if template.is_file() and not template.name.endswith((".pkr.hcl", ".pkr.json")):
-        return _why_json_creates(name, template)
     from packer_toolkit.adopt import hcl
 
     folder = template if template.is_dir() else template.parent
@@ -110,7 +116,7 @@ def _why_ebs_creates(name: str, values: Values, template: Path) -> str:
     bases = dict(_bases(read))
     # A source is also a build by its own name, where a build block lists it.
     uses = [*((base, base, None) for base in bases), *_uses(read)]
-    local_name = name.rpartition(".")[2]
+    local_name = name.partition(f"{_WITH_TEST_BUILD}.")[2]
     candidates = [
         setting
         for known_as, base, own in uses
@@ -217,6 +223,23 @@ def _sets_in_build(file: Path) -> bool:
     """Return whether a build in HCL's JSON form sets skip_create_ami, as its source would."""
     document = json.loads(file.read_text(encoding="utf-8-sig"))
     return VARIABLE in json.dumps(dict(document).get("build"))
+
+
+def _list_post_processors_of_json(name: str, template: Path) -> list[str] | None:
+    """List what a JSON template runs after a build, as in HCL; None when it cannot be read."""
+    try:
+        document = json.loads(template.read_text(encoding="utf-8-sig"))
+        listed = []
+        for entry in document.get("post-processors") or ():
+            for part in entry if isinstance(entry, list) else [entry]:
+                given = {"type": part} if isinstance(part, str) else dict(part)
+                only, without = given.get("only"), given.get("except")
+                if not (only and name not in only) and not (without and name in without):
+                    own = given.get("name")
+                    listed.append(f"{given['type']}.{own}" if own else str(given["type"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return listed
 
 
 def _why_json_creates(name: str, template: Path) -> str:

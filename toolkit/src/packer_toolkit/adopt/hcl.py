@@ -239,6 +239,14 @@ def _read_values(repository: Path, files: list[Path], folder: Folder) -> None:
                 folder.variables[name] = definition
 
 
+def read_value(path: Path, name: str) -> Any:
+    """Return the value that a file of -var-file gives a variable; None when it gives none."""
+    definition = _values_of(path.parent, path, Packer()).get(name)
+    if definition is None:
+        return None
+    return Evaluator(Folder(), definition.file).evaluate(definition.node)
+
+
 def _values_of(repository: Path, path: Path, packer: Packer) -> dict[str, Definition]:
     file = path.relative_to(repository).as_posix()
     try:
@@ -246,7 +254,7 @@ def _values_of(repository: Path, path: Path, packer: Packer) -> dict[str, Defini
         if path.suffix == ".json":
             text = _as_body(json.loads(text))[1:-1]
         body = _parse(text)
-    except (OSError, UnicodeDecodeError, ValueError, LarkError, RecursionError) as error:
+    except (OSError, UnicodeDecodeError, ValueError, TypeError, LarkError, RecursionError) as error:
         packer.unread.append((Place(file, _line_of_error(error)), "it is no HCL that can be read"))
         return {}
     if path.suffix == ".json":
