@@ -56,8 +56,8 @@ def unpack(line: str, what: str) -> dict[str, bytes]:
     except (binascii.Error, lzma.LZMAError, tarfile.TarError, ValueError, EOFError) as error:
         reason = f"{type(error).__name__}: {error}".rstrip(": ")
         raise SetupError(
-            f"{what} cannot be read ({reason}); start a new run of the workflow, or create it again "
-            "with the same version of packer-toolkit"
+            f"{what} cannot be read ({reason}); start a new run of the workflow, or create it "
+            "again with the same version of packer-toolkit"
         ) from None
 
 

@@ -255,8 +255,8 @@ def body(summary: Summary, workflows: Sequence[str] = ()) -> str:
         workflows: files of the update that GitHub runs, once they are merged.
     """
     parts = [
-        f"The template has the release {summary.release}; this repository is at "
-        f"{summary.present}.  Merge this pull request to update.",
+        f"The template has the release {code(summary.release)}; this repository is at "
+        f"{code(summary.present)}.  Merge this pull request to update.",
         *_workflows(workflows),
         *_conflicts(summary),
         *_notes(summary),
