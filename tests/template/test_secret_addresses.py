@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from packer_toolkit.doctor import _recorded_secret
 from packer_toolkit.masking import Mask
 from packer_toolkit.template.addresses import describe_secret, has_secret, without_secret
 from packer_toolkit.template.source import uvx_requirement
@@ -223,6 +224,17 @@ def test_doctor_and_fleet_report_a_recorded_secret(old: Path) -> None:
         assert TOKEN not in done.stdout + done.stderr
         assert "password or token" in done.stdout
         assert done.code == 0
+
+
+def test_doctor_looks_into_our_answers_file_and_no_other(tmp_path: Path) -> None:
+    """A token in our file is found, in another template's it is not (field 4, field 13)."""
+    ours = "image_name: web\nparent_image: debian-12\ntoolkit_image: a/b\n_commit: v1.0.0\n"
+    secret = f"_src_path: https://{TOKEN}@{HOST}\n"
+    (tmp_path / ANSWERS).write_text(f"project: x\n_commit: v3\n{secret}")
+    (tmp_path / "ours.yaml").write_text(f"{ours}_src_path: https://{HOST}\n")
+    assert _recorded_secret(tmp_path) == ""
+    (tmp_path / "ours.yaml").write_text(f"{ours}{secret}")
+    assert "_src_path in ours.yaml holds" in _recorded_secret(tmp_path)
 
 
 def test_an_update_removes_a_recorded_secret_for_good(old: Path) -> None:
