@@ -22,10 +22,19 @@ fail() {
   exit "$1"
 }
 
-# Sets `answers` to the answers file of this template, whatever its name: other templates do not record these questions.
-# One in this folder takes precedence over those further down; one in a folder with Packer files describes that folder.
+# Prints which files are answers files of this template: other templates do not record these questions.
+list_answers_files() {
+  awk '
+    /^(image_name|parent_image|aws_management_account|toolkit_image):/ && !seen[FILENAME, $1]++ { questions[FILENAME]++ }
+    /^(_commit|_src_path):/ { recorded[FILENAME] = 1 }
+    questions[FILENAME] >= 3 && recorded[FILENAME] && !listed[FILENAME]++ { print FILENAME }' "$@" 2>/dev/null || true
+}
+
+# Sets `answers` to the answers file of this template, whatever its name, and `recorded` to its text. A file in this folder
+# takes precedence over those further down, and one that git tracks over a copy; one in a folder with Packer files describes
+# that folder. An update that was killed may have moved the file aside: then it is taken from the last commit.
 find_answers_file() {
-  local argument file files=(/dev/null) found hcl previous='' wanted=''
+  local argument file files=(/dev/null) found hcl nearest=() previous='' tracked=() wanted=''
   for argument in "${command[@]}"; do
     case ${previous}:${argument} in
     --answers-file:* | -a:*) wanted=./${argument} ;;
@@ -44,19 +53,28 @@ find_answers_file() {
     done
     shopt -u dotglob nullglob
   fi
-  found=$(awk '
-    /^(image_name|parent_image|aws_management_account|toolkit_image):/ && !seen[FILENAME, $1]++ { questions[FILENAME]++ }
-    /^(_commit|_src_path):/ { recorded[FILENAME] = 1 }
-    questions[FILENAME] >= 3 && recorded[FILENAME] && !listed[FILENAME]++ { print FILENAME }' "${files[@]}" 2>/dev/null) || true
-  answers=
+  found=$(list_answers_files "${files[@]}")
   while read -r file; do
-    if [[ -z ${answers} ]]; then
-      answers=${file}
-    elif [[ ${answers} == ./*/* || ${file} != ./*/* ]] && [[ ! ${file} -ef ${answers} ]]; then
-      fail 3 "this folder has several answers files of this template: ${answers#./} and ${file#./}; choose one, such as --answers-file ${answers#./}"
+    if [[ -n ${file} ]] && { [[ ${#nearest[@]} == 0 ]] ||
+      [[ (${nearest[0]} == ./*/* || ${file} != ./*/*) && ! ${file} -ef ${nearest[0]} ]]; }; then
+      nearest+=("${file}")
+      if git --literal-pathspecs ls-files --error-unmatch -- "${file}" >/dev/null 2>&1; then tracked+=("${file}"); fi
     fi
   done <<<"${found}"
-  [[ -n ${answers} ]] || fail 3 "this folder has no answers file of this template, such as .copier-answers.yml; restore it with git"
+  if [[ ${#tracked[@]} != 0 ]]; then nearest=("${tracked[@]}"); fi
+  if [[ ${#nearest[@]} -gt 1 ]]; then
+    fail 3 "this folder has several answers files of this template: ${nearest[0]#./} and ${nearest[1]#./}; choose one, such as --answers-file ${nearest[0]#./}"
+  elif [[ ${#nearest[@]} == 1 ]]; then
+    answers=${nearest[0]}
+    recorded=$(<"${answers}")
+    return
+  fi
+  for answers in .copier-answers.yml .copier-answers.packer-ami.yml; do
+    recorded=$(git show "HEAD:./${answers}" 2>/dev/null) || continue
+    found=$(list_answers_files /dev/stdin <<<"${recorded}")
+    if [[ -z ${wanted} && -n ${found} ]]; then return; fi
+  done
+  fail 3 "this folder has no answers file of this template, such as .copier-answers.yml; restore it with git"
 }
 
 # Sets `value` to what the answers file has for $1; a long value continues in the next lines.
@@ -65,7 +83,7 @@ find_answer() {
     found && /^ / { sub(/^ +/, " "); value = value $0; next }
     found { exit }
     index($0, key) == 1 { found = 1; value = substr($0, length(key) + 2) }
-    END { print value }' "${answers}" 2>/dev/null || true)
+    END { print value }' <<<"${recorded}")
   case ${value} in
   \'*\')
     value=${value:1:${#value}-2}
@@ -116,6 +134,7 @@ login=
 [[ ! ${template} =~ ^[^:/]+://([^/]*@) ]] || login=${BASH_REMATCH[1]}
 shown=${template/"${login}"/}
 shown=${shown%%\?*}
+shown=${shown%%;*=*}
 find_answer _commit
 # A commit after the release is recorded as v1.2.3-4-g0123abc.
 [[ ! ${value} =~ -[0-9]+-g([0-9a-f]{7,})$ ]] || value=${BASH_REMATCH[1]}

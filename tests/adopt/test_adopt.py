@@ -678,6 +678,52 @@ def test_template_is_known_where_the_command_was_installed_from_it(
     assert "--template URL is needed" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "lipsum.__globals__.os.system(command)",
+        "lipsum.__globals__['os'].popen(command).read()",
+        "cycler.__init__.__globals__.os.system(command)",
+        "joiner | attr('__init__') | attr('__globals__')",
+        "''.__class__.__mro__[1].__subclasses__()[0].__name__.x",
+        "'{0.__class__.__init__.__globals__}'.format(lipsum).x.y",
+        "1 // 0",
+    ],
+)
+def test_the_images_of_a_release_run_no_code(
+    two_releases: Path, make: Make, tmp_path: Path, expression: str
+) -> None:
+    """A release's list of base images does not reach Python; it is one line (review C3)."""
+    template = tmp_path / "template"
+    shutil.copytree(two_releases, template, symlinks=True)
+    reached = tmp_path / "reached"
+    (template / "includes" / "base_images.jinja").write_text(
+        f"{{%- set command = 'touch {reached}' -%}}\n{{%- set a = {expression} -%}}\n"
+        "{{ a.b }}\n"
+    )
+    release(template, "v1.2.0")
+    with pytest.raises(SetupError, match=r"^includes/base_images.jinja of .*; .* --release$") as no:
+        run(make("one-file"), template, "--release", "v1.2.0", "--dry-run", "--defaults")
+    assert "\n" not in str(no.value)
+    assert not reached.exists()
+
+
+def test_trust_in_the_temporary_folder_is_not_trust_in_the_template(
+    two_releases: Path, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copier's settings do not let a release load extensions into adopt (review C3)."""
+    template = tmp_path / "template"
+    shutil.copytree(two_releases, template, symlinks=True)
+    with (template / "copier.yml").open("a") as config:
+        config.write("\n_jinja_extensions: [jinja2.ext.do]\n")
+    release(template, "v1.2.0")
+    settings = tmp_path / "settings.yml"
+    settings.write_text("trust: [/]\n")
+    monkeypatch.setenv("COPIER_SETTINGS_PATH", str(settings))
+    with pytest.raises(SetupError, match="trust this template"):
+        run(make("one-file"), template, "--release", "v1.2.0", "--dry-run", "--defaults")
+
+
 def test_page_says_where_each_answer_is_found() -> None:
     """Every question of the template, once."""
     page = (ROOT / "docs" / "adopting.md").read_text()

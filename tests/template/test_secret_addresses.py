@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from packer_toolkit.doctor import _recorded_secret
 from packer_toolkit.masking import Mask
 from packer_toolkit.template.addresses import describe_secret, has_secret, without_secret
 from packer_toolkit.template.source import uvx_requirement
@@ -40,6 +41,14 @@ SECRET = {
     f"https://{HOST}?access_token={TOKEN}": f"https://{HOST}",
     f"https://me@{HOST}?private_token={TOKEN}": f"https://{HOST}",
     f"https://{HOST}#token={TOKEN}": f"https://{HOST}",
+    f"https://{HOST};token={TOKEN}": f"https://{HOST}",
+    f"https://{HOST}/;token={TOKEN}": f"https://{HOST}/",
+    f"https://{HOST};a=1;private_token={TOKEN};b=2": f"https://{HOST}",
+    f"gh:acme/t?token={TOKEN}": "gh:acme/t",
+    f"gh:acme/t.git?x=1&access_token={TOKEN}": "gh:acme/t.git",
+    f"gl:acme/t;private_token={TOKEN}": "gl:acme/t",
+    f"gl:acme/t#token={TOKEN}": "gl:acme/t",
+    f"gh:{TOKEN}@acme/t": "gh:acme/t",
     f"ssh://git:{TOKEN}@{HOST}": f"ssh://git@{HOST}",
     f"git+ssh://git:{TOKEN}@{HOST}": f"git+ssh://git@{HOST}",
     f"ftp://me:{TOKEN}@{HOST}": f"ftp://{HOST}",
@@ -52,6 +61,9 @@ PLAIN = [
     "alias:acme/t.git",
     "gh:acme/t",
     "gl:acme/t.git",
+    "gh:acme/t@x",
+    "https://git.example.com/a;b/t.git",
+    "/home/me/gh:t?x=1",
     "/home/me/a@b:c/t?x=1#y",
     "file:///home/me/a@b:c/t",
     "~/t",
@@ -87,9 +99,20 @@ def test_an_address_without_a_secret_is_recorded_as_it_is(address: str) -> None:
 
 def test_a_plain_user_of_a_web_address_is_not_reported() -> None:
     """The user git, and the organization of Azure DevOps, are not tokens (field 13)."""
-    for address in (f"https://git@{HOST}", "https://acme@dev.azure.com/acme/p/_git/t"):
+    for address in (
+        f"https://git@{HOST}",
+        "https://acme@dev.azure.com/acme/p/_git/t",
+        "https://acme@acme.visualstudio.com/p/_git/t",
+    ):
         assert not has_secret(address)
         assert "@" not in without_secret(address)
+    for address in (
+        f"https://{TOKEN}@{HOST}/{TOKEN}/t",
+        f"https://{TOKEN}@dev.azure.com/acme/{TOKEN}/t",
+        f"https://{TOKEN}@dev.azure.com.example.com/{TOKEN}/t",
+        f"https://{TOKEN}@acme.visualstudio.com/{TOKEN}/t",
+    ):
+        assert has_secret(address)
 
 
 def reach(monkeypatch: pytest.MonkeyPatch, folder: Path, address: str, template: Path) -> None:
@@ -223,6 +246,17 @@ def test_doctor_and_fleet_report_a_recorded_secret(old: Path) -> None:
         assert TOKEN not in done.stdout + done.stderr
         assert "password or token" in done.stdout
         assert done.code == 0
+
+
+def test_doctor_looks_into_our_answers_file_and_no_other(tmp_path: Path) -> None:
+    """A token in our file is found, in another template's it is not (field 4, field 13)."""
+    ours = "image_name: web\nparent_image: debian-12\ntoolkit_image: a/b\n_commit: v1.0.0\n"
+    secret = f"_src_path: https://{TOKEN}@{HOST}\n"
+    (tmp_path / ANSWERS).write_text(f"project: x\n_commit: v3\n{secret}")
+    (tmp_path / "ours.yaml").write_text(f"{ours}_src_path: https://{HOST}\n")
+    assert _recorded_secret(tmp_path) == ""
+    (tmp_path / "ours.yaml").write_text(f"{ours}{secret}")
+    assert "_src_path in ours.yaml holds" in _recorded_secret(tmp_path)
 
 
 def test_an_update_removes_a_recorded_secret_for_good(old: Path) -> None:

@@ -237,10 +237,30 @@ def test_the_end_alone_masks_the_lines_before_it_in_what_is_published() -> None:
     key = make_key()
     lines = ["a.b: Reading", *(f"a.b: {line}" for line in key[2:])]
     shown = Mask({}).lines(lines, {"a.b"})
-    assert shown == ["a.b: Reading", *["a.b: ***"] * len(key[2:])]
+    assert shown == ["a.b: Reading", *["a.b: ***"] * len(key[2:-1]), f"a.b: {key[-1]}"]
     assert leaked(key, Mask({}).everything("\n".join(["Reading", *key[2:]]))) == []
     (line,) = follow("\\n".join(key[2:]))
     assert leaked(key, line) == []
+
+
+def test_the_log_keeps_the_end_that_what_is_published_needs() -> None:
+    """Lines that went through the log are masked by their END alone after that (review C9)."""
+    key = make_key()
+    log = [line.rstrip("\n") for line in follow(*prefixed("a.b", "Reading", *key[2:]))]
+    assert log[-1] == f"    a.b: {key[-1]}"
+    shown = Mask({}).lines([line.removeprefix("    ") for line in log], {"a.b"})
+    assert leaked(key, "\n".join(shown)) == []
+    assert shown[0] == "a.b: Reading"
+    output = PackerOutput()
+    follow_log = Mask({}).follow()
+    lines = [*prefixed("a.b", *key[2:]), "Build 'a.b' errored after 1 second: no\n"]
+    for number, line in enumerate(lines):
+        output.read(line, number, follow_log(line))
+    last = Mask({}).lines(output.last_lines(), output.builds)
+    assert leaked(key, "\n".join(last)) == []
+    report = {"schema": 1, "exit_code": 1, "last_lines": last, "builds": [{"name": "a.b"}]}
+    records = Records({"build-report.json": json.dumps(report).encode()})
+    assert leaked(key, page(records, outcome="failure")) == []
 
 
 def test_report_issue_and_summary_hold_no_line_of_a_key() -> None:

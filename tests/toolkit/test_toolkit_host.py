@@ -178,6 +178,43 @@ def test_two_answers_files_are_named(bare: Tasks) -> None:
     assert (done.returncode, done.stdout) == (3, "")
 
 
+def test_a_copy_that_git_does_not_track_does_not_count(bare: Tasks) -> None:
+    """Of several answers files the launcher takes the one that git tracks (field 4)."""
+    add(bare, "uvx")
+    (Path(bare.env["PATH"]) / "git").symlink_to(shutil.which("git") or "")
+    record(bare, "https://example.com/t.git", "v1.2.3")
+    git(bare.repository, "add", "--all")
+    git(bare.repository, "commit", "--quiet", "-m", "Ours")
+    text = (bare.repository / ".copier-answers.yml").read_text().replace("v1.2.3", "v2.0.0")
+    for name in (".copier-answer*.yml", "saved.yml", ".a b.yaml"):
+        (bare.repository / name).write_text(text)
+    done = bare.run("template-check")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[3] == URL
+    git(bare.repository, "add", "saved.yml")
+    done = bare.run("template-check")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert ".copier-answers.yml and saved.yml; choose one" in says(done)
+
+
+@pytest.mark.parametrize("name", [".copier-answers.yml", ".copier-answers.packer-ami.yml"])
+def test_an_answers_file_that_is_moved_aside_is_read_from_git(bare: Tasks, name: str) -> None:
+    """After an update was killed the undo starts, with the committed release (review C6)."""
+    add(bare, "uvx")
+    (Path(bare.env["PATH"]) / "git").symlink_to(shutil.which("git") or "")
+    file = move_answers(bare, name)
+    if name != ".copier-answers.yml":
+        (bare.repository / ".copier-answers.yml").write_text(OTHER)
+    git(bare.repository, "add", "--all")
+    git(bare.repository, "commit", "--quiet", "-m", "Ours")
+    file.unlink()
+    done = bare.run("template-update", "--", "--undo")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[3] == URL
+    done = bare.run("template-update", "--", "--answers-file", name)
+    assert (done.returncode, done.stdout) == (3, "")
+
+
 def test_projects_further_down_do_not_count(bare: Tasks) -> None:
     """The file in the folder itself takes precedence; others are of their own (field 4)."""
     add(bare, "uvx")

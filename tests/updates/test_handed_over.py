@@ -339,6 +339,8 @@ BAD_FIELDS: Mapping[str, Mapping[str, Any]] = {
     "a base that is an option": {"base": "--output=/etc/passwd"},
     "another release": {"summary": {"release": "v9.9.9"}},
     "a release with a line break": {"summary": {"release": "v1.1.0\nupdated=false"}},
+    "another present release": {"summary": {"present": "v0.9.0"}},
+    "a present release with text": {"summary": {"present": "v1.0.0 @octocat fixes #12"}},
     "no release": {"summary": {"release": ""}},
     "conflicts of another type": {"summary": {"conflicts": "all"}},
     "a changelog of another type": {"summary": {"changelog": 1}},
@@ -445,6 +447,12 @@ def test_text_of_the_release_is_data() -> None:
 def test_other_text_stays(text: str, result: str) -> None:
     """Only what GitHub acts on is changed, by a character that is not visible."""
     assert quiet(text) == result
+
+
+def test_both_releases_in_the_text_are_code() -> None:
+    """A name of a release mentions nobody and closes no issue (review C3)."""
+    text = body(Summary("v1.0.0 @octocat fixes #12", "v1.1.0"))
+    assert "release `v1.1.0`; this repository is at `v1.0.0 @octocat fixes #12`." in text
 
 
 def test_text_of_an_update_is_printable() -> None:

@@ -79,7 +79,7 @@ def test_update_from_another_tag(tagged: Path, project: Path, form: str) -> None
     git(project, "remote", "add", "origin", str(project.parent / "origin.git"))
     before = state(project)
     shown = toolkit(project, "template-pr", "--dry-run").stdout
-    assert "this repository is at v1.0.0." in shown
+    assert "this repository is at `v1.0.0`." in shown
     assert toolkit(project, "template-diff", "--json").json["from"] == "v1.0.0"
     answer = toolkit(project, "template-update")
     assert (answer.code, answer.stdout.splitlines()[0].partition(";")[0]) == (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.template.confined import small_environment
+from packer_toolkit.template.confined import harmless, small_environment
 from rig.github import GitHub
 from rig.hostile_release import add_origin, make_project, make_template
 from rig.template import git
@@ -296,6 +296,16 @@ def test_what_a_migration_prints_commands_no_runner(tmp_path: Path) -> None:
     for line in done.stderr.splitlines():
         assert not line.lstrip().startswith("::")
         assert "##[" not in line
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n", "\v", "\x85", "\u2028"])
+def test_no_line_end_begins_a_command_of_the_runner(
+    monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """Whatever ends a line of a migration's output, the next one is prefixed (review C3)."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    shown = harmless(f"progress{end}::error title=x::evil{end}##[error]y")
+    assert shown == "template: progress\ntemplate: ::error title=x::evil\ntemplate: ## [error]y"
 
 
 def test_a_pull_request_never_changes_the_template(tmp_path: Path, github: GitHub) -> None:

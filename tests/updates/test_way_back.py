@@ -118,8 +118,33 @@ def test_after_a_kill_an_update_says_how_to_go_back_first(
     assert files(eventful) == half
     # Also where the answers file is gone.
     (eventful / ".copier-answers.yml").unlink()
+    for words in (("template-update",), ("template-update", "--dry-run"), ("template-pr",)):
+        answer = toolkit(eventful, *words)
+        assert (answer.code, answer.stdout) == (3, "")
+        assert "an update was interrupted here; take it back first: " in answer.stderr
     assert toolkit(eventful, "template-update", "--undo").code == 0
     assert state(eventful) == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["", "{", '{"state": "sta', "{}", "[]", "null", "1", '"state"', "\udcff", "[" * 99_999],
+    ids=lambda damage: repr(damage[:9]),
+)
+def test_a_damaged_record_is_one_line(eventful: Path, damage: str) -> None:
+    """It names the record and where the replaced files are; nothing is changed (review C6)."""
+    assert toolkit(eventful, "template-update").code == 1
+    folder = eventful / ".git" / "packer-toolkit-update"
+    (folder / "record.json").write_text(damage, errors="surrogateescape")
+    before = files(eventful)
+    for words in (("template-update", "--undo"), ("template-update",), ("template-pr",)):
+        answer = toolkit(eventful, *words)
+        assert answer.code == 3
+        assert len(answer.stderr.splitlines()) == 1
+        assert f"{folder}/record.json is damaged" in answer.stderr
+        assert f"is in {folder}/files: copy" in answer.stderr
+        assert answer.stderr.endswith(f"then delete {folder}")
+    assert files(eventful) == before
 
 
 def test_killed_while_it_goes_back_the_way_back_still_works(

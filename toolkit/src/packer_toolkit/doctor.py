@@ -147,12 +147,15 @@ def _git(place: Place) -> Check:
 def _recorded_secret(root: Path | None) -> str:
     """Return the warning about a password in the address of a template; empty without one."""
     from packer_toolkit.template.addresses import describe_secret
+    from packer_toolkit.template.answers_file import find_answers_files
     from packer_toolkit.template.project import parse_answers
 
-    for file in sorted(root.glob(".copier-answers*.y*ml")) if root else []:
+    if root is None:
+        return ""
+    for file in find_answers_files(root):
         with suppress(OSError, ToolkitError):
-            source = parse_answers(file.read_bytes(), file.name).get("_src_path")
-            if warning := describe_secret(str(source or ""), file.name):
+            source = parse_answers((root / file).read_bytes(), file).get("_src_path")
+            if warning := describe_secret(str(source or ""), file):
                 return warning
     return ""
 

@@ -197,8 +197,10 @@ def _mask_rest(stream: _Stream, text: str) -> str:
     end = _PEM_END.search(text) or _PUTTY_END.search(text)
     if end:
         stream.suspicious = False
+        # The END is not a secret, and shows those who know all lines that a key is before it.
         body = text[: end.start()].rstrip("-+/=\\" + string.ascii_letters + string.digits)
-        return f"{body}{MASK}{text[end.end() :]}"
+        hidden = MASK if len(body) < end.start() else ""
+        return f"{body}{hidden}{text[end.start() :]}"
     return MASK if stream.suspicious and _BODY.fullmatch(text) else text
 
 

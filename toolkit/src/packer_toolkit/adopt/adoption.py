@@ -423,14 +423,19 @@ class _Work:
         found.add("keep_demo", has_demo, Place(where, 0))
 
     def _base_images(self, tag: str) -> Mapping[str, Any]:
-        from jinja2 import Template, TemplateError
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
 
         try:
-            module = Template(self._file(tag, _BASE_IMAGES)).module
-        except TemplateError:
-            return {}
-        images: Mapping[str, Any] = getattr(module, "base_images", {})
-        return images
+            # The release is not trusted: outside of the sandbox an expression reaches Python.
+            template = ImmutableSandboxedEnvironment().from_string(self._file(tag, _BASE_IMAGES))
+            images = getattr(template.module, "base_images", {})
+        except Exception as error:  # Whatever an expression raises.
+            raise SetupError(
+                f"{_BASE_IMAGES} of the release {tag} cannot be read "
+                f"({printable(' '.join(str(error).split()))[:200] or type(error).__name__}); "
+                "choose another release with --release"
+            ) from None
+        return images if isinstance(images, Mapping) else {}
 
     # ------------------------------------------------------------------------------- rendering
 
@@ -476,6 +481,8 @@ class _Work:
                 dict(answers),
                 answers_file=self.answers_file,
                 vcs_ref=tag,
+                # Trust in the folder of our clone, such as /tmp/, is not trust in the template.
+                settings=copier.Settings(defaults=copier.load_settings().defaults),
                 defaults=not ask,
                 # The hook would strip the demo and start git; nothing of the template's runs here.
                 skip_tasks=True,

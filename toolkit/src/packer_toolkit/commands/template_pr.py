@@ -110,7 +110,7 @@ def command(
     from packer_toolkit.github_api import Place
     from packer_toolkit.template import handed_template, pull_request, saved_update
     from packer_toolkit.template.clone import clone_template
-    from packer_toolkit.template.journal import Journal
+    from packer_toolkit.template.journal import Journal, find_project
     from packer_toolkit.template.source import changes, named
     from packer_toolkit.template.update import planned, require_seen, target
 
@@ -121,7 +121,7 @@ def command(
     place = Place(repository, token(), api_url, patience)
     if checked:
         return _note_checks(place, checked, commit, dry_run, as_json)
-    project = Project.at(Path.cwd(), answers_file)
+    project = find_project(Path.cwd(), answers_file)
     journal = Journal(project)
     if not dry_run:
         click.get_current_context().with_resource(journal.exclusive())

@@ -15,7 +15,7 @@ from packer_toolkit.template.options import (
     collect_answers,
     trust_option,
 )
-from packer_toolkit.template.project import Project, printable
+from packer_toolkit.template.project import printable
 
 if TYPE_CHECKING:
     from packer_toolkit.template.journal import Undone
@@ -55,7 +55,7 @@ def command(
     was undone.  4: the template cannot be read.
     """
     from packer_toolkit.template import report
-    from packer_toolkit.template.journal import Journal, Undone, show_copy
+    from packer_toolkit.template.journal import Journal, Undone, find_project, show_copy
     from packer_toolkit.template.source import up_to_date
     from packer_toolkit.template.update import planned, require_seen, target
 
@@ -66,7 +66,7 @@ def command(
             )
         _undo(dry_run, as_json)
         return 0
-    project = Project.at(Path.cwd(), answers_file)
+    project = find_project(Path.cwd(), answers_file)
     journal = Journal(project)
     with journal.exclusive() if not dry_run else nullcontext():
         project.require_commit()

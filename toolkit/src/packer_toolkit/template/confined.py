@@ -163,11 +163,13 @@ def _show(output: IO[bytes] | None) -> None:
 
 
 def harmless(text: str) -> str:
-    """Return a line of the template's code so that GitHub's runner finds no command in it."""
+    """Return output of the template's code so that GitHub's runner finds no command in it."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return text
-    # The runner reads ::command:: at the start of a line, and ##[command] anywhere.
-    return f"template: {text.replace('##[', '## [')}"
+    # The runner reads ::command:: at the start of a line, which a carriage return ends, too, and
+    # ##[command] anywhere.
+    lines = text.replace("##[", "## [").splitlines() or [""]
+    return "\n".join(f"template: {line}" for line in lines)
 
 
 def _send(stream: IO[str], message: Mapping[str, Any]) -> None:

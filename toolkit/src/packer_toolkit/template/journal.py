@@ -43,6 +43,8 @@ from packer_toolkit.template.update import Plan, find_obstacles
 _FOLDER = "packer-toolkit-update"
 _KEPT = "packer-toolkit-kept"
 _SUBMODULE = "160000"
+# Of a record, also of release 1.0.0.
+_PARTS = {"state", "head", "release", "paths", "saved", "added", "conflicts"}
 # Another program has changed a file, or what is around it, where these appear.
 _CHANGED_MEANWHILE = {
     errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENOENT, errno.ENOTDIR, errno.ENOTEMPTY,
@@ -798,8 +800,48 @@ class Journal:
         return sorted(found)
 
     def _read(self) -> dict[str, Any]:
-        record: dict[str, Any] = json.loads(self._record.read_text())
-        return record
+        """Read the record.
+
+        Raises:
+            SetupError: when it cannot be read, or parts of it are missing.
+        """
+        try:
+            record = json.loads(self._record.read_text())
+            missing = _PARTS - {*record}
+            if not missing:
+                return dict(record)
+            reason = f"it has no {min(missing)}"
+        except OSError as error:
+            reason = str(error.strerror)
+        except (ValueError, TypeError, RecursionError):
+            reason = "it is not JSON"
+        work = self._beside if self._beside.is_dir() else self.folder
+        both = " and ".join(str(folder) for folder in dict.fromkeys((work, self.folder)))
+        raise SetupError(
+            f"{self._record} is damaged ({reason}); what the update replaced is in {work}/files: "
+            f"copy from there what you need, then delete {both}"
+        )
+
+
+def find_project(folder: Path, answers_file: str | None = None) -> Project:
+    """Find the project of a folder, as `Project.at` does.
+
+    Args:
+        folder: the folder that the template was rendered into.
+        answers_file: the file's path below the folder; None to look for it.
+
+    Raises:
+        SetupError: when it has no answers file, or an interrupted update has moved that aside.
+    """
+    try:
+        return Project.at(folder, answers_file)
+    except SetupError:
+        journal = None
+        with contextlib.suppress(SetupError, GitError):
+            journal = Journal(Project.anywhere(folder))
+        if journal:
+            journal.require_settled()
+        raise
 
 
 def _find_free_copy(folder: Path, path: str) -> Path:

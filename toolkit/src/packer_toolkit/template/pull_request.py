@@ -262,8 +262,8 @@ def body(summary: Summary, workflows: Sequence[str] = ()) -> str:
         workflows: files of the update that GitHub runs, once they are merged.
     """
     parts = [
-        f"The template has the release {summary.release}; this repository is at "
-        f"{summary.present}.  Merge this pull request to update.",
+        f"The template has the release {code(summary.release)}; this repository is at "
+        f"{code(summary.present)}.  Merge this pull request to update.",
         *_workflows(workflows),
         "No workflow of this branch has started, because it is not reviewed yet.  To start the "
         "checks after your review, push an empty commit to the branch, such as with "

@@ -113,6 +113,11 @@ def apply_update(project: Project, update: SavedUpdate, release: str | None) -> 
             f"the update is to {printable(summary.release[:50])}, which is not "
             f"{release or 'a version'}; start a new run of the workflow"
         )
+    if summary.present != project.release:
+        raise SetupError(
+            f"the update is from {printable(summary.present[:50])}, and this repository is at "
+            f"{project.release}; start a new run of the workflow"
+        )
     git = Git.at(project.top)
     with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
         at = git.with_env(GIT_INDEX_FILE=str(Path(scratch, "index")))
