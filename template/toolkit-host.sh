@@ -134,6 +134,7 @@ login=
 [[ ! ${template} =~ ^[^:/]+://([^/]*@) ]] || login=${BASH_REMATCH[1]}
 shown=${template/"${login}"/}
 shown=${shown%%\?*}
+shown=${shown%%;*=*}
 find_answer _commit
 # A commit after the release is recorded as v1.2.3-4-g0123abc.
 [[ ! ${value} =~ -[0-9]+-g([0-9a-f]{7,})$ ]] || value=${BASH_REMATCH[1]}

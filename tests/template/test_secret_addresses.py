@@ -41,6 +41,13 @@ SECRET = {
     f"https://{HOST}?access_token={TOKEN}": f"https://{HOST}",
     f"https://me@{HOST}?private_token={TOKEN}": f"https://{HOST}",
     f"https://{HOST}#token={TOKEN}": f"https://{HOST}",
+    f"https://{HOST};token={TOKEN}": f"https://{HOST}",
+    f"https://{HOST}/;token={TOKEN}": f"https://{HOST}/",
+    f"https://{HOST};a=1;private_token={TOKEN};b=2": f"https://{HOST}",
+    f"gh:acme/t?token={TOKEN}": "gh:acme/t",
+    f"gh:acme/t.git?x=1&access_token={TOKEN}": "gh:acme/t.git",
+    f"gl:acme/t;private_token={TOKEN}": "gl:acme/t",
+    f"gl:acme/t#token={TOKEN}": "gl:acme/t",
     f"ssh://git:{TOKEN}@{HOST}": f"ssh://git@{HOST}",
     f"git+ssh://git:{TOKEN}@{HOST}": f"git+ssh://git@{HOST}",
     f"ftp://me:{TOKEN}@{HOST}": f"ftp://{HOST}",
@@ -53,6 +60,9 @@ PLAIN = [
     "alias:acme/t.git",
     "gh:acme/t",
     "gl:acme/t.git",
+    "gh:acme/t@x",
+    "https://git.example.com/a;b/t.git",
+    "/home/me/gh:t?x=1",
     "/home/me/a@b:c/t?x=1#y",
     "file:///home/me/a@b:c/t",
     "~/t",
@@ -88,9 +98,21 @@ def test_an_address_without_a_secret_is_recorded_as_it_is(address: str) -> None:
 
 def test_a_plain_user_of_a_web_address_is_not_reported() -> None:
     """The user git, and the organization of Azure DevOps, are not tokens (field 13)."""
-    for address in (f"https://git@{HOST}", "https://acme@dev.azure.com/acme/p/_git/t"):
+    for address in (
+        f"https://git@{HOST}",
+        "https://acme@dev.azure.com/acme/p/_git/t",
+        "https://acme@acme.visualstudio.com/p/_git/t",
+    ):
         assert not has_secret(address)
         assert "@" not in without_secret(address)
+    for address in (
+        f"gh:{TOKEN}@acme/t",
+        f"https://{TOKEN}@{HOST}/{TOKEN}/t",
+        f"https://{TOKEN}@dev.azure.com/acme/{TOKEN}/t",
+        f"https://{TOKEN}@dev.azure.com.example.com/{TOKEN}/t",
+        f"https://{TOKEN}@acme.visualstudio.com/{TOKEN}/t",
+    ):
+        assert has_secret(address)
 
 
 def reach(monkeypatch: pytest.MonkeyPatch, folder: Path, address: str, template: Path) -> None:

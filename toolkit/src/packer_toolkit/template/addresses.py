@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 
 _URL = re.compile(
-    r"(?P<scheme>(?:git\+)?[a-z][a-z0-9+.-]*)://(?P<user>[^/\s]*@)?(?P<rest>[^\s'\"<>]*)", re.I
+    # With Copier's short forms of GitHub and GitLab, such as gh:acme/t.
+    r"(?P<scheme>(?:git\+)?[a-z][a-z0-9+.-]*://|(?<![\w:/.+~-])g[hl]:)"
+    r"(?P<user>[^/\s]*@)?(?P<rest>[^\s'\"<>]*)",
+    re.I,
 )
-_WEB = {"http", "https", "ftp", "ftps", "git"}
+_WEB = {"http://", "https://", "ftp://", "ftps://", "git://", "gh:", "gl:"}
+_PARAMETERS = re.compile(r"[?#]|;[^/;=]*=")
 _SECRET_PARAMETER = re.compile(
-    r"[?&#][^=&]*(?:token|secret|pass|pwd|key|auth|sig|credential)[^=&]*=[^&]", re.I
+    r"[?&#;][^=&;]*(?:token|secret|pass|pwd|key|auth|sig|credential)[^=&;]*=[^&;]", re.I
 )
 
 
@@ -17,7 +21,8 @@ def without_secret(text: str) -> str:
     """Return an address, or a text with addresses, without passwords and tokens.
 
     The user of an SSH address, such as git@, stays: it is needed, and not a secret. That of a web
-    address goes, because it may be a token, and so do the parameters after a question mark.
+    address goes, because it may be a token, and so do the parameters after a question mark or
+    semicolon.
     """
     return _URL.sub(lambda match: "".join(_clean_parts(match)), text)
 
@@ -30,8 +35,7 @@ def has_secret(address: str) -> bool:
     user, _, password = (match["user"] or "").removesuffix("@").partition(":")
     if password or _SECRET_PARAMETER.search(match["rest"]):
         return True
-    # Azure DevOps puts the organization before the host, and once more behind it.
-    known = user in ("", "git") or f"/{user}/" in match["rest"]
+    known = user in ("", "git") or _is_azure_organization(user, match["rest"])
     return _is_web(match["scheme"]) and not known
 
 
@@ -58,6 +62,14 @@ def describe_secret(address: str, file: str) -> str:
     )
 
 
+def _is_azure_organization(user: str, rest: str) -> bool:
+    """Return whether a user is the organization, which Azure DevOps puts before the host, too."""
+    host, _, path = rest.lower().partition("/")
+    if host == f"{user}.visualstudio.com".lower():
+        return True
+    return host == "dev.azure.com" and path.partition("/")[0] == user.lower()
+
+
 def _is_web(scheme: str) -> bool:
     return scheme.lower().removeprefix("git+") in _WEB
 
@@ -66,6 +78,6 @@ def _clean_parts(match: re.Match[str]) -> tuple[str, str, str]:
     """Return scheme, user and rest of an address as they may be shown."""
     user, rest = match["user"] or "", match["rest"]
     if _is_web(match["scheme"]):
-        return f"{match['scheme']}://", "", re.split(r"[?#]", rest, maxsplit=1)[0]
+        return match["scheme"], "", _PARAMETERS.split(rest, maxsplit=1)[0]
     name, colon, _ = user.partition(":")
-    return f"{match['scheme']}://", f"{name}@" if colon else user, rest
+    return match["scheme"], f"{name}@" if colon else user, rest

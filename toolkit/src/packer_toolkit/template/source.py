@@ -335,7 +335,7 @@ def _changelog(source: str, tag: str) -> str:
 
 def uvx_requirement(source: str, release: str) -> str:
     """Return what uvx --from needs for the toolkit of a release, as toolkit-host.sh does."""
-    url = without_secret(git_url(source))
+    url = git_url(without_secret(source))
     if "://" not in url:
         host, colon, path = url.partition(":")
         url = f"ssh://{host}/{path}" if colon and "@" in host else f"file://{quote(url)}"
