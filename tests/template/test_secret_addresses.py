@@ -48,7 +48,6 @@ SECRET = {
     f"gh:acme/t.git?x=1&access_token={TOKEN}": "gh:acme/t.git",
     f"gl:acme/t;private_token={TOKEN}": "gl:acme/t",
     f"gl:acme/t#token={TOKEN}": "gl:acme/t",
-    f"gh:{TOKEN}@acme/t": "gh:acme/t",
     f"ssh://git:{TOKEN}@{HOST}": f"ssh://git@{HOST}",
     f"git+ssh://git:{TOKEN}@{HOST}": f"git+ssh://git@{HOST}",
     f"ftp://me:{TOKEN}@{HOST}": f"ftp://{HOST}",
@@ -107,6 +106,7 @@ def test_a_plain_user_of_a_web_address_is_not_reported() -> None:
         assert not has_secret(address)
         assert "@" not in without_secret(address)
     for address in (
+        f"gh:{TOKEN}@acme/t",
         f"https://{TOKEN}@{HOST}/{TOKEN}/t",
         f"https://{TOKEN}@dev.azure.com/acme/{TOKEN}/t",
         f"https://{TOKEN}@dev.azure.com.example.com/{TOKEN}/t",
