@@ -61,7 +61,7 @@ find_answers_file() {
       if git --literal-pathspecs ls-files --error-unmatch -- "${file}" >/dev/null 2>&1; then tracked+=("${file}"); fi
     fi
   done <<<"${found}"
-  if [[ ${#tracked[@]} != 0 ]]; then nearest=("${tracked[@]}"); fi
+  if [[ ${#tracked[@]} != 0 ]]; then nearest=(${tracked[@]+"${tracked[@]}"}); fi
   if [[ ${#nearest[@]} -gt 1 ]]; then
     fail 3 "this folder has several answers files of this template: ${nearest[0]#./} and ${nearest[1]#./}; choose one, such as --answers-file ${nearest[0]#./}"
   elif [[ ${#nearest[@]} == 1 ]]; then
