@@ -50,6 +50,7 @@ def test_no_character_of_a_packed_branch_is_read_as_a_pattern(
     packer: Packer, repository: Path, branch: str
 ) -> None:
     """Git allows these names, and each leads to its own commit (review C25)."""
+    git(repository, "commit", "--quiet", "--allow-empty", "-m", "another")
     git(repository, "branch", f"{branch}x", "HEAD~1")
     git(repository, "checkout", "--quiet", "-b", branch)
     git(repository, "commit", "--quiet", "--allow-empty", "-m", branch)

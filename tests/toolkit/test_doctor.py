@@ -271,7 +271,9 @@ def test_role_that_rejects_the_repository_is_found(
     role = f"arn:aws:iam::{account}:role/packer-ami-builder"
     answers = {"_src_path": "gh:acme/t", "_commit": "v1", "aws_build_role": role}
     answers |= {"github_host": "github.com", "github_organization": "acme", "image_name": "web"}
-    (machine.root / ".copier-answers.yml").write_text(json.dumps(answers))
+    answers |= {"parent_image": "debian-12", "aws_management_account": "111122223333"}
+    lines = (f"{name}: {json.dumps(value)}\n" for name, value in answers.items())
+    (machine.root / ".copier-answers.yml").write_text("".join(lines))
     machine.env |= {"GH_TOKEN": "of-a-developer", "GITHUB_API_URL": github.url}
     hub = github.repository("acme/packer-ami-web")
     hub.oidc_subject = {"use_default": True, "sub_claim_prefix": prefix}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from rig.ec2.credentials import ACCOUNT, STATIC_SECRET
 from rig.ec2.rig import Ec2
 from rig.tasks import Tasks, says
 from rig.template import git, render
+
+VERSION = version("packer-toolkit")  # of the toolkit image, too
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/packer-ami-tess"
 
@@ -49,7 +52,7 @@ def test_a_test_build_with_the_role_of_taskfile_local_yml(demo: Tasks, ec2: Ec2)
 
     # Reports are the repository's owner's, and git does not see them.
     report = json.loads((demo.repository / "build-report.json").read_text())
-    assert (report["kind"], report["exit_code"], report["toolkit_version"]) == ("test", 0, "1.0.0")
+    assert (report["kind"], report["exit_code"], report["toolkit_version"]) == ("test", 0, VERSION)
     assert git(demo.repository, "status", "--porcelain") == ""
     assert STATIC_SECRET not in done.stdout + done.stderr
 
@@ -65,7 +68,7 @@ def test_an_image_only_when_asked_for(demo: Tasks, ec2: Ec2) -> None:
     assert ec2.calls("AssumeRole") == []
     manifest = json.loads((demo.repository / "manifest.json").read_text())
     assert manifest["builds"][0]["custom_data"]["version"] == "1.2.3"
-    assert manifest["builds"][0]["custom_data"]["toolkit_version"] == "1.0.0"
+    assert manifest["builds"][0]["custom_data"]["toolkit_version"] == VERSION
 
 
 def test_a_failed_build_keeps_its_exit_code(tasks: Tasks, ec2: Ec2) -> None:

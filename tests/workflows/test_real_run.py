@@ -7,6 +7,7 @@ on this machine, which is faster, and once in its container.
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import events
@@ -21,6 +22,8 @@ from rig.github import GitHub, Repository
 from rig.repository import add_script, small_repository
 from rig.template import git
 from rig.tools import Packer
+
+VERSION = version("packer-toolkit")  # of the toolkit image, too
 
 _SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
@@ -168,6 +171,6 @@ def test_release_from_the_container(contained: Act, ec2: Ec2, hub: Repository) -
     names = {asset["name"] for asset in hub.releases[0]["assets"]}
     assert names == {"build-report.json", "manifest.json", "packages-x86_64.txt"}
     report = json.loads(hub.asset("v1.2.3", "build-report.json"))
-    assert report["toolkit_version"] == "1.0.0"
+    assert report["toolkit_version"] == VERSION
     ((status,),) = hub.statuses.values()
     assert status["state"] == "success"
