@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -19,16 +18,7 @@ def repository(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def commit_of(packer: Packer, folder: Path) -> str:
     """Ask Packer what it takes for the commit."""
-    done = subprocess.run(
-        [packer.path, "console", "."],
-        cwd=folder,
-        env={**packer.env},
-        input="local.git_commit\n",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.strip()
+    return packer.evaluate(folder, "local.git_commit")
 
 
 def test_it_is_the_commit_of_a_branch(packer: Packer, repository: Path) -> None:
@@ -64,16 +54,9 @@ def test_a_description_with_braces_is_not_too_long(
     packer: Packer, repository: Path, description: str
 ) -> None:
     """EC2 takes 255 characters, however many braces are set apart for Packer (review R15)."""
-    done = subprocess.run(
-        [packer.path, "console", "-var", f"image_description={description}", "."],
-        cwd=repository,
-        env={**packer.env},
-        input="length(local.description)\n",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert len(description) <= int(done.stdout) <= 255
+    option = ("-var", f"image_description={description}")
+    length = int(packer.evaluate(repository, "length(local.description)", *option))
+    assert len(description) <= length <= 255
 
 
 def test_it_is_the_commit_that_is_checked_out(packer: Packer, repository: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -29,16 +28,7 @@ def repository(rendered: Path, tmp_path: Path) -> Path:
 
 def version_of(packer: Packer, folder: Path) -> str:
     """Return the value of the tag, by plain Packer."""
-    done = subprocess.run(
-        [packer.path, "console", "."],
-        cwd=folder,
-        env={**packer.env},
-        input="local.image_tags.TemplateVersion\n",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.strip()
+    return packer.evaluate(folder, "local.image_tags.TemplateVersion")
 
 
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another"])

@@ -66,6 +66,27 @@ class Packer:
     path: Path
     env: Mapping[str, str]
 
+    def evaluate(self, folder: Path, expression: str, *options: str) -> str:
+        """Return the value of an expression of a folder's HCL, by `packer console`.
+
+        Args:
+            folder: the folder.
+            expression: such as local.git_commit.
+            options: of `packer console`, such as -var and its value.
+
+        Raises:
+            subprocess.CalledProcessError: when Packer cannot read the HCL.
+        """
+        return subprocess.run(
+            [self.path, "console", *options, "."],
+            cwd=folder,
+            env={**self.env},
+            input=f"{expression}\n",
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
     def run(
         self,
         *args: str | Path,
