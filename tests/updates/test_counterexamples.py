@@ -77,3 +77,16 @@ def test_a_team_that_says_what_conflicts_say(made_by: dict[str, Path], tmp_path:
     """A line of the team's that looks like a marker is no conflict, and stays."""
     marker = b"<<<<<<< before updating"
     lived(made_by, tmp_path, "v1.0.0", "v1.1.0", ("insert", ("sources.hcl", 0, marker)))
+
+
+def test_a_link_out_of_the_repository_in_a_renamed_file(
+    made_by: dict[str, Path], tmp_path: Path
+) -> None:
+    """The team's link moves with the rename; the update was refused as if the release had it."""
+    lived(made_by, tmp_path, "v1.0.0", "v2.0.0", ("to_link", ("old-name.txt", "../x")))
+
+
+def test_a_large_file_that_the_release_renames(made_by: dict[str, Path], tmp_path: Path) -> None:
+    """What the team added counts as theirs, also where it makes the file larger than any may be."""
+    large = b"team" * 2_000_000
+    lived(made_by, tmp_path, "v1.0.0", "v2.0.0", ("insert", ("old-name.txt", 0, large)))

@@ -10,7 +10,8 @@ from packer_toolkit.template.git import Git
 from packer_toolkit.template.merge import Entry, Tree
 from packer_toolkit.template.project import printable
 
-_MODES = {"100644": "file", "100755": "executable file", "120000": "link"}
+_LINK = "120000"
+_MODES = {"100644": "file", "100755": "executable file", _LINK: "link"}
 _SUBMODULE = "160000"
 # File systems of macOS and Windows have more names for .git than one: ignored characters, short
 # names, trailing dots and spaces, streams.
@@ -39,15 +40,19 @@ def require_harmless(git: Git, before: Tree, after: Tree, below: str = "") -> No
     }
     if len(changed) > _MANY_FILES:
         _refuse("the update", f"it changes {len(changed)} files, more than {_MANY_FILES}")
-    total = 0
-    sizes = _sizes(git, [entry.oid for entry in changed.values() if entry])
+    replaced = [before[path] for path in changed if path in before]
+    sizes = _sizes(git, [entry.oid for entry in (*replaced, *changed.values()) if entry])
+    # A release that renames or edits a file carries over what the team has in it: a link that
+    # leads out of the repository, or megabytes. Only what is added to that is the release's.
+    own_sizes = [sizes[entry.oid] for entry in replaced]
+    largest, total = max(own_sizes, default=0), -sum(own_sizes)
+    own_links = {entry.oid for entry in replaced if entry.mode == _LINK}
     for path, entry in changed.items():
         reason = _why_not(path, before.get(path), entry, below)
         if entry and not reason:
-            size = sizes[entry.oid]
-            total += size
-            reason = _too_large(size, total)
-            if not reason and entry.mode == "120000":
+            total += sizes[entry.oid]
+            reason = _too_large(sizes[entry.oid], total, largest)
+            if not reason and entry.mode == _LINK and entry.oid not in own_links:
                 reason = _leads_out(path, git.raw("cat-file", "blob", entry.oid))
         if reason:
             _refuse(printable(path), reason)
@@ -86,11 +91,18 @@ def _why_not(path: str, was: Entry | None, entry: Entry | None, below: str) -> s
     return ""
 
 
-def _too_large(size: int, total: int) -> str:
-    if size > _LARGE_FILE:
-        return f"it has {size} bytes, more than {_LARGE_FILE}"
+def _too_large(size: int, total: int, largest: int) -> str:
+    """Return why a file may not have its size; empty when it may.
+
+    Args:
+        size: of the file, in bytes.
+        total: by how many bytes the update makes the repository larger, with this file.
+        largest: the size of the largest file that the update replaces, in bytes.
+    """
+    if size > largest + _LARGE_FILE:
+        return f"it has {size} bytes, {_LARGE_FILE} more than any file that it can come from"
     if total > _LARGE_UPDATE:
-        return f"with it the update has more than {_LARGE_UPDATE} bytes"
+        return f"with it the update adds more than {_LARGE_UPDATE} bytes"
     return ""
 
 
