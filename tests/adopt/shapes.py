@@ -260,7 +260,7 @@ source "amazon-ebs" "base" {
   region        = "eu-central-1"
   source_ami_filter {
     filters = {
-      name = "CIS-AMZN2-PCS-2023*"
+      name = "CIS-AMZN2-2023*"
     }
     owners      = ["222233334444"]
     most_recent = true
@@ -276,9 +276,9 @@ source "amazon-ebs" "base" {
             "Taskfile.yml": "version: '3'\nenv:\n  ROLE: '{{.NGUM_USER_ROLE}}'\n",
         },
         found={
-            "image_name": ("amzn2-pcs-base", "the folder's name"),
+            "image_name": ("amzn2-base", "the folder's name"),
             "parent_image": ("own", "amzn2.pkr.hcl:8"),
-            "parent_name": ("CIS-AMZN2-PCS-2023*", "amzn2.pkr.hcl:8"),
+            "parent_name": ("CIS-AMZN2-2023*", "amzn2.pkr.hcl:8"),
             "parent_owner": ("222233334444", "amzn2.pkr.hcl:10"),
             "parent_os": ("amazon-linux-2", "amzn2.pkr.hcl:8"),
             "image_architectures": ([X86], "amzn2.pkr.hcl:3"),
@@ -296,7 +296,7 @@ source "amazon-ebs" "base" {
             ),
             "personal_role_variable": ("NGUM_USER_ROLE", "Taskfile.yml:3"),
         },
-        folder="packer-ami-amzn2-pcs-base",
+        folder="packer-ami-amzn2-base",
         remote="git@github.example.com:Platform-SOL/base.git",
     ),
     "everything-from-the-environment": Shape(

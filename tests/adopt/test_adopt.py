@@ -307,7 +307,7 @@ def test_dry_run_writes_nothing_and_shows_all(two_releases: Path, make: Make) ->
     assert (tree(repository), git_state(repository)) == before
     assert "found: amzn2.pkr.hcl:8" in result.stdout
     assert "This would be added:" in result.stdout
-    assert "+parent_name: CIS-AMZN2-PCS-2023*\n" in result.stdout
+    assert "+parent_name: CIS-AMZN2-2023*\n" in result.stdout
     assert "+++ b/build.pkr.hcl\n" in result.stdout
     assert "Added" not in result.stderr
 

@@ -541,12 +541,12 @@ def test_the_organisations_own_parent(
         tmp_path / "packer-ami-small",
         parent_image="own",
         parent_owner="111122223333",
-        parent_name="CIS-AMZN2-PCS-2023*",
+        parent_name="CIS-AMZN2-2023*",
         parent_os="amazon-linux-2",
     )
     done = build(ec2, packer, repository)
     assert done.code == 0, done.output
-    assert ec2.call("RunInstances")["ImageId"] == ec2.newest_parent("CIS-AMZN2-PCS-2023*")
+    assert ec2.call("RunInstances")["ImageId"] == ec2.newest_parent("CIS-AMZN2-2023*")
 
 
 def test_an_untested_image_is_not_created(

@@ -19,7 +19,7 @@ QUESTIONS = [
 
 def test_there_are_two() -> None:
     """The least that somebody answers, and a whole organisation."""
-    assert set(examples()) == {"minimal", "solstice"}
+    assert set(examples()) == {"minimal", "globex"}
 
 
 @pytest.mark.usefixtures("packer")  # which waits for its build, see tests/conftest.py
@@ -34,6 +34,6 @@ def test_example_has_no_findings(template: Path, tmp_path: Path, name: str) -> N
     assert lint({name: tree}, available()) == {name: []}
 
 
-def test_solstice_answers_every_question() -> None:
+def test_globex_answers_every_question() -> None:
     """It shows the whole form, in its order."""
-    assert list(yaml.safe_load(examples()["solstice"].read_text())) == QUESTIONS
+    assert list(yaml.safe_load(examples()["globex"].read_text())) == QUESTIONS

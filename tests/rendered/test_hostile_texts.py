@@ -62,7 +62,7 @@ GOOD = {
     "image_name": "web-server",
     "image_description": "Web server of the shop",
     "parent_owner": "111122223333",
-    "parent_name": "CIS-AMZN2-PCS-2023*",
+    "parent_name": "CIS-AMZN2-2023*",
     "aws_management_account": "111122223333",
     "aws_region": "eu-central-1",
     "aws_copy_regions": "eu-west-1, us-east-1",

@@ -19,7 +19,7 @@ from rig.template import ROOT, hand_over_environment
 
 # Where teams get the template from: it is recorded in each render, and must not differ from run to
 # run, as the folder of a test does.
-HOME = "https://github.com/solstice/template-packer-ami.git"
+HOME = "https://github.com/globex/template-packer-ami.git"
 
 # The question is left to its default, or not asked.
 DEFAULT: Any = None
@@ -47,7 +47,7 @@ VALUES: dict[str, list[Any]] = {
     "parent_image": [*_BASES, "own"],
     "parent_os": [DEFAULT, *_BASES],
     "parent_owner": [DEFAULT, _ACCOUNT],
-    "parent_name": [DEFAULT, "CIS-AMZN2-PCS-2023*", "team's [base] (v1)/x_y@z.?-*"],
+    "parent_name": [DEFAULT, "CIS-AMZN2-2023*", "team's [base] (v1)/x_y@z.?-*"],
     "image_name": [DEFAULT, "a1", "web-" + "-".join(["server7"] * 7)],
     "image_description": [
         DEFAULT,
@@ -73,7 +73,7 @@ VALUES: dict[str, list[Any]] = {
         _KEY_OF_ONE_REGION,
         "mrk-0123456789abcdef0123456789abcdef",
     ],
-    "github_host": [DEFAULT, "github.solstice.example", "ghes.intern.example:8443"],
+    "github_host": [DEFAULT, "github.globex.example", "ghes.intern.example:8443"],
     "github_organization": [DEFAULT, "no", "Acme-2"],
     "github_runner": [DEFAULT, "self-hosted", "self-hosted, linux,ARM64"],
     "aws_build_role": [DEFAULT, f"arn:aws-us-gov:iam::{_ACCOUNT}:role/a/path/Build+er=,.@_-"],

@@ -154,7 +154,7 @@ def test_three_next_steps_name_folder_values_build_and_home(template: Path, bare
         template,
         destination="../a team's répo",
         github_host="github.example.com",
-        github_organization="cet",
+        github_organization="platform",
     )
     assert [line.split(":")[0].strip() for line in numbered(result)] == [
         "1. Look",
@@ -164,7 +164,7 @@ def test_three_next_steps_name_folder_values_build_and_home(template: Path, bare
     assert """cd '../a team'"'"'s répo', and""" in numbered(result)[0]
     assert "image.auto.pkrvars.hcl" in numbered(result)[0]
     assert "packer init . && packer build -only=docker.local ." in numbered(result)[1]
-    assert "https://github.example.com/cet/packer-ami-web.git" in numbered(result)[2]
+    assert "https://github.example.com/platform/packer-ami-web.git" in numbered(result)[2]
     assert result.stdout == ""
 
 

@@ -43,7 +43,7 @@ GOOD: dict[str, list[str]] = {
     "image_name": ["web", "a1", "web-server", "x" * 60],
     "image_description": ["A", "Grüße: {{ x }} \"quoted\" 'too' ${HOME} %{ if }", "x" * 255],
     "parent_owner": ["self", "012345678901"],
-    "parent_name": ["CIS-AMZN2-PCS-2023*", "al2023-ami-*-x86_64", "a b", "[ab]?c"],
+    "parent_name": ["CIS-AMZN2-2023*", "al2023-ami-*-x86_64", "a b", "[ab]?c"],
     "aws_management_account": ["111122223333", "012345670123"],
     "aws_region": ["eu-central-1", "us-gov-west-1", "cn-north-1", "ap-southeast-7"],
     "aws_copy_regions": ["", "eu-west-1", "eu-west-1,us-east-1", "eu-west-1, us-east-1"],

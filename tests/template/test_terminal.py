@@ -92,7 +92,7 @@ def test_keys_choose_every_answer(template: Path, destination: Path) -> None:
         "image_name": "shop-web",
         "image_description": "Web server of the shop",
         "parent_owner": "222233334444",
-        "parent_name": "CIS-AMZN2-PCS-2023*",
+        "parent_name": "CIS-AMZN2-2023*",
         "aws_management_account": "333344445555",
         "aws_region": "eu-west-1",
         "aws_copy_regions": "eu-west-2, us-east-1",

@@ -243,150 +243,150 @@ def test_wrong_command_line_is_one_line(options: list[str], code: int, says: str
 
 
 @pytest.fixture
-def solstice(github: GitHub) -> GitHub:
+def globex(github: GitHub) -> GitHub:
     """Return a GitHub with an organisation's template and repositories."""
-    template = github.repository("solstice/template-packer-ami")
+    template = github.repository("globex/template-packer-ami")
     for tag in ("v1.0.0", "v1.1.0", "v1.2.0"):
         template.add_release(tag)
-    where = f"http://{github.host}/solstice/template-packer-ami"
+    where = f"http://{github.host}/globex/template-packer-ami"
     for index in range(120):
-        repository = github.repository(f"solstice/packer-ami-{index:03}")
+        repository = github.repository(f"globex/packer-ami-{index:03}")
         release = ("v1.0.0", "v1.1.0", "v1.2.0")[index % 3]
         repository.write(ANSWERS, answers(where, release).encode())
         repository.commits[f"{index:040}"] = {
             "commit": {"committer": {"name": "x", "email": "x", "date": "2026-11-20T09:00:00Z"}}
         }
-    github.repository("solstice/packer-ami-by-hand").write("README.md", b"ours")
-    github.repository("solstice/packer-ami-retired", archived=True)
-    github.repository("solstice/website").write(ANSWERS, answers(where, "v1.0.0").encode())
+    github.repository("globex/packer-ami-by-hand").write("README.md", b"ours")
+    github.repository("globex/packer-ami-retired", archived=True)
+    github.repository("globex/website").write(ANSWERS, answers(where, "v1.0.0").encode())
     return github
 
 
-def test_organisation_is_read_through_the_api(solstice: GitHub) -> None:
+def test_organisation_is_read_through_the_api(globex: GitHub) -> None:
     """Several pages of it, on an Enterprise Server; the template's releases are asked for once."""
     result = fleet(
         "--organization",
-        "solstice",
+        "globex",
         "--json",
-        **as_somebody(solstice.enterprise_url),
+        **as_somebody(globex.enterprise_url),
     )
     assert result.returncode == 0, result.stderr
     found = rows(result)
     assert len(found) == 121
-    row = found["solstice/packer-ami-000"]
+    row = found["globex/packer-ami-000"]
     assert (row["release"], row["newest"], row["behind"]) == ("v1.0.0", "v1.2.0", 2)
     assert row["updated"].startswith("2026-11-20T09:00:00")
-    assert found["solstice/packer-ami-by-hand"]["problem"].startswith("no .copier-answers.yml")
+    assert found["globex/packer-ami-by-hand"]["problem"].startswith("no .copier-answers.yml")
     assert "40 up to date, 80 behind, 1 without a known release, 1 archived" in result.stderr
-    assert len(solstice.asked("GET", "/tags$")) == 1
-    assert {request.prefix for request in solstice.requests} == {"/api/v3"}
-    assert {request.method for request in solstice.requests} == {"GET"}
+    assert len(globex.asked("GET", "/tags$")) == 1
+    assert {request.prefix for request in globex.requests} == {"/api/v3"}
+    assert {request.method for request in globex.requests} == {"GET"}
     # Two for each, two more for the repository without answers, two pages, one of tags.
-    assert len(solstice.requests) == 120 * 2 + 3 + 2 + 1
+    assert len(globex.requests) == 120 * 2 + 3 + 2 + 1
 
 
 def test_answers_file_of_any_name_is_read_through_the_api(github: GitHub) -> None:
     """A repository is shown by our answers file, and another template's is not used (field 4)."""
-    template = github.repository("solstice/template-packer-ami")
+    template = github.repository("globex/template-packer-ami")
     for tag in ("v1.0.0", "v1.1.0"):
         template.add_release(tag)
-    where = f"http://{github.host}/solstice/template-packer-ami"
+    where = f"http://{github.host}/globex/template-packer-ami"
     names = (".copier-answers.ami.yml", ".copier/ami.yml", "ours.yaml")
     for number, path in enumerate(names):
-        repository = github.repository(f"solstice/packer-ami-{number}")
+        repository = github.repository(f"globex/packer-ami-{number}")
         repository.write(ANSWERS, OTHER.encode())
         repository.write("Taskfile.yml", b"version: '3'\n")
         repository.write(".github/workflows/build.yml", b"on: push\n")
         repository.write(path, answers(where, "v1.0.0").encode())
-    github.repository("solstice/packer-ami-shop").write(ANSWERS, OTHER.encode())
-    several = github.repository("solstice/packer-ami-several")
+    github.repository("globex/packer-ami-shop").write(ANSWERS, OTHER.encode())
+    several = github.repository("globex/packer-ami-several")
     several.write(f"images/web/{ANSWERS}", answers(where, "v1.0.0").encode())
     several.write("images/db/ami.yml", answers(where, "v1.0.0").encode())
     several.write("images/db/image.pkr.hcl", b"")
-    result = fleet("--organization", "solstice", "--json", **as_somebody(github.url))
+    result = fleet("--organization", "globex", "--json", **as_somebody(github.url))
     assert result.returncode == 0, result.stderr
     found = rows(result)
     for number in range(3):
-        row = found[f"solstice/packer-ami-{number}"]
+        row = found[f"globex/packer-ami-{number}"]
         assert (row["template"], row["release"], row["behind"]) == (where, "v1.0.0", 1)
-    assert "is of another template" in found["solstice/packer-ami-shop"]["problem"]
-    assert found["solstice/packer-ami-several"]["problem"].startswith("no .copier-answers.yml")
+    assert "is of another template" in found["globex/packer-ami-shop"]["problem"]
+    assert found["globex/packer-ami-several"]["problem"].startswith("no .copier-answers.yml")
     assert not github.asked("GET", "Taskfile|workflows")
 
 
 def test_other_tags_are_understood_through_the_api(github: GitHub) -> None:
     """A commit or another tag of a release is shown as the release (field 3)."""
-    template = github.repository("solstice/template-packer-ami")
+    template = github.repository("globex/template-packer-ami")
     for tag in ("v1.0.0", "v1.1.0", "toolkit-v1.0.0"):
         template.add_release(tag)
     template.tags["toolkit-v1.0.0"] = sha_of("v1.0.0")
-    where = f"http://{github.host}/solstice/template-packer-ami"
+    where = f"http://{github.host}/globex/template-packer-ami"
     for name, recorded in (("a", "toolkit-v1.0.0"), ("b", sha_of("v1.0.0")[:7])):
-        repository = github.repository(f"solstice/packer-ami-{name}")
+        repository = github.repository(f"globex/packer-ami-{name}")
         repository.write(ANSWERS, answers(where, recorded).encode())
-    result = fleet("--organization", "solstice", "--json", **as_somebody(github.url))
+    result = fleet("--organization", "globex", "--json", **as_somebody(github.url))
     assert result.returncode == 0, result.stderr
     assert {(row["release"], row["behind"]) for row in rows(result).values()} == {("v1.0.0", 1)}
 
 
-def test_repositories_are_taken_from_a_list(solstice: GitHub, tmp_path: Path) -> None:
+def test_repositories_are_taken_from_a_list(globex: GitHub, tmp_path: Path) -> None:
     """Of several owners; remarks and empty lines are left out."""
     file = tmp_path / "fleet.txt"
-    file.write_text("# ours\nsolstice/packer-ami-001\n\nsolstice/website # too\n")
+    file.write_text("# ours\nglobex/packer-ami-001\n\nglobex/website # too\n")
     result = fleet(
-        *("--list", file, "--repository", "solstice/packer-ami-002", "--json"),
-        *("--api-url", solstice.url),
+        *("--list", file, "--repository", "globex/packer-ami-002", "--json"),
+        *("--api-url", globex.url),
         **as_somebody(""),
     )
     assert result.returncode == 0, result.stderr
     assert {name: row["behind"] for name, row in rows(result).items()} == {
-        "solstice/packer-ami-001": 1,
-        "solstice/packer-ami-002": 0,
-        "solstice/website": 2,
+        "globex/packer-ami-001": 1,
+        "globex/packer-ami-002": 0,
+        "globex/website": 2,
     }
 
 
-def test_failures_of_github_are_named_and_the_rest_goes_on(solstice: GitHub) -> None:
+def test_failures_of_github_are_named_and_the_rest_goes_on(globex: GitHub) -> None:
     """An error that goes away is tried again; others end in that repository's row."""
-    solstice.fault("GET", "/packer-ami-000/contents/", 502, first=1)
-    solstice.fault("GET", "/packer-ami-001/contents/", 403, headers={}, message="Resource not ...")
-    names = [f"solstice/packer-ami-{index:03}" for index in range(4)]
+    globex.fault("GET", "/packer-ami-000/contents/", 502, first=1)
+    globex.fault("GET", "/packer-ami-001/contents/", 403, headers={}, message="Resource not ...")
+    names = [f"globex/packer-ami-{index:03}" for index in range(4)]
     listed = [part for name in names for part in ("--repository", name)]
     result = fleet(
         *listed,
-        *("--repository", "solstice/not-there", "--json", "--patience", "5"),
-        **as_somebody(solstice.url),
+        *("--repository", "globex/not-there", "--json", "--patience", "5"),
+        **as_somebody(globex.url),
     )
     assert result.returncode == 1
     found = rows(result)
     assert [found[name]["failed"] for name in names] == [False, True, False, False]
-    assert "the token may not do this" in found["solstice/packer-ami-001"]["problem"]
-    assert "there is no such repository" in found["solstice/not-there"]["problem"]
+    assert "the token may not do this" in found["globex/packer-ami-001"]["problem"]
+    assert "there is no such repository" in found["globex/not-there"]["problem"]
     assert "Traceback" not in result.stderr
 
 
-def test_rate_limit_is_waited_for_within_patience(solstice: GitHub) -> None:
+def test_rate_limit_is_waited_for_within_patience(globex: GitHub) -> None:
     """A short one; a long one ends in the rows, soon, and says how long GitHub asks to wait."""
     limited = {"Retry-After": "1", "X-RateLimit-Remaining": "0"}
-    solstice.fault("GET", "/packer-ami-000/contents/", 429, first=1, headers=limited)
-    options = ("--repository", "solstice/packer-ami-000", "--json")
-    env = as_somebody(solstice.url)
+    globex.fault("GET", "/packer-ami-000/contents/", 429, first=1, headers=limited)
+    options = ("--repository", "globex/packer-ami-000", "--json")
+    env = as_somebody(globex.url)
     result = fleet(*options, **env)
     assert result.returncode == 0, result.stderr
-    assert len(solstice.asked("GET", "/packer-ami-000/contents/")) == 2
-    solstice.fault("GET", "/packer-ami-000/contents/", 429, headers={"Retry-After": "3600"})
+    assert len(globex.asked("GET", "/packer-ami-000/contents/")) == 2
+    globex.fault("GET", "/packer-ami-000/contents/", 429, headers={"Retry-After": "3600"})
     result = fleet(*options, "--patience", "20", **env)
     assert result.returncode == 1
     assert "asks to wait 3600 s, longer than we may" in result.stdout
 
 
-def test_refused_token_ends_with_one_line(solstice: GitHub) -> None:
+def test_refused_token_ends_with_one_line(globex: GitHub) -> None:
     """There is nothing to show then."""
-    solstice.fault("GET", "/orgs/solstice/repos", 401)
-    result = fleet("--organization", "solstice", **as_somebody(solstice.url))
+    globex.fault("GET", "/orgs/globex/repos", 401)
+    result = fleet("--organization", "globex", **as_somebody(globex.url))
     assert result.returncode == 4
     assert result.stdout == ""
-    assert result.stderr.startswith("packer-toolkit: cannot list the repositories of solstice: 401")
+    assert result.stderr.startswith("packer-toolkit: cannot list the repositories of globex: 401")
 
 
 @pytest.mark.parametrize(

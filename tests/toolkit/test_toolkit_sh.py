@@ -27,7 +27,7 @@ SEEDS_FILE = """\
 version: '3'
 
 env:
-  # Set your personal VFCF-CET role here, if you not set it globally:
+  # Set your personal role here, if you not set it globally:
   SOL_CET_USER_ROLE: "from-the-file"
 """
 

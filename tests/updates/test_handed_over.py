@@ -23,7 +23,7 @@ from rig.hostile_release import add_origin, make_project, make_template
 from rig.template import git, release
 from rig.toolkit_process import Said, Toolkit
 
-NAME = "solstice/packer-ami-web"
+NAME = "globex/packer-ami-web"
 TOKEN = "ghs_0123456789abcdefghij0123456789abcdef"  # noqa: S105 - nobody's
 BRANCH = "update-from-template"
 PARTS = ("part_1", "part_2", "part_3", "part_4")

@@ -17,7 +17,7 @@ from rig.github import GitHub, Repository
 from rig.template import git
 from rig.toolkit_process import Said, Toolkit
 
-NAME = "solstice/packer-ami-web"
+NAME = "globex/packer-ami-web"
 TOKEN = "ghs_0123456789abcdefghij0123456789abcdef"  # noqa: S105 - nobody's
 BRANCH = "update-from-template"
 
@@ -248,7 +248,7 @@ def test_the_token_is_seen_nowhere(
     shim.parent.mkdir()
     shim.write_text(f'#!/bin/sh\necho "$@" >>{calls}\nexec /usr/bin/git "$@"\n')
     shim.chmod(0o755)
-    url = "http://127.0.0.1:9/solstice/packer-ami-web.git"
+    url = "http://127.0.0.1:9/globex/packer-ami-web.git"
     git(project, "remote", "add", "origin", url)
     env = {
         "GITHUB_API_URL": github.url,

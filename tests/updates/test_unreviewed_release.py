@@ -15,7 +15,7 @@ from rig.github import GitHub
 from rig.hostile_release import add_origin, make_project, make_template
 from rig.template import git
 
-NAME = "solstice/packer-ami-web"
+NAME = "globex/packer-ami-web"
 SECRET = "s3cr3t-0123456789"  # noqa: S105 - opens nothing
 # Each is set to a value with SECRET in it; none may arrive.
 SECRETS = (

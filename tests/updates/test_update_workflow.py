@@ -17,7 +17,7 @@ from rig.template import git, release, render, snapshot
 
 pytestmark = pytest.mark.xdist_group("act")
 
-NAME = "solstice/packer-ami-web"
+NAME = "globex/packer-ami-web"
 BRANCH = "update-from-template"
 # The job of 1.0.0, without the one that checks.
 OLD_WORKFLOW = """\

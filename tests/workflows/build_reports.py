@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = "solstice/packer-ami-web-server"
+REPOSITORY = "globex/packer-ami-web-server"
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
 

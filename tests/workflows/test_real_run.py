@@ -37,7 +37,7 @@ def made(
         template,
         tmp_path / "packer-ami-web-server",
         image_name="web-server",
-        toolkit_image="ghcr.io/solstice/packer-toolkit",
+        toolkit_image="ghcr.io/globex/packer-toolkit",
     )
     git(checkout, "add", "--all")
     git(checkout, "commit", "--quiet", "--message=Small")

@@ -156,7 +156,7 @@ FAMILIES = (
         alias="amazon",
     ),
     Family(
-        name="CIS-AMZN2-PCS-{stamp}",
+        name="CIS-AMZN2-{stamp}",
         owner=ORGANISATION,
         user="ec2-user",
         arches=("x86_64",),
@@ -165,7 +165,7 @@ FAMILIES = (
         public=False,
     ),
     Family(
-        name="vf-pcs-amazon-linux-2-{stamp}",
+        name="hardened-amazon-linux-2-{stamp}",
         owner=ORGANISATION,
         user="ec2-user",
         arches=("x86_64",),

@@ -104,7 +104,7 @@ class GitHub:
     Usage::
 
         with GitHub() as github:
-            repository = github.repository("solstice/packer-ami-web")
+            repository = github.repository("globex/packer-ami-web")
             github.fault("POST", "/issues$", 500, first=1)
             ... GITHUB_API_URL=github.url, or github.enterprise_url ...
             assert repository.open_issues() == []

@@ -11,7 +11,7 @@ from github import Auth, Github, GithubException
 
 from rig.github import GitHub
 
-NAME = "solstice/packer-ami-web"
+NAME = "globex/packer-ami-web"
 
 
 @pytest.fixture(params=["url", "enterprise_url"])
@@ -83,7 +83,7 @@ def test_files_pulls_runs_and_statuses(client: Github, github: GitHub) -> None:
     repository.update_file("a/b.txt", "change", "new", content.sha)
     assert stored.files["main"]["a/b.txt"] == b"new"
     pull = repository.create_pull(base="main", head="update", title="T", body="B")
-    assert [p.number for p in repository.get_pulls(head="solstice:update")] == [pull.number]
+    assert [p.number for p in repository.get_pulls(head="globex:update")] == [pull.number]
     run = stored.add_run(jobs=[{"name": "build", "conclusion": "failure", "steps": []}])
     assert [job.name for job in repository.get_workflow_run(run["id"]).jobs()] == ["build"]
     commit = repository.get_commit("0" * 40)
