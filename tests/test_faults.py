@@ -11,7 +11,7 @@ CHECKOUT = Path(__file__).parents[1]
 PAGE = CHECKOUT / "docs" / "maintainers" / "faults.md"
 
 # As a docstring ends: (review C1, field 2).
-_ONE = r"(?:review [CR]|field |inspec |adopt |issue )\d+"
+_ONE = r"(?:review [CR]|field |inspec |adopt |issue |report )\d+"
 _CARRIED = re.compile(rf"\(({_ONE}(?:, {_ONE})*)\)\.?$")
 _ROW = re.compile(rf"^\| ({_ONE}) \| .* \| (.*) \|$", re.MULTILINE)
 _TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
