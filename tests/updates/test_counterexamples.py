@@ -8,7 +8,8 @@ from pathlib import Path
 from histories import Edit, History, Team
 from test_loses_nothing import live
 
-from rig.updating import files, state, toolkit
+from rig.template import git
+from rig.updating import files, state, toolkit, unmerged
 
 
 def lived(
@@ -90,3 +91,19 @@ def test_a_large_file_that_the_release_renames(made_by: dict[str, Path], tmp_pat
     """What the team added counts as theirs, also where it makes the file larger than any may be."""
     large = b"team" * 2_000_000
     lived(made_by, tmp_path, "v1.0.0", "v2.0.0", ("insert", ("old-name.txt", 0, large)))
+
+
+def test_a_submodule_in_the_place_of_a_renamed_file(
+    made_by: dict[str, Path], tmp_path: Path
+) -> None:
+    """A submodule of the team stays where it is; it was moved, and the release blamed for it."""
+    project = tmp_path / "web"
+    subprocess.run(["cp", "-R", made_by["v1.0.0"], project], check=True)
+    head = git(project, "rev-parse", "HEAD")
+    git(project, "rm", "--quiet", "old-name.txt")
+    (project / "old-name.txt").mkdir()
+    git(project, "update-index", "--add", "--cacheinfo", f"160000,{head},old-name.txt")
+    git(project, "commit", "--quiet", "-m", "A submodule")
+    answer = toolkit(project, "template-update")
+    assert (answer.code, unmerged(project)) == (1, ["old-name.txt"]), answer
+    assert (project / "new-name.txt").is_file()

@@ -7,12 +7,11 @@ import re
 
 from packer_toolkit.errors import SetupError
 from packer_toolkit.template.git import Git
-from packer_toolkit.template.merge import Entry, Tree
+from packer_toolkit.template.merge import SUBMODULE, Entry, Tree
 from packer_toolkit.template.project import printable
 
 _LINK = "120000"
 _MODES = {"100644": "file", "100755": "executable file", _LINK: "link"}
-_SUBMODULE = "160000"
 # File systems of macOS and Windows have more names for .git than one: ignored characters, short
 # names, trailing dots and spaces, streams.
 _IGNORED = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
@@ -84,7 +83,7 @@ def _why_not(path: str, was: Entry | None, entry: Entry | None, below: str) -> s
         return "it is in git's own directory"
     if parts[-1] == ".gitmodules":
         return "it declares submodules"
-    if _SUBMODULE in (was.mode if was else "", entry.mode if entry else ""):
+    if SUBMODULE in (was.mode if was else "", entry.mode if entry else ""):
         return "it is a submodule"
     if entry and entry.mode not in _MODES:
         return f"its mode is {entry.mode}; it must be one of {', '.join(_MODES)}"

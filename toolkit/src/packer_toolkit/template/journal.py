@@ -35,14 +35,14 @@ from packer_toolkit.template.files import (
 )
 from packer_toolkit.template.git import Git, GitError
 from packer_toolkit.template.index import Index
-from packer_toolkit.template.merge import Conflict, Entry, read_tree
+from packer_toolkit.template.merge import SUBMODULE, Conflict, Entry, read_tree
 from packer_toolkit.template.project import Project, printable, shown
 from packer_toolkit.template.report import way_back
 from packer_toolkit.template.update import Plan, find_obstacles
 
 _FOLDER = "packer-toolkit-update"
 _KEPT = "packer-toolkit-kept"
-_SUBMODULE = "160000"
+
 # Of a record, also of release 1.0.0.
 _PARTS = {"state", "head", "release", "paths", "saved", "added", "conflicts"}
 # Another program has changed a file, or what is around it, where these appear.
@@ -442,7 +442,7 @@ class Journal:
         written = dict(record["written"])
         for path in paths:
             entry = plan.after[path]
-            if entry.mode == _SUBMODULE:
+            if entry.mode == SUBMODULE:
                 continue
             staged = work / "new" / str(record["paths"].index(path))
             (aside / path).rename(staged)
@@ -466,7 +466,7 @@ class Journal:
         lines = (
             f"{entry.mode} {entry.oid} 0\t".encode() + self._raw(path) + b"\0"
             for path, entry in files.items()
-            if entry.mode != _SUBMODULE  # Of a submodule nothing but its folder is made.
+            if entry.mode != SUBMODULE  # Of a submodule nothing but its folder is made.
         )
         at = Git.at(self.project.top, **git.env, GIT_INDEX_FILE=str(index))
         at.raw("update-index", "-z", "--index-info", stdin=b"".join(lines))
@@ -492,7 +492,7 @@ class Journal:
             for stage, entry in enumerate(versions, start=1):
                 if entry is None:
                     continue
-                if entry.mode != _SUBMODULE:
+                if entry.mode != SUBMODULE:
                     text = git.raw("cat-file", "blob", entry.oid)
                     self.project.git.raw("hash-object", "-w", "--stdin", stdin=text)
                 yield f"{entry.mode} {entry.oid} {stage}\t".encode() + self._raw(conflict.path)
@@ -887,7 +887,7 @@ def describe_error(error: BaseException) -> str:
 
 def _is_saved(plan: Plan, path: str) -> bool:
     """Check whether an update moves what is at a path aside; it does not touch submodules."""
-    return path in plan.before and plan.before[path].mode != _SUBMODULE
+    return path in plan.before and plan.before[path].mode != SUBMODULE
 
 
 def _find_behind(root: Path, path: str) -> Path | None:

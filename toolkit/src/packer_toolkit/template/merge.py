@@ -7,7 +7,8 @@ Rules, for each file:
 * The team deleted it: it stays deleted.
 * The release removes it and the team changed it: a conflict, and the team's version stays.
 * It is no text, or a link on one side: a conflict, and the team's version stays.
-* The release renamed it: the team's changes move with it.  What the team renamed is the team's.
+* The release renamed it: the team's changes move with it, but a submodule stays where it is.
+* What the team renamed is the team's.
 * The release has a file where one of the team's stands in the way: a conflict, the team's stays.
 
 Each conflict is one in git's own index, so that `git status`, editors and `git add` know it.
@@ -35,6 +36,7 @@ _REASONS: Mapping[Kind, str] = {
 # Copier's labels: https://copier.readthedocs.io/en/stable/updating/
 _LABELS = ("before updating", "last update", "after updating")
 _FILES = ("100644", "100755")
+SUBMODULE = "160000"
 # How alike two files must be to count as one that was renamed; git's own default.
 _RENAMED = "-M50%"
 
@@ -142,6 +144,8 @@ def merge(
     for before, after in renames:
         if before not in ours or ours[before] == base[before] or after in ours:
             continue  # Nothing of the team's to move, or their own file at the new path.
+        if ours[before].mode == SUBMODULE:
+            continue  # .gitmodules names its path.
         base[after], ours[after] = base.pop(before), ours.pop(before)
         merged.renamed[before] = after
     for path in sorted({*base, *ours, *theirs}):

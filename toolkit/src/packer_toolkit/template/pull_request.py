@@ -20,7 +20,7 @@ from packer_toolkit.errors import NotGoodError, RemoteError, SetupError
 from packer_toolkit.markdown import code, quiet
 from packer_toolkit.template.addresses import without_secret
 from packer_toolkit.template.git import Git, GitError
-from packer_toolkit.template.merge import Conflict, Entry, Kind, Tree, write_tree
+from packer_toolkit.template.merge import SUBMODULE, Conflict, Entry, Kind, Tree, write_tree
 from packer_toolkit.template.project import Project, printable
 from packer_toolkit.template.summary import ConflictNote, Summary
 from packer_toolkit.template.update import Plan
@@ -112,7 +112,7 @@ def _hand_over(plan: Plan, files: Mapping[str, Entry]) -> None:
     """Copy the objects of files that the project's repository does not have yet."""
     known = set(plan.before.values())
     for entry in {*files.values()} - known:
-        if entry.mode != "160000":
+        if entry.mode != SUBMODULE:
             text = plan.sandbox.raw("cat-file", "blob", entry.oid)
             plan.project.git.raw("hash-object", "-w", "--stdin", stdin=text)
 
