@@ -34,6 +34,18 @@ find_engine() {
   info=${output}
 }
 
+# In a job of a workflow, keeps logins where the runner deletes them after the job: in ~/.docker, a self-hosted runner would
+# keep them for the jobs of others. Settings, contexts and credential helpers of the runner are copied.
+use_logins_of_job() {
+  local from=${DOCKER_CONFIG:-${HOME:-}/.docker} logins=${RUNNER_TEMP:-}/packer-toolkit-logins
+  [[ ${GITHUB_ACTIONS:-} == true && -d ${RUNNER_TEMP:-} ]] || return 0
+  if [[ ${instead} == login && ! -d ${logins} ]]; then
+    mkdir -m 700 "${logins}"
+    [[ ! -d ${from} ]] || cp -R "${from}/." "${logins}" 2>/dev/null || true # sockets cannot be copied
+  fi
+  [[ ! -d ${logins} ]] || export DOCKER_CONFIG=${logins} REGISTRY_AUTH_FILE=${logins}/config.json
+}
+
 # Sets `host` to the engine's address, empty where it is the usual one.
 find_host() {
   local name is_default uri
@@ -149,7 +161,7 @@ login_with_engine() {
 # Stops a container, such as that of a build whose workflow was canceled. One that has ended already is no failure.
 stop_with_engine() {
   local output
-  output=$("${engine}" stop -t 120 "$1" 2>&1) || [[ ${output} == *"o such container"* ]] || {
+  output=$("${engine}" stop --time=120 "$1" 2>&1) || [[ ${output} == *"o such container"* ]] || {
     find_reason "${output}"
     fail 4 "${engine##*/} cannot stop $1 (${reason}); stop it with: ${engine##*/} kill $1"
   }

@@ -101,6 +101,7 @@ main() {
 
   read_settings
   [[ -z ${role} ]] || check_role "${role}"
+  use_logins_of_job
   find_engine
   if [[ -n ${instead} ]]; then
     "${instead}_with_engine" "$@"

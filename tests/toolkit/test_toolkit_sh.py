@@ -220,7 +220,7 @@ def test_a_container_is_stopped_by_the_engine_that_runs_it(
     done = subprocess.run([script, "--stop", "packer-77-1"], env=env, check=False)
     assert done.returncode == 0
     last = recorded.calls()[-1]
-    assert (last.engine, last.arguments) == (built.engine, ["stop", "-t", "120", "packer-77-1"])
+    assert (last.engine, last.arguments) == (built.engine, ["stop", "--time=120", "packer-77-1"])
     assert last.engine == engine
 
 
