@@ -179,17 +179,18 @@ add_packer_folder() {
 
 # A proxy that listens on this machine's own address, such as cntlm, has another one in the container.
 add_proxy() {
-  local name address
+  local name address host
   for name in "${proxies[@]}"; do
     address=${!name:-}
     address=${address#*://}
     address=${address##*@}
     case ${address} in
-    localhost | localhost[:/]* | 127.* | "[::1]"*) ;;
+    localhost | localhost[:/]* | 127.*) host=${address%%[:/]*} ;;
+    "[::1]"*) host="[::1]" ;;
     *) continue ;;
     esac
     if [[ ${OSTYPE} == darwin* || ${info} == *"Docker Desktop"* ]]; then
-      export "${name}=${!name/"${address%%:[0-9]*}"/host.docker.internal}"
+      export "${name}=${!name/"${host}"/host.docker.internal}"
     elif [[ " ${TOOLKIT_DOCKER_ARGS:-} ${arguments[*]}" != *" --net"* ]]; then
       arguments+=(--network host)
     fi

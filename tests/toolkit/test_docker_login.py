@@ -124,7 +124,9 @@ class Helpers:
         password = json.dumps({"ServerURL": "", "Username": "AWS", "Secret": get})
         found = f"cat >/dev/null; printf '%s' '{password}'" if get else "echo 'no login'; exit 1"
         helper = self._folder / f"docker-credential-{name}"
-        helper.write_text(f"#!/bin/sh\ncase $1 in\nget) {found} ;;\n*) echo '{store}'; exit 1 ;;\nesac\n")
+        helper.write_text(
+            f"#!/bin/sh\ncase $1 in\nget) {found} ;;\n*) echo '{store}'; exit 1 ;;\nesac\n"
+        )
         helper.chmod(0o755)
 
     def name(self, setting: str, name: str) -> None:
@@ -151,15 +153,15 @@ SETTINGS = ["credsStore", "credHelpers", "both"]
 def test_ecr_helper_needs_no_login(
     tasks: Tasks, helpers: Helpers, registry: Registry, ec2: Ec2, setting: str
 ) -> None:
-    """Where Amazon's helper logs in by itself, the task succeeds without AWS's CLI, and says so
-    (field 10)."""
+    """Where Amazon's helper logs in by itself, the task succeeds without a login (field 10)."""
     helpers.add("ecr-login", get=PASSWORD)
     helpers.name(setting, "ecr-login")
     done = tasks.run("docker-login", env=helpers.env)
     assert (done.returncode, says(done)) == (0, "")
-    assert done.stdout == (
-        f"docker-credential-ecr-login logs in to {registry.name} by itself; nothing else is needed\n"
+    line = (
+        f"docker-credential-ecr-login logs in to {registry.name} by itself; nothing else is needed"
     )
+    assert done.stdout == f"{line}\n"
     assert ec2.calls("GetAuthorizationToken") == []
     ran = tasks.run("docker-run", "--", "bash", "-c", "echo in", env=helpers.env)
     assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, "in"), ran.stderr
@@ -194,11 +196,8 @@ def test_ecr_helper_without_credentials_names_itself(
 
 @pytest.mark.parametrize("task", ["docker-login", "docker-run"])
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_a_missing_helper_is_named(
-    tasks: Tasks, helpers: Helpers, setting: str, task: str
-) -> None:
-    """A helper that is not installed, such as Docker Desktop's in WSL, is named with the file
-    (field 10)."""
+def test_a_missing_helper_is_named(tasks: Tasks, helpers: Helpers, setting: str, task: str) -> None:
+    """A helper that is not installed, such as Docker Desktop's in WSL, is named (field 10)."""
     helpers.name(setting, "desktop.exe")
     done = tasks.run(task, env=helpers.env)
     assert done.returncode == 3
@@ -209,7 +208,7 @@ def test_a_missing_helper_is_named(
 
 
 def test_a_store_that_fails_is_not_a_refusal(tasks: Tasks, helpers: Helpers) -> None:
-    """A store that is locked is named with Docker's file; AWS and the registry are not (field 10)."""
+    """A store that is locked is named with Docker's file (field 10)."""
     helpers.add("pass", store="pass not initialized")
     helpers.name("credsStore", "pass")
     done = tasks.run("docker-login", env=helpers.env)
@@ -227,8 +226,7 @@ def test_a_store_that_fails_is_not_a_refusal(tasks: Tasks, helpers: Helpers) -> 
 def test_a_job_leaves_no_password_on_its_runner(
     tasks: Tasks, registry: Registry, tmp_path: Path, before: str
 ) -> None:
-    """A login ends with the job, because it is in the folder that the runner empties; the runner's
-    own settings apply in it (review R10)."""
+    """A login is in the folder that the runner empties, with the runner's settings (review R10)."""
     config = Path(tasks.env["DOCKER_CONFIG"])
     kept = json.dumps({"auths": {"example.com": {"auth": "dXNlcjpwYXNz"}}, "detachKeys": "ctrl-x"})
     if before == "settings":

@@ -92,8 +92,7 @@ def test_a_job_leaves_no_password_on_its_runner_with_podman(
 
 
 def test_an_image_without_a_registry_is_explained(podman: Tasks) -> None:
-    """Podman does not look for a short name at Docker Hub, so the line names the full one
-    (report 1)."""
+    """Podman refuses an image without a registry, so the line has the full name (report 1)."""
     for image in ("acme/packer-toolkit:1", "packer-toolkit"):
         done = podman.run("docker-run", "--", "true", env={"TOOLKIT_IMAGE": image})
         assert done.returncode == 3

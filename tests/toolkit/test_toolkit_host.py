@@ -364,8 +364,7 @@ def run_real_uv(bare: Tasks, **env: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("form", ["path", "relative path", "path from the home"])
 def test_the_real_uv_takes_it_from_a_template(bare: Tasks, tmp_path: Path, form: str) -> None:
-    """The toolkit is found below `toolkit/` of the template, as it is in this repository, also by
-    the paths that Copier accepts (field 24)."""
+    """The toolkit is found below `toolkit/`, by each form of path that Copier takes (field 24)."""
     template = tmp_path / "a template's répo"
     make_toolkit(template)
     sources = {

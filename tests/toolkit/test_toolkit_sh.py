@@ -339,6 +339,74 @@ def test_files_of_aws_and_of_the_runner_are_there(recorded: Recorded, tmp_path: 
     ]
 
 
+def test_certificates_of_git_and_aws_are_there(recorded: Recorded, tmp_path: Path) -> None:
+    """A bundle with a private certificate authority is mounted for each tool (report 2)."""
+    names = ("AWS_CA_BUNDLE", "GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+    for name in names:
+        (tmp_path / name).touch()
+    call = recorded.run("check", env={name: str(tmp_path / name) for name in names})
+    assert set(names) <= set(call.options("--env"))
+    for name in names:
+        path = tmp_path / name
+        assert f"type=bind,source={path},target={path},readonly" in call.options("--mount")
+
+
+PROXIES = {
+    "HTTPS_PROXY": "http://me:secret@127.0.0.1:3128",
+    "http_proxy": "localhost:3128/",
+    "all_proxy": "socks5h://[::1]:1080",
+}
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_a_proxy_of_this_machine_is_reached_from_the_container(
+    recorded: Recorded, name: str
+) -> None:
+    """On Linux the container shares the network in which the proxy listens (report 2)."""
+    call = recorded.run("check", env={name: PROXIES[name]})
+    assert call.options("--network") == ["host"]
+    assert call.environment[name] == PROXIES[name]
+    assert name in call.options("--env")
+    assert PROXIES[name] not in "\0".join(call.arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTPS_PROXY", "http://me:secret@host.docker.internal:3128"),
+        ("http_proxy", "host.docker.internal:3128/"),
+        ("all_proxy", "socks5h://host.docker.internal:1080"),
+    ],
+)
+@pytest.mark.parametrize(
+    "env", [{"OSTYPE": "darwin24"}, {"ENGINE_INFO": "[name=seccomp] Docker Desktop"}], ids=str
+)
+def test_a_virtual_machine_reaches_a_proxy_by_name(
+    recorded: Recorded, env: dict[str, str], name: str, value: str
+) -> None:
+    """Where the engine is in a virtual machine, the proxy has the name of its host (report 2)."""
+    call = recorded.run("check", env={**env, name: PROXIES[name]})
+    assert call.options("--network") == []
+    assert call.environment[name] == value
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"HTTPS_PROXY": "http://proxy.corp:3128"},
+        {"HTTPS_PROXY": "http://127.0.0.1@proxy.corp:3128"},
+        {"HTTPS_PROXY": ""},
+        {"HTTPS_PROXY": PROXIES["HTTPS_PROXY"], "TOOLKIT_DOCKER_ARGS": "--network=lan"},
+        {"HTTPS_PROXY": PROXIES["HTTPS_PROXY"], "TOOLKIT_DOCKER_ARGS": "--rm --net lan"},
+    ],
+)
+def test_other_proxies_and_networks_stay(recorded: Recorded, env: dict[str, str]) -> None:
+    """A proxy of another machine, and a network that was chosen, change nothing (report 2)."""
+    call = recorded.run("check", env=env)
+    assert "host" not in call.options("--network")
+    assert call.environment["HTTPS_PROXY"] == env["HTTPS_PROXY"]
+
+
 def test_git_works_in_a_linked_worktree(recorded: Recorded, tmp_path: Path) -> None:
     """Its files lie in the main worktree, at an absolute path."""
     main = recorded.tasks.repository
@@ -456,8 +524,7 @@ def test_the_agent_on_macos_is_mounted_where_the_engine_has_it(
 def test_an_agent_that_has_ended_stops_nothing(
     recorded: Recorded, tmp_path: Path, agent: str
 ) -> None:
-    """A variable from an earlier session, such as tmux's, does not keep a task from starting
-    (field 20)."""
+    """A task starts with a variable from an earlier session, such as tmux's, too (field 20)."""
     (tmp_path / "file").touch()
     address = str(tmp_path / agent)
     done = recorded.tasks.run("docker-run", env={"SSH_AUTH_SOCK": address})
@@ -471,8 +538,7 @@ def test_an_agent_that_has_ended_stops_nothing(
 def test_packers_folder_is_one_that_the_engine_has(
     recorded: Recorded, tmp_path: Path, system: str
 ) -> None:
-    """Packer's temporary folder is below the repository, which every engine can mount, on macOS and
-    with engines that do not share /tmp (field 20)."""
+    """Packer's temporary folder is below the repository, which engines can mount (field 20)."""
     plain = tmp_path / "plain"
     recorded.tasks.repository.rename(plain)
     tasks = Recorded(Tasks(plain, recorded.tasks.env), recorded.record)
@@ -487,7 +553,7 @@ def test_packers_folder_is_one_that_the_engine_has(
 
 
 def test_packers_folder_on_macos_is_never_tmpdir(recorded: Recorded, tmp_path: Path) -> None:
-    """Where the repository's path has a colon, it is below the home, which engines share (field 20)."""
+    """Where the repository's path has a colon, the folder is below the home (field 20)."""
     env = {**MACOS, "TMPDIR": "/var/folders/xy/T/", "HOME": str(tmp_path)}
     call = recorded.run("packer-build-local", env=env)
     folder = f"{tmp_path}/.cache/packer-toolkit/tmp"
@@ -531,8 +597,7 @@ def test_git_bash_is_refused_in_one_line(recorded: Recorded, shell: str, task: s
 def test_an_engine_of_this_machine_is_taken_by_any_address(
     recorded: Recorded, env: dict[str, str]
 ) -> None:
-    """An address of this machine, Podman's machine on macOS, and a remote engine that was allowed
-    are not refused (field 38)."""
+    """Addresses of this machine are accepted, and others where that was allowed (field 38)."""
     assert recorded.run("check", env=env)
 
 
