@@ -155,10 +155,33 @@ def test_arguments_reach_the_command_unharmed(
     assert mount in call.options("--mount")
 
 
-def test_double_braces_can_be_handed_on(recorded: Recorded) -> None:
-    """Task reads them in arguments as its templates; docs/tasks.md says how to write them."""
-    call = recorded.run("docker-run", "--", '{{"{{"}}timestamp}}')
-    assert call.command == ["{{timestamp}}"]
+@pytest.mark.parametrize("task", [task for task in COMMANDS if task != "packer-build-local"])
+def test_double_braces_can_be_handed_on(recorded: Recorded, task: str) -> None:
+    """Written as the Taskfile and the page say, braces reach the command of a task (review C28)."""
+    written = '{{"{{"}}'
+    for text in (ROOT / "template/Taskfile.yml", ROOT / "docs/tasks.md"):
+        assert written in text.read_text()
+    call = recorded.run(task, "--", f"x={written}timestamp}}}}", f"{written}.HOME}}}}")
+    assert call.command == [*COMMANDS[task], "x={{timestamp}}", "{{.HOME}}"]
+
+
+def test_braces_are_evaluated_by_task_alone(recorded: Recorded) -> None:
+    """Task evaluates braces, which the page says; launcher and environment do not (review C28)."""
+    home = {"HOME": "/home/of-a-developer"}
+    assert recorded.run("toolkit", "--", "{{.HOME}}", env=home).command[1:] == [home["HOME"]]
+    done = recorded.tasks.run("toolkit", "--", "{{timestamp}}")
+    assert 'function "timestamp" not defined' in done.stderr
+    page = (ROOT / "docs/tasks.md").read_text()
+    assert '| `function "…" not defined` |' in page
+
+    value = "{{timestamp}} {{.HOME}}"
+    call = recorded.run("packer-build", env={**home, "PKR_VAR_motd": value})
+    assert call.environment["PKR_VAR_motd"] == value
+    recorded.forget()
+    script = str(recorded.tasks.repository / "toolkit.sh")
+    env = {**os.environ, **recorded.tasks.env}
+    subprocess.run([script, "packer-toolkit", "build", "-var", value], env=env, check=True)
+    assert recorded.calls()[-1].command == ["packer-toolkit", "build", "-var", value]
 
 
 def test_docker_run_starts_bash(recorded: Recorded) -> None:
