@@ -95,6 +95,42 @@ find_answer() {
   [[ -n ${value} ]] || fail 3 "${answers#./} has no $1, so that it is not known which template made this repository"
 }
 
+# Sets `path` to $1 as it is written in a URL.
+encode() {
+  path=${1//%/%25}
+  path=${path// /%20}
+  path=${path//\#/%23}
+  path=${path//\?/%3F}
+}
+
+# Makes a URL of a folder's path.
+use_folder() {
+  case ${template} in
+  /*) ;;
+  [~]/*) template=${HOME}/${template#??} ;;
+  *) template=${PWD}/${template} ;;
+  esac
+  encode "${template}"
+  template=file://${path}
+}
+
+# Makes a URL of SSH's short form, such as git@github.com:acme/t.git, which uv does not know, and lets git take the short
+# form for it, because a relative path there starts in the home of the account, and in a URL at the root.
+use_ssh() {
+  local host=${template%%:*} number=${GIT_CONFIG_COUNT:-0} pattern='^([^@/]*@)?\[([^]]+)\]:(.*)$'
+  path=${template#*:}
+  if [[ ${template} =~ ${pattern} ]]; then # [host:port]:path, or an address of IPv6
+    path=${BASH_REMATCH[3]}
+    host=${BASH_REMATCH[1]}${BASH_REMATCH[2]}
+    [[ ${BASH_REMATCH[2]} != *:*:* ]] || host=${BASH_REMATCH[1]}[${BASH_REMATCH[2]}]
+  fi
+  encode "${path#/}"
+  shown=${template}
+  export GIT_CONFIG_COUNT=$((number + 1)) "GIT_CONFIG_KEY_${number}=url.${template}.insteadOf"
+  template=ssh://${host}/${path}
+  export "GIT_CONFIG_VALUE_${number}=${template}"
+}
+
 or_container=false
 if [[ ${1:-} == --or-container ]]; then
   or_container=true
@@ -116,25 +152,25 @@ fi
 find_answers_file
 find_answer _src_path
 template=${value}
+shown=
 case ${template} in
 gh:*) template=https://github.com/${template#gh:} ;;
 gl:*) template=https://gitlab.com/${template#gl:} ;;
 git+*) template=${template#git+} ;;
 *://*) ;;
-*@*:*) template=ssh://${template/:/\/} ;;
 *)
-  template=${template//%/%25}
-  template=${template// /%20}
-  template=${template//\#/%23}
-  template=file://${template//\?/%3F}
+  # Git's own rule: a colon before the first slash is SSH's, and what precedes it is a host or an alias of ~/.ssh/config.
+  if [[ ${template%%/*} == *:* ]]; then use_ssh; else use_folder; fi
   ;;
 esac
 # The address may hold a login, which no message shows.
 login=
-[[ ! ${template} =~ ^[^:/]+://([^/]*@) ]] || login=${BASH_REMATCH[1]}
-shown=${template/"${login}"/}
-shown=${shown%%\?*}
-shown=${shown%%;*=*}
+if [[ -z ${shown} ]]; then
+  [[ ! ${template} =~ ^[^:/]+://([^/]*@) ]] || login=${BASH_REMATCH[1]}
+  shown=${template/"${login}"/}
+  shown=${shown%%\?*}
+  shown=${shown%%;*=*}
+fi
 find_answer _commit
 # A commit after the release is recorded as v1.2.3-4-g0123abc.
 [[ ! ${value} =~ -[0-9]+-g([0-9a-f]{7,})$ ]] || value=${BASH_REMATCH[1]}

@@ -413,7 +413,8 @@ def test_printed_commands_work_from_where_the_person_stands(
     printed = added.partition(" Commit: ")[2]
     subprocess.run(["bash", "-c", printed], cwd=top, check=True)
     committed = git(top, "show", "--name-only", "--format=", "HEAD").split()
-    names = ["Taskfile.yml", "toolkit-host.sh", "toolkit.env", "toolkit.sh"] if accept else []
+    scripts = [f"toolkit-{part}.sh" for part in ("container", "engine", "host")]
+    names = ["Taskfile.yml", *scripts, "toolkit.env", "toolkit.sh"] if accept else []
     assert committed == [f"images/web/{name}" for name in [ANSWERS, *names]]
     if accept:
         assert then.startswith("Then, in images/web: task template-check (or ")

@@ -260,6 +260,76 @@ def test_a_docker_that_is_podman_is_asked_as_podman(machine: Machine) -> None:
     assert machine.doctor(code=0)["engine"]["found"] == "podman version 5.4.2"
 
 
+ANSWERS = {"ecr-login": "echo no credentials; exit 1", "desktop.exe": None}
+
+
+@pytest.mark.parametrize("setting", ["credsStore", "credHelpers"])
+@pytest.mark.parametrize("helper", ANSWERS)
+def test_a_credential_helper_without_a_login_is_named(
+    machine: Machine, registry: str, helper: str, setting: str
+) -> None:
+    """A helper that is missing or has no credentials is the reason, not the login (field 10)."""
+    folder = Path(machine.env["HOME"]) / ".docker"
+    folder.mkdir()
+    machine.env["DOCKER_CONFIG"] = str(folder)
+    value: object = helper if setting == "credsStore" else {registry: helper}
+    (folder / "config.json").write_text(json.dumps({setting: value}))
+    if answer := ANSWERS[helper]:
+        program = Path(machine.env["PATH"]) / f"docker-credential-{helper}"
+        program.write_text(f"#!/bin/sh\n{answer}\n")
+        program.chmod(0o755)
+    machine.settings["TOOLKIT_IMAGE"] = f"{registry}/packer-toolkit:1.0.0"
+    image = machine.doctor(code=3)["image"]
+    assert f"docker-credential-{helper}" in image["found"]
+    assert str(folder / "config.json") in image["found"] + image["fix"]
+    assert "docker-login" not in image["fix"]
+
+
+def test_an_engine_of_another_machine_is_missing(machine: Machine) -> None:
+    """The doctor names the address and both ways out, as the tasks do (field 38)."""
+    docker = Path(machine.env["PATH"]) / "docker"
+    docker.unlink()
+    docker.write_text(
+        "#!/bin/sh\ncase $* in\n--version) echo Docker version 28.2.2 ;;\n"
+        "context*) echo ssh://build.example.com ;;\n*) ;;\nesac\n"
+    )
+    docker.chmod(0o755)
+    del machine.env["DOCKER_HOST"]
+    engine = machine.doctor(code=3)["engine"]
+    assert "docker is on another machine (ssh://build.example.com)" in engine["found"]
+    assert "docker context use default" in engine["fix"]
+    machine.settings["TOOLKIT_REMOTE_ENGINE"] = "true"
+    assert machine.doctor(code=0)["engine"]["state"] == "ok"
+    del machine.settings["TOOLKIT_REMOTE_ENGINE"]
+    machine.env["DOCKER_HOST"] = "tcp://127.0.0.1:2375"
+    assert machine.doctor(code=0)["engine"]["state"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("version: '3'\ndotenv: [.env]\nenv: {MY_ROLE: builder}\n", "can't have dotenv"),
+        ("version: '3.49'\nenv: {MY_ROLE: builder}\n", "versions should match"),
+        ("env: {MY_ROLE: builder}\n", "Missing schema version"),
+        ("version: '3'\nenv: {MY_ROLE: builder}\nincludes: {a: ./no.yml}\n", "No Taskfile found"),
+        ("version: '3'\nenv: {MY_ROLE: builder}\n tasks: [\n", "did not find expected key"),
+    ],
+)
+def test_a_local_taskfile_that_task_refuses_is_explained(
+    machine: Machine, text: str, reason: str
+) -> None:
+    """What stops every task is named with Task's reason and the way to correct it (field 35)."""
+    local = "includes: {local: {taskfile: ./Taskfile.local.yml, optional: true}}\n"
+    (machine.root / "Taskfile.yml").write_text(f"version: '3'\n{local}")
+    machine.doctor(code=0)
+    (machine.root / "Taskfile.local.yml").write_text(text)
+    task = machine.doctor(code=3)["task"]
+    assert "Task cannot read Taskfile.local.yml: " in task["found"]
+    assert reason in task["found"]
+    assert "begins with version: '3'" in task["fix"]
+    assert "dotenv: only within a task" in task["fix"]
+
+
 def test_role_that_rejects_the_repository_is_found(
     machine: Machine, ec2: Ec2, github: GitHub
 ) -> None:

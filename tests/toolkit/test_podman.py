@@ -73,3 +73,30 @@ def test_login_pull_and_run(podman: Tasks, registry: Registry) -> None:
     gone = podman.run("docker-login")
     assert gone.returncode == 4
     assert f"{registry.name} refused (" in says(gone)
+
+
+def test_a_job_leaves_no_password_on_its_runner_with_podman(
+    podman: Tasks, registry: Registry, tmp_path: Path
+) -> None:
+    """Podman keeps the login of a job in the folder that the runner empties, too (review R10)."""
+    temporary = tmp_path / "_temp"
+    temporary.mkdir()
+    before = Path(podman.env["REGISTRY_AUTH_FILE"]).read_text()
+    job = {"GITHUB_ACTIONS": "true", "RUNNER_TEMP": str(temporary)}
+    done = podman.run("docker-login", env=job)
+    assert done.returncode == 0, done.stderr
+    ran = podman.run("docker-run", "--", "bash", "-c", "echo in", env=job)
+    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, "in"), ran.stderr
+    assert Path(podman.env["REGISTRY_AUTH_FILE"]).read_text() == before
+    assert registry.name in (temporary / "packer-toolkit-logins/config.json").read_text()
+
+
+def test_an_image_without_a_registry_is_explained(podman: Tasks) -> None:
+    """Podman refuses an image without a registry, so the line has the full name (report 1)."""
+    for image in ("acme/packer-toolkit:1", "packer-toolkit"):
+        done = podman.run("docker-run", "--", "true", env={"TOOLKIT_IMAGE": image})
+        assert done.returncode == 3
+        assert says(done).splitlines()[-1] == (
+            f"toolkit.sh: {image} names no registry, which Podman needs; write it in toolkit.env,"
+            f" such as docker.io/{image}"
+        )

@@ -8,6 +8,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from rig.template import ROOT
 
 # As the page about packer builds shows it, from which this project starts.
@@ -89,3 +91,48 @@ def test_the_page_about_tasks_names_each_of_them(repository: Path) -> None:
     page = (ROOT / "docs/tasks.md").read_text()
     rows = re.findall(r"^\| `([a-z-]+)` \| ([^|]+?) \|", page, re.M)
     assert sorted(rows) == sorted(lines(listed(repository)))
+
+
+REFUSED = {
+    "version: '3'\ndotenv: [.env]\n": "Included Taskfiles can't have dotenv",
+    "version: '3.49'\n": "Taskfiles versions should match",
+    "env: {A: b}\n": "Missing schema version",
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_task_refuses_in_a_local_taskfile_is_documented(repository: Path, text: str) -> None:
+    """The reason that Task prints is on the page, and the example warns of it (field 35)."""
+    (repository / "Taskfile.local.yml").write_text(text)
+    done = subprocess.run(
+        ["task", "--list"], cwd=repository, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert REFUSED[text] in done.stderr
+    assert f"`{REFUSED[text]}`" in (ROOT / "docs/tasks.md").read_text()
+    example = (repository / "Taskfile.local.yml.example").read_text()
+    assert "another version" in example
+    assert "`dotenv:`" in example
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "version: '3'\nenv: {GREETING: {sh: sed -n s/WORD=//p words}}\ntasks:\n"
+        "  hello: {cmds: [echo $GREETING]}\n",
+        "version: '3'\ntasks:\n  hello: {dotenv: [words], cmds: [echo $WORD]}\n",
+    ],
+    ids=["env with sh", "dotenv of a task"],
+)
+def test_documented_ways_to_read_a_file_of_variables_work(
+    repository: Path, tmp_path: Path, text: str
+) -> None:
+    """Both ways that the page names instead of `dotenv:` at the top set a variable (field 35)."""
+    # Task expands a dollar in the path of a dotenv file.
+    repository = repository.rename(tmp_path / "plain")
+    (repository / "Taskfile.local.yml").write_text(text)
+    (repository / "words").write_text("WORD=hello\n")
+    done = subprocess.run(
+        ["task", "local:hello"], cwd=repository, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "hello\n"

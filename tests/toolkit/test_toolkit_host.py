@@ -81,6 +81,13 @@ SOURCES = {
     "git@github.example:acme/template-packer-ami.git": (
         "ssh://git@github.example/acme/template-packer-ami.git"
     ),
+    "github-work:acme/t.git": "ssh://github-work/acme/t.git",
+    "work:/srv/t.git": "ssh://work/srv/t.git",
+    "work:~me/t.git": "ssh://work/~me/t.git",
+    "me@work:a b/100%": "ssh://me@work/a%20b/100%25",
+    "[work:2222]:t.git": "ssh://work:2222/t.git",
+    "me@[2001:db8::1]:t.git": "ssh://me@[2001:db8::1]/t.git",
+    "/srv/a:b/t": "file:///srv/a:b/t",
     "ssh://git@github.example:2222/acme/t.git": "ssh://git@github.example:2222/acme/t.git",
     "git+https://github.example/acme/t.git": "https://github.example/acme/t.git",
     "/home/me/a team's répo/100% #1?/t": "file:///home/me/a%20team's%20répo/100%25%20%231%3F/t",
@@ -326,12 +333,8 @@ def test_an_older_docker_without_a_daemon_is_understood(bare: Tasks) -> None:
     assert "docker does not answer: Cannot connect" in bare.run("doctor", env=env).stdout
 
 
-def test_the_real_uv_takes_it_from_a_template(bare: Tasks, tmp_path: Path) -> None:
-    """With the toolkit below `toolkit/`, as it lies in this repository."""
-    uvx = Path(shutil.which("uvx") or "")
-    (Path(bare.env["PATH"]) / "uvx").symlink_to(uvx)
-    bare.env["PATH"] += ":/usr/bin:/bin"  # git is made of many programs
-    template = tmp_path / "a template's répo"
+def make_toolkit(template: Path) -> None:
+    """Make a template with this repository's toolkit, and the release v1.2.3."""
     shutil.copytree(ROOT / "toolkit", template / "toolkit", ignore=shutil.ignore_patterns("*.pyc"))
     for name in ("pyproject.toml", "uv.lock"):
         shutil.copy(ROOT / name, template / name)
@@ -339,17 +342,79 @@ def test_the_real_uv_takes_it_from_a_template(bare: Tasks, tmp_path: Path) -> No
     git(template, "add", "--all")
     git(template, "commit", "--quiet", "-m", "Release")
     git(template, "tag", "v1.2.3")
-    record(bare, str(template), "v1.2.3")
+
+
+def run_real_uv(bare: Tasks, **env: str) -> subprocess.CompletedProcess[str]:
+    """Print the version of the toolkit that uv itself gets from the recorded template."""
+    uvx = Path(shutil.which("uvx") or "")
+    (Path(bare.env["PATH"]) / "uvx").symlink_to(uvx)
+    bare.env["PATH"] += ":/usr/bin:/bin"  # git is made of many programs
     # What uv needs to know of this machine, with a Python that nobody has to fetch.
     machine = {name: HOST_ENV[name] for name in HOST_ENV if name.startswith(("UV_", "XDG_", "SSL"))}
     machine |= {"HOME": HOST_ENV["HOME"], "UV_PYTHON": sys.executable}
-    done = subprocess.run(
+    return subprocess.run(
         ["./toolkit-host.sh", "packer-toolkit", "--version"],
         cwd=bare.repository,
-        env={**os.environ, **bare.env, **machine},
+        env={**os.environ, **bare.env, **machine, **env},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize("form", ["path", "relative path", "path from the home"])
+def test_the_real_uv_takes_it_from_a_template(bare: Tasks, tmp_path: Path, form: str) -> None:
+    """The toolkit is found below `toolkit/`, by each form of path that Copier takes (field 24)."""
+    template = tmp_path / "a template's répo"
+    make_toolkit(template)
+    sources = {
+        "path": str(template),
+        "relative path": os.path.relpath(template, bare.repository),
+        "path from the home": f"~/{template.name}",
+    }
+    record(bare, sources[form], "v1.2.3")
+    home = {"HOME": str(tmp_path)} if form == "path from the home" else {}
+    done = run_real_uv(bare, **home)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("packer-toolkit, version 1.")
+
+
+# As a server has them: a path is relative to the home of the account, and ~ is that home.
+SSH_SERVER = """\
+#!/bin/sh
+while [ "$#" -gt 2 ]; do shift; done
+printf '%s\\n' "$1" >>"$SSH_CALLS"
+cd "$SSH_HOME" && HOME=$SSH_HOME exec sh -c "$2"
+"""
+
+
+@pytest.mark.parametrize("source", ["github-work:acme/t", "me@work:acme/t", "work:~/acme/t"])
+def test_the_real_uv_takes_it_by_an_ssh_alias(bare: Tasks, tmp_path: Path, source: str) -> None:
+    """The address reaches SSH as git itself would give it, without a user too (field 24)."""
+    make_toolkit(tmp_path / "acme/t")
+    server = tmp_path / "ssh"
+    server.write_text(SSH_SERVER)
+    server.chmod(0o755)
+    record(bare, source, "v1.2.3")
+    calls = tmp_path / "calls"
+    done = run_real_uv(
+        bare, GIT_SSH=str(server), SSH_CALLS=str(calls), SSH_HOME=str(tmp_path), GIT_PROTOCOL=""
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("packer-toolkit, version 1.")
+    assert set(calls.read_text().split()) == {source.partition(":")[0]}
+
+
+def test_the_address_in_a_message_is_the_recorded_one(bare: Tasks, tmp_path: Path) -> None:
+    """A failure over SSH names the address as it was given to Copier (field 24)."""
+    uvx = Path(bare.env["PATH"]) / "uvx"
+    text = "fatal: ssh://github-work/acme/t.git: Permission denied"
+    uvx.write_text(f"#!/usr/bin/env bash\necho '{text}' >&2\nexit 1\n")
+    uvx.chmod(0o755)
+    record(bare, "github-work:acme/t.git", "v1.2.3")
+    done = bare.run("template-check")
+    assert (done.returncode, says(done)) == (
+        4,
+        "toolkit-host.sh: uv cannot get the toolkit (fatal: github-work:acme/t.git: Permission"
+        " denied); check the network, and your access with: git ls-remote 'github-work:acme/t.git'",
+    )

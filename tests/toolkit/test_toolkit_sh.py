@@ -11,14 +11,15 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from rig.tasks import Tasks, says
-from rig.template import git, render
+from rig.template import ROOT, git, render
 
 STANDIN = Path(__file__).parents[1] / "rig/standins/engine"
 ROLE = "SOL_CET_USER_ROLE"
@@ -42,8 +43,8 @@ class Call:
 
     @property
     def is_run(self) -> bool:
-        """Whether it starts a container."""
-        return self.arguments[0] == "run"
+        """Whether it starts the container of the command, not one that looks for the agent."""
+        return self.arguments[0] == "run" and "--entrypoint" not in self.arguments
 
     @property
     def command(self) -> list[str]:
@@ -107,6 +108,14 @@ def recorded(repository: Path, tmp_path: Path) -> Recorded:
     return Recorded(Tasks(repository, env), record)
 
 
+@contextmanager
+def listening(path: Path) -> Iterator[str]:
+    """Yield the address of a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        yield str(path)
+
+
 # --- What runs ----------------------------------------------------------------------------------
 
 HARMFUL = [
@@ -146,10 +155,33 @@ def test_arguments_reach_the_command_unharmed(
     assert mount in call.options("--mount")
 
 
-def test_double_braces_can_be_handed_on(recorded: Recorded) -> None:
-    """Task reads them in arguments as its templates; docs/tasks.md says how to write them."""
-    call = recorded.run("docker-run", "--", '{{"{{"}}timestamp}}')
-    assert call.command == ["{{timestamp}}"]
+@pytest.mark.parametrize("task", [task for task in COMMANDS if task != "packer-build-local"])
+def test_double_braces_can_be_handed_on(recorded: Recorded, task: str) -> None:
+    """Written as the Taskfile and the page say, braces reach the command of a task (review C28)."""
+    written = '{{"{{"}}'
+    for text in (ROOT / "template/Taskfile.yml", ROOT / "docs/tasks.md"):
+        assert written in text.read_text()
+    call = recorded.run(task, "--", f"x={written}timestamp}}}}", f"{written}.HOME}}}}")
+    assert call.command == [*COMMANDS[task], "x={{timestamp}}", "{{.HOME}}"]
+
+
+def test_braces_are_evaluated_by_task_alone(recorded: Recorded) -> None:
+    """Task evaluates braces, which the page says; launcher and environment do not (review C28)."""
+    home = {"HOME": "/home/of-a-developer"}
+    assert recorded.run("toolkit", "--", "{{.HOME}}", env=home).command[1:] == [home["HOME"]]
+    done = recorded.tasks.run("toolkit", "--", "{{timestamp}}")
+    assert 'function "timestamp" not defined' in done.stderr
+    page = (ROOT / "docs/tasks.md").read_text()
+    assert '| `function "…" not defined` |' in page
+
+    value = "{{timestamp}} {{.HOME}}"
+    call = recorded.run("packer-build", env={**home, "PKR_VAR_motd": value})
+    assert call.environment["PKR_VAR_motd"] == value
+    recorded.forget()
+    script = str(recorded.tasks.repository / "toolkit.sh")
+    env = {**os.environ, **recorded.tasks.env}
+    subprocess.run([script, "packer-toolkit", "build", "-var", value], env=env, check=True)
+    assert recorded.calls()[-1].command == ["packer-toolkit", "build", "-var", value]
 
 
 def test_docker_run_starts_bash(recorded: Recorded) -> None:
@@ -187,6 +219,75 @@ def test_a_login_takes_no_arguments(recorded: Recorded, words: list[str]) -> Non
     assert done.returncode == 2
     assert done.stderr.startswith("Usage: ./toolkit.sh ")
     assert not recorded.record.exists()
+
+
+@pytest.mark.parametrize("engine", ["docker", "podman"])
+@pytest.mark.parametrize("chosen", ["on PATH", "in the environment", "in toolkit.env"])
+def test_a_container_is_stopped_by_the_engine_that_runs_it(
+    recorded: Recorded, tmp_path: Path, engine: str, chosen: str
+) -> None:
+    """A stop uses the engine that the build used, however that was chosen (review R6)."""
+    only = tmp_path / "only"
+    only.mkdir()
+    for name in {engine, "docker" if chosen != "on PATH" else engine}:
+        (only / name).symlink_to(STANDIN)
+    env = {**os.environ, **recorded.tasks.env, "PATH": f"{only}:{without_engines(tmp_path)}"}
+    if chosen == "in the environment":
+        env["CONTAINER_ENGINE"] = engine
+    if chosen == "in toolkit.env":
+        with (recorded.tasks.repository / "toolkit.env").open("a") as settings:
+            settings.write(f"CONTAINER_ENGINE={engine}\n")
+    script = str(recorded.tasks.repository / "toolkit.sh")
+    subprocess.run([script, "packer-toolkit", "build"], env=env, check=True)
+    built = recorded.calls()[-1]
+    done = subprocess.run([script, "--stop", "packer-77-1"], env=env, check=False)
+    assert done.returncode == 0
+    last = recorded.calls()[-1]
+    assert (last.engine, last.arguments) == (built.engine, ["stop", "--time=120", "packer-77-1"])
+    assert last.engine == engine
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "message"),
+    [
+        ("Error response from daemon: No such container: packer-77-1", 0, ""),
+        ('Error: no container with name or ID "packer-77-1" found: no such container', 0, ""),
+        (
+            "Error response from daemon: cannot stop container: permission denied",
+            4,
+            "toolkit.sh: docker cannot stop packer-77-1 (Error response from daemon: cannot stop"
+            " container: permission denied); stop it with: docker kill packer-77-1\n",
+        ),
+    ],
+)
+def test_a_container_that_has_ended_needs_no_stop(
+    recorded: Recorded, output: str, code: int, message: str
+) -> None:
+    """A container that is gone is stopped already; another failure is one line (review R6)."""
+    script = str(recorded.tasks.repository / "toolkit.sh")
+    env = {**os.environ, **recorded.tasks.env, "ENGINE_STOP": output}
+    done = subprocess.run(
+        [script, "--stop", "packer-77-1"], env=env, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (code, message)
+
+
+@pytest.mark.parametrize("words", [[], ["a", "b"], ["--help"]])
+def test_a_stop_takes_one_name(recorded: Recorded, words: list[str]) -> None:
+    """Without exactly one name the usage is printed (review R6)."""
+    script = str(recorded.tasks.repository / "toolkit.sh")
+    done = subprocess.run([script, "--stop", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Usage: ./toolkit.sh ")
+
+
+@pytest.mark.parametrize("part", ["toolkit-engine.sh", "toolkit-container.sh"])
+def test_a_part_that_is_missing_is_named(recorded: Recorded, part: str) -> None:
+    """The line names the missing part of the launcher, and how to restore it (review R6)."""
+    (recorded.tasks.repository / part).unlink()
+    done = recorded.tasks.run("docker-run")
+    assert done.returncode == 3
+    assert says(done) == f"toolkit.sh: {part} is missing; restore it with: git checkout {part}"
 
 
 # --- Secrets, settings, files -------------------------------------------------------------------
@@ -261,6 +362,74 @@ def test_files_of_aws_and_of_the_runner_are_there(recorded: Recorded, tmp_path: 
     ]
 
 
+def test_certificates_of_git_and_aws_are_there(recorded: Recorded, tmp_path: Path) -> None:
+    """A bundle with a private certificate authority is mounted for each tool (report 2)."""
+    names = ("AWS_CA_BUNDLE", "GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+    for name in names:
+        (tmp_path / name).touch()
+    call = recorded.run("check", env={name: str(tmp_path / name) for name in names})
+    assert set(names) <= set(call.options("--env"))
+    for name in names:
+        path = tmp_path / name
+        assert f"type=bind,source={path},target={path},readonly" in call.options("--mount")
+
+
+PROXIES = {
+    "HTTPS_PROXY": "http://me:secret@127.0.0.1:3128",
+    "http_proxy": "localhost:3128/",
+    "all_proxy": "socks5h://[::1]:1080",
+}
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_a_proxy_of_this_machine_is_reached_from_the_container(
+    recorded: Recorded, name: str
+) -> None:
+    """On Linux the container shares the network in which the proxy listens (report 2)."""
+    call = recorded.run("check", env={name: PROXIES[name]})
+    assert call.options("--network") == ["host"]
+    assert call.environment[name] == PROXIES[name]
+    assert name in call.options("--env")
+    assert PROXIES[name] not in "\0".join(call.arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTPS_PROXY", "http://me:secret@host.docker.internal:3128"),
+        ("http_proxy", "host.docker.internal:3128/"),
+        ("all_proxy", "socks5h://host.docker.internal:1080"),
+    ],
+)
+@pytest.mark.parametrize(
+    "env", [{"OSTYPE": "darwin24"}, {"ENGINE_INFO": "[name=seccomp] Docker Desktop"}], ids=str
+)
+def test_a_virtual_machine_reaches_a_proxy_by_name(
+    recorded: Recorded, env: dict[str, str], name: str, value: str
+) -> None:
+    """Where the engine is in a virtual machine, the proxy has the name of its host (report 2)."""
+    call = recorded.run("check", env={**env, name: PROXIES[name]})
+    assert call.options("--network") == []
+    assert call.environment[name] == value
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"HTTPS_PROXY": "http://proxy.corp:3128"},
+        {"HTTPS_PROXY": "http://127.0.0.1@proxy.corp:3128"},
+        {"HTTPS_PROXY": ""},
+        {"HTTPS_PROXY": PROXIES["HTTPS_PROXY"], "TOOLKIT_DOCKER_ARGS": "--network=lan"},
+        {"HTTPS_PROXY": PROXIES["HTTPS_PROXY"], "TOOLKIT_DOCKER_ARGS": "--rm --net lan"},
+    ],
+)
+def test_other_proxies_and_networks_stay(recorded: Recorded, env: dict[str, str]) -> None:
+    """A proxy of another machine, and a network that was chosen, change nothing (report 2)."""
+    call = recorded.run("check", env=env)
+    assert "host" not in call.options("--network")
+    assert call.environment["HTTPS_PROXY"] == env["HTTPS_PROXY"]
+
+
 def test_git_works_in_a_linked_worktree(recorded: Recorded, tmp_path: Path) -> None:
     """Its files lie in the main worktree, at an absolute path."""
     main = recorded.tasks.repository
@@ -288,14 +457,16 @@ def test_git_works_in_a_worktree_with_relative_paths(recorded: Recorded, tmp_pat
 
 def test_the_agent_of_ssh_is_for_collections_and_shells(recorded: Recorded, tmp_path: Path) -> None:
     """A build has its own key; an agent full of others would make SSH give up."""
-    env = {"SSH_AUTH_SOCK": str(tmp_path / "agent")}
     agent = f"type=bind,source={tmp_path}/agent,target=/run/ssh-agent.sock"
-    for task in COMMANDS:
-        if task != "packer-build-local":
-            has_it = agent in recorded.run(task, env=env).options("--mount")
-            assert has_it == (
-                task in {"docker-run", "ansible-collection-install", "ansible-collection-update"}
-            ), task
+    with listening(tmp_path / "agent") as address:
+        for task in COMMANDS:
+            if task != "packer-build-local":
+                call = recorded.run(task, env={"SSH_AUTH_SOCK": address})
+                has_it = agent in call.options("--mount")
+                assert has_it == (
+                    task
+                    in {"docker-run", "ansible-collection-install", "ansible-collection-update"}
+                ), task
 
 
 # --- Whose files, whose engine ------------------------------------------------------------------
@@ -335,6 +506,178 @@ def test_selinux_may_not_refuse_the_mounts(recorded: Recorded) -> None:
     call = recorded.run("check", env={"ENGINE_INFO": "[name=seccomp name=selinux] Fedora"})
     assert call.engine == "docker"
     assert "label=disable" in call.options("--security-opt")
+
+
+MACOS = {"OSTYPE": "darwin24"}
+
+
+@pytest.mark.parametrize(
+    ("engine", "info", "agent", "reached"),
+    [
+        ("docker", "[name=seccomp] Docker Desktop", "", True),
+        ("docker", "[name=seccomp] OrbStack", "", True),
+        ("docker", "[name=seccomp] Ubuntu 24.04 LTS", "1", True),  # Colima with its agent
+        ("docker", "[name=seccomp] Ubuntu 24.04 LTS", "", False),  # without
+        ("docker", "[name=seccomp] Alpine Linux v3.20", "", False),  # Rancher Desktop
+        ("docker", "", "", False),
+        ("podman", "", "", False),
+        ("podman", "", "1", True),
+    ],
+)
+def test_the_agent_on_macos_is_mounted_where_the_engine_has_it(
+    recorded: Recorded, tmp_path: Path, engine: str, info: str, agent: str, reached: bool
+) -> None:
+    """An engine without the agent's socket starts without it, and one line says so (field 20)."""
+    env = {**MACOS, "ENGINE_INFO": info, "ENGINE_AGENT": agent, "CONTAINER_ENGINE": engine}
+    with listening(tmp_path / "agent") as address:
+        for task in ("docker-run", "ansible-collection-install", "ansible-collection-update"):
+            recorded.forget()
+            done = recorded.tasks.run(task, env={**env, "SSH_AUTH_SOCK": address})
+            assert done.returncode == 0, done.stderr
+            (call,) = [call for call in recorded.calls() if call.is_run]
+            mount = "type=bind,source=/run/host-services/ssh-auth.sock,target=/run/ssh-agent.sock"
+            assert (mount in call.options("--mount")) == reached
+            assert address not in "".join(call.options("--mount"))
+            assert ("SSH_AUTH_SOCK=/run/ssh-agent.sock" in call.options("--env")) == reached
+            assert len(says(done).splitlines()) == (0 if reached else 1)
+            assert ("the SSH agent cannot be reached" in done.stderr) == (not reached)
+
+
+@pytest.mark.parametrize("agent", ["gone", "file"])
+def test_an_agent_that_has_ended_stops_nothing(
+    recorded: Recorded, tmp_path: Path, agent: str
+) -> None:
+    """A task starts with a variable from an earlier session, such as tmux's, too (field 20)."""
+    (tmp_path / "file").touch()
+    address = str(tmp_path / agent)
+    done = recorded.tasks.run("docker-run", env={"SSH_AUTH_SOCK": address})
+    assert done.returncode == 0, done.stderr
+    (call,) = [call for call in recorded.calls() if call.is_run]
+    assert address not in "".join(call.arguments)
+    assert says(done).startswith(f"toolkit.sh: the SSH agent cannot be reached ({address});")
+
+
+@pytest.mark.parametrize("system", ["darwin24", "linux-gnu"])
+def test_packers_folder_is_one_that_the_engine_has(
+    recorded: Recorded, tmp_path: Path, system: str
+) -> None:
+    """Packer's temporary folder is below the repository, which engines can mount (field 20)."""
+    plain = tmp_path / "plain"
+    recorded.tasks.repository.rename(plain)
+    tasks = Recorded(Tasks(plain, recorded.tasks.env), recorded.record)
+    with listening(tmp_path / "s") as address:
+        env = {"OSTYPE": system, "TMPDIR": "/var/folders/xy/T/", "ENGINE_SOCKET": address}
+        call = tasks.run("packer-build-local", env=env)
+    folder = f"{plain}/.packer-tmp"
+    assert f"type=bind,source={folder},target={folder}" in call.options("--mount")
+    assert f"PACKER_TMP_DIR={folder}" in call.options("--env")
+    assert (plain / ".packer-tmp").stat().st_mode & 0o7777 == 0o1777
+    assert ".packer-tmp" not in git(plain, "status", "--porcelain")
+
+
+def test_packers_folder_on_macos_is_never_tmpdir(recorded: Recorded, tmp_path: Path) -> None:
+    """Where the repository's path has a colon, the folder is below the home (field 20)."""
+    env = {**MACOS, "TMPDIR": "/var/folders/xy/T/", "HOME": str(tmp_path)}
+    call = recorded.run("packer-build-local", env=env)
+    folder = f"{tmp_path}/.cache/packer-toolkit/tmp"
+    assert f"type=bind,source={folder},target={folder}" in call.options("--mount")
+    assert f"PACKER_TMP_DIR={folder}" in call.options("--env")
+
+
+@pytest.mark.parametrize("shell", ["msys", "msys2", "cygwin"])
+@pytest.mark.parametrize("task", ["docker-run", "docker-login", "packer-build", "check"])
+def test_git_bash_is_refused_in_one_line(recorded: Recorded, shell: str, task: str) -> None:
+    """A shell that rewrites the paths of mounts is refused before anything starts (field 37)."""
+    done = recorded.tasks.run(task, env={"OSTYPE": shell})
+    assert done.returncode == 3
+    assert says(done) == (
+        "toolkit.sh: Git Bash and Cygwin rewrite the paths of mounts; run this in WSL:"
+        " wsl ./toolkit.sh"
+    )
+    assert not recorded.record.exists()
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"DOCKER_HOST": "unix:///tmp/x.sock"},
+        {"DOCKER_HOST": "tcp://localhost:2375"},
+        {"DOCKER_HOST": "tcp://127.0.0.1:2375"},
+        {"DOCKER_HOST": "tcp://[::1]:2375"},
+        {"DOCKER_HOST": "ssh://me@localhost"},
+        {"DOCKER_HOST": "tcp://build.example.com:2376", "TOOLKIT_REMOTE_ENGINE": "true"},
+        {"ENGINE_HOST": "unix:///Users/me/.colima/default/docker.sock"},
+        {"CONTAINER_ENGINE": "podman", "DOCKER_HOST": "ssh://build.example.com"},
+        {"CONTAINER_ENGINE": "podman", "CONTAINER_HOST": "unix:///tmp/x.sock"},
+        {
+            "CONTAINER_ENGINE": "podman",
+            "ENGINE_INFO": "name=remote",
+            "ENGINE_CONNECTIONS": "far false ssh://core@build.example.com:22/run/podman.sock\n"
+            "machine true ssh://core@127.0.0.1:50505/run/user/501/podman/podman.sock",
+        },
+    ],
+)
+def test_an_engine_of_this_machine_is_taken_by_any_address(
+    recorded: Recorded, env: dict[str, str]
+) -> None:
+    """Addresses of this machine are accepted, and others where that was allowed (field 38)."""
+    assert recorded.run("check", env=env)
+
+
+FAR = "ssh://core@build.example.com:22/run/podman/podman.sock"
+
+
+@pytest.mark.parametrize(
+    ("env", "address"),
+    [
+        ({"DOCKER_HOST": "ssh://me@build.example.com"}, "ssh://me@build.example.com"),
+        ({"DOCKER_HOST": "tcp://10.0.0.5:2376"}, "tcp://10.0.0.5:2376"),
+        ({"DOCKER_HOST": "tcp://docker:2375"}, "tcp://docker:2375"),
+        ({"DOCKER_HOST": "https://build.example.com"}, "https://build.example.com"),
+        ({"DOCKER_HOST": "tcp://localhost.example.com:1"}, "tcp://localhost.example.com:1"),
+        ({"ENGINE_HOST": "ssh://build.example.com"}, "ssh://build.example.com"),
+        ({"ENGINE_HOST": "tcp://[2001:db8::1]:2376"}, "tcp://[2001:db8::1]:2376"),
+        (
+            {
+                "CONTAINER_ENGINE": "podman",
+                "ENGINE_INFO": "name=remote",
+                "CONTAINER_HOST": "ssh://core@build.example.com/run/podman/podman.sock",
+            },
+            "ssh://core@build.example.com/run/podman/podman.sock",
+        ),
+        (
+            {
+                "CONTAINER_ENGINE": "podman",
+                "ENGINE_INFO": "name=remote",
+                "ENGINE_CONNECTIONS": f"near false unix:///run/podman.sock\nfar true {FAR}",
+            },
+            FAR,
+        ),
+        (
+            {
+                "CONTAINER_ENGINE": "podman",
+                "ENGINE_INFO": "name=remote",
+                "CONTAINER_CONNECTION": "far",
+                "ENGINE_CONNECTIONS": f"near true unix:///run/podman.sock\nfar false {FAR}",
+            },
+            FAR,
+        ),
+    ],
+)
+def test_an_engine_of_another_machine_is_refused(
+    recorded: Recorded, env: dict[str, str], address: str
+) -> None:
+    """Whatever names the engine of another machine, no task starts there (field 38)."""
+    for task in ("docker-run", "check", "packer-build", "packer-build-local"):
+        recorded.forget()
+        done = recorded.tasks.run(task, env=env)
+        assert done.returncode == 3, done.stderr
+        assert f"the engine is on another machine ({address}), which cannot mount" in says(done)
+        assert "unset DOCKER_HOST and CONTAINER_HOST, or: docker context use default" in says(done)
+        assert len(says(done).splitlines()) == 1
+        assert {call.arguments[0] for call in recorded.calls()} <= {
+            *("--version", "info", "context", "system")
+        }
 
 
 def test_cdpath_leads_nowhere_else(recorded: Recorded, tmp_path: Path) -> None:
@@ -512,7 +855,7 @@ MISSING: dict[str, tuple[str, Change, int, str]] = {
         "packer-build-local",
         lambda _, __: {"DOCKER_HOST": "ssh://somewhere"},
         3,
-        "a build in a container needs an engine on this machine, but DOCKER_HOST is ssh://somewhere",
+        "the engine is on another machine (ssh://somewhere), which cannot mount this folder",
     ),
     "a name that bash would execute": (
         "docker-run",
@@ -605,7 +948,10 @@ NOT_ON_MACOS = {
 }
 
 
-@pytest.mark.parametrize("script", ["toolkit.sh", "toolkit-host.sh"])
+SCRIPTS = sorted(path.name for path in (ROOT / "template").glob("toolkit*.sh"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_it_is_written_for_macos_too(repository: Path, script: str) -> None:
     """Its bash is 3.2, its tools are BSD's: found by reading, because neither is here."""
     lines = (repository / script).read_text().splitlines()

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from packer_toolkit import aws_access, identity, settings
+from packer_toolkit import aws_access, engine_address, identity, settings
 from packer_toolkit.errors import ToolkitError
 
 REQUIRED_SETTINGS = ("TOOLKIT_IMAGE", "AWS_REGION", "AWS_ACCOUNT_ID", "PERSONAL_ROLE_VARIABLE")
@@ -24,6 +24,10 @@ _INSTALL_ENGINE = (
     " (https://podman.io/docs/installation)"
 )
 _INSTALL_TASK = "install Task: https://taskfile.dev/installation/"
+_FIX_LOCAL_TASKFILE = (
+    f"correct {LOCAL_TASKFILE} as in {LOCAL_TASKFILE}.example: it begins with version: '3', has"
+    " variables below env:, and dotenv: only within a task"
+)
 _OLDEST_TASK = (3, 0)
 
 
@@ -175,6 +179,12 @@ def _task(place: Place) -> Check:
     # Taskwarrior, too, calls itself `task`.
     if code or not version or (int(version[1]), int(version[2])) < _OLDEST_TASK:
         return _missing("task", f"`task --version` says: {said}", _INSTALL_TASK)
+    if place.root and (place.root / LOCAL_TASKFILE).exists():
+        code, said = _run("task", "--dir", str(place.root), "--list-all", "--silent")
+        if code and (place.root / "Taskfile.yml").exists():
+            return _missing(
+                "task", f"Task cannot read {LOCAL_TASKFILE}: {said}", _FIX_LOCAL_TASKFILE
+            )
     return _ok("task", version.string)
 
 
@@ -202,6 +212,13 @@ def _engine(place: Place) -> Check:
         elif engine == "docker" and place.values.get("DOCKER_HOST"):
             fix = f"start it, or unset DOCKER_HOST, which is {place.values['DOCKER_HOST']}"
         return _missing("engine", f"{engine} does not answer: {said}", fix)
+    if not is_podman and (address := engine_address.find_remote_address(engine, place.values)):
+        return _missing(
+            "engine",
+            f"{engine} is on another machine ({address}), which cannot mount this folder",
+            "unset DOCKER_HOST, or run: docker context use default; where both have this folder at"
+            f" the same path, set {engine_address.REMOTE_ALLOWED}=true",
+        )
     return _ok("engine", version)
 
 
@@ -231,7 +248,8 @@ def _image(place: Place) -> Check:
     if answer is registry.Answer.NOT_THERE:
         fix = "compare TOOLKIT_IMAGE in toolkit.env with the registry"
         return _missing("image", f"{name} has no {image}", fix)
-    return _missing("image", f"{name} refuses: {words}", "log in with: task docker-login")
+    reason, fix = registry.find_helper_problem(image) or (words, "log in with: task docker-login")
+    return _missing("image", f"{name} refuses: {reason}", fix)
 
 
 def _role(place: Place) -> Check:

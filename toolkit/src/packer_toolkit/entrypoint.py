@@ -10,7 +10,7 @@ import pwd
 import sys
 from typing import NoReturn
 
-from packer_toolkit import aws_access
+from packer_toolkit import aws_access, network
 from packer_toolkit.errors import ToolkitError
 from packer_toolkit.settings import settings
 
@@ -46,6 +46,7 @@ def prepare() -> None:
 
         os.environ["HOME"] = tempfile.mkdtemp(prefix="home-")
     _add_user(os.environ["HOME"])
+    os.environ.update(network.find_changes(os.environ))
     for name, value in aws_access.environment(settings()).items():
         if value is None:
             os.environ.pop(name, None)

@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import subprocess
 import urllib.error
 import urllib.parse
@@ -127,6 +128,35 @@ def _login(registry: str) -> str | None:
         found = stored or (helper and _ask_helper(helper, name))
         if found:
             return str(found)
+    return None
+
+
+def find_helper_problem(image: str) -> tuple[str, str] | None:
+    """Return why the credential helper of an image's registry has no login, and what to do.
+
+    Args:
+        image: name of the image, with its registry.
+
+    Returns:
+        The reason and the next step; None where no helper is named, or where it has a login.
+    """
+    name = split(image)[0]
+    for file in _login_files():
+        try:
+            config = json.loads(file.read_text())
+        except (OSError, ValueError):
+            continue
+        helper = config.get("credHelpers", {}).get(name) or config.get("credsStore")
+        if not helper:
+            continue
+        program = f"docker-credential-{helper}"
+        if not shutil.which(program):
+            reason = f"{program} is not on PATH, but {file} names it"
+            return reason, f"install it, or remove its line from {file}"
+        # Only Amazon's helper has to have a login before `task docker-login`.
+        if helper == "ecr-login" and not _ask_helper(helper, name):
+            reason = f"{program}, which {file} names, gave no password"
+            return reason, "renew your credentials, such as with: aws sso login"
     return None
 
 

@@ -1,0 +1,40 @@
+"""Certificates and proxies of the user's network, for every tool in the container."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+CERTIFICATES = "SSL_CERT_FILE"
+# Each of them is the only one that some tool reads: botocore, git, and Python's requests.
+_CERTIFICATES_OF_TOOLS = ("AWS_CA_BUNDLE", "GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE")
+_PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy")
+_EXCEPTIONS = ("NO_PROXY", "no_proxy")  # tools differ in which of both they read
+# The metadata services of EC2 and ECS, which answer this machine only.
+_METADATA_SERVICES = ("169.254.169.254", "169.254.170.2", "fd00:ec2::254")
+
+
+def find_changes(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that let every tool use the network as the user's variables describe it.
+
+    Packer and Ansible Galaxy read SSL_CERT_FILE, and git, the AWS CLI and boto3 read others: with
+    it alone, they would not trust a private certificate authority. Behind a proxy, requests for the
+    credentials of an instance have to bypass it.
+
+    Args:
+        environment: the environment of the container.
+
+    Returns:
+        Names with their new values.
+    """
+    changes: dict[str, str] = {}
+    if bundle := environment.get(CERTIFICATES):
+        names = [name for name in _CERTIFICATES_OF_TOOLS if not environment.get(name)]
+        changes |= dict.fromkeys(names, bundle)
+    if any(environment.get(name) for name in _PROXIES):
+        present = [name for name in _EXCEPTIONS if environment.get(name)]
+        for name in present or _EXCEPTIONS:
+            exceptions = [part.strip() for part in environment.get(name, "").split(",")]
+            if "*" not in exceptions:
+                missing = [each for each in _METADATA_SERVICES if each not in exceptions]
+                changes[name] = ",".join(filter(None, [*exceptions, *missing]))
+    return changes
