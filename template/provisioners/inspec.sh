@@ -67,6 +67,7 @@ rm -f "${report}"
 # Builds leave the repository as it is, hence no inspec.lock.
 arguments=(exec "${INSPEC_PROFILE}" --target "${INSPEC_TARGET}" --no-create-lockfile --no-distinct-exit --no-color
   --reporter cli "json:${report}")
+[[ ! -f ${INSPEC_PROFILE}/inputs.yml ]] || arguments+=(--input-file "${INSPEC_PROFILE}/inputs.yml")
 if [[ -n ${key} ]]; then
   printf '%s\n' "${key}" >"${scratch}/key"
   arguments+=(--key-files "${scratch}/key" --sudo)
