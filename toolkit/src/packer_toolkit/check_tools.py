@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +99,17 @@ def files(root: Path) -> list[str]:
             if not set(path.relative_to(root).parts) & set(_FOREIGN)
         ]
     return sorted(name for name in set(found) if name and (root / name).is_file())
+
+
+def without_links(root: Path, names: Iterable[str]) -> list[str]:
+    """Leave out symbolic links: their targets are formatted elsewhere, or belong to others.
+
+    Args:
+        root: the repository.
+        names: paths from its root. A folder on the way may be a link, too.
+    """
+    real = os.path.realpath(root)
+    return [name for name in names if os.path.realpath(root / name) == os.path.join(real, name)]
 
 
 def make_relative(root: Path, path: str) -> str:

@@ -19,7 +19,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from packer_toolkit.check_tools import Finding, MissingToolError, SkippedError, files
+from packer_toolkit.check_tools import (
+    Finding,
+    MissingToolError,
+    SkippedError,
+    files,
+    without_links,
+)
 from packer_toolkit.check_tools import make_relative as _relative
 from packer_toolkit.check_tools import read_unplaced as _without_place
 from packer_toolkit.check_tools import run as _run
@@ -88,8 +94,21 @@ def _hunks(diff: str) -> Iterator[Finding]:
 # -------------------------------------------------------------------------------------- Packer
 
 
+@contextlib.contextmanager
+def _copy_hcl(root: Path) -> Iterator[Path]:
+    """Return a copy of the HCL files: `packer fmt` would follow links, and enter submodules."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in without_links(root, files(root)):
+            if name.endswith((".pkr.hcl", ".pkrvars.hcl")):
+                copy = Path(folder, name)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes((root / name).read_bytes())
+        yield Path(folder)
+
+
 def _packer_fmt(root: Path) -> list[Finding]:
-    result = _run(root, "packer", "fmt", "-check", "-diff", "-recursive", ".")
+    with _copy_hcl(root) as copy:
+        result = _run(copy, "packer", "fmt", "-check", "-diff", "-recursive", ".")
     return [*_hunks(result.stdout), *_diagnostics(root, result)] or _without_place(result)
 
 
@@ -278,7 +297,8 @@ def _shellcheck(root: Path) -> list[Finding]:
 
 
 def _shfmt(root: Path) -> list[Finding]:
-    result = _run(root, "shfmt", "--diff", "--", *_some(scripts(root), "shell script"))
+    names = _some(without_links(root, scripts(root)), "shell script")
+    result = _run(root, "shfmt", "--diff", "--", *names)
     return [*_hunks(result.stdout), *_syntax(root, result)] or _without_place(result)
 
 
@@ -379,25 +399,51 @@ def _one(root: Path, name: str) -> Result:
 def format_files(root: Path) -> list[str]:
     """Format HCL and shell; return the files that changed.
 
+    Symbolic links are left out, with all that they lead to.
+
     Raises:
-        SetupError: when a tool is missing, or cannot read a file; what it could is formatted.
+        SetupError: when a tool is missing, or a file cannot be read or written; what could be
+            formatted is formatted.
     """
-    shell = scripts(root)
-    hcl = [name for name in files(root) if name.endswith((".pkr.hcl", ".pkrvars.hcl"))]
-    before = {name: (root / name).read_bytes() for name in {*shell, *hcl}}
-    broken: list[Finding] = []
-    commands: list[list[str]] = [["packer", "fmt", "-recursive", "."]]
-    commands += [["shfmt", "--write", "--", *shell]] if shell else []
-    for command in commands:
-        try:
-            result = _run(root, *command)
-        except MissingToolError as error:
-            raise SetupError(f"{error} is not on PATH: use task format, or install it") from None
-        if result.returncode:
-            broken += (
-                _syntax(root, result) or _diagnostics(root, result) or _without_place(result)
-            )[:1]
+    try:
+        changed, broken = _format_hcl(root)
+        shell = _format_shell(root)
+    except MissingToolError as error:
+        raise SetupError(f"{error} is not on PATH: use task format, or install it") from None
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}; check its permissions"
+        raise SetupError(f"could not format everything: {reason}") from None
+    changed, broken = [*changed, *shell[0]], [*broken, *shell[1]]
     if broken:
         place = f"{broken[0].place}: " if broken[0].place else ""
         raise SetupError(f"could not format everything: {place}{broken[0].message}")
-    return sorted(name for name, content in before.items() if (root / name).read_bytes() != content)
+    return sorted(changed)
+
+
+def _format_hcl(root: Path) -> tuple[list[str], list[Finding]]:
+    with _copy_hcl(root) as copy:
+        before = {path: path.read_bytes() for path in sorted(copy.rglob("*")) if path.is_file()}
+        result = _run(copy, "packer", "fmt", "-recursive", ".")
+        changed = []
+        for path, content in before.items():
+            name = path.relative_to(copy).as_posix()
+            # One that was saved meanwhile stays as it is.
+            if path.read_bytes() != content == (root / name).read_bytes():
+                (root / name).write_bytes(path.read_bytes())
+                changed.append(name)
+    return changed, _read_failure(root, result)
+
+
+def _format_shell(root: Path) -> tuple[list[str], list[Finding]]:
+    before = {name: (root / name).read_bytes() for name in without_links(root, scripts(root))}
+    if not before:
+        return [], []
+    result = _run(root, "shfmt", "--write", "--", *before)
+    changed = [name for name, content in before.items() if (root / name).read_bytes() != content]
+    return changed, _read_failure(root, result)
+
+
+def _read_failure(root: Path, result: subprocess.CompletedProcess[str]) -> list[Finding]:
+    if not result.returncode:
+        return []
+    return _syntax(root, result) or _diagnostics(root, result) or _without_place(result)
