@@ -5,6 +5,7 @@
 set -o errexit -o nounset -o pipefail
 
 : "${INSPEC_REQUIRED:?is set by build.pkr.hcl}"
+mode=${1:-}
 
 # The Ansible plugin (seen in 1.1.2) leaves its copy of the instance's temporary key on this host.
 key=${INSPEC_SSH_KEY:-}
@@ -15,27 +16,46 @@ for copy in "${TMPDIR:-/tmp}"/ansible-key*; do
   fi
 done
 
-# Cinc Auditor is InSpec without its licence; either will do.
-auditor=$(command -v cinc-auditor || command -v inspec || true)
-missing=""
-if [[ -z ${auditor} ]]; then
-  missing="neither cinc-auditor nor inspec is on PATH"
-elif ! command -v python3 >/dev/null; then
-  missing="python3, which reads the report, is not on PATH"
-fi
-if [[ -n ${missing} ]]; then
+# Ends this step where nothing can be tested, and the build where an image follows.
+end_untested() {
   if [[ ${INSPEC_REQUIRED} == true ]]; then
-    echo "InSpec: ${missing}, so no image is created: build in the toolkit image, or accept an untested image with -var skip_inspec=true" >&2
+    echo "InSpec: $1, so no image is created: build in the toolkit image, or accept an untested image with -var skip_inspec=true" >&2
     exit 1
   fi
-  [[ ${1:-} == --available ]] || echo "InSpec: SKIPPED, no control was checked: ${missing}"
+  [[ ${mode} == --available ]] || echo "InSpec: SKIPPED, no control was checked: $1"
   exit 0
-fi
+}
 
-[[ ${1:-} != --available ]] || exit 0
+# Packer reaches the engine through Docker's client. The auditor knows no contexts, takes an empty variable for a set
+# one, and uses TLS whenever DOCKER_CERT_PATH is set.
+set_docker_engine() {
+  local host=${DOCKER_HOST:-} certificates="" skip_verify="" answer
+  if [[ -n ${host} ]]; then
+    [[ -z ${DOCKER_TLS_VERIFY:-}${DOCKER_TLS:-} ]] || certificates=${DOCKER_CERT_PATH:-${DOCKER_CONFIG:-${HOME:-}/.docker}}
+  elif answer=$(docker context inspect --format \
+    '{{.Endpoints.docker.Host}}{{"\n"}}{{.Storage.TLSPath}}/docker{{"\n"}}{{.Endpoints.docker.SkipTLSVerify}}' 2>/dev/null); then
+    { read -r host && read -r certificates && read -r skip_verify; } <<<"${answer}"
+  elif answer=$(docker info --format '{{.Host.RemoteSocket.Path}}' 2>/dev/null); then
+    host=unix://${answer#unix://} # Podman's
+  fi
+  unset DOCKER_CERT_PATH DOCKER_HOST
+  [[ -z ${host} ]] || export DOCKER_HOST=${host}
+  [[ ${host} != tcp://* || ! -f ${certificates}/cert.pem ]] || export DOCKER_CERT_PATH=${certificates}
+  [[ ${skip_verify} != true ]] || export DOCKER_SSL_VERIFY=false
+  [[ -z ${host} || ${host} == unix://* || ${host} == tcp://* ]] || end_untested "the auditor connects to no Docker engine at ${host}, only to unix:// and tcp://"
+}
+
+# Cinc Auditor is InSpec without its licence; either will do.
+auditor=$(command -v cinc-auditor || command -v inspec || true)
+[[ -n ${auditor} ]] || end_untested "neither cinc-auditor nor inspec is on PATH"
+command -v python3 >/dev/null || end_untested "python3, which reads the report, is not on PATH"
+[[ ${mode} != --available ]] || exit 0
 
 : "${INSPEC_PROFILE:?is set by build.pkr.hcl}"
 : "${INSPEC_TARGET:?is set by build.pkr.hcl}"
+[[ ${INSPEC_TARGET} != docker://* ]] || set_docker_engine
+[[ -n ${DOCKER_CERT_PATH:-} ]] || unset DOCKER_CERT_PATH
+[[ -n ${DOCKER_HOST:-} ]] || unset DOCKER_HOST
 
 # The report and the key are readable by this user only. packer-toolkit sums the report up in build-report.json.
 umask 077
@@ -47,14 +67,14 @@ rm -f "${report}"
 # Builds leave the repository as it is, hence no inspec.lock.
 arguments=(exec "${INSPEC_PROFILE}" --target "${INSPEC_TARGET}" --no-create-lockfile --no-distinct-exit --no-color
   --reporter cli "json:${report}")
+[[ ! -f ${INSPEC_PROFILE}/inputs.yml ]] || arguments+=(--input-file "${INSPEC_PROFILE}/inputs.yml")
 if [[ -n ${key} ]]; then
   printf '%s\n' "${key}" >"${scratch}/key"
   arguments+=(--key-files "${scratch}/key" --sudo)
 fi
-# The auditor takes an empty value for a set one.
-[[ -n ${DOCKER_CERT_PATH:-} ]] || unset DOCKER_CERT_PATH
-[[ -n ${DOCKER_HOST:-} ]] || unset DOCKER_HOST
 export CHEF_LICENSE=accept-no-persist
+# Paths and controls are UTF-8, also in the C locale.
+export RUBYOPT="${RUBYOPT:-} -EUTF-8"
 
 code=0
 "${auditor}" "${arguments[@]}" || code=$?

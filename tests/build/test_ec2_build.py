@@ -390,6 +390,7 @@ def assert_listed(name: str, calls: list[Call]) -> None:
 @pytest.mark.xdist_group("ec2-full")
 def test_the_clean_up_held(full: Built) -> None:
     """The AMI holds no identity, no history and nothing temporary of the build."""
+    assert full.amis
     for regions in full.amis.values():
         ami = full.ec2.ami(regions["eu-west-1"])
         assert ami.find("/etc/ssh", test="-name 'ssh_host_*'") == []

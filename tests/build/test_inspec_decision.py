@@ -297,6 +297,164 @@ def test_the_auditor_is_called_so_that_it_leaves_nothing(folder: Path) -> None:
     assert not [line for line in env if line.startswith("DOCKER_")]
 
 
+# --- Where the auditor finds the engine -------------------------------------------------------
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of the Docker client's settings, without variables for the client."""
+    require("docker")
+    for name in [name for name in os.environ if name.startswith("DOCKER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "client"))
+    return tmp_path / "client"
+
+
+def context(name: str, host: str, *, use: bool = True, **settings: Path | str) -> None:
+    """Create a context of the Docker client; with settings it is one with TLS."""
+    words = ",".join([f"host={host}", *(f"{key}={value}" for key, value in settings.items())])
+    subprocess.run(
+        ["docker", "context", "create", name, f"--docker={words}"], check=True, capture_output=True
+    )
+    if use:
+        subprocess.run(["docker", "context", "use", name], check=True, capture_output=True)
+
+
+def engine_of(folder: Path, **env: str) -> dict[str, str]:
+    """Return the variables for Docker that the auditor of a container gets."""
+    program = stub(folder, report("passed"))
+    done = inspec_sh(folder, auditor=program, INSPEC_TARGET="docker://web", **env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = (program / "cinc-auditor.env").read_text().splitlines()
+    pairs = dict(line.split("=", 1) for line in lines if line.startswith("DOCKER_"))
+    return {name: value for name, value in pairs.items() if name != "DOCKER_CONFIG"}
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """Return a folder with a client's certificates."""
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+               "-nodes", "-subj", "/CN=test", "-keyout", "key.pem", "-out", "cert.pem"]  # fmt: skip
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    shutil.copy(folder / "cert.pem", folder / "ca.pem")
+    return folder
+
+
+def test_the_auditor_gets_the_engine_of_the_docker_context(client: Path, folder: Path) -> None:
+    """The current context and the one that DOCKER_CONTEXT names lead to it (inspec 7)."""
+    context("desktop", "unix:///srv/a team's/docker.sock")
+    context("other", "tcp://127.0.0.1:2375", use=False)
+    assert engine_of(folder) == {"DOCKER_HOST": "unix:///srv/a team's/docker.sock"}
+    assert engine_of(folder, DOCKER_HOST="") == {"DOCKER_HOST": "unix:///srv/a team's/docker.sock"}
+    named = engine_of(folder, DOCKER_CONTEXT="other")
+    assert named["DOCKER_HOST"] == "tcp://127.0.0.1:2375"
+    assert client.is_dir()
+
+
+def test_docker_host_wins_over_the_context(client: Path, folder: Path) -> None:
+    """As for Docker's own client, which Packer uses (inspec 7)."""
+    context("desktop", "unix:///srv/docker.sock")
+    host = {"DOCKER_HOST": "unix:///run/user/1000/docker.sock"}
+    assert engine_of(folder, **host) == host
+    assert engine_of(folder, **host, DOCKER_CERT_PATH=str(client)) == host
+
+
+def test_certificates_are_those_that_the_docker_client_uses(
+    client: Path, certificates: Path, folder: Path
+) -> None:
+    """Those of the context, those of the variables, or none (inspec 7)."""
+    pems = {"ca": certificates / "ca.pem", "cert": certificates / "cert.pem",
+            "key": certificates / "key.pem"}  # fmt: skip
+    context("secure", "tcp://127.0.0.1:2376", **pems)
+    variables = engine_of(folder)
+    assert variables["DOCKER_HOST"] == "tcp://127.0.0.1:2376"
+    path = Path(variables["DOCKER_CERT_PATH"])
+    assert path.is_relative_to(client)
+    assert (path / "cert.pem").read_text() == (certificates / "cert.pem").read_text()
+    assert "DOCKER_SSL_VERIFY" not in variables
+
+    context("unverified", "tcp://127.0.0.1:2377", **pems, **{"skip-tls-verify": "true"})
+    assert engine_of(folder)["DOCKER_SSL_VERIFY"] == "false"
+
+    host = {"DOCKER_HOST": "tcp://127.0.0.1:2378"}
+    given = {"DOCKER_CERT_PATH": str(certificates)}
+    assert engine_of(folder, **host, **given) == host  # the client needs DOCKER_TLS_VERIFY too
+    assert given.items() <= engine_of(folder, **host, **given, DOCKER_TLS_VERIFY="1").items()
+    for pem in certificates.iterdir():
+        shutil.copy(pem, client)
+    there = engine_of(folder, **host, DOCKER_TLS_VERIFY="1")
+    assert there["DOCKER_CERT_PATH"] == str(client)
+
+
+def test_podman_under_the_name_of_docker_leads_to_its_socket(client: Path, folder: Path) -> None:
+    """Podman has no contexts of Docker's kind (inspec 7)."""
+    podman = folder / "podman/docker"
+    podman.parent.mkdir()
+    podman.write_text(
+        '#!/bin/sh\n[ "$1" = info ] || exit 125\necho unix:///run/user/1000/podman/podman.sock\n'
+    )
+    podman.chmod(0o755)
+    path = os.pathsep.join([str(podman.parent), os.environ["PATH"]])
+    program = stub(folder, report("passed"))
+    done = inspec_sh(
+        folder, auditor=program, INSPEC_TARGET="docker://web", PATH=f"{program}:{path}"
+    )
+    assert done.returncode == 0, done.stderr
+    lines = (program / "cinc-auditor.env").read_text().splitlines()
+    assert "DOCKER_HOST=unix:///run/user/1000/podman/podman.sock" in lines
+    assert client.parent.is_dir()
+
+
+@pytest.mark.parametrize("required", [True, False], ids=["image", "test"])
+@pytest.mark.parametrize("way", ["context", "DOCKER_HOST"])
+def test_an_engine_that_the_auditor_cannot_connect_to_is_reported(
+    way: str, required: bool, client: Path, folder: Path
+) -> None:
+    """An engine over ssh is named in one line, and the auditor does not start (inspec 7)."""
+    assert client.parent.is_dir()
+    env = {}
+    if way == "context":
+        context("far", "ssh://builder.example.com")
+    else:
+        env["DOCKER_HOST"] = "ssh://builder.example.com"
+    program = stub(folder, report("passed"))
+    done = inspec_sh(
+        folder, required=required, auditor=program, INSPEC_TARGET="docker://web", **env
+    )
+    assert done.returncode == int(required)
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert "connects to no Docker engine at ssh://builder.example.com" in line
+    assert not (program / "cinc-auditor.env").exists()
+
+
+def test_other_targets_ask_no_docker_client(client: Path, folder: Path) -> None:
+    """A machine on EC2 needs no engine (inspec 7)."""
+    context("far", "ssh://builder.example.com")
+    assert client.is_dir()
+    done = inspec_sh(folder, auditor=stub(folder, report("passed")))
+    assert done.returncode == 0, done.stderr
+
+
+# --- What is missing --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8", "", "xx_XX.ISO-8859-1"])
+@pytest.mark.parametrize("options", ["", "-W0"])
+def test_a_path_beyond_ascii_works_in_every_locale(options: str, locale: str, folder: Path) -> None:
+    """An absolute path of the profile and texts in it may have any characters (inspec 14)."""
+    profile = folder / "a team's répo/inspec"
+    profile.parent.mkdir()
+    (folder / "inspec").rename(profile)
+    text = PASSES.replace("  describe", "  title 'Größe'\n  describe")
+    (profile / "controls/a.rb").write_text(text, encoding="utf-8")
+    env = {"INSPEC_PROFILE": str(profile), "LC_ALL": locale, "RUBYOPT": options}
+    done = inspec_sh(folder, **env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "checks passed: 1" in done.stdout
+
+
 @pytest.mark.parametrize("word", [(), ("--available",)])
 @pytest.mark.parametrize("required", [True, False], ids=["image", "test"])
 @pytest.mark.parametrize("missing", ["auditor", "python3"])

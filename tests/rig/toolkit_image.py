@@ -57,31 +57,46 @@ def toolkit_image(engine: DockerEngine) -> str:
     Raises:
         DockerError: when the build fails; the message holds its output.
     """
-    base = base_images.debian(engine, "13", "bare")  # the release of BASE_IMAGE, as empty as it
     with locked("toolkit-image"), tempfile.TemporaryDirectory(prefix="toolkit-image-") as scratch:
-        arguments = {
-            **versions(),
-            "BASE_IMAGE": base,
-            "PACKER_IMAGE": _packer(engine, Path(scratch)),
-            "PLUGINS_IMAGE": _plugins(engine, Path(scratch)),
-            "CINC_IMAGE": _cinc(engine, Path(scratch)),
-            "UV_IMAGE": _uv(engine, Path(scratch)),
-            "SOURCE": "tests",
-        }
+        arguments = build_arguments(engine, Path(scratch))
         context = build_context()
         parts = [part for name, data in context.items() for part in (name, data)]
+        base = arguments["BASE_IMAGE"]
         base_id = engine.docker("image", "inspect", "--format={{.Id}}", base).stdout
         key = fingerprint(base_id, repr(sorted(arguments.items())), *parts)
         tag = f"packer-toolkit:{key}"
         if engine.docker("image", "inspect", tag, check=False).returncode == 0:
             return tag
-        folder = Path(scratch) / "context"
-        for name, data in context.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(data)
-        build(engine, folder, tag, arguments)
+        build(engine, write_context(Path(scratch) / "context"), tag, arguments)
         _forget_older(engine, tag)
     return tag
+
+
+def build_arguments(engine: DockerEngine, scratch: Path, without_gem: str = "") -> dict[str, str]:
+    """Return the build arguments, with images that are made here.
+
+    Args:
+        engine: the engine, running.
+        scratch: a folder for the builds.
+        without_gem: a gem that the Ruby of the auditor lacks.
+    """
+    return {
+        **versions(),
+        "BASE_IMAGE": base_images.debian(engine, "13", "bare"),  # as empty as BASE_IMAGE
+        "PACKER_IMAGE": _packer(engine, scratch),
+        "PLUGINS_IMAGE": _plugins(engine, scratch),
+        "CINC_IMAGE": _cinc(engine, scratch, without_gem),
+        "UV_IMAGE": _uv(engine, scratch),
+        "SOURCE": "tests",
+    }
+
+
+def write_context(folder: Path) -> Path:
+    """Write the build context into a folder; return the folder."""
+    for name, data in build_context().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return folder
 
 
 def build(engine: DockerEngine, folder: Path, tag: str, arguments: Mapping[str, str]) -> None:
@@ -195,7 +210,7 @@ def _plugins(engine: DockerEngine, scratch: Path) -> str:
     return _scratch_image(engine, scratch, "plugins", {"/plugins": plugins})
 
 
-def _cinc(engine: DockerEngine, scratch: Path) -> str:
+def _cinc(engine: DockerEngine, scratch: Path, without_gem: str) -> str:
     # It calls itself the pinned version, so that the image's contents are what versions.env says.
     version = scratch / "VERSION"
     version.write_text(versions()["CINC_IMAGE"].partition(":")[2].partition("@")[0] + "\n")
@@ -207,17 +222,19 @@ def _cinc(engine: DockerEngine, scratch: Path) -> str:
         "standin/bin/cinc-auditor": _STANDINS / "bin/cinc-auditor",
         "standin/auditor": _STANDINS / "auditor",
         "standin/VERSION": version,
-        **_embedded_ruby(scratch / "ruby"),
+        # The real one has these gems below its Ruby.
+        **_embedded_ruby(scratch / "ruby", without_gem),
     }
     return _scratch_image(
         engine, scratch, "cinc-standin", {f"{_CINC}/{name}": file for name, file in files.items()}
     )
 
 
-def _embedded_ruby(folder: Path) -> dict[str, Path]:
+def _embedded_ruby(folder: Path, without_gem: str) -> dict[str, Path]:
     """Return the files of this machine's Ruby, which the stand-in needs as the real one its own.
 
     The image has another Debian: Ruby's libraries come along, the C library is the image's.
+    Gems that the real one needs to connect are empty files, except the one to leave out.
     """
     ruby = tools.require("ruby").resolve()
     ask = "puts RbConfig::CONFIG.values_at('rubylibdir', 'rubyarchdir')"
@@ -226,6 +243,9 @@ def _embedded_ruby(folder: Path) -> dict[str, Path]:
         "bundler", "irb", "rdoc", "reline", "ripper*", "openssl*", "*.gem"
     )
     shutil.copytree(pure, folder / "pure", ignore=unused)
+    for gem in (_STANDINS / "auditor/gems").iterdir():
+        if gem.stem != without_gem:
+            shutil.copy2(gem, folder / "pure")
     shutil.copytree(compiled, folder / "compiled", ignore=unused)
     libraries = folder / "lib"
     libraries.mkdir()

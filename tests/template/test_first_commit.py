@@ -178,6 +178,7 @@ def test_executable_bits_are_committed(template: Path, tmp_path: Path, git_way: 
         line.split("\t")[1]: line.split()[0]
         for line in git(new, "ls-files", "--stage").splitlines()
     }
+    assert modes["toolkit.sh"] == "100755"
     for path in committed(new):
         executable = (new / path).stat().st_mode & stat.S_IXUSR
         assert modes[path] == ("100755" if executable else "100644"), git_way

@@ -92,8 +92,12 @@ def test_history_of_this_checkout_is_complete() -> None:
 def test_tags_that_are_there_are_where_the_headings_are() -> None:
     """A tag elsewhere would be another release than the one that is tested."""
     found = releases()
-    for tag in git(ROOT, "tag", "--list", "v*").split():
-        assert found.get(tag) == git(ROOT, "rev-parse", f"{tag}^{{commit}}"), tag
+    tags = git(ROOT, "tag", "--list", "v*").split()
+    if not tags:
+        pytest.skip("NOT CHECKED: where the tags are; this clone has none")
+    assert {
+        tag: git(ROOT, "rev-parse", f"{tag}^{{commit}}") for tag in tags
+    }.items() <= found.items()
 
 
 def test_changelog_has_a_line_for_each_change() -> None:

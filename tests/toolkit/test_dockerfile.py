@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from rig import toolkit_image as image
 from rig import tools
+from rig.docker_engine import DockerEngine, DockerError
 from rig.host import HOST_ENV
 
 CHECKOUT = Path(__file__).parents[2]
@@ -61,3 +63,14 @@ def test_they_would_find_something(tmp_path: Path, old: str, new: str, found: st
     worse.write_text(text.replace(old, new))
     findings = hadolint(worse) if found.startswith("DL") else " ".join(checkov(worse))
     assert any(each in findings for each in found.split()), findings
+
+
+@pytest.mark.parametrize("gem", ["ed25519", "bcrypt_pbkdf", "docker"])
+def test_an_auditor_without_a_gem_that_it_connects_with_is_refused(
+    gem: str, docker_engine: DockerEngine, toolkit_image: str, tmp_path: Path
+) -> None:
+    """The image is not built from an auditor whose Ruby lacks a gem to connect with (inspec 3)."""
+    assert toolkit_image  # this build has the same layers up to the auditor
+    arguments = image.build_arguments(docker_engine, tmp_path, without_gem=gem)
+    with pytest.raises(DockerError, match=f"CINC_IMAGE: its Ruby has no gem {gem}, so"):
+        image.build(docker_engine, image.write_context(tmp_path / "context"), "none", arguments)

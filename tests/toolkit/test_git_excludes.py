@@ -100,6 +100,8 @@ def test_a_negated_line_of_the_team_wins(repository: Path) -> None:
     (repository / ".gitignore").write_text("!manifest.json\n")
     exclude_results(repository)
     assert exclude_results(repository) == []
+    (repository / "manifest.json").touch()
+    assert "?? manifest.json" in status(repository)
 
 
 @pytest.mark.parametrize("kind", ["no-repository", "no-git", "worktree-of-nothing"])

@@ -62,6 +62,7 @@ def test_actions_are_pinned_and_scripts_are_short() -> None:
             assert len(step.get("run", "").splitlines()) <= 5
             assert "${{" not in step.get("run", ""), "expressions reach scripts through env"
     pins = re.findall(r"uses: \S+@(\S+)(.*)", WORKFLOW.read_text())
+    assert pins
     assert all(re.fullmatch(r" # v[\d.]+", comment) for _, comment in pins)
 
 

@@ -957,6 +957,7 @@ def test_it_is_written_for_macos_too(repository: Path, script: str) -> None:
     lines = (repository / script).read_text().splitlines()
     code = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
     code = re.sub(r"fail \d? ?\"[^\"]*\"", "", code)
+    assert code.count("\n") > 40
     for what, pattern in {**NOT_IN_BASH_3_2, **NOT_ON_MACOS}.items():
         assert not re.search(pattern, code), what
     # An empty array is an unknown variable there.
@@ -972,6 +973,7 @@ def test_line_ends_stay_those_of_unix(template: Path, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GIT_CONFIG_GLOBAL", str(config))
         repository = render(template, tmp_path / "packer-ami-crlf")
+        assert git(repository, "config", "core.autocrlf") == "true"
         (repository / "toolkit.sh").unlink()
         git(repository, "checkout", "toolkit.sh")
     for path in [repository / "toolkit.sh", *repository.rglob("*.hcl")]:

@@ -37,10 +37,13 @@ def test_no_path_is_one_that_git_refuses() -> None:
 @hypothesis.given(histories())
 def test_no_file_is_drawn_to_move_into_itself(history: History) -> None:
     """A drawn move or copy never has one path below the other, or the same twice (issue 11)."""
-    for commits, _, _ in history.stations:
-        for name, arguments in itertools.chain.from_iterable(commits):
-            if name in ("move", "copy"):
-                assert are_apart((str(arguments[0]), str(arguments[1])))
+    pairs = [
+        (str(arguments[0]), str(arguments[1]))
+        for commits, _, _ in history.stations
+        for name, arguments in itertools.chain.from_iterable(commits)
+        if name in ("move", "copy")
+    ]
+    assert [pair for pair in pairs if not are_apart(pair)] == []
 
 
 @pytest.mark.parametrize("start", RELEASES)

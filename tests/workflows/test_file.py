@@ -198,6 +198,7 @@ def any_workflow(request: pytest.FixtureRequest, workflow: Mapping[str, Any]) ->
 
 def test_actions_are_pinned_and_keep_no_credentials(any_workflow: Mapping[str, Any]) -> None:
     """By their full SHA; the checkout leaves no token in .git."""
+    assert any("uses" in step for _, step in steps(any_workflow))
     for _, step in steps(any_workflow):
         uses = step.get("uses", "")
         if uses and not uses.startswith("./"):
@@ -251,12 +252,14 @@ def test_permissions_begin_with_none(any_workflow: Mapping[str, Any]) -> None:
 
 def test_jobs_have_limits(any_workflow: Mapping[str, Any]) -> None:
     """Also those that never hang."""
+    assert any_workflow["jobs"]
     for name, job in any_workflow["jobs"].items():
         assert "timeout-minutes" in job or "uses" in job, name
 
 
 def test_shell_is_short_and_takes_no_expressions(any_workflow: Mapping[str, Any]) -> None:
     """At most five lines; what comes from elsewhere comes through the environment."""
+    assert any("run" in step for _, step in steps(any_workflow))
     for _, step in steps(any_workflow):
         run = step.get("run", "")
         assert len(run.strip().splitlines()) <= 5, step["name"]

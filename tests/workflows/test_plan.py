@@ -113,10 +113,13 @@ def test_version_of_a_tag(tag: str, version: str) -> None:
     ],
 )
 def test_tag_that_is_no_version_is_refused(tag: str) -> None:
-    """Before anything sees it; it is shown as it was written, in one line."""
+    """It is shown as it was written, escaped and cut, in one line (issue 12)."""
     with pytest.raises(SetupError) as refused:
         plan.version_of(tag)
-    assert "\n" not in str(refused.value)
+    message = str(refused.value)
+    assert message.startswith(f"the tag {tag[:60]!r} ")
+    assert "such as v1.2.3" in message
+    assert "\n" not in message
 
 
 def test_newest_parent_of_each_architecture() -> None:

@@ -202,6 +202,7 @@ def test_build_with_a_report_asks_for_no_log(
     """
     write_report(toolkit.directory, ok=False)
     report(toolkit)
+    assert "nginz" in failed.issues[1]["body"]
     assert github.asked("GET", "/logs$") == []
 
 

@@ -22,7 +22,9 @@ control 'baseline-security-updates' do
   impact 0.7
   title 'Security updates are installed unattended'
   desc 'Instances that live longer than a day miss fixes otherwise.'
-  only_if('the OS has unattended security updates') { os.debian? || os.name == 'redhat' }
+  only_if('the role baseline installs security updates on this OS') do
+    input('baseline_security_updates') && (os.debian? || os.name == 'redhat')
+  end
 
   if os.debian?
     describe package('unattended-upgrades') do
@@ -34,6 +36,7 @@ control 'baseline-security-updates' do
     end
   else
     describe file('/etc/dnf/automatic.conf') do
+      its('content') { should match(/^upgrade_type = security$/) }
       its('content') { should match(/^apply_updates = yes$/) }
     end
 

@@ -280,6 +280,50 @@ def test_only_the_legacy_check_evaluates(profile: Path, name: str) -> None:
     assert auditor("check", profile, "--legacy-check").returncode == 1
 
 
+@pytest.mark.parametrize("option", [(), ("--legacy-check",)], ids=["check", "legacy-check"])
+def test_check_warns_of_what_a_control_lacks(profile: Path, option: tuple[str, ...]) -> None:
+    """Title, description, tests and an impact from 0 to 1, with the control's line (inspec 8)."""
+    (profile / "controls/a.rb").write_text("\ncontrol 'web-1' do\n  impact 2.0\nend\n")
+    report = json.loads(auditor("check", profile, "--format=json", *option).stdout)
+    assert [each["msg"] for each in report["warnings"]] == [
+        "Control web-1 has no title",
+        "Control web-1 has no descriptions",
+        "Control web-1 has impact > 1.0",
+        "Control web-1 has no tests defined",
+    ]
+    assert {each["line"] for each in report["warnings"]} == {2}
+
+
+def test_the_legacy_check_evaluates_without_a_machine(profile: Path) -> None:
+    """What a control does only on an OS is unknown to it, and `only_if` is ignored (inspec 8)."""
+    text = PASSES.replace("  describe", "  only_if { false }\n  if os.linux?\n  describe")
+    (profile / "controls/a.rb").write_text(text.replace("  end\nend", "  end\n  end\nend"))
+    for option, expected in {"--color": [], "--legacy-check": ["no tests defined"]}.items():
+        report = json.loads(auditor("check", profile, "--format=json", option).stdout)
+        assert [each["msg"][-16:] for each in report["warnings"]] == expected
+
+
+def test_an_error_of_the_legacy_check_is_a_traceback(profile: Path) -> None:
+    """It prints no JSON then; the line of the error comes after 20 KB (inspec 8)."""
+    (profile / "controls/a.rb").write_text("\nnonsense\n" + PASSES)
+    done = auditor("check", profile, "--format=json", "--legacy-check")
+    assert (done.returncode, done.stdout) == (1, "")
+    message = (
+        "Failed to load source for controls/a.rb: undefined local variable or method `nonsense'"
+    )
+    assert message in done.stderr
+    assert f"{profile}/controls/a.rb:2:in " in done.stderr
+    assert len(done.stderr) > 10_000
+
+
+def test_a_dependency_must_be_vendored_for_check(profile: Path) -> None:
+    """Without a lock file `check` refuses it, `exec` does not (inspec 8)."""
+    about("depends: [{name: child, path: ../child}]\n")(profile)
+    done = auditor("check", profile)
+    assert done.returncode == 1
+    assert "needs to be vendored" in done.stderr
+
+
 def test_a_file_without_controls_is_a_warning(profile: Path) -> None:
     """A syntax error is valid for `check`, with a warning."""
     PROFILES["a syntax error in a control file"](profile)
@@ -368,6 +412,54 @@ def test_docker_contexts_are_unknown(profile: Path, tmp_path: Path) -> None:
     assert "No such file or directory - connect(2)" in done.stderr
     done = auditor("exec", profile, "-t", "docker://web", DOCKER_HOST=nowhere, DOCKER_CERT_PATH="")
     assert "undefined method '+' for nil:NilClass" in done.stderr
+
+
+def test_certificates_mean_tls(profile: Path, tmp_path: Path) -> None:
+    """Whatever DOCKER_TLS_VERIFY is, and also for a socket, where it crashes (inspec 7)."""
+    socket = {"DOCKER_HOST": "unix:///nowhere", "DOCKER_CERT_PATH": str(tmp_path)}
+    done = auditor("exec", profile, "-t", "docker://web", **socket)
+    assert "undefined method '+' for nil:NilClass" in done.stderr
+    tcp = {"DOCKER_HOST": "tcp://127.0.0.1:9", "DOCKER_CERT_PATH": str(tmp_path)}
+    done = auditor("exec", profile, "-t", "docker://web", **tcp)
+    assert f"No such file or directory @ rb_sysopen - {tmp_path}/cert.pem" in done.stderr
+
+
+def test_an_engine_over_ssh_is_unknown(profile: Path) -> None:
+    """Docker's client starts ssh for it, the auditor takes it for a host name (inspec 7)."""
+    done = auditor("exec", profile, "-t", "docker://web", DOCKER_HOST="ssh://127.0.0.1")
+    assert done.returncode == 1
+    assert "getaddrinfo" in done.stderr
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_path_beyond_ascii_crashes_in_the_c_locale(profile: Path, program: str) -> None:
+    """An absolute one does; a relative one and UTF-8 work (inspec 14)."""
+    folder = profile.rename(profile.with_name("répo"))
+    assert auditor("exec", folder, program=program, LC_ALL="C.UTF-8").returncode == 0
+    assert auditor("exec", folder, program=program, LC_ALL="C").returncode == 1
+
+
+def test_ed25519_keys_need_two_gems(profile: Path, tmp_path: Path) -> None:
+    """Without them no connection is tried (inspec 3)."""
+    copy = tmp_path / "copy"
+    shutil.copytree(STAND_IN.parents[1], copy)
+    (copy / "auditor/gems/bcrypt_pbkdf.rb").unlink()
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    program = str(copy / "bin/cinc-auditor")
+    done = auditor("exec", profile, "-t", "ssh://127.0.0.1:9", "-i", key, program=program)
+    assert done.returncode == 1
+    assert "unsupported key type `ssh-ed25519' (NotImplementedError)" in done.stderr
+    assert "retrying" not in done.stdout
+
+
+def test_a_boolean_of_the_command_line_is_one(profile: Path) -> None:
+    """Not the text `false`, which Ruby takes for true."""
+    about("inputs: [{name: wanted, value: true}]\n")(profile)
+    text = PASSES.replace("  describe", "  only_if { input('wanted') }\n  describe")
+    (profile / "controls/a.rb").write_text(text)
+    assert auditor("exec", profile).returncode == 0
+    assert auditor("exec", profile, "--input", "wanted=false").returncode == 101
 
 
 def test_the_machine_must_accept_the_given_key(ec2: Ec2, profile: Path, tmp_path: Path) -> None:

@@ -144,6 +144,7 @@ def test_every_pattern_has_a_newest_that_is_not_the_last(ec2: Ec2) -> None:
         "309956199498": ["RHEL-9.8.0_HVM-*-x86_64-*", "RHEL-10.2.0_HVM-*-arm64-*"],
         "111122223333": ["CIS-AMZN2-2023*"],
     }
+    assert sum(len(names) for names in patterns.values()) == 9
     for owner, names in patterns.items():
         for name in names:
             images = ec2.client().describe_images(

@@ -135,6 +135,7 @@ def test_a_failed_test_and_ctrl_c_leave_nothing(
         with contextlib.suppress(ProcessLookupError):
             os.killpg(inner.pid, signal.SIGKILL)
         inner.wait()
+    assert len(told) == 2
     for server, child, container in told:
         _wait_until_gone(server)
         assert not Path(f"/proc/{child}").exists()

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 import time
@@ -20,37 +19,26 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from packer_toolkit.check_tools import (
+    Finding,
+    MissingToolError,
+    SkippedError,
+    files,
+    without_links,
+)
+from packer_toolkit.check_tools import make_relative as _relative
+from packer_toolkit.check_tools import read_unplaced as _without_place
+from packer_toolkit.check_tools import run as _run
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.galaxy_install import Options, hold_requirements
+from packer_toolkit.inspec_check import check_profile
 from packer_toolkit.missing_content import find_applied_roles, find_missing_content
 from packer_toolkit.requirements_file import ANSIBLE, RequirementsError
 from packer_toolkit.template.answers_file import names_template
 
 Status = Literal["passed", "failed", "skipped", "missing", "unreachable"]
 
-# What others have made, and what tools keep; git ignores most of it anyway.
 _SHELL = "provisioners/shell"
-_FOREIGN = (".git", ".ansible", ".galaxy", ".task", ".venv", "node_modules", "packer_cache")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong.
-
-    Attributes:
-        file: path from the repository's root; None when the tool names none.
-        line: from 1; None when the tool names none.
-        message: what is wrong, in one line.
-    """
-
-    file: str | None
-    line: int | None
-    message: str
-
-    @property
-    def place(self) -> str:
-        """FILE:LINE, as far as they are known."""
-        return ":".join(str(part) for part in (self.file, self.line) if part is not None)
 
 
 @dataclass
@@ -78,76 +66,13 @@ class Result:
         return asdict(self)
 
 
-class MissingToolError(Exception):
-    """The tool of a check is not on PATH; the message is its name."""
-
-
-class SkippedError(Exception):
-    """The check does not run; the message says why."""
-
-
 # ------------------------------------------------------------------------------------- running
-
-
-def _run(
-    root: Path, *command: str | Path, env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    program = str(command[0])
-    if not shutil.which(program):
-        raise MissingToolError(program)
-    return subprocess.run(
-        [program, *map(str, command[1:])],
-        cwd=root,
-        env={
-            **os.environ,
-            "ANSIBLE_NOCOLOR": "1",
-            "CHECKPOINT_DISABLE": "1",
-            "NO_COLOR": "1",
-            "PACKER_NO_COLOR": "1",
-            **(env or {}),
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-
-
-def _without_place(result: subprocess.CompletedProcess[str]) -> list[Finding]:
-    """Return what a tool said when none of it could be read: never a silent pass."""
-    if not result.returncode:
-        return []
-    said = [line.strip() for line in f"{result.stdout}\n{result.stderr}".splitlines()]
-    return [Finding(None, None, " ".join(filter(None, said)) or f"exit code {result.returncode}")]
-
-
-def files(root: Path) -> list[str]:
-    """Return the repository's files as paths from its root, without those that git ignores."""
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    try:
-        result = subprocess.run(listing, cwd=root, capture_output=True, text=True, check=False)
-        found = result.stdout.split("\0") if result.returncode == 0 else []
-    except FileNotFoundError:
-        found = []
-    if not any(found):  # no repository: then all that is not known to be somebody else's
-        found = [
-            path.relative_to(root).as_posix()
-            for path in root.rglob("*")
-            if not set(path.relative_to(root).parts) & set(_FOREIGN)
-        ]
-    return sorted(name for name in set(found) if name and (root / name).is_file())
 
 
 def _some(names: Sequence[str], what: str) -> Sequence[str]:
     if not names:
         raise SkippedError(f"no {what} here")
     return names
-
-
-def _relative(root: Path, path: str) -> str:
-    absolute = Path(os.path.normpath(root / path))
-    return absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else path
 
 
 def _hunks(diff: str) -> Iterator[Finding]:
@@ -169,8 +94,21 @@ def _hunks(diff: str) -> Iterator[Finding]:
 # -------------------------------------------------------------------------------------- Packer
 
 
+@contextlib.contextmanager
+def _copy_hcl(root: Path) -> Iterator[Path]:
+    """Return a copy of the HCL files: `packer fmt` would follow links, and enter submodules."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in without_links(root, files(root)):
+            if name.endswith((".pkr.hcl", ".pkrvars.hcl")):
+                copy = Path(folder, name)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes((root / name).read_bytes())
+        yield Path(folder)
+
+
 def _packer_fmt(root: Path) -> list[Finding]:
-    result = _run(root, "packer", "fmt", "-check", "-diff", "-recursive", ".")
+    with _copy_hcl(root) as copy:
+        result = _run(copy, "packer", "fmt", "-check", "-diff", "-recursive", ".")
     return [*_hunks(result.stdout), *_diagnostics(root, result)] or _without_place(result)
 
 
@@ -359,7 +297,8 @@ def _shellcheck(root: Path) -> list[Finding]:
 
 
 def _shfmt(root: Path) -> list[Finding]:
-    result = _run(root, "shfmt", "--diff", "--", *_some(scripts(root), "shell script"))
+    names = _some(without_links(root, scripts(root)), "shell script")
+    result = _run(root, "shfmt", "--diff", "--", *names)
     return [*_hunks(result.stdout), *_syntax(root, result)] or _without_place(result)
 
 
@@ -372,37 +311,7 @@ def _syntax(root: Path, result: subprocess.CompletedProcess[str]) -> list[Findin
 
 
 def _inspec(root: Path) -> list[Finding]:
-    if missing := _missing_content(root, "inspec"):
-        return missing
-    if not (root / "inspec/inspec.yml").is_file():
-        raise SkippedError("no inspec/inspec.yml here")
-    auditor = shutil.which("cinc-auditor") or shutil.which("inspec")
-    # Cinc Auditor brings its own Ruby, which says the line of a syntax error.
-    bundled = Path("/opt/cinc-auditor/embedded/bin/ruby")
-    ruby = str(bundled) if bundled.is_file() else shutil.which("ruby")
-    if not auditor and not ruby:
-        raise SkippedError("neither cinc-auditor nor inspec nor ruby is on PATH")
-    found = []
-    for name in files(root) if ruby else []:
-        if name.startswith("inspec/") and name.endswith(".rb"):
-            result = _run(root, str(ruby), "-wc", name)
-            said = re.findall(rf"^(?:ruby: )?{re.escape(name)}:(\d+): (.+)$", result.stderr, re.M)
-            found += [Finding(name, int(line), text) for line, text in said]
-            found += [] if said else _without_place(result)
-    if found or not auditor:
-        return found
-    result = _run(
-        root, auditor, "check", "inspec", "--format=json", env={"CHEF_LICENSE": "accept-no-persist"}
-    )
-    try:
-        report = json.loads(result.stdout[result.stdout.index("{") :])
-    except ValueError:
-        return _without_place(result)
-    # Its warnings miss what only a published profile needs, such as a copyright.
-    for each in report.get("errors", []):
-        path = _relative(root, each["file"]) if each.get("file") else "inspec/inspec.yml"
-        found.append(Finding(path, each.get("line") or None, " ".join(str(each["msg"]).split())))
-    return found or _without_place(result)
+    return _missing_content(root, "inspec") or check_profile(root)
 
 
 # --------------------------------------------------------------------------------------- all
@@ -490,25 +399,51 @@ def _one(root: Path, name: str) -> Result:
 def format_files(root: Path) -> list[str]:
     """Format HCL and shell; return the files that changed.
 
+    Symbolic links are left out, with all that they lead to.
+
     Raises:
-        SetupError: when a tool is missing, or cannot read a file; what it could is formatted.
+        SetupError: when a tool is missing, or a file cannot be read or written; what could be
+            formatted is formatted.
     """
-    shell = scripts(root)
-    hcl = [name for name in files(root) if name.endswith((".pkr.hcl", ".pkrvars.hcl"))]
-    before = {name: (root / name).read_bytes() for name in {*shell, *hcl}}
-    broken: list[Finding] = []
-    commands: list[list[str]] = [["packer", "fmt", "-recursive", "."]]
-    commands += [["shfmt", "--write", "--", *shell]] if shell else []
-    for command in commands:
-        try:
-            result = _run(root, *command)
-        except MissingToolError as error:
-            raise SetupError(f"{error} is not on PATH: use task format, or install it") from None
-        if result.returncode:
-            broken += (
-                _syntax(root, result) or _diagnostics(root, result) or _without_place(result)
-            )[:1]
+    try:
+        changed, broken = _format_hcl(root)
+        shell = _format_shell(root)
+    except MissingToolError as error:
+        raise SetupError(f"{error} is not on PATH: use task format, or install it") from None
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}; check its permissions"
+        raise SetupError(f"could not format everything: {reason}") from None
+    changed, broken = [*changed, *shell[0]], [*broken, *shell[1]]
     if broken:
         place = f"{broken[0].place}: " if broken[0].place else ""
         raise SetupError(f"could not format everything: {place}{broken[0].message}")
-    return sorted(name for name, content in before.items() if (root / name).read_bytes() != content)
+    return sorted(changed)
+
+
+def _format_hcl(root: Path) -> tuple[list[str], list[Finding]]:
+    with _copy_hcl(root) as copy:
+        before = {path: path.read_bytes() for path in sorted(copy.rglob("*")) if path.is_file()}
+        result = _run(copy, "packer", "fmt", "-recursive", ".")
+        changed = []
+        for path, content in before.items():
+            name = path.relative_to(copy).as_posix()
+            # One that was saved meanwhile stays as it is.
+            if path.read_bytes() != content == (root / name).read_bytes():
+                (root / name).write_bytes(path.read_bytes())
+                changed.append(name)
+    return changed, _read_failure(root, result)
+
+
+def _format_shell(root: Path) -> tuple[list[str], list[Finding]]:
+    before = {name: (root / name).read_bytes() for name in without_links(root, scripts(root))}
+    if not before:
+        return [], []
+    result = _run(root, "shfmt", "--write", "--", *before)
+    changed = [name for name, content in before.items() if (root / name).read_bytes() != content]
+    return changed, _read_failure(root, result)
+
+
+def _read_failure(root: Path, result: subprocess.CompletedProcess[str]) -> list[Finding]:
+    if not result.returncode:
+        return []
+    return _syntax(root, result) or _diagnostics(root, result) or _without_place(result)

@@ -88,11 +88,19 @@ module StandIn
       target = Target.new(@options.fetch('target', 'local://'), keys: @options.fetch('key-files', []),
                           user: @options['user'], port: @options['port'], sudo: @options['sudo'])
       profiles = @profiles.map { |folder| Profile.new(folder.chomp('/'), target: target, inputs: read_inputs) }
+      profiles.each { |profile| require_readable(profile.folder) }
       profiles.each { |profile| profile.require_version(VERSION[/[\d.]+\d/]) }
       run(profiles)
       all = profiles.flat_map { |profile| [profile, *profile.dependencies.select(&:supported?)] }
       write_reports(target, all)
       exit_code(all)
+    end
+
+    # rspec joins the path with its own texts, which are UTF-8.
+    def require_readable(folder)
+      return if folder.ascii_only? || !folder.start_with?('/') || folder.encoding == Encoding::UTF_8
+
+      raise Stop, "incompatible character encodings: UTF-8 and #{folder.encoding} (Encoding::CompatibilityError)"
     end
 
     def run(profiles)
@@ -111,7 +119,7 @@ module StandIn
     def read_inputs
       files = @options.fetch('input-file', []).map { |file| YAML.safe_load(::File.read(file)) }
       words = @options.fetch('input', []).to_h { |word| word.split('=', 2) }
-      files.reduce({}, :merge).merge(words)
+      files.reduce({}, :merge).merge(words.transform_values { |word| YAML.safe_load(word) })
     end
 
     def exit_code(profiles)
@@ -175,48 +183,75 @@ module StandIn
       @options['color'] ? "#{COLORS[status]}#{text}\033[0m" : text
     end
 
-    # Reads the profile without a target; evaluates control files only with --legacy-check.
+    # Reads the text of the profile. With --legacy-check it evaluates the control files, without a machine.
     def check
       read_options
       require_license
-      profile = Profile.new(@profiles.first.to_s.chomp('/'))
-      errors, warnings = findings(profile)
+      profile = Profile.new(@profiles.first.to_s.chomp('/'), target: NoMachine.new, check_only: true)
+      errors, warnings = about_metadata(profile)
+      controls = @options['legacy-check'] ? evaluate(profile) : profile.control_files.flat_map { |file| controls_of(file) }
+      warnings << finding(nil, nil, 'No controls or tests were defined.') if controls.empty?
+      controls.each { |control| warnings.concat(about_control(**control)) }
+      print_check(profile, errors, warnings, controls.size)
+    end
+
+    def print_check(profile, errors, warnings, count)
       valid = errors.empty?
-      warnings.each { |each| warn each[:msg] }
-      controls = profile.control_files.sum { |file| ::File.read(file).scan(/^\s*control\b/).size }
+      [*errors, *warnings].each { |each| warn "WARN: #{each[:msg]}" }
       if @options['format'] == 'json'
         summary = { valid: valid, timestamp: Time.now.iso8601, location: profile.folder, profile: profile.name,
-                    controls: controls }
+                    controls: count }
         puts JSON.generate({ summary: summary, errors: errors, warnings: warnings, offenses: [] })
       else
-        puts "Location:    #{profile.folder}", "Profile:     #{profile.name}", "Controls:    #{controls}",
+        puts "Location:    #{profile.folder}", "Profile:     #{profile.name}", "Controls:    #{count}",
              "Valid:       #{valid}", '', "Summary:     #{errors.size} errors, #{warnings.size} warnings, 0 offenses"
       end
       valid ? 0 : 1
     end
 
-    def findings(profile)
+    def about_metadata(profile)
       about = ::File.join(profile.folder, 'inspec.yml')
-      errors = []
-      errors << finding(about, 0, 'Missing profile name in inspec.yml') unless profile.name
-      errors << finding(about, 0, 'Missing profile version in inspec.yml') unless profile.metadata['version']
-      fields = %w[title summary maintainer copyright license].reject { |field| profile.metadata[field] }
-      warnings = fields.map { |field| finding(about, 0, "Missing profile #{field} in inspec.yml") }
-      broken = profile.control_files.select { |file| syntax_error(file) }
-      if profile.control_files.all? { |file| broken.include?(file) || !::File.read(file).match?(/^\s*(control|describe)\b/) }
-        warnings << finding(nil, nil, 'No controls or tests were defined.')
+      errors = %w[name version].reject { |field| profile.metadata[field] }
+      errors.map! { |field| finding(about, 0, "Missing profile #{field} in inspec.yml") }
+      if profile.metadata['depends'] && !::File.exist?(::File.join(profile.folder, 'inspec.lock'))
+        errors << finding(about, 0, 'Your profile needs to be vendored with `inspec vendor`.')
       end
-      errors += legacy_findings(profile, broken) if @options['legacy-check']
-      [errors, warnings]
+      fields = %w[title summary maintainer copyright license].reject { |field| profile.metadata[field] }
+      [errors, fields.map { |field| finding(about, 0, "Missing profile #{field} in inspec.yml") }]
     end
 
-    # Evaluates the control files against this machine.
-    def legacy_findings(profile, broken)
-      return broken.map { |file| finding(file, syntax_error(file)[/:(\d+):/, 1].to_i, syntax_error(file)) } if broken.any?
+    # A describe that no control is around gets a generated id, about which nothing is reported.
+    def about_control(id:, file:, line:, title:, desc:, impact:, tests:)
+      return [] if id.start_with?('(generated ')
 
-      local = Profile.new(profile.folder, target: Target.new('local://'))
-      local.load
-      local.failed? ? [finding(nil, nil, local.status_message.lines.first.chomp)] : []
+      messages = []
+      messages << 'has no title' if title.to_s.empty?
+      messages << 'has no descriptions' if desc.to_s.empty?
+      messages << 'has impact > 1.0' if impact.to_f > 1.0
+      messages << 'has impact < 0.0' if impact.to_f.negative?
+      messages << 'has no tests defined' unless tests
+      messages.map { |message| { **finding(file, line, "Control #{id} #{message}"), column: nil, control_id: id } }
+    end
+
+    # What the text shows, as the real program reads it from the syntax tree.
+    def controls_of(file)
+      return [] if syntax_error(file)
+
+      ::File.read(file, encoding: 'UTF-8').scan(/^( *)control[ (]+(['"])(.+?)\2(.*?)^\1end$/m).map do |_, _, id, body|
+        line = ::File.read(file, encoding: 'UTF-8')[/.*?control[ (]+['"]#{Regexp.escape(id)}/m].count("\n") + 1
+        { id: id, file: file, line: line, title: body[/^\s*title\s+(.+)/, 1], desc: body[/^\s*desc\s+(.+)/, 1],
+          impact: body[/^\s*impact[ (]+([-\d.]+)/, 1] || 0.5, tests: body.match?(/^\s*describe\b|^\s*expect\b/) }
+      end
+    end
+
+    # An error at the top level of a control file is a traceback; nothing is printed as JSON then.
+    def evaluate(profile)
+      profile.load
+      if profile.failed?
+        raise Stop, "/opt/inspec/lib/inspec/profile.rb:280:in `rescue in block in collect_tests': #{profile.status_message} " \
+                    "(Inspec::Exceptions::ProfileLoadFailed)\n#{profile.failed_at}:in `load_with_context'"
+      end
+      profile.controls.values.map(&:for_check)
     end
 
     def syntax_error(file)

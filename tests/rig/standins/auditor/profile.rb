@@ -79,7 +79,7 @@ module StandIn
     def ref(*); end
 
     def only_if(message = nil)
-      return if @skip || yield
+      return if @skip || @profile.check_only || yield
 
       @skip = ['Skipped control due to only_if condition', message].compact.join(': ')
       @skip += '.' unless message
@@ -89,6 +89,11 @@ module StandIn
       raise CannotEvaluate, 'describe.one' if subjects.empty?
 
       @checks << Describe.new(subjects.first, self, block)
+    end
+
+    def for_check
+      { id: @id, file: @location[:ref], line: @location[:line], title: @title, desc: @descriptions['default'],
+        impact: @impact, tests: @broken || @checks.any? }
     end
 
     def report
@@ -129,7 +134,7 @@ module StandIn
     end
 
     def only_if(message = nil)
-      return if yield
+      return if @profile.check_only || yield
 
       @skip = ['Skipped control due to only_if condition', message].compact.join(': ')
       @skip += '.' unless message
@@ -150,13 +155,14 @@ module StandIn
 
   # A profile: a folder with inspec.yml and controls/.
   class Profile
-    attr_reader :target, :controls, :folder, :metadata
+    attr_reader :target, :controls, :folder, :metadata, :check_only, :failed_at
 
-    def initialize(folder, target: nil, inputs: {}, parent: nil)
+    def initialize(folder, target: nil, inputs: {}, parent: nil, check_only: false)
       @folder = folder
       @target = target
       @inputs = inputs
       @parent = parent
+      @check_only = check_only
       @controls = {}
       unless ::File.file?(::File.join(folder, 'inspec.yml'))
         raise Stop, "Could not fetch inspec profile in #{folder.inspect} (Inspec::FetcherFailure)"
@@ -178,6 +184,8 @@ module StandIn
     end
 
     def supported?
+      return true if @check_only
+
       entries = @metadata['supports'] || []
       entries.empty? || entries.any? { |entry| entry.all? { |key, value| fits?(key, value.to_s) } }
     end
@@ -199,6 +207,7 @@ module StandIn
           # The real message continues with the inspection of InSpec's own objects.
           inspection = ' #<Inspec::ControlEvalContext @skip_file=false>' * 400
           @failure = "Failed to load source for #{name}: #{e.message.lines.first.chomp} for#{inspection}\n  and more"
+          @failed_at = e.backtrace.find { |place| place.start_with?(path) }.to_s[/.*?:\d+/]
           @controls.each_value { |control| control.results.clear }
           return
         rescue SyntaxError => e
@@ -227,7 +236,7 @@ module StandIn
         raise CannotEvaluate, "a dependency without path: #{entry}" unless entry['path']
 
         folder = ::File.expand_path(entry['path'], @folder)
-        Profile.new(folder, target: @target, inputs: @inputs, parent: name)
+        Profile.new(folder, target: @target, inputs: @inputs, parent: name, check_only: @check_only)
       end
     end
 
@@ -298,9 +307,10 @@ module StandIn
     def fits?(key, value)
       machine = @target.platform
       names = [machine[:name], *machine[:families]]
-      case key
+      case key.tr('_', '-')
       when 'platform-name', 'os-name' then machine[:name] == value
-      when 'platform-family', 'os-family', 'platform' then names.include?(value)
+      when 'platform-family', 'os-family' then machine[:families].include?(value)
+      when 'os', 'platform' then names.include?(value)
       when 'release' then ::File.fnmatch(value, machine[:release])
       else false # a typo fits no machine
       end

@@ -6,12 +6,24 @@ require 'uri'
 require_relative 'errors'
 
 module StandIn
+  # What `check` evaluates controls with: no file exists, and every command fails.
+  class NoMachine
+    def run(_command)
+      Target::Result.new('', '', 1)
+    end
+
+    def platform
+      { name: 'mock', family: 'mock', families: [], release: 'unknown', arch: 'unknown' }
+    end
+  end
+
   # A machine on which commands run, all of them in one session.
   class Target
     Result = Struct.new(:stdout, :stderr, :exit_status)
 
     MARK = 'STAND-IN-END-OF-COMMAND'
     SSH_TRIES = 5
+    GEMS = File.expand_path('gems', __dir__)
 
     attr_reader :uri
 
@@ -76,13 +88,16 @@ module StandIn
       [lines.join, nil]
     end
 
-    # Of a Docker client's settings it knows the variables of the environment only, no contexts.
+    # Of a Docker client's settings it knows the variables of the environment only, no contexts. It connects by TLS
+    # where DOCKER_CERT_PATH is set, whatever its value and DOCKER_TLS_VERIFY are, and to sockets and TCP only.
     def connect_docker
-      if ENV['DOCKER_CERT_PATH'] == ''
+      host = ENV.fetch('DOCKER_HOST', 'unix:///var/run/docker.sock')
+      tls = ENV.fetch('DOCKER_CERT_PATH', nil)
+      if tls == '' || (tls && host.start_with?('unix://'))
         raise Stop, "excon connection.rb: undefined method '+' for nil:NilClass (NoMethodError)"
       end
 
-      host = ENV.fetch('DOCKER_HOST', 'unix:///var/run/docker.sock')
+      connect_tcp(host, tls) unless host.start_with?('unix://')
       socket = host.delete_prefix('unix://')
       if host.start_with?('unix://') && !File.exist?(socket)
         raise Stop, "No such file or directory - connect(2) for #{socket} (Errno::ENOENT)"
@@ -96,7 +111,18 @@ module StandIn
       raise Stop, "Transport error, can't connect to 'docker' backend: No such container: #{@address}"
     end
 
+    # Talks to the engine itself: Docker's client would find what the real program does not.
+    def connect_tcp(host, tls)
+      raise Stop, "getaddrinfo: Name or service not known (Excon::Error::Socket) for http://#{host}" unless host.start_with?('tcp://')
+
+      missing = tls && %w[cert.pem key.pem ca.pem].find { |name| !File.file?(File.join(tls, name)) }
+      raise Stop, "No such file or directory @ rb_sysopen - #{tls}/#{missing} (Errno::ENOENT)" if missing
+
+      ENV['DOCKER_TLS_VERIFY'] = tls ? '1' : ''
+    end
+
     def connect_ssh(keys, user, port)
+      require_gems(keys)
       address = URI(@uri)
       command = ['ssh', *keys.flat_map { |key| ['-i', key] }, '-F', 'none', '-p', (address.port || port || 22).to_s,
                  *%w[BatchMode=yes IdentitiesOnly=yes ConnectTimeout=10 LogLevel=ERROR StrictHostKeyChecking=no
@@ -111,6 +137,17 @@ module StandIn
         sleep 1 if try < SSH_TRIES - 1
       end
       raise Stop, "Transport error, can't connect to 'ssh' backend: SSH session could not be established"
+    end
+
+    # ssh, which connects here, needs no gems; net-ssh does.
+    def require_gems(keys)
+      return unless keys.any? { |key| File.file?(key) && File.read(key).include?('OPENSSH PRIVATE KEY') }
+
+      $LOAD_PATH << GEMS
+      %w[ed25519 bcrypt_pbkdf].each { |gem| require gem }
+    rescue LoadError => e
+      raise Stop, "unsupported key type `ssh-ed25519' (NotImplementedError)\nnet-ssh requires the following gems for " \
+                  "ed25519 support:\n * ed25519 (>= 1.2, < 2.0)\n * bcrypt_pbkdf (>= 1.0, < 2.0)\n#{e.message}"
     end
 
     def require_sudo

@@ -8,6 +8,7 @@ import os
 import click
 
 from packer_toolkit import checks
+from packer_toolkit.check_tools import Finding
 from packer_toolkit.checks import Result
 from packer_toolkit.errors import NotGoodError, RemoteError, SetupError
 from packer_toolkit.settings import require_repository
@@ -103,7 +104,7 @@ def _tell(results: list[Result]) -> None:
     Console(highlight=False).print(table)
 
 
-def _annotation(check: str, finding: checks.Finding) -> str:
+def _annotation(check: str, finding: Finding) -> str:
     """Return the workflow command that shows a finding at its line of a pull request.
 
     https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
