@@ -45,17 +45,17 @@ GOOD: dict[str, list[str]] = {
     "parent_owner": ["self", "012345678901"],
     "parent_name": ["CIS-AMZN2-2023*", "al2023-ami-*-x86_64", "a b", "[ab]?c"],
     "aws_management_account": ["111122223333", "012345670123"],
-    "aws_region": ["eu-central-1", "us-gov-west-1", "cn-north-1", "ap-southeast-7"],
+    "aws_region": ["eu-central-1", "us-west-2", "ap-southeast-7"],
     "aws_copy_regions": ["", "eu-west-1", "eu-west-1,us-east-1", "eu-west-1, us-east-1"],
     "image_consumers": ["", "111122223333", f"111122223333, {ORGANISATION}, {UNIT}"],
     "aws_kms_key": ["", "alias/packer-ami", KEY_ID, KEY_ARN, MULTI_REGION],
     "github_host": ["github.com", "github.example.com:8443", "GHE.example.org"],
     "github_organization": ["my-organization", "A", "x" * 39],
     "github_runner": ["ubuntu-24.04", "self-hosted, linux", "a,b"],
-    "aws_build_role": ["arn:aws:iam::111122223333:role/x", "arn:aws-cn:iam::111122223333:role/p/x"],
+    "aws_build_role": ["arn:aws:iam::111122223333:role/x", "arn:aws:iam::111122223333:role/p/x"],
     "aws_release_role": [
         "arn:aws:iam::111122223333:role/x",
-        "arn:aws-us-gov:iam::111122223333:role/x",
+        "arn:aws:iam::111122223333:role/service-role/x",
     ],
     "toolkit_image": ["toolkit", "localhost:5000/toolkit", "ghcr.io/org/packer-toolkit"],
     "personal_role_variable": ["SOL_CET_USER_ROLE", "ROLE"],
@@ -66,7 +66,7 @@ BAD: dict[str, list[str]] = {
     "parent_owner": ["amazon", "12345678901", "1234567890123", "SELF", " self"],
     "parent_name": ["*", "***", "ab", "web$", " web", "web ", "x" * 129, "a\tb"],
     "aws_management_account": ["1111-2222-3333", "11112222333", "\uff11" * 12],
-    "aws_region": ["moon", "EU-CENTRAL-1", "eu-central", "eu-central-1a", "eu-west-1,us-east-1"],
+    "aws_region": ["moon", "EU-CENTRAL-1", "eu-central", "eu-central-1a", "eu-west-1,us-east-1", "cn-north-1"],
     "aws_copy_regions": ["moon", "eu-west-1,", "eu-west-1 us-east-1", "eu-west-1,eu-west-1"],
     "image_consumers": ["123", "self", "*", "111122223333 111122223333", "111122223333,", KEY_ARN],
     "aws_kms_key": ["packer-ami", "alias/", "alias/a b", "key/" + KEY_ID, KEY_ARN + "/x"],
@@ -85,7 +85,7 @@ BAD: dict[str, list[str]] = {
         "arn:aws:iam::111122223333:role/x\n",
     ],
     "toolkit_image": ["toolkit:1.0", "Toolkit", "https://x/y", "a/b@sha256:0", "a//b", "x" * 256],
-    "personal_role_variable": ["role", "AB", "1ROLE", "MY-ROLE", "X" * 65],
+    "personal_role_variable": ["role", "AB", "1ROLE", "MY-ROLE", "X" * 65, "PATH", "AWS_PROFILE"],
 }
 
 LISTS_OF_PROCESSORS: list[Any] = [
