@@ -15,6 +15,7 @@ from typing import Any
 
 from packer_toolkit import aws_access, identity, settings
 from packer_toolkit.errors import ToolkitError
+from packer_toolkit.partitions import describe_refusal
 
 REQUIRED_SETTINGS = ("TOOLKIT_IMAGE", "AWS_REGION", "AWS_ACCOUNT_ID", "PERSONAL_ROLE_VARIABLE")
 LOCAL_TASKFILE = "Taskfile.local.yml"
@@ -284,6 +285,10 @@ def _region(place: Place) -> Check:
         return _missing("region", "AWS_REGION is not set", f"set AWS_REGION in {settings.FILE}")
     if not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-\d+", region):
         return _missing("region", f"{region} is no region", f"mend AWS_REGION in {settings.FILE}")
+    reason = describe_refusal(region)
+    if reason:
+        fix = f"set AWS_REGION in {settings.FILE} to another region, or stay at release 1.1.0"
+        return _missing("region", f"{region}: {reason}", fix)
     return _ok("region", region)
 
 

@@ -7,14 +7,21 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from packer_toolkit.errors import SetupError
+from packer_toolkit.partitions import require_supported
 
 _VALUE = re.compile(r'^(var|local)\.([\w-]+): "(.*)"$', re.M)
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _PAIR = re.compile(r'"?([\w.:/@+-]+)"? = "((?:[^"\\]|\\.)*)"')
 _BUILDER = re.compile(r"^  (\S+)(?: +\((.+)\))?$", re.M)
+# Variables with regions and ARNs.
+_WITH_PARTITION = (
+    *("var.region", "var.copy_regions", "var.kms_key_id", "var.kms_key_ids"),
+    *("var.ami_org_arns", "var.ami_ou_arns", "var.assume_role_arn"),
+)
 # Options of `packer build` that take a value, also as the next word.
 WITH_VALUE = {"var", "var-file", "only", "except", "on-error", "parallel-builds"}
 
@@ -138,6 +145,7 @@ def inspect(
 
     Raises:
         InspectError: When Packer cannot read the HCL.
+        SetupError: When a value is of a partition of AWS that is not supported.
     """
     options = [f"-{name}={value}" for name, value in arguments.options if name.startswith("var")]
     done = subprocess.run(
@@ -166,7 +174,13 @@ def inspect(
             name = f"{block}.{source}" if block else source
             kinds[name] = source.partition(".")[0]
             post_processors[name] = tuple(re.findall(r"^ {8}(\w\S*)$", listed, re.M))
-    return Values(raw, tuple(kinds), kinds, post_processors)
+    values = Values(raw, tuple(kinds), kinds, post_processors)
+    require_supported(
+        (name, text)
+        for name in _WITH_PARTITION
+        for text in (values.text(name), *values.texts(name), *chain(*values.table(name).items()))
+    )
+    return values
 
 
 def _blocks(text: str) -> Iterator[tuple[str, str]]:

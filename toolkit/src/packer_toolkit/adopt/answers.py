@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from packer_toolkit import partitions
 from packer_toolkit.adopt import hcl, legacy_json
 from packer_toolkit.adopt.packer import UNKNOWN, Packer, Place, Source, Value, folders
 from packer_toolkit.adopt.surroundings import Surroundings
@@ -40,14 +41,19 @@ class Found:
         folder: the folder whose Packer files were read, relative to the repository; "" for none.
         answers: the answer to a question, and where it is from.
         notes: what a person should know: what was ambiguous, what could not be read.
+        unsupported: values of a partition of AWS that the template does not support.
     """
 
     folder: str = ""
     answers: dict[str, Value] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    unsupported: list[Value] = field(default_factory=list)
 
     def add(self, question: str, value: Any, place: Place) -> None:
-        """Keep an answer, unless there is one already."""
+        """Keep an answer, unless there is one already, or its partition is not supported."""
+        if question in partitions.QUESTIONS and partitions.find_other_partition(str(value)):
+            self.unsupported.append(Value(value, place))
+            return
         self.answers.setdefault(question, Value(value, place))
 
 
@@ -255,14 +261,17 @@ class _Finder:
 
     def aws(self) -> None:
         """Find region, copies, consumers, key, accounts."""
-        self.one("aws_region", self.each("region", "ami_region"), str)
+        regions = self.each("region", "ami_region")
+        others = [each for each in regions if partitions.find_other_partition(str(each.value))]
+        self.found.unsupported += others
+        self.one("aws_region", [each for each in regions if each not in others], str)
         if self.around.region:
             self.found.add("aws_region", self.around.region.value, self.around.region.place)
         home = self.found.answers.get("aws_region")
         copies = self.lists("ami_regions")
-        regions = [item for item, _ in copies if not home or item != home.value]
-        if regions:
-            self.found.add("aws_copy_regions", ", ".join(regions), copies[0][1])
+        elsewhere = [item for item, _ in copies if not home or item != home.value]
+        if elsewhere:
+            self.found.add("aws_copy_regions", ", ".join(elsewhere), copies[0][1])
         consumers = self.lists("ami_users", "ami_org_arns", "ami_ou_arns")
         if consumers:
             self.found.add(
