@@ -127,9 +127,13 @@ log_in() {
   elif [[ ${registry} != *.dkr.ecr* && ${TOOLKIT_ECR:-} != true ]]; then
     fail 3 "${registry} is not ECR; log in as its manual says, with: ${engine##*/} login ${registry}"
   fi
+  [[ ! ${registry} =~ \.dkr\.ecr(-fips)?\.([a-z0-9-]+)\. ]] || region=${BASH_REMATCH[2]}
+  case ${region} in
+  cn-* | eusc-* | ??-gov-* | ??-iso*-*) fail 3 "${registry}: the partition of ${region} is not supported; use a registry in another region" ;;
+  *) ;;
+  esac
   command -v aws >/dev/null ||
     fail 3 "the AWS CLI is missing; install it: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
-  [[ ! ${registry} =~ \.dkr\.ecr(-fips)?\.([a-z0-9-]+)\. ]] || region=${BASH_REMATCH[2]}
   said=$({
     aws ecr get-login-password --region "${region}" | "${engine}" login --username AWS --password-stdin "${registry}" >/dev/null
     exit $((PIPESTATUS[0] ? 10 : PIPESTATUS[1]))

@@ -214,6 +214,9 @@ def _image(place: Place) -> Check:
     engine = _engine_command(place)
     if not image:
         return _skipped("image", "needs TOOLKIT_IMAGE")
+    if reason := describe_refusal(image):
+        fix = "use a registry of the partition aws, or stay at release 1.1.0 of the template"
+        return _missing("image", f"{image}: {reason}", fix)
     # Without an engine too: whoever has to install one wants to know of the rest at once.
     if engine and _run(engine, "image", "inspect", "--format={{.Id}}", image)[0] == 0:
         return _ok("image", f"{image} is here")

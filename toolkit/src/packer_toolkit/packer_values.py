@@ -127,8 +127,7 @@ class InspectError(SetupError):
 
     def __init__(self, code: int, output: str) -> None:
         self.output = output
-        lines = [line for line in output.splitlines() if "Error" in line]
-        reason = lines[0] if lines else f"exit code {code}"
+        reason = _find_reason(output) or f"exit code {code}"
         super().__init__(f"packer inspect cannot read the HCL here: {reason}")
 
 
@@ -188,6 +187,16 @@ def _blocks(text: str) -> Iterator[tuple[str, str]]:
     _, *parts = re.split(r"^  > (.*):\n", text, flags=re.M)
     for name, content in zip(parts[::2], parts[1::2], strict=True):
         yield ("" if re.fullmatch(r"<unnamed build \d+>", name) else name), content
+
+
+def _find_reason(output: str) -> str:
+    """Return Packer's first error in one line: its title, and its text without the source."""
+    title, _, rest = output[max(output.find("Error"), 0) :].partition("\n")
+    if "Error" not in title:
+        return ""
+    paragraphs = (" ".join(part.split()) for part in re.split(r"\n[ \t]*\n", rest))
+    text = next((each for each in paragraphs if each and not each.startswith("on ")), "")
+    return f"{title}: {text}" if text and not text.startswith("Error") else title
 
 
 def _unquote(text: str) -> str:

@@ -110,4 +110,11 @@ def require_supported(values: Iterable[tuple[str, str]]) -> None:
             )
 
 
-__all__ = ["QUESTIONS", "describe_answers", "describe_refusal", "find_other_partition", "find_partition", "require_supported"]
+__all__ = [
+    "QUESTIONS",
+    "describe_answers",
+    "describe_refusal",
+    "find_other_partition",
+    "find_partition",
+    "require_supported",
+]

@@ -261,10 +261,7 @@ class _Finder:
 
     def aws(self) -> None:
         """Find region, copies, consumers, key, accounts."""
-        regions = self.each("region", "ami_region")
-        others = [each for each in regions if partitions.find_other_partition(str(each.value))]
-        self.found.unsupported += others
-        self.one("aws_region", [each for each in regions if each not in others], str)
+        self.one("aws_region", self.supported(self.each("region", "ami_region")), str)
         if self.around.region:
             self.found.add("aws_region", self.around.region.value, self.around.region.place)
         home = self.found.answers.get("aws_region")
@@ -292,7 +289,7 @@ class _Finder:
             # Without another one, the role of releases built everything.
             name = "aws_release_role" if self.around.role else "aws_build_role"
             self.found.add(name, release.value, release.place)
-        roles = self.each("assume_role.role_arn")
+        roles = self.supported(self.each("assume_role.role_arn"))
         if self.around.toolkit:
             self.found.add("toolkit_image", self.around.toolkit.value, self.around.toolkit.place)
         if self.around.role_variable:
@@ -342,9 +339,16 @@ class _Finder:
                 value = source.get(path)
                 parts = value.value if value else []
                 for part in parts.split(",") if isinstance(parts, str) else parts:
-                    if value and str(part).strip():
-                        items.setdefault(str(part).strip(), value.place)
+                    item = str(part).strip()
+                    if value and item and self.supported([Value(item, value.place)]):
+                        items.setdefault(item, value.place)
         return list(items.items())
+
+    def supported(self, values: Sequence[Value]) -> list[Value]:
+        """Return the values of the standard partition; the others are kept apart."""
+        others = [each for each in values if partitions.find_other_partition(str(each.value))]
+        self.found.unsupported += others
+        return [each for each in values if each not in others]
 
     def one(self, question: str, values: Sequence[Value], make: Callable[[str], str]) -> None:
         """Keep an answer on which all sources agree; say so when they do not."""
