@@ -36,11 +36,8 @@ locals {
   # is off otherwise: the volumes are encrypted from the start, a second encrypted copy would only cost time.
   encrypt_copies = length(local.copy_regions) > 0 && local.kms_key_ids[var.region] != ""
 
-  # The plugin reads keys and values of tags as templates of its own, once. Escaped, {{ stays what it is.
-  tags = { for key, value in var.tags : replace(key, "{{", "{{`{{`}}") => replace(value, "{{", "{{`{{`}}") }
-
   # Who made it, and until when it may live: what a killed build leaves behind is found and deleted by these.
-  run_tags = merge(local.tags, {
+  run_tags = merge(var.tags, {
     Name       = "packer-ami-${var.image_name}-build"
     ExpiresAt  = timeadd(timestamp(), "${var.run_hours}h")
     ManagedBy  = "packer"
@@ -48,7 +45,7 @@ locals {
     RunId      = var.run_id != "" ? var.run_id : uuidv4()
   })
 
-  image_tags = merge(local.tags, {
+  image_tags = merge(var.tags, {
     Name        = "${var.image_name}-${local.version}"
     Commit      = coalesce(var.git_commit, local.git_commit)
     Description = local.description

@@ -150,9 +150,15 @@ variable "volume_size" {
 }
 
 variable "tags" {
-  description = "Further tags of everything that a build creates and of the image, such as { CostCenter = \"1234\" }. Their text is taken as it is."
+  description = "Further tags of everything that a build creates and of the image, such as { CostCenter = \"1234\" }."
   type        = map(string)
   default     = {}
+
+  # The plugin reads keys and values as templates until nothing changes any more, so that no escape of {{ exists.
+  validation {
+    condition     = !can(regex("{{", join(" ", concat(keys(var.tags), values(var.tags)))))
+    error_message = "The tags cannot have {{ in keys or values, which begins a template of Packer's plugins."
+  }
 
   # What EC2 refuses only during the build: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html
   validation {

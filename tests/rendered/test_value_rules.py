@@ -111,7 +111,7 @@ def test_networks_that_are_most_of_the_internet_are_refused(
         {"kms_key_id": f"arn:aws:kms:eu-central-1:999988887777:key/{KEY_ID}"},
         {"associate_public_ip_address": True, "subnet_id": "subnet-0123456789abcdef0"},
         {"associate_public_ip_address": False},
-        {"tags": {"{{ a": "{{ b }} }} {{{ {{`", "CostCenter": "${x} %{ y }"}},
+        {"tags": {"{ a }}": "{ { b }} {", "CostCenter": "${x} %{ y }"}},
         {"region": "mx-central-1", "copy_regions": ["ap-southeast-7", "il-central-1"]},
     ],
     ids=str,
@@ -174,6 +174,29 @@ def test_tags_that_ec2_refuses_are_invalid(
     done = packer_says(packer, repository, tmp_path, "validate", tags=tags)
     assert done.returncode == 1
     assert "The tags are at most 38" in " ".join((done.stdout + done.stderr).split())
+
+
+@pytest.mark.parametrize("command", ["validate", "build"])
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"Owner": "{{"},
+        {"Owner": "{{ .SourceAMI }}"},
+        {"Owner": "{{ timestamp }}"},
+        {"Owner": "x", "Key {{ y }}": "x"},
+        {"Owner": "a{{{b"},
+        {"Owner": "{{`{{`}}"},
+    ],
+    ids=str,
+)
+def test_tags_cannot_be_templates(
+    packer: Packer, repository: Path, tmp_path: Path, command: str, tags: dict[str, str]
+) -> None:
+    """Braces that the plugin would read as a template end before anything starts (field 39)."""
+    done = packer_says(packer, repository, tmp_path, command, tags=tags)
+    assert done.returncode == 1
+    text = " ".join((done.stdout + done.stderr).split())
+    assert "The tags cannot have {{ in keys or values" in text
 
 
 def test_other_texts_of_tags_cannot_be_templates(
