@@ -8,8 +8,8 @@ from rig.ec2.rig import Ec2
 from rig.repository import build, small_repository, toolkit_build
 from rig.tools import Packer
 
-# What Go's templates, HCL and JSON give a meaning to, in keys and in values. {{ is refused by `packer
-# validate` (tests/rendered/test_value_rules.py).
+# What templates of Go, HCL and JSON give a meaning to. {{ is refused by `packer validate`:
+# tests/rendered/test_value_rules.py.
 TAGS = {
     "Plain": "1234",
     "Braces": "{ .Secret } { { }}} }} {",
