@@ -103,28 +103,6 @@ def test_every_form_of_a_standard_region_is_accepted(region: str) -> None:
         assert rules().why_not("toolkit_image", image, {}) == ""
 
 
-@pytest.mark.parametrize(
-    ("question", "value", "reason"),
-    [
-        ("aws_region", "us-gov-west-1", "aws-us-gov is not supported"),
-        ("aws_copy_regions", "eu-west-1,cn-north-1", "aws-cn is not supported"),
-        ("toolkit_image", f"{next(iter(REGISTRIES))}/x", "aws-cn is not supported"),
-        ("aws_build_role", f"arn:aws-eusc:iam::{ACCOUNT}:role/x", "aws-eusc is not supported"),
-    ],
-)
-def test_other_partition(
-    template: Path, tmp_path: Path, question: str, value: str, reason: str
-) -> None:
-    """`copier copy` ends with one line and writes nothing (review C15)."""
-    folder = tmp_path / "packer-ami-web"
-    options = ("--trust", "--defaults", f"--data={question}={value}")
-    outcome = run_copier("copy", *options, template, folder, cwd=tmp_path)
-    assert outcome.code == 1, outcome
-    (line,) = outcome.complaints
-    assert f'{question}="{value}" is refused: {reason}. Accepted: ' in line
-    assert not folder.exists()
-
-
 # ------------------------------------------------------------------------ repositories of 1.x
 
 
