@@ -45,7 +45,7 @@ REGISTRIES = {
     f"{ACCOUNT}.dkr.ecr.eusc-de-east-1.amazonaws.eu": "aws-eusc",
     f"{ACCOUNT}.dkr.ecr.us-iso-east-1.c2s.ic.gov": "aws-iso",
     f"{ACCOUNT}.dkr.ecr.us-isob-east-1.sc2s.sgov.gov": "aws-iso-b",
-    "registry.example.amazonaws.com.cn:443": "aws-cn",
+    "mirror.example.amazonaws.com.cn:443": "aws-cn",
 }
 
 
