@@ -75,14 +75,15 @@ locals {
 # What all architectures share; build.pkr.hcl makes one source of it for each.
 source "amazon-ebs" "image" {
   # EC2 takes no characters beyond ASCII here; the tag Description holds them.
-  ami_description             = regex_replace(local.description, "[^ -~]", "?")
-  ami_org_arns                = var.ami_org_arns
-  ami_ou_arns                 = var.ami_ou_arns
-  ami_regions                 = local.copy_regions
-  ami_users                   = var.ami_users
+  ami_description      = regex_replace(local.description, "[^ -~]", "?")
+  ami_org_arns         = var.ami_org_arns
+  ami_ou_arns          = var.ami_ou_arns
+  ami_regions          = local.copy_regions
+  ami_users            = var.ami_users
+  encrypt_boot         = local.encrypt_copies ? true : null
+  iam_instance_profile = var.iam_instance_profile
+  # null: as the subnet does.
   associate_public_ip_address = var.associate_public_ip_address
-  encrypt_boot                = local.encrypt_copies ? true : null
-  iam_instance_profile        = var.iam_instance_profile
   # Instances of the image answer only IMDSv2, also where a launch forgets to ask for it.
   imds_support       = "v2.0"
   kms_key_id         = local.encrypt_copies ? local.kms_key_ids[var.region] : null
