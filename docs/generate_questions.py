@@ -48,6 +48,42 @@ A release of the template that moves to a newer one has a line in its changelog;
 | --- | --- | --- | --- | --- | --- |
 """  # noqa: E501, one sentence is one line
 
+PAIRS = """\
+## Partitions
+
+Only the standard partition of AWS, `aws`, is supported.
+In China, GovCloud, the European Sovereign Cloud and the isolated partitions, the base images have other owners and ARNs, registries and the audience of OIDC tokens are different, so that nothing of a rendered repository works there.
+Regions, ARNs and registries of these partitions are refused, in answers, in `*.auto.pkrvars.hcl` files and by the commands of packer-toolkit.
+A repository of 1.x in such a partition [stays at its release](updating.md#other-partitions).
+
+## Answers that must fit each other
+
+These pairs are refused, because a build with them cannot succeed:
+
+| Answers | Reason |
+| --- | --- |
+| `image_consumers` without a customer-managed `aws_kms_key` | images of the account's default key cannot be shared |
+| `aws_copy_regions` with the ID or the ARN of a key of one region | each region needs a key: use an alias, or a multi-region key. `aws_region` among them is not a copy |
+| `aws_kms_key` with an ARN of another region than `aws_region` | EC2 encrypts with keys of its own region |
+| `parent_name` with one processor in it, and another one in `image_architectures` | the filter finds no image for it |
+| `parent_name` without a wildcard, and two `image_architectures` | it names one image, which is for one processor |
+| `parent_owner`, `parent_name` or `parent_os` without `parent_image=own` | they would be ignored |
+| `personal_role_variable` with a name that programs read, such as `PATH` or `AWS_PROFILE` | the role would replace what they need |
+
+These are not refused, because they work in some environments:
+
+| Answers | When it works, and what to check otherwise |
+| --- | --- |
+| `aws_kms_key` with an ARN of another account than `aws_management_account` | a central account owns the keys, and the key's policy admits the role of the build |
+| `aws_build_role` or `aws_release_role` in another account than `aws_management_account` | tests and releases are built in accounts of their own; `task doctor` compares the account of a laptop |
+| `toolkit_image` in an ECR of another region or account | the login uses the region in the host's name; the repository's policy must admit the role |
+| `github_host` of an Enterprise Server, with roles | the server's OIDC provider is known to AWS, and AWS can reach it |
+| `github_host` of an Enterprise Server, with the label of a runner of github.com | a runner of your own has that label |
+| `parent_name` that matches the images of this repository itself | packer-toolkit skips them; plain `packer build` does not, so use a narrower name |
+| `parent_os` that is not what `parent_name` suggests | the name decides nothing; the login user and the root device are those of `parent_os` |
+| `image_architectures` whose instance types the region lacks | set `instance_types` in `image.auto.pkrvars.hcl` |
+"""  # noqa: E501, one sentence is one line
+
 
 def environment() -> Environment:
     """Return a Jinja environment that reads the template's own files as Copier does."""
@@ -154,6 +190,7 @@ def page() -> str:
         for image in images.base_images.values()
     )
     parts.append(BASE_IMAGES + table)
+    parts.append(PAIRS)
     return "\n".join(parts)
 
 

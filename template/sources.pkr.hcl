@@ -30,10 +30,11 @@ locals {
   # second replace is for {{{, of which the first leaves a pair. Both make it longer; EC2 takes 255 characters.
   description = substr(replace(replace(var.image_description, "{{", "{ {"), "{{", "{ {"), 0, 255)
 
-  kms_key_ids = { for region in concat([var.region], var.copy_regions) : region => lookup(var.kms_key_ids, region, var.kms_key_id) }
+  copy_regions = [for region in distinct(var.copy_regions) : region if region != var.region]
+  kms_key_ids  = { for region in concat([var.region], local.copy_regions) : region => lookup(var.kms_key_ids, region, var.kms_key_id) }
   # A copy to another region needs that region's key, and Packer sets one only when it encrypts again (encrypt_boot). It
   # is off otherwise: the volumes are encrypted from the start, a second encrypted copy would only cost time.
-  encrypt_copies = length(var.copy_regions) > 0 && local.kms_key_ids[var.region] != ""
+  encrypt_copies = length(local.copy_regions) > 0 && local.kms_key_ids[var.region] != ""
 
   # Who made it, and until when it may live: what a killed build leaves behind is found and deleted by these.
   run_tags = merge(var.tags, {
@@ -60,8 +61,15 @@ locals {
     Version         = local.version
   })
 
-  # Without an address the plugin would open port 22 to everybody; this text makes `packer validate` refuse it.
-  ssh_source_cidrs = var.ssh_interface == "private_ip" && length(var.ssh_source_cidrs) == 0 ? ["private_ip needs ssh_source_cidrs, the building host's private address"] : var.ssh_source_cidrs
+  # Values that do not fit each other. As addresses, these texts make `packer validate` refuse them. Without
+  # ssh_source_cidrs the plugin would open port 22 to everybody.
+  misfits = concat(
+    var.ssh_interface == "private_ip" && length(var.ssh_source_cidrs) == 0 ? ["private_ip needs ssh_source_cidrs, the building host's private address"] : [],
+    [for region, key in local.kms_key_ids : "the KMS key ${key} is not in ${region}" if can(regex("^arn:", key)) && try(split(":", key)[3], "") != region],
+    [for region in local.copy_regions : "kms_key_id is a key of ${var.region} only, add one of ${region} to kms_key_ids"
+    if !contains(keys(var.kms_key_ids), region) && can(regex("^[0-9a-f]{8}-", var.kms_key_id))],
+  )
+  ssh_source_cidrs = length(local.misfits) > 0 ? local.misfits : var.ssh_source_cidrs
 }
 
 # What all architectures share; build.pkr.hcl makes one source of it for each.
@@ -70,16 +78,18 @@ source "amazon-ebs" "image" {
   ami_description      = regex_replace(local.description, "[^ -~]", "?")
   ami_org_arns         = var.ami_org_arns
   ami_ou_arns          = var.ami_ou_arns
-  ami_regions          = var.copy_regions
+  ami_regions          = local.copy_regions
   ami_users            = var.ami_users
   encrypt_boot         = local.encrypt_copies ? true : null
   iam_instance_profile = var.iam_instance_profile
+  # null: as the subnet does.
+  associate_public_ip_address = var.associate_public_ip_address
   # Instances of the image answer only IMDSv2, also where a launch forgets to ask for it.
   imds_support       = "v2.0"
   kms_key_id         = local.encrypt_copies ? local.kms_key_ids[var.region] : null
   max_retries        = var.max_retries
   region             = var.region
-  region_kms_key_ids = local.encrypt_copies ? { for region in var.copy_regions : region => local.kms_key_ids[region] } : null
+  region_kms_key_ids = local.encrypt_copies ? { for region in local.copy_regions : region => local.kms_key_ids[region] } : null
   run_tags           = local.run_tags
   run_volume_tags    = local.run_tags
   # An instance that shuts itself down must not stay behind, stopped and paid for.

@@ -132,6 +132,11 @@ login_with_engine() {
   elif [[ ${registry} != *.dkr.ecr* && ${TOOLKIT_ECR:-} != true ]]; then
     fail 3 "${registry} is not ECR; log in as its manual says, with: ${engine##*/} login ${registry}"
   fi
+  [[ ! ${registry} =~ \.dkr\.ecr(-fips)?\.([a-z0-9-]+)\. ]] || region=${BASH_REMATCH[2]}
+  case ${region} in
+  cn-* | eusc-* | ??-gov-* | ??-iso*-*) fail 3 "${registry}: the partition of ${region} is not supported; use a registry in another region" ;;
+  *) ;;
+  esac
   find_helper "${registry}"
   if [[ ${helper} == ecr-login ]]; then # it asks AWS at each pull, and cannot store a password
     require_password "${registry}"
@@ -140,7 +145,6 @@ login_with_engine() {
   fi
   command -v aws >/dev/null ||
     fail 3 "the AWS CLI is missing; install it: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html"
-  [[ ! ${registry} =~ \.dkr\.ecr(-fips)?\.([a-z0-9-]+)\. ]] || region=${BASH_REMATCH[2]}
   output=$({
     aws ecr get-login-password --region "${region}" | "${engine}" login --username AWS --password-stdin "${registry}" >/dev/null
     exit $((PIPESTATUS[0] ? 10 : PIPESTATUS[1]))

@@ -36,6 +36,12 @@ variable "architectures" {
 variable "region" {
   description = "Region to build in, such as eu-central-1."
   type        = string
+
+  # The other partitions of AWS have codes of four parts, or begin with cn-.
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+-[0-9]+$", var.region)) && !can(regex("^cn-", var.region))
+    error_message = "The region must be in the standard partition of AWS, such as eu-central-1; China, GovCloud and others are not supported."
+  }
 }
 
 variable "source_ami_owners" {
@@ -86,30 +92,55 @@ variable "ami_org_arns" {
   description = "ARNs of organisations whose accounts may launch the image."
   type        = list(string)
   default     = []
+
+  validation {
+    condition     = !can(regex("arn:aws-", join(" ", var.ami_org_arns)))
+    error_message = "The ami_org_arns must be in the standard partition of AWS, as arn:aws:…; the others are not supported."
+  }
 }
 
 variable "ami_ou_arns" {
   description = "ARNs of organisational units whose accounts may launch the image."
   type        = list(string)
   default     = []
+
+  validation {
+    condition     = !can(regex("arn:aws-", join(" ", var.ami_ou_arns)))
+    error_message = "The ami_ou_arns must be in the standard partition of AWS, as arn:aws:…; the others are not supported."
+  }
 }
 
 variable "copy_regions" {
   description = "Further regions to copy the image to."
   type        = list(string)
   default     = []
+
+  validation {
+    condition     = length([for region in var.copy_regions : region if !can(regex("^[a-z]+-[a-z]+-[0-9]+$", region)) || can(regex("^cn-", region))]) == 0
+    error_message = "The copy_regions must be in the standard partition of AWS, such as eu-west-1; China, GovCloud and others are not supported."
+  }
 }
 
 variable "kms_key_id" {
   description = "KMS key that encrypts the image in every region: an alias or a multi-region key, in a single region also a key id or ARN. Empty: the account's default key; such an image cannot be shared."
   type        = string
   default     = ""
+
+  validation {
+    condition     = !can(regex("^arn:aws-", var.kms_key_id))
+    error_message = "The kms_key_id must be in the standard partition of AWS, as arn:aws:…; the others are not supported."
+  }
 }
 
 variable "kms_key_ids" {
   description = "KMS keys by region, where a region needs another key than kms_key_id, such as { us-east-1 = \"alias/other\" }."
   type        = map(string)
   default     = {}
+
+  validation {
+    condition     = !can(regex("arn:aws-", join(" ", values(var.kms_key_ids))))
+    error_message = "The kms_key_ids must be in the standard partition of AWS, as arn:aws:…; the others are not supported."
+  }
 }
 
 variable "volume_size" {
@@ -122,6 +153,18 @@ variable "tags" {
   description = "Further tags of everything that a build creates and of the image, such as { CostCenter = \"1234\" }."
   type        = map(string)
   default     = {}
+
+  # The plugin reads keys and values as templates until nothing changes any more, so that no escape of {{ exists.
+  validation {
+    condition     = !can(regex("{{", join(" ", concat(keys(var.tags), values(var.tags)))))
+    error_message = "The tags cannot have {{ in keys or values, which begins a template of Packer's plugins."
+  }
+
+  # What EC2 refuses only during the build: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html
+  validation {
+    condition     = length([for key, value in var.tags : key if length(key) > 128 || length(value) > 256 || can(regex("^(?i)aws:|^$", key))]) == 0 && length(var.tags) <= 38
+    error_message = "The tags are at most 38, with keys of 1 to 128 characters that do not begin with aws:, and values of at most 256 characters."
+  }
 }
 
 variable "temporary_users" {
@@ -147,12 +190,22 @@ variable "git_commit" {
   description = "Commit that is built. Empty: read from this folder's .git."
   type        = string
   default     = ""
+
+  validation {
+    condition     = !can(regex("{{", var.git_commit))
+    error_message = "The git_commit cannot have {{ in it, which begins a template of Packer's plugins."
+  }
 }
 
 variable "run_id" {
   description = "Marks all that one build creates. Empty: a random one; GitHub's workflows give theirs."
   type        = string
   default     = env("GITHUB_RUN_ID")
+
+  validation {
+    condition     = !can(regex("{{", var.run_id))
+    error_message = "The run_id cannot have {{ in it, which begins a template of Packer's plugins."
+  }
 }
 
 variable "run_hours" {
@@ -198,6 +251,11 @@ variable "assume_role_arn" {
   description = "Role to assume for the build, again whenever its hour ends. Empty: the credentials as they are."
   type        = string
   default     = ""
+
+  validation {
+    condition     = !can(regex("^arn:aws-", var.assume_role_arn))
+    error_message = "The assume_role_arn must be in the standard partition of AWS, as arn:aws:…; the others are not supported."
+  }
 }
 
 variable "max_retries" {
@@ -218,6 +276,12 @@ variable "subnet_id" {
   default     = ""
 }
 
+variable "associate_public_ip_address" {
+  description = "Whether the building instance gets a public address: true in a public subnet that gives none by itself. null: as the subnet does."
+  type        = bool
+  default     = null
+}
+
 variable "ssh_interface" {
   description = "Way to the instance: public_ip, private_ip, or session_manager (private subnet, no open port; needs iam_instance_profile)."
   type        = string
@@ -234,9 +298,15 @@ variable "ssh_source_cidrs" {
   type        = list(string)
   default     = []
 
+  # 10.0.0.0/8 and fd00::/8 are private networks; several of that size could be most of the internet.
   validation {
-    condition     = !contains(var.ssh_source_cidrs, "0.0.0.0/0") && !contains(var.ssh_source_cidrs, "::/0")
-    error_message = "The ssh_source_cidrs name the building host, never the whole internet."
+    condition     = length([for cidr in var.ssh_source_cidrs : cidr if try(split("/", cidr)[1] * 1, 128) < (can(regex("^(?i)([^:]*$|f[cd][0-9a-f]{2}:)", cidr)) ? 8 : 16)]) == 0
+    error_message = "The ssh_source_cidrs name the building host or its network, never most of the internet: no network is larger than /8 (IPv6: /16)."
+  }
+
+  validation {
+    condition     = length([for cidr in var.ssh_source_cidrs : cidr if try(split("/", cidr)[1] * 1, 128) < (can(regex(":", cidr)) ? 32 : 16)]) <= 4
+    error_message = "The ssh_source_cidrs name the building host or its network, never most of the internet: at most 4 networks are larger than /16 (IPv6: /32)."
   }
 }
 

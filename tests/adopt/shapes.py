@@ -284,7 +284,7 @@ source "amazon-ebs" "base" {
             "image_architectures": ([X86], "amzn2.pkr.hcl:3"),
             "github_runner": ("self-hosted, linux", ".github/workflows/build.yml:4"),
             "github_host": ("github.example.com", "git remote origin"),
-            "github_organization": ("Platform-SOL", "git remote origin"),
+            "github_organization": ("platform", "git remote origin"),
             "aws_build_role": (
                 "arn:aws:iam::222233334444:role/ci/packer",
                 ".github/workflows/build.yml:9",
@@ -297,7 +297,7 @@ source "amazon-ebs" "base" {
             "personal_role_variable": ("NGUM_USER_ROLE", "Taskfile.yml:3"),
         },
         folder="packer-ami-amzn2-base",
-        remote="git@github.example.com:Platform-SOL/base.git",
+        remote="git@github.example.com:platform/base.git",
     ),
     "everything-from-the-environment": Shape(
         files={

@@ -364,7 +364,11 @@ def test_the_actions_of_further_settings_are_written_down(
     fault = ec2.fault("RunInstances", "deny")
     before = len(ec2.calls())
     repository = small_repository(template, tmp_path / "packer-ami-small")
-    env = {"PKR_VAR_subnet_id": "", "PKR_VAR_iam_instance_profile": "builder"}
+    env = {
+        "PKR_VAR_associate_public_ip_address": "true",
+        "PKR_VAR_iam_instance_profile": "builder",
+        "PKR_VAR_subnet_id": "",
+    }
     assert build(ec2, packer, repository, env=env).code == 1
     assert fault.hits == 1
     known = [*listed("aws-actions.txt"), *listed("aws-actions-release.txt")]

@@ -233,6 +233,21 @@ def test_unknown_question_in_a_data_file(refused: Refused, tmp_path: Path) -> No
     refused("regoin", *data_file(tmp_path, "image_name: web\nregoin: eu-west-1\n"))
 
 
+@pytest.mark.parametrize(
+    ("question", "value", "partition"),
+    [
+        ("aws_region", "us-gov-west-1", "aws-us-gov"),
+        ("aws_copy_regions", "eu-west-1,cn-north-1", "aws-cn"),
+        ("aws_build_role", "arn:aws-eusc:iam::111122223333:role/x", "aws-eusc"),
+        ("toolkit_image", "111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn/x", "aws-cn"),
+    ],
+)
+def test_other_partition(refused: Refused, question: str, value: str, partition: str) -> None:
+    """A region, an ARN or a registry of another partition is not supported (review C15)."""
+    line = refused(question, *data(**{question: value}), shown=value)
+    assert f" is refused: {partition} is not supported. " in line
+
+
 # --- Answers that do not go together --------------------------------------------------------------
 
 
@@ -247,6 +262,20 @@ def test_copies_need_a_key_that_exists_everywhere(refused: Refused) -> None:
     key = "12345678-90ab-cdef-1234-567890abcdef"
     line = refused("aws_kms_key", *data(aws_copy_regions="eu-west-1", aws_kms_key=key), shown=key)
     assert " is refused: copies need an alias or mrk- key. " in line
+
+
+def test_key_of_another_region(refused: Refused) -> None:
+    """An instance cannot be started with the key of another region (review R16)."""
+    key = "arn:aws:kms:eu-west-1:111122223333:alias/packer-ami"
+    line = refused("aws_kms_key", *data(aws_kms_key=key), shown=key)
+    assert " is refused: this key is not in eu-central-1. " in line
+
+
+def test_parent_name_for_one_processor(refused: Refused) -> None:
+    """The build for the other processor would find no base image (review R16)."""
+    answers = data(parent_image="own", parent_name="base-amd64-*", image_architectures="[arm64]")
+    line = refused("image_architectures", *answers, shown="[arm64]")
+    assert " is refused: parent_name is x86_64 only. " in line
 
 
 @pytest.mark.parametrize(
@@ -300,6 +329,18 @@ def test_answers_file_was_edited(project: Path, command: str) -> None:
         project, "aws_region", command, "--trust", "--defaults", *more
     )
     assert 'aws_region="moon" in .copier-answers.yml is refused: ' in line
+
+
+@pytest.mark.parametrize("command", ["update", "recopy"])
+def test_recorded_answer_in_another_partition(project: Path, command: str) -> None:
+    """The line says how to stay at the release (review C15)."""
+    edit_answers(project, aws_region="us-gov-west-1")
+    more = ["--overwrite"] if command == "recopy" else []
+    line = assert_refused_and_untouched(
+        project, "aws_region", command, "--trust", "--defaults", *more
+    )
+    assert " in .copier-answers.yml is refused: aws-us-gov is not supported. " in line
+    assert "To stay at the present release, start no update and delete .github/" in line
 
 
 @pytest.mark.parametrize(

@@ -96,34 +96,86 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return answer
 
 
-def arguments(version: str) -> subprocess.CompletedProcess[str]:
+SCRIPT = CHECKOUT / "toolkit" / "image" / "build_arguments.py"
+
+
+def arguments(version: str, script: Path = SCRIPT) -> subprocess.CompletedProcess[str]:
     """Run the script that the workflow takes the build arguments from."""
-    script = CHECKOUT / "toolkit" / "image" / "build_arguments.py"
     return subprocess.run(
         [sys.executable, script, version], capture_output=True, text=True, check=False
     )
 
 
-def test_build_arguments_are_all_versions_each_image_with_a_digest(registry: Path) -> None:
-    """What versions.env pins by its tag only is resolved once, and said."""
-    done = arguments(versions()["TOOLKIT_VERSION"])
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """Return a copy of the script, beside a versions.env in which every image has a digest."""
+    copy = tmp_path / "toolkit" / "image" / SCRIPT.name
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(SCRIPT.read_bytes())
+    lines = (CHECKOUT / "toolkit" / "versions.env").read_text().splitlines()
+    pinned = [f"{x}@{DIGEST}" if "_IMAGE=" in x and "@" not in x else x for x in lines]
+    (tmp_path / "toolkit" / "versions.env").write_text("\n".join(pinned))
+    return copy
+
+
+def test_build_arguments_are_all_versions_each_image_with_a_digest(
+    registry: Path, script: Path
+) -> None:
+    """The arguments are what versions.env says, and no registry is asked (review R22)."""
+    done = arguments(versions()["TOOLKIT_VERSION"], script)
     assert done.returncode == 0, done.stderr
     first, begin, *pins, end = done.stdout.splitlines()
     assert first == f"version={versions()['TOOLKIT_VERSION']}"
     assert (begin, end) == ("arguments<<END", "END")
     given = dict(pin.split("=", 1) for pin in pins)
-    assert given == versions() | {"CINC_IMAGE": f"{versions()['CINC_IMAGE']}@{DIGEST}"}
-    assert f"{versions()['CINC_IMAGE']} is {DIGEST} today" in done.stderr
+    pinned = versions()["CINC_IMAGE"]
+    assert given == versions() | {
+        "CINC_IMAGE": pinned if "@" in pinned else f"{pinned}@{DIGEST}",
+    }
+    assert not (registry.parent / "calls").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "image"),
+    [
+        ("CINC_IMAGE", "cincproject/auditor:7.2.1"),
+        ("BASE_IMAGE", "debian"),
+        ("UV_IMAGE", "ghcr.io/astral-sh/uv"),
+        ("PACKER_IMAGE", f"hashicorp/packer@{DIGEST}"),
+        ("PACKER_IMAGE", "hashicorp/packer:1.16.0@sha256:123"),
+        ("PACKER_IMAGE", f"hashicorp/packer:1.16.0@{DIGEST}0"),
+        ("UV_IMAGE", f"localhost:5000/uv@{DIGEST}"),
+    ],
+)
+def test_an_image_without_a_digest_is_not_built(
+    registry: Path, script: Path, name: str, image: str
+) -> None:
+    """Nothing is published of a tag that can be moved; the line to write is printed (review R22).
+
+    The digest in it is what the registry has at the time.
+    """
+    file = script.parents[1] / "versions.env"
+    text = re.sub(rf"^{name}=.*$", f"{name}={image}", file.read_text(), flags=re.M)
+    file.write_text(text)
+    done = arguments(versions()["TOOLKIT_VERSION"], script)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    tag = image.partition("@")[0]
+    assert line.startswith(f"{name} is {image}: it must have a tag and a digest")
+    assert line.endswith(f"write into toolkit/versions.env: {name}={tag}@{DIGEST}")
 
 
 @pytest.mark.parametrize("answer", ["", "ERROR: not found", "sha256:123"])
-def test_an_image_without_a_digest_is_not_built(registry: Path, answer: str) -> None:
-    """Nothing is published of which nobody could say what it was made of."""
+def test_a_registry_without_an_answer_is_not_trusted(
+    registry: Path, script: Path, answer: str
+) -> None:
+    """What is no digest does not reach the line that is printed (review R22)."""
     registry.write_text(answer)
-    done = arguments(versions()["TOOLKIT_VERSION"])
-    assert done.returncode == 1
-    assert "cincproject/auditor" in done.stderr
-    assert done.stdout == ""
+    file = script.parents[1] / "versions.env"
+    file.write_text(file.read_text().replace(f"auditor:7.2.1@{DIGEST}", "auditor:7.2.1"))
+    done = arguments(versions()["TOOLKIT_VERSION"], script)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("CINC_IMAGE=cincproject/auditor:7.2.1@DIGEST\n")
 
 
 @pytest.mark.parametrize("version", ["9.9.9", "toolkit-v1.0.0", "v1.0.0", ""])

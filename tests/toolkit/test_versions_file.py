@@ -30,7 +30,8 @@ PYTHON_PACKAGES = {
     "TASK": "go-task-bin",
     "YAMLLINT": "yamllint",
 }
-IMAGES_WITHOUT_DIGEST = {"CINC_IMAGE"}  # resolved when it is published, until Renovate pins it
+# Nothing is published until it is pinned: toolkit/image/build_arguments.py.
+IMAGES_WITHOUT_DIGEST = {"CINC_IMAGE"}
 
 
 def test_python_tools_are_those_of_the_lock() -> None:

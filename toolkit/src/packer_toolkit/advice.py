@@ -63,7 +63,8 @@ KNOWN: Sequence[Advice] = (
         "ssh-never-up",
         r"Timeout waiting for SSH|waiting for SSH to become available|i/o timeout.*:22",
         "The instance was not reached over SSH: look at subnet, security group, `ssh_interface`, "
-        "`ssh_username` and, for a slow parent, `ssh_timeout`.",
+        "`ssh_username` and, for a slow parent, `ssh_timeout`. An instance in a public subnet that "
+        "gives no public address needs `associate_public_ip_address = true`.",
     ),
     _known(
         "connection-lost",

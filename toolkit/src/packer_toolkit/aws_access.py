@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from packer_toolkit.errors import SetupError, ToolkitError
+from packer_toolkit.partitions import require_supported
 
 PROFILE = "packer-toolkit-role"
 BASE_PROFILE = "packer-toolkit-base"
@@ -43,11 +44,12 @@ def role_arn(role: str, account: str, region: str) -> str:
     Args:
         role: its ARN, or its name, with its path if it has one: `deploy/packer-builder`.
         account: id of the account that a bare name is in.
-        region: decides on the partition of a bare name, such as aws-cn.
+        region: where images are built.
 
     Raises:
-        SetupError: when it is neither.
+        SetupError: when it is neither, or of a partition that is not supported.
     """
+    require_supported([("the role", role), ("AWS_REGION", region)])
     if ARN.fullmatch(role):
         return role
     if role.startswith("arn:"):
@@ -66,12 +68,7 @@ def role_arn(role: str, account: str, region: str) -> str:
         raise SetupError(
             f"AWS_ACCOUNT_ID is {account!r}: an account has 12 digits; mend toolkit.env"
         )
-    return f"arn:{_partition(region)}:iam::{account}:role/{role.lstrip('/')}"
-
-
-def _partition(region: str) -> str:
-    prefixes = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "eusc-": "aws-eusc"}
-    return next((name for prefix, name in prefixes.items() if region.startswith(prefix)), "aws")
+    return f"arn:aws:iam::{account}:role/{role.lstrip('/')}"
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str | None]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from packer_toolkit import aws_access, engine_address, identity, settings
 from packer_toolkit.errors import ToolkitError
+from packer_toolkit.partitions import describe_refusal
 
 REQUIRED_SETTINGS = ("TOOLKIT_IMAGE", "AWS_REGION", "AWS_ACCOUNT_ID", "PERSONAL_ROLE_VARIABLE")
 LOCAL_TASKFILE = "Taskfile.local.yml"
@@ -230,6 +231,9 @@ def _image(place: Place) -> Check:
     engine = _engine_command(place)
     if not image:
         return _skipped("image", "needs TOOLKIT_IMAGE")
+    if reason := describe_refusal(image):
+        fix = "use a registry of the partition aws, or stay at release 1.1.0 of the template"
+        return _missing("image", f"{image}: {reason}", fix)
     # Without an engine too: whoever has to install one wants to know of the rest at once.
     if engine and _run(engine, "image", "inspect", "--format={{.Id}}", image)[0] == 0:
         return _ok("image", f"{image} is here")
@@ -302,6 +306,10 @@ def _region(place: Place) -> Check:
         return _missing("region", "AWS_REGION is not set", f"set AWS_REGION in {settings.FILE}")
     if not re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-\d+", region):
         return _missing("region", f"{region} is no region", f"mend AWS_REGION in {settings.FILE}")
+    reason = describe_refusal(region)
+    if reason:
+        fix = f"set AWS_REGION in {settings.FILE} to another region, or stay at release 1.1.0"
+        return _missing("region", f"{region}: {reason}", fix)
     return _ok("region", region)
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
 from packer_toolkit.github_api import client, speaking
+from packer_toolkit.partitions import describe_answers
 from packer_toolkit.template.addresses import describe_secret, without_secret
 from packer_toolkit.template.answers_file import (
     DEFAULT,
@@ -145,7 +146,8 @@ def _row(fleet: Fleet, name: str, known: _Tags) -> Row:
     if not finished:
         problem = "the template has no release"
         return Row(name, template, release, updated=updated, problem=problem)
-    return Row(name, template, release, finished[-1].tag, len(newer), updated, warning)
+    problem = warning or describe_answers(answers)
+    return Row(name, template, release, finished[-1].tag, len(newer), updated, problem)
 
 
 class _Tags:

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
+from packer_toolkit.partitions import require_supported
 
 if TYPE_CHECKING:
     import boto3  # type: ignore[import-untyped]
@@ -82,7 +83,8 @@ def session(
         config_file: where profiles are; by default that of the environment.
 
     Raises:
-        SetupError: when the profile that is asked for does not exist.
+        SetupError: when the profile that is asked for does not exist, or the region is in a
+            partition that is not supported.
     """
     import boto3
     import botocore.session  # type: ignore[import-untyped]
@@ -100,7 +102,9 @@ def session(
                 retries={"mode": "standard", "total_max_attempts": 3},
             )
         )
-        return boto3.Session(botocore_session=core, region_name=region)
+        session_ = boto3.Session(botocore_session=core, region_name=region)
+    require_supported([("the region", session_.region_name or "")])
+    return session_
 
 
 def describe(session_: boto3.Session | None = None, region: str = "", **options: Any) -> Identity:

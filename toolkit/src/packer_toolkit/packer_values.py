@@ -7,14 +7,21 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from packer_toolkit.errors import SetupError
+from packer_toolkit.partitions import require_supported
 
 _VALUE = re.compile(r'^(var|local)\.([\w-]+): "(.*)"$', re.M)
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _PAIR = re.compile(r'"?([\w.:/@+-]+)"? = "((?:[^"\\]|\\.)*)"')
 _BUILDER = re.compile(r"^  (\S+)(?: +\((.+)\))?$", re.M)
+# Variables with regions and ARNs.
+_WITH_PARTITION = (
+    *("var.region", "var.copy_regions", "var.kms_key_id", "var.kms_key_ids"),
+    *("var.ami_org_arns", "var.ami_ou_arns", "var.assume_role_arn"),
+)
 # Options of `packer build` that take a value, also as the next word.
 WITH_VALUE = {"var", "var-file", "only", "except", "on-error", "parallel-builds"}
 
@@ -120,8 +127,7 @@ class InspectError(SetupError):
 
     def __init__(self, code: int, output: str) -> None:
         self.output = output
-        lines = [line for line in output.splitlines() if "Error" in line]
-        reason = lines[0] if lines else f"exit code {code}"
+        reason = _find_reason(output) or f"exit code {code}"
         super().__init__(f"packer inspect cannot read the HCL here: {reason}")
 
 
@@ -138,6 +144,7 @@ def inspect(
 
     Raises:
         InspectError: When Packer cannot read the HCL.
+        SetupError: When a value is of a partition of AWS that is not supported.
     """
     options = [f"-{name}={value}" for name, value in arguments.options if name.startswith("var")]
     done = subprocess.run(
@@ -166,7 +173,13 @@ def inspect(
             name = f"{block}.{source}" if block else source
             kinds[name] = source.partition(".")[0]
             post_processors[name] = tuple(re.findall(r"^ {8}(\w\S*)$", listed, re.M))
-    return Values(raw, tuple(kinds), kinds, post_processors)
+    values = Values(raw, tuple(kinds), kinds, post_processors)
+    require_supported(
+        (name, text)
+        for name in _WITH_PARTITION
+        for text in (values.text(name), *values.texts(name), *chain(*values.table(name).items()))
+    )
+    return values
 
 
 def _blocks(text: str) -> Iterator[tuple[str, str]]:
@@ -174,6 +187,16 @@ def _blocks(text: str) -> Iterator[tuple[str, str]]:
     _, *parts = re.split(r"^  > (.*):\n", text, flags=re.M)
     for name, content in zip(parts[::2], parts[1::2], strict=True):
         yield ("" if re.fullmatch(r"<unnamed build \d+>", name) else name), content
+
+
+def _find_reason(output: str) -> str:
+    """Return Packer's first error in one line: its title, and its text without the source."""
+    title, _, rest = output[max(output.find("Error"), 0) :].partition("\n")
+    if "Error" not in title:
+        return ""
+    paragraphs = (" ".join(part.split()) for part in re.split(r"\n[ \t]*\n", rest))
+    text = next((each for each in paragraphs if each and not each.startswith("on ")), "")
+    return f"{title}: {text}" if text and not text.startswith("Error") else title
 
 
 def _unquote(text: str) -> str:

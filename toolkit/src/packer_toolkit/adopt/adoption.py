@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from packer_toolkit import partitions
 from packer_toolkit.adopt import answers as answers_module
 from packer_toolkit.adopt import surroundings
 from packer_toolkit.adopt.answers import Found
@@ -382,6 +383,7 @@ class _Work:
                 tag = nearest
                 found = Found(found.folder, {}, list(notes))
                 self._find(packer, around, tag, found)
+        _refuse_other_partitions(found, self.data)
         render, refused = self._render(tag, found)
         if ask:
             render = self._ask(tag, found)
@@ -610,6 +612,26 @@ class _Work:
         if here.is_dir() or here.is_symlink() or not here.is_file():
             return "in the way"
         return "same" if here.read_bytes() == (render / path).read_bytes() else "different"
+
+
+def _refuse_other_partitions(found: Found, given: Mapping[str, Any]) -> None:
+    """Refuse a repository that builds in another partition; a default region would be wrong there.
+
+    Args:
+        found: Gets notes on values that are left out, where the region is a supported one.
+        given: Answers that were given.
+
+    Raises:
+        SetupError: No supported region is known.
+    """
+    values = [(value, partitions.describe_refusal(str(value.value))) for value in found.unsupported]
+    if values and "aws_region" not in given and "aws_region" not in found.answers:
+        value, reason = values[0]
+        raise SetupError(
+            f"{value.value} ({value.place}): {reason}; nothing was added, and with --data "
+            "aws_region=REGION it is adopted for a region of that partition"
+        )
+    found.notes += [f"{value.value} ({value.place}) was left out: {why}" for value, why in values]
 
 
 def _distance(here: Path, there: Path) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from packer_toolkit import partitions
 from packer_toolkit.adopt import hcl, legacy_json
 from packer_toolkit.adopt.packer import UNKNOWN, Packer, Place, Source, Value, folders
 from packer_toolkit.adopt.surroundings import Surroundings
@@ -40,14 +41,19 @@ class Found:
         folder: the folder whose Packer files were read, relative to the repository; "" for none.
         answers: the answer to a question, and where it is from.
         notes: what a person should know: what was ambiguous, what could not be read.
+        unsupported: values of a partition of AWS that the template does not support.
     """
 
     folder: str = ""
     answers: dict[str, Value] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    unsupported: list[Value] = field(default_factory=list)
 
     def add(self, question: str, value: Any, place: Place) -> None:
-        """Keep an answer, unless there is one already."""
+        """Keep an answer, unless there is one already, or its partition is not supported."""
+        if question in partitions.QUESTIONS and partitions.find_other_partition(str(value)):
+            self.unsupported.append(Value(value, place))
+            return
         self.answers.setdefault(question, Value(value, place))
 
 
@@ -255,14 +261,14 @@ class _Finder:
 
     def aws(self) -> None:
         """Find region, copies, consumers, key, accounts."""
-        self.one("aws_region", self.each("region", "ami_region"), str)
+        self.one("aws_region", self.supported(self.each("region", "ami_region")), str)
         if self.around.region:
             self.found.add("aws_region", self.around.region.value, self.around.region.place)
         home = self.found.answers.get("aws_region")
         copies = self.lists("ami_regions")
-        regions = [item for item, _ in copies if not home or item != home.value]
-        if regions:
-            self.found.add("aws_copy_regions", ", ".join(regions), copies[0][1])
+        elsewhere = [item for item, _ in copies if not home or item != home.value]
+        if elsewhere:
+            self.found.add("aws_copy_regions", ", ".join(elsewhere), copies[0][1])
         consumers = self.lists("ami_users", "ami_org_arns", "ami_ou_arns")
         if consumers:
             self.found.add(
@@ -283,7 +289,7 @@ class _Finder:
             # Without another one, the role of releases built everything.
             name = "aws_release_role" if self.around.role else "aws_build_role"
             self.found.add(name, release.value, release.place)
-        roles = self.each("assume_role.role_arn")
+        roles = self.supported(self.each("assume_role.role_arn"))
         if self.around.toolkit:
             self.found.add("toolkit_image", self.around.toolkit.value, self.around.toolkit.place)
         if self.around.role_variable:
@@ -333,9 +339,16 @@ class _Finder:
                 value = source.get(path)
                 parts = value.value if value else []
                 for part in parts.split(",") if isinstance(parts, str) else parts:
-                    if value and str(part).strip():
-                        items.setdefault(str(part).strip(), value.place)
+                    item = str(part).strip()
+                    if value and item and self.supported([Value(item, value.place)]):
+                        items.setdefault(item, value.place)
         return list(items.items())
+
+    def supported(self, values: Sequence[Value]) -> list[Value]:
+        """Return the values of the standard partition; the others are kept apart."""
+        others = [each for each in values if partitions.find_other_partition(str(each.value))]
+        self.found.unsupported += others
+        return [each for each in values if each not in others]
 
     def one(self, question: str, values: Sequence[Value], make: Callable[[str], str]) -> None:
         """Keep an answer on which all sources agree; say so when they do not."""

@@ -18,6 +18,7 @@ from packer_toolkit.aws_access import ARN
 from packer_toolkit.build_report import Left, Thing
 from packer_toolkit.errors import NotGoodError, RemoteError, SetupError
 from packer_toolkit.packer_values import Values, inspect, read_arguments
+from packer_toolkit.partitions import describe_refusal
 from packer_toolkit.sweep import CredentialsEndedError, Scope, Sweep
 
 
@@ -42,6 +43,8 @@ def check_regions(
     for each in regions:
         if not re.fullmatch(r"[a-z]+(-[a-z]+)+-\d+", each):
             raise click.BadParameter(f"{each!r} is no region, such as eu-west-1")
+        if reason := describe_refusal(each):
+            raise click.BadParameter(f"{each}: {reason}")
     return regions
 
 
@@ -50,6 +53,8 @@ def check_role(ctx: click.Context, option: click.Parameter, role: str) -> str:
     del ctx, option
     if role and not ARN.fullmatch(role):
         raise click.BadParameter(f"{role!r} is no ARN of a role: arn:aws:iam::ACCOUNT:role/NAME")
+    if reason := describe_refusal(role):
+        raise click.BadParameter(f"{role}: {reason}")
     return role
 
 
