@@ -18,6 +18,8 @@ from rig.tools import Packer
 
 TOOLKIT = (sys.executable, "-m", "packer_toolkit")
 STANDINS = Path(__file__).parent / "standins/bin"
+# Not on everybody's PATH: a build has to notice that the program is missing.
+SESSION_MANAGER = Path(__file__).parent / "standins/session-manager"
 
 # Everything that the answers can ask of EC2 at once.
 FULL_ANSWERS: Mapping[str, Any] = {

@@ -64,6 +64,7 @@ def toolkit_image(engine: DockerEngine) -> str:
             "BASE_IMAGE": base,
             "PACKER_IMAGE": _packer(engine, Path(scratch)),
             "PLUGINS_IMAGE": _plugins(engine, Path(scratch)),
+            "SESSION_MANAGER_IMAGE": _session_manager(engine, Path(scratch)),
             "CINC_IMAGE": _cinc(engine, Path(scratch)),
             "UV_IMAGE": _uv(engine, Path(scratch)),
             "SOURCE": "tests",
@@ -193,6 +194,18 @@ def _packer(engine: DockerEngine, scratch: Path) -> str:
 def _plugins(engine: DockerEngine, scratch: Path) -> str:
     plugins = Path(tools.packer().env["PACKER_PLUGIN_PATH"])
     return _scratch_image(engine, scratch, "plugins", {"/plugins": plugins})
+
+
+def _session_manager(engine: DockerEngine, scratch: Path) -> str:
+    # It calls itself the pinned version, as the stand-in of Cinc Auditor does.
+    version = scratch / "SESSION_MANAGER_VERSION"
+    version.write_text(versions()["SESSION_MANAGER_PLUGIN"] + "\n")
+    files = {
+        "/session-manager/session-manager-plugin": _STANDINS
+        / "session-manager/session-manager-plugin",
+        "/session-manager/VERSION": version,
+    }
+    return _scratch_image(engine, scratch, "session-manager-standin", files)
 
 
 def _cinc(engine: DockerEngine, scratch: Path) -> str:
