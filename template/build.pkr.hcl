@@ -95,6 +95,8 @@ build {
     execute_command = local.execute_as_root
     remote_folder   = var.remote_folder
     script          = "${path.root}/provisioners/prepare.sh"
+    # The first upload: where sshd offers no SFTP, or there is no scp, Packer would try for five minutes.
+    start_retry_timeout = "1m"
   }
 
   # Dynamic, because Packer refuses an empty list of scripts.

@@ -61,6 +61,13 @@ locals {
     Version         = local.version
   })
 
+  # Without the program, Packer would start one session after the other until ssh_timeout has passed; this text makes
+  # `packer validate` refuse it.
+  session_manager_plugins = [
+    for folder in split(":", var.program_folders) : folder if try(length(fileset(folder, "session-manager-plugin")), 0) > 0
+  ]
+  ssh_interface = var.ssh_interface == "session_manager" && var.program_folders != "" && length(local.session_manager_plugins) == 0 ? "session_manager needs the program session-manager-plugin on PATH, as in the toolkit image (task packer-build)" : var.ssh_interface
+
   # Values that do not fit each other. As addresses, these texts make `packer validate` refuse them. Without
   # ssh_source_cidrs the plugin would open port 22 to everybody.
   misfits = concat(
@@ -96,11 +103,13 @@ source "amazon-ebs" "image" {
   shutdown_behavior = "terminate"
   skip_create_ami   = var.skip_create_ami
   snapshot_tags     = local.image_tags
-  ssh_interface     = var.ssh_interface
-  ssh_timeout       = var.ssh_timeout
-  ssh_username      = var.ssh_username
-  subnet_id         = var.subnet_id
-  tags              = local.image_tags
+  # Hardened images often lack scp, and Packer waits five minutes for it.
+  ssh_file_transfer_method = var.ssh_file_transfer_method
+  ssh_interface            = local.ssh_interface
+  ssh_timeout              = var.ssh_timeout
+  ssh_username             = var.ssh_username
+  subnet_id                = var.subnet_id
+  tags                     = local.image_tags
   # Newer sshd refuses the RSA keys that are the default.
   temporary_key_pair_type                   = "ed25519"
   temporary_security_group_source_cidrs     = local.ssh_source_cidrs
@@ -114,11 +123,12 @@ source "amazon-ebs" "image" {
     session_name = substr("packer-ami-${var.image_name}", 0, 64)
   }
 
-  # Ask early, wait long: an instance takes seconds, copies and encryption can take most of an hour (attempts times
-  # delay). The pauses grow from the delay on; for images they begin with 15 seconds whatever stands here (plugin 1.8.2).
+  # Ask early, wait long: an instance takes seconds, copies and encryption can take most of an hour, of large images
+  # more (attempts times delay). The pauses grow from the delay on; for images they begin with 15 seconds whatever the
+  # delay is (plugin 1.8.2).
   aws_polling {
     delay_seconds = 2
-    max_attempts  = 1800
+    max_attempts  = ceil(var.wait_minutes * 30)
   }
 
   # Encrypted from the first byte, so that no second, encrypted copy is needed.

@@ -258,6 +258,17 @@ variable "assume_role_arn" {
   }
 }
 
+variable "wait_minutes" {
+  description = "Minutes that a build waits for EC2 at most, each time: for an image, or for the copies to other regions. More for images of several hundred GiB."
+  type        = number
+  default     = 60
+
+  validation {
+    condition     = var.wait_minutes > 0 && var.wait_minutes <= 1440
+    error_message = "The wait_minutes are more than 0 and at most 1440, which is a day."
+  }
+}
+
 variable "max_retries" {
   description = "How often a call of AWS is tried while EC2 throttles, with pauses that grow to 20 seconds. More in accounts with many builds at once."
   type        = number
@@ -317,9 +328,26 @@ variable "ssh_timeout" {
 }
 
 variable "iam_instance_profile" {
-  description = "Instance profile of the building instance; Session Manager needs one. Empty: none."
+  description = "Instance profile of the building instance; Session Manager needs one whose role has the policy AmazonSSMManagedInstanceCore. Empty: none."
   type        = string
   default     = ""
+}
+
+variable "program_folders" {
+  description = "Folders, separated by colons, in which a build with session_manager looks for session-manager-plugin. Empty: it does not look."
+  type        = string
+  default     = env("PATH")
+}
+
+variable "ssh_file_transfer_method" {
+  description = "How scripts reach the instance: sftp, or scp for a base image whose sshd offers no SFTP."
+  type        = string
+  default     = "sftp"
+
+  validation {
+    condition     = contains(["sftp", "scp"], var.ssh_file_transfer_method)
+    error_message = "The ssh_file_transfer_method is sftp or scp."
+  }
 }
 
 variable "remote_folder" {

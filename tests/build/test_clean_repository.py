@@ -22,6 +22,7 @@ from rig.repository import (
     add_role,
     add_script,
     small_repository,
+    unique_name,
 )
 from rig.template import git, release
 from rig.tools import Packer
@@ -36,7 +37,8 @@ def repository(
     template: Path, tmp_path: Path, docker_engine: DockerEngine, debian_12: str
 ) -> Iterator[Path]:
     """Return a repository whose role has a filter plugin, which Python compiles."""
-    repository = small_repository(template, tmp_path / "packer-ami-clean", image_name="clean")
+    name = unique_name("clean")
+    repository = small_repository(template, tmp_path / f"packer-ami-{name}", image_name=name)
     add_role(
         repository,
         "loud",
@@ -46,7 +48,7 @@ def repository(
     plugin.parent.mkdir()
     plugin.write_text(FILTER)
     yield repository
-    docker_engine.docker("rmi", "--force", "packer-ami-clean:local", check=False)
+    docker_engine.docker("rmi", "--force", f"packer-ami-{name}:local", check=False)
 
 
 def commit(repository: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from rig.docker_engine import DockerEngine
+from rig.repository import unique_name
 from rig.template import git, release, render
 from rig.tools import Packer
 
@@ -177,14 +178,21 @@ def small(
     template: Path, tmp_path: Path, docker_engine: DockerEngine, debian_12: str
 ) -> Iterator[Path]:
     """Return a repository without scripts, roles and controls, as a team may leave it."""
-    answers = {"image_name": "small", "parent_image": "debian-12"}
+    # All workers share one engine: under one name, a test would see the image of another one.
+    name = unique_name("small")
+    answers = {"image_name": name, "parent_image": "debian-12"}
     # Blanks and signs beyond ASCII in the path are part of what must work.
-    repository = render(template, tmp_path / "a team's répo" / "packer-ami-small", answers)
+    repository = render(template, tmp_path / "a team's répo" / f"packer-ami-{name}", answers)
     for part in ("provisioners/shell", "provisioners/ansible/roles", "inspec/controls"):
         shutil.rmtree(repository / part)
         (repository / part).mkdir()
     yield repository
-    docker_engine.docker("rmi", "--force", "packer-ami-small:local", check=False)
+    docker_engine.docker("rmi", "--force", image_of(repository), check=False)
+
+
+def image_of(repository: Path) -> str:
+    """Return the tag of the image that a local build of a repository creates."""
+    return f"{repository.name}:local"
 
 
 def test_empty_folders_build(small: Path, packer: Packer, docker_engine: DockerEngine) -> None:
@@ -210,8 +218,9 @@ def test_what_is_dropped_into_a_folder_runs(
         "    line: 'role {{ image_name }} {{ image_parent }}'\n"
     )
     build(small, packer, docker_engine)
-    order = docker_engine.docker("run", "--rm", "packer-ami-small:local", "cat", "/order").stdout
-    assert order == "10-first small root\n20-second small root\nrole small debian:12\n"
+    order = docker_engine.docker("run", "--rm", image_of(small), "cat", "/order").stdout
+    name = small.name.removeprefix("packer-ami-")
+    assert order == f"10-first {name} root\n20-second {name} root\nrole {name} debian:12\n"
 
 
 def test_it_builds_from_another_folder(
@@ -247,7 +256,7 @@ def test_a_failing_script_fails_the_build(
     assert result.returncode == 1
     assert "Script exited with non-zero exit status: 3" in result.stdout
     assert not (small / "manifest.json").exists()
-    assert docker_engine.docker("images", "--quiet", "packer-ami-small:local").stdout == ""
+    assert docker_engine.docker("images", "--quiet", image_of(small)).stdout == ""
 
 
 def test_a_temporary_user_is_removed(
@@ -261,7 +270,7 @@ def test_a_temporary_user_is_removed(
     values.write_text(values.read_text() + 'temporary_users = ["builder", "nobody-of-this-name"]\n')
     build(small, packer, docker_engine)
     check = "! id builder 2>/dev/null && ! test -e /home/builder"
-    docker_engine.docker("run", "--rm", "packer-ami-small:local", "sh", "-c", check)
+    docker_engine.docker("run", "--rm", image_of(small), "sh", "-c", check)
 
 
 def test_a_role_from_elsewhere_runs_in_the_version_that_is_asked_for(
@@ -290,5 +299,5 @@ def test_a_role_from_elsewhere_runs_in_the_version_that_is_asked_for(
             f"roles: [{{name: acme_ext, src: 'git+file://{elsewhere}', version: {version}}}]\n"
         )
         build(small, packer, docker_engine)
-        image = ("run", "--rm", "packer-ami-small:local", "cat", "/acme")
+        image = ("run", "--rm", image_of(small), "cat", "/acme")
         assert docker_engine.docker(*image).stdout == version

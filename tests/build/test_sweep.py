@@ -493,3 +493,69 @@ def test_a_snapshot_that_another_image_uses_stays(ec2: Ec2) -> None:
         assert show(ec2) == {finished, foreign}
     assert shared not in show(ec2)
     assert {each["tags"]["ExpiresAt"] for each in ec2.leftovers()["snapshot"]} == {PAST}
+
+
+def snapshot(ec2: Ec2, description: str, own: Mapping[str, str] | None = None) -> str:
+    """Take a snapshot as a team does, of data that its images bring along."""
+    client = ec2.client()
+    volume = client.create_volume(AvailabilityZone=f"{HERE}a", Size=1)["VolumeId"]
+    made = client.create_snapshot(VolumeId=volume, Description=description)["SnapshotId"]
+    client.delete_volume(VolumeId=volume)
+    if own:
+        given = [{"Key": key, "Value": value} for key, value in own.items()]
+        client.create_tags(Resources=[made], Tags=given)
+    return str(made)
+
+
+LATER = "2027-06-01T08:00:00Z"  # when the images were created: long after the team's snapshots
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        "",
+        "Data of the shop",
+        "Created by CreateImage(i-0123456789abcdef0) for ami-0123456789abcdef0",
+    ],
+)
+@pytest.mark.parametrize("is_tagged", [False, True])
+@pytest.mark.parametrize("is_finished", [False, True])
+def test_a_snapshot_of_the_team_stays(
+    ec2: Ec2, description: str, is_tagged: bool, is_finished: bool
+) -> None:
+    """A snapshot that `ami_block_device_mappings` brought into a swept image stays.
+
+    Packer tags it as the image's own when the image is finished; it stays all the same, also in a
+    second sweep that sees the image no more.  (review R12)
+    """
+    of_image = (image_tags if is_finished else run_tags)(REPOSITORY, RunId="run-1")
+    team = snapshot(ec2, description, of_image if is_tagged else None)
+    ec2.add_image("small-1-x86_64", of_image, snapshot=team, created=LATER)
+    options = ("--run-id", "run-1", "--finished-images", "--yes")
+    done = sweep(ec2, *options)
+    assert done.code == 0, done.output
+    assert "deleted image" in done.output
+    assert left(ec2) == {team}
+    if is_finished and not description.startswith("Created by"):
+        assert sweep(ec2, *options).code == 0
+        assert left(ec2) == {team}
+    before = set(of_image.values()) if is_tagged else set()
+    (remaining,) = ec2.leftovers()["snapshot"]
+    assert set(remaining["tags"].values()) == before, "its tags are untouched"
+
+
+@pytest.mark.parametrize("is_tagged", [False, True])
+def test_the_snapshot_of_a_build_goes(ec2: Ec2, is_tagged: bool) -> None:
+    """A snapshot goes that EC2 made for the swept image, and one with our tags.
+
+    The first is known by its description, which EC2 writes, also without tags.  (review R12)
+    """
+    own = run_tags(REPOSITORY, RunId="run-1")
+    if is_tagged:
+        made = snapshot(ec2, "Packer: 2026-11-01", own)
+        ec2.add_image("small-1-x86_64", own, snapshot=made)
+    else:
+        ec2.add_image("small-1-x86_64", own, snapshot_tags={})
+    done = sweep(ec2, "--run-id", "run-1", "--yes")
+    assert done.code == 0, done.output
+    assert ec2.leftovers() == {}

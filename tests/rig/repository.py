@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from rig.tools import Packer
 
 TOOLKIT = (sys.executable, "-m", "packer_toolkit")
 STANDINS = Path(__file__).parent / "standins/bin"
+# Not on everybody's PATH: a build has to notice that the program is missing.
+SESSION_MANAGER = Path(__file__).parent / "standins/session-manager"
 
 # Everything that the answers can ask of EC2 at once.
 FULL_ANSWERS: Mapping[str, Any] = {
@@ -73,6 +76,11 @@ def toolkit_env(packer: Packer) -> dict[str, str]:
     """Return what packer-toolkit finds in its image: Packer, its plugins, and an auditor."""
     path = [str(STANDINS), str(packer.path.parent), os.environ["PATH"]]
     return {**packer.env, "PATH": os.pathsep.join(path)}
+
+
+def unique_name(prefix: str) -> str:
+    """Return a name for an image that no other test uses, also on another worker."""
+    return f"{prefix}-{uuid.uuid4().hex[:8]}"
 
 
 def build_report(repository: Path) -> BuildReport:

@@ -85,6 +85,7 @@ def build_arguments(engine: DockerEngine, scratch: Path, without_gem: str = "") 
         "BASE_IMAGE": base_images.debian(engine, "13", "bare"),  # as empty as BASE_IMAGE
         "PACKER_IMAGE": _packer(engine, scratch),
         "PLUGINS_IMAGE": _plugins(engine, scratch),
+        "SESSION_MANAGER_IMAGE": _session_manager(engine, scratch),
         "CINC_IMAGE": _cinc(engine, scratch, without_gem),
         "UV_IMAGE": _uv(engine, scratch),
         "SOURCE": "tests",
@@ -208,6 +209,18 @@ def _packer(engine: DockerEngine, scratch: Path) -> str:
 def _plugins(engine: DockerEngine, scratch: Path) -> str:
     plugins = Path(tools.packer().env["PACKER_PLUGIN_PATH"])
     return _scratch_image(engine, scratch, "plugins", {"/plugins": plugins})
+
+
+def _session_manager(engine: DockerEngine, scratch: Path) -> str:
+    # It calls itself the pinned version, as the stand-in of Cinc Auditor does.
+    version = scratch / "SESSION_MANAGER_VERSION"
+    version.write_text(versions()["SESSION_MANAGER_PLUGIN"] + "\n")
+    files = {
+        "/session-manager/session-manager-plugin": _STANDINS
+        / "session-manager/session-manager-plugin",
+        "/session-manager/VERSION": version,
+    }
+    return _scratch_image(engine, scratch, "session-manager-standin", files)
 
 
 def _cinc(engine: DockerEngine, scratch: Path, without_gem: str) -> str:

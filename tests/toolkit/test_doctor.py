@@ -401,3 +401,32 @@ def test_in_the_container_it_looks_at_what_can_be_seen_there(
         "engine": "ok", "image": "ok", "role": "ok", "region": "ok", "aws": "ok",
         "subject": "skipped", "trust": "skipped",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ["values", "json", "environment"])
+def test_session_manager_needs_its_program(
+    machine: Machine, docker_engine: DockerEngine, toolkit_image: str, way: str
+) -> None:
+    """Where a repository chooses Session Manager, the doctor reports its program.
+
+    On the host, where builds do not run, it need not be installed.  (field 9, review R2)
+    """
+    name = "session-manager-plugin"
+    assert name not in machine.doctor(code=0)
+    if way == "values":
+        values = '# ssh_interface = "public_ip"\nssh_interface   = "session_manager"\n'
+        (machine.root / "image.auto.pkrvars.hcl").write_text(values)
+    elif way == "json":
+        values = '{"ssh_interface": "session_manager"}'
+        (machine.root / "image.auto.pkrvars.json").write_text(values)
+    else:
+        machine.env["PKR_VAR_ssh_interface"] = "session_manager"
+    assert machine.doctor(code=0)[name]["state"] == "skipped"
+    if way == "values":
+        done = docker_engine.docker(
+            "run", "--rm", "--mount", f"type=bind,source={machine.root},target=/workspace",
+            "--user=0:0", "--env=MY_ROLE=none", toolkit_image,
+            "packer-toolkit", "doctor", "--json", check=False,
+        )  # fmt: skip
+        checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+        assert checks[name]["state"] == "ok", checks

@@ -85,7 +85,8 @@ def test_renovate_finds_every_version() -> None:
                 found[line.partition("=")[0]] = match.groupdict() | {"key": key}
     assert set(found) == set(versions()) - FROM_DEBIAN - {"TOOLKIT_VERSION"}
     for key, groups in found.items():
-        comment = re.search(rf"# renovate: datasource=\S+ depName=(\S+)\n{key}=", text)
+        words = r"# renovate: datasource=\S+ depName=(\S+)(?: versioning=\S+)?"
+        comment = re.search(rf"{words}\n{key}=", text)
         assert comment, f"{key} has no comment"
         assert comment[1] == groups["depName"], f"the comment above {key} names another one"
     age = int(configuration["minimumReleaseAge"].split()[0])
@@ -104,8 +105,8 @@ def test_images_are_pinned_by_digest() -> None:
 def test_the_dockerfile_takes_its_versions_from_here() -> None:
     """Each argument is a version, and there is none that no argument or package takes."""
     taken = set(re.findall(r"^ARG (\w+)", DOCKERFILE, re.M))
-    others = {"PLUGINS_IMAGE", "REVISION", "SOURCE", "TARGETARCH"}
+    others = {"PLUGINS_IMAGE", "SESSION_MANAGER_IMAGE", "REVISION", "SOURCE", "TARGETARCH"}
     from_lock = set(PYTHON_PACKAGES)
-    plugins = {key for key in versions() if key.startswith("PACKER_PLUGIN_")}
+    plugins = {key for key in versions() if "_PLUGIN" in key}
     assert taken - others == set(versions()) - from_lock - plugins
     assert not re.search(r"amd64|x86_64|aarch64|arm64", DOCKERFILE), "any architecture"

@@ -45,26 +45,27 @@ def download(url: str) -> bytes | None:
             return data
     except urllib.error.HTTPError as error:
         with error:
-            if error.code == 404:
+            # S3 answers 403 for what does not exist.
+            if error.code in (403, 404):
                 return None
         raise SystemExit(f"{url}: {error}") from None
     except OSError as error:
         raise SystemExit(f"{url}: {error}") from None
 
 
-def verify(sums: bytes, signature: bytes) -> None:
-    """Check the signature of a list of checksums."""
+def verify(content: bytes, signature: bytes, key: Path, problem: str) -> None:
+    """Check a signature; the program ends with the problem when it is not of the key."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, data in (("sums", sums), ("sums.sig", signature)):
+        for name, data in (("content", content), ("content.sig", signature)):
             (Path(folder) / name).write_bytes(data)
         checked = subprocess.run(
-            ["sqv", f"--keyring={KEY}", f"{folder}/sums.sig", f"{folder}/sums"],
+            ["sqv", f"--keyring={key}", f"{folder}/content.sig", f"{folder}/content"],
             capture_output=True,
             text=True,
             check=False,
         )
     if checked.returncode:
-        raise SystemExit(f"the list of checksums is not signed by HashiCorp:\n{checked.stderr}")
+        raise SystemExit(f"{problem}:\n{checked.stderr}")
 
 
 def fetch(name: str, version: str, architecture: str) -> tuple[str, bytes]:
@@ -78,7 +79,7 @@ def fetch(name: str, version: str, architecture: str) -> tuple[str, bytes]:
         signature = download(f"{stem}_SHA256SUMS.sig")
         if signature is None:
             raise SystemExit(f"{stem}_SHA256SUMS.sig does not exist")
-        verify(sums, signature)
+        verify(sums, signature, KEY, "the list of checksums is not signed by HashiCorp")
         wanted = re.compile(
             rf"^([0-9a-f]{{64}}) [ *](packer-plugin-{name}_\S*_linux_{architecture}\.zip)$", re.M
         )

@@ -5,8 +5,8 @@
 # cloud-init's work and the second the service manager's.  Unlike cloud-init it never deletes host
 # keys that the image brought along: a clean-up that forgot them must show.
 #
-# Environment: RIG_ADDRESS, RIG_USER, RIG_INSTANCE, RIG_SSH (yes or no), RIG_PORT; /run/rig/ holds
-# authorized_keys and perhaps user-data.
+# Environment: RIG_ADDRESS, RIG_USER, RIG_INSTANCE, RIG_SSH (yes or no), RIG_PORT, RIG_WITHOUT (programs
+# to remove); /run/rig/ holds authorized_keys and perhaps user-data.
 set -eu
 umask 022
 
@@ -39,6 +39,10 @@ if [ -s /run/rig/user-data ] && [ ! -e "/var/lib/cloud/instances/$RIG_INSTANCE" 
     ;;
   esac
 fi
+
+for program in $RIG_WITHOUT; do
+  rm -f "$program"
+done
 
 mkdir -p /run/sshd
 if [ "$RIG_SSH" = yes ]; then

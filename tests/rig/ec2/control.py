@@ -14,6 +14,7 @@ from rig.ec2.credentials import ACCOUNT, Credentials
 from rig.ec2.faults import Fault
 from rig.ec2.instances import Containers, Flaw, sweep
 from rig.ec2.leftovers import inventory
+from rig.ec2.session_manager import SessionManager
 
 
 class Control:
@@ -31,11 +32,22 @@ class Control:
         )
         sweep(self.containers.label)  # what a killed predecessor on this address range left
         self.containers.remove_all()
+        self.session_manager = SessionManager(self._find_agent)
         self.rig = shims.Rig(self.containers, config["images"])
         shims.install(self.rig)
         self._begin()
 
+    def _find_agent(self, instance_id: str) -> tuple[str, int] | None:
+        """Return where sshd listens in a running instance whose agent has registered."""
+        for backend in shims.all_backends():
+            for instance in backend.all_instances():
+                if instance.id == instance_id and instance.state == "running":
+                    address = str(instance.private_ip)
+                    return self.containers.find_agent(instance_id, address)
+        return None
+
     def _begin(self) -> None:
+        self.session_manager.open.clear()
         self.credentials.reset()
         ec2_backends[ACCOUNT][self.region]  # home comes first, and gets subnet x.y.1.0
         self.baseline = inventory()
@@ -134,6 +146,14 @@ class Control:
     def do_log(self) -> list[str]:
         """Tell what the rig did to the instances."""
         return self.containers.log
+
+    def do_open_sessions(self) -> list[str]:
+        """List the sessions of Session Manager that have not been terminated."""
+        return self.session_manager.open
+
+    def do_deny_key(self, denied: bool) -> None:
+        """Let EC2 use the KMS key no more, or again."""
+        self.rig.key_is_denied = denied
 
     def do_pace(self, **seconds: float) -> None:
         """Set how long state changes take."""

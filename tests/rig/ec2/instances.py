@@ -43,6 +43,8 @@ class Flaw:
         drop_marker: Cut the SSH sessions as soon as this path exists in the instance.
         drop_after_seconds: Cut them this long after the first login.
         stay_down: After the cut nothing listens any more.
+        agent: False, and the disk has no agent of Systems Manager.
+        without: Programs that are not on the disk.
         full_path: A directory on a disk of its own,
         full_kilobytes: of this size.
     """
@@ -51,6 +53,8 @@ class Flaw:
     drop_marker: str | None = None
     drop_after_seconds: float | None = None
     stay_down: bool = False
+    agent: bool = True
+    without: list[str] = field(default_factory=list)
     full_path: str | None = None
     full_kilobytes: int = 64
 
@@ -67,6 +71,8 @@ class Containers:
     round_trip: float = 0  # seconds between a byte for the next instances and its answer
     _lines: Lines = field(default_factory=Lines)
     _far: dict[str, float] = field(default_factory=dict)  # the round trip of each instance
+    _agents: set[str] = field(default_factory=set)  # instances whose agent has registered
+    _hidden: set[str] = field(default_factory=set)  # those whose port 22 no group opens
     _watchers: dict[str, threading.Event] = field(default_factory=dict)
 
     @property
@@ -88,8 +94,13 @@ class Containers:
         public_keys: Iterable[str],
         user_data: bytes | None,
         reachable: bool,
+        has_profile: bool,
     ) -> None:
-        """Start an instance and wait until it can be logged in to."""
+        """Start an instance and wait until it can be logged in to.
+
+        With an instance profile, the agent of Systems Manager registers, which reaches sshd
+        within the instance, whatever the security groups let in.
+        """
         flaw = self.flaws.pop(0) if self.flaws else Flaw()
         seed = self.state_dir / instance_id
         seed.mkdir(parents=True)
@@ -98,7 +109,11 @@ class Containers:
         if user_data:
             (seed / "user-data").write_bytes(user_data)
         ours = address.startswith(f"{self.address}.")
-        ssh = flaw.ssh and reachable and ours
+        ssh = flaw.ssh and (reachable or has_profile) and ours
+        if has_profile and ssh and flaw.agent:
+            self._agents.add(instance_id)
+            if not reachable:
+                self._hidden.add(instance_id)
         if not ours:
             self.log.append(f"{instance_id}: {address} is outside {self.address}.0.0/16, no login")
         elif not reachable:
@@ -117,6 +132,7 @@ class Containers:
             "--env", f"RIG_ADDRESS={address}", "--env", f"RIG_USER={user}",
             "--env", f"RIG_INSTANCE={instance_id}", "--env", f"RIG_SSH={'yes' if ssh else 'no'}",
             "--env", f"RIG_PORT={self._port(instance_id)}",
+            "--env", f"RIG_WITHOUT={' '.join(flaw.without)}",
             "--entrypoint", "/bin/sh", image, "/run/rig/boot",
         )  # fmt: skip
         self._wait_for_boot(instance_id, address if ssh else None)
@@ -189,7 +205,11 @@ class Containers:
 
     def _port(self, instance_id: str) -> int:
         """Tell where sshd of an instance listens: behind a line on another port."""
-        return BEHIND if self._far[instance_id] else 22
+        return BEHIND if self._far[instance_id] or instance_id in self._hidden else 22
+
+    def find_agent(self, instance_id: str, address: str) -> tuple[str, int] | None:
+        """Return where the agent of an instance reaches sshd; None when there is no agent."""
+        return (address, self._port(instance_id)) if instance_id in self._agents else None
 
     def _wait_for_boot(self, instance_id: str, address: str | None) -> None:
         deadline = time.monotonic() + BOOT_TIMEOUT_SECONDS
@@ -206,7 +226,7 @@ class Containers:
         else:
             logs = docker("logs", "--tail", "20", self.name(instance_id), check=False)
             raise RuntimeError(f"{instance_id} did not boot in {BOOT_TIMEOUT_SECONDS} s: {logs}")
-        if self._far[instance_id]:
+        if self._far[instance_id] and instance_id not in self._hidden:
             self._lines.open(instance_id, address, self._far[instance_id])
 
     def _watch(self, instance_id: str, flaw: Flaw) -> None:

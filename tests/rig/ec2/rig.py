@@ -517,6 +517,10 @@ class Ec2:
         found = self.client().describe_images(Owners=list(PUBLISHERS), Filters=filters)
         return str(max(found["Images"], key=lambda image: image["CreationDate"])["ImageId"])
 
+    def open_sessions(self) -> list[str]:
+        """List the sessions of Session Manager that have not been terminated."""
+        return list(self.admin("open_sessions"))
+
     def container(self, instance_id: str) -> str:
         """Name the container of an instance."""
         return str(self.admin("container", instance_id=instance_id))
@@ -684,6 +688,22 @@ class Ec2:
                 snapshot_tags=None if snapshot_tags is None else dict(snapshot_tags),
             )
         )  # fmt: skip
+
+    def deny_key(self, denied: bool = True) -> None:
+        """Let EC2 lack permissions for the KMS key: launches and copies fail as on EC2."""
+        self.admin("deny_key", denied=denied)
+
+    def no_agent(self) -> None:
+        """Let the next instance have no agent of Systems Manager, as Debian's images do."""
+        self.admin("flaw", agent=False)
+
+    def no_scp(self) -> None:
+        """Let the next instance have no program `scp`, as hardened images do."""
+        self.admin("flaw", without=["/usr/bin/scp"])
+
+    def no_sftp(self) -> None:
+        """Let sshd of the next instance offer no SFTP, as hardened images do."""
+        self.admin("flaw", without=["/usr/lib/openssh/sftp-server"])
 
     def ssh_never_opens(self) -> None:
         """Let the next instance never listen on port 22."""

@@ -22,6 +22,7 @@ from typing import Any
 
 from werkzeug.test import run_wsgi_app
 
+from rig.ec2 import session_manager
 from rig.ec2.faults import error_answer, kind_answer
 from rig.ec2.parents import moto_amis
 
@@ -81,7 +82,7 @@ class Front:
         elif fault and not fault.after:
             status, content_type, answer = fault.answer(call["protocol"])
         else:
-            status, headers, answer = self._inner(environ, call["protocol"])
+            status, headers, answer = self._inner(environ, call)
             content_type = ""
             if status < 300:
                 answer = self.control.credentials.take_note(call, answer)
@@ -118,10 +119,13 @@ class Front:
         fault.released.wait(60)
 
     def _inner(
-        self, environ: dict[str, Any], protocol: str
+        self, environ: dict[str, Any], call: dict[str, Any]
     ) -> tuple[int, list[tuple[str, str]], bytes]:
-        """Let moto answer."""
+        """Let moto answer, or what the rig has instead."""
         try:
+            if call["service"] == "ssm" and call["action"] in session_manager.ACTIONS:
+                service: session_manager.SessionManager = self.control.session_manager
+                return service.answer(call)
             chunks, status, headers = run_wsgi_app(self.moto, environ, buffered=True)
             return int(status.split()[0]), list(headers), b"".join(chunks)
         except Exception as gap:  # noqa: BLE001,RUF100 - a gap of moto or of the rig
@@ -129,7 +133,7 @@ class Front:
             traceback.print_exc()
             code = "RigNotImplemented" if isinstance(gap, NotImplementedError) else "RigError"
             text = f"{type(gap).__name__}: {gap}"
-            number, kind, body = error_answer(protocol, code, 400, text)
+            number, kind, body = error_answer(call["protocol"], code, 400, text)
             return number, [("Content-Type", kind)], body
 
 

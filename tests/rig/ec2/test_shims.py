@@ -271,6 +271,18 @@ def image_attributes(ec2: Ec2) -> None:
 
 
 @check
+def keys_that_cannot_be_shared(ec2: Ec2) -> None:
+    """An image with the managed key is not shared; the default key of the account is known."""
+    client = ec2.client()
+    assert client.get_ebs_default_kms_key_id()["KmsKeyId"] == "alias/aws/ebs"
+    ami = ec2.add_image("web-1", {})
+    with pytest.raises(ClientError, match="AWS Managed CMK can't be shared"):
+        client.modify_image_attribute(
+            ImageId=ami, LaunchPermission={"Add": [{"UserId": "210987654321"}]}
+        )
+
+
+@check
 def image_deprecation(ec2: Ec2) -> None:
     """The time is kept to the minute, can be taken back, and lies in the future."""
     client = ec2.client()

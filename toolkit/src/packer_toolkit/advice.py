@@ -53,6 +53,32 @@ KNOWN: Sequence[Advice] = (
         "account?",
     ),
     _known(
+        "key",
+        r"Client\.InternalError|Client error on launch|"
+        r"KMSKey\w*|InvalidKms\w*|KmsInvalid\w*|Kms\w*(?:Exception|Fault)|(?<!:)\bkms:\w+|"
+        r"Alias .*(?:is not found|does not exist)|KMS.*(?:disabled|pending deletion|not found)|"
+        r"can(?:not|'t) be shared.*(?:default|managed).*key|encrypted with the AWS Managed",
+        "EC2 may not use the KMS key: look at `kms_key_id` (an alias must exist in the region of "
+        "the build and in each of `copy_regions`), whether the key is enabled, and whether the "
+        "role and the key's policy allow `kms:CreateGrant` and the other actions of "
+        "`docs/aws-actions-kms.txt` of the template.",
+    ),
+    _known(
+        "wait-too-short",
+        r"exceeded max wait time for \w+ waiter|ResourceNotReady: exceeded wait attempts",
+        "EC2 took longer than the build waits: raise `wait_minutes` in `image.auto.pkrvars.hcl`, "
+        "and let the credentials live as long (`PACKER_CREDENTIALS_SECONDS`, or a role that Packer "
+        "assumes again).",
+    ),
+    _known(
+        "image-failed",
+        r"Error waiting for AMI\b(?!.*(?:exceeded max wait|timed? ?out|deadline))",
+        "The image or its copy became `failed`. Mostly EC2 may not use the KMS key of that region: "
+        "compare `docs/aws-actions-kms.txt` of the template with the role and the key's policy, "
+        "and look whether the alias exists there. `aws ec2 describe-images --image-ids ID --region "
+        "REGION --query 'Images[].StateReason'` shows the reason while the image exists.",
+    ),
+    _known(
         "not-allowed",
         r"UnauthorizedOperation|AccessDenied|is not authorized to perform",
         "The role may not make a call that the build needs. The failed line names the call; "
@@ -60,10 +86,30 @@ KNOWN: Sequence[Advice] = (
         "`docs/aws-actions-release.txt` those of releases.",
     ),
     _known(
+        "session-manager",
+        r"session-manager-plugin|Session Manager|ssm error:|TargetNotConnected|portForwarding",
+        "Session Manager did not connect: look at `iam_instance_profile` (its role needs "
+        "AmazonSSMManagedInstanceCore), the agent in the base image, the way from the subnet to "
+        "Systems Manager (VPC endpoints `ssm`, `ssmmessages`, `ec2messages`), and "
+        "`ssm:StartSession` of the role.",
+    ),
+    _known(
+        "no-scp",
+        r"SCP failed to start|scp: (?:command )?not found|\bscp\b.*No such file",
+        'The base image has no program `scp`: set `ssh_file_transfer_method = "sftp"`.',
+    ),
+    _known(
+        "no-sftp",
+        r"subsystem request failed|Couldn't start sftp|sftp\S* ?(?:session|server).*(?:fail|error)|"
+        r"error (?:sending version packet|receiving version packet)|failed to send packet header",
+        'sshd of the base image offers no SFTP: set `ssh_file_transfer_method = "scp"` in '
+        "`image.auto.pkrvars.hcl`.",
+    ),
+    _known(
         "ssh-never-up",
         r"Timeout waiting for SSH|waiting for SSH to become available|i/o timeout.*:22",
         "The instance was not reached over SSH: look at subnet, security group, `ssh_interface`, "
-        "`ssh_username` and, for a slow parent, `ssh_timeout`. An instance in a public subnet that "
+        "`ssh_username` and, for a slow base image, `ssh_timeout`. An instance in a public subnet that "
         "gives no public address needs `associate_public_ip_address = true`.",
     ),
     _known(
@@ -86,7 +132,7 @@ KNOWN: Sequence[Advice] = (
     ),
     _known(
         "limit",
-        r"VcpuLimitExceeded|LimitExceeded|quota",
+        r"(?<!Request)LimitExceeded|quota",
         "A quota of the account is used up. `packer-toolkit sweep` removes what killed builds "
         "left; else ask AWS for more.",
     ),
@@ -100,11 +146,6 @@ KNOWN: Sequence[Advice] = (
         "name-taken",
         r"InvalidAMIName\.Duplicate|AMI name .* already|name conflicts with",
         "An image of this version exists. Publish a new release; a version is built once.",
-    ),
-    _known(
-        "key",
-        r"KMSKeyNotAccessible|InvalidKmsKey|KMS.*(?:disabled|pending deletion|not found)",
-        "The KMS key cannot be used: look at `kms_key_id` and the key's policy.",
     ),
     _known(
         "inspec-unreachable",

@@ -49,6 +49,8 @@ from packer_toolkit.selection import (
     LOCAL_KINDS,
     Selection,
 )
+from packer_toolkit.session_manager import SessionWatch, require_session_manager
+from packer_toolkit.shared_keys import require_shareable_keys
 from packer_toolkit.sweep import MANAGED_BY, Outcome, Scope, Sweep, advice
 from packer_toolkit.unrequested import VARIABLE, find_wish, require_request
 
@@ -139,6 +141,7 @@ class Run:
         self.signals = Signals()
         self.mask = Mask(self.environment)
         self.output = PackerOutput()
+        self.sessions = SessionWatch()
         self.values = Values()
         self.held = contextlib.ExitStack()
         self.who: Identity | None = None
@@ -314,6 +317,7 @@ class Run:
                 assumes = f"; Packer assumes {role}" if role else ""
                 self.say(f"{self.who.line()}{assumes}")
             if self.kind == "image":
+                require_shareable_keys(self.values, build_release.make_clients(self._session))
                 self._read_release()
             # A refusal for want of a source AMI comes before anything is deleted.
             self._choose_source_amis()
@@ -361,10 +365,12 @@ class Run:
                 f"-only={','.join(self.selection.only)} and -except="
                 f"{','.join(self.selection.without)} select no build; there are: {there}"
             )
+        template = Path((*self.arguments.words, ".")[0])
+        require_session_manager(self.values, selected, template, self.env)
         if self.kind == "image" and self.scope() is not None:
             self._require_manifest(selected)
         if not self.is_image_requested:
-            require_request(self.values, self.selection, Path((*self.arguments.words, ".")[0]))
+            require_request(self.values, self.selection, template)
 
     def _require_manifest(self, selected: Sequence[str]) -> None:
         """Make sure that manifest.json will name each image, which is verified by it afterwards.
@@ -542,7 +548,12 @@ class Run:
             mask = self.mask.follow()
             for line in process.stdout or ():
                 masked = mask(line)
-                self.output.read(line, time.monotonic() - since, masked)
+                elapsed = time.monotonic() - since
+                name, text = self.output.read(line, elapsed, masked)
+                if reason := self.sessions.read(name, text, elapsed):
+                    self._stop_sessions(self.mask.secrets(reason))
+                elif self.sessions.is_repetition(text):
+                    continue
                 self.show(masked)
                 if self.output.helpless and not self._given_up:
                     # It would try each call for minutes, all of them for a quarter of an hour.
@@ -582,6 +593,13 @@ class Run:
         self._stopped = line
         warn(line)
         os.kill(os.getpid(), signal.SIGTERM)
+
+    def _stop_sessions(self, reason: str) -> None:
+        """Let Packer clean up, instead of starting sessions until ssh_timeout has passed."""
+        self._stopped = f"{reason}; the build is stopped"
+        self.say(self._stopped)
+        if self._process:
+            _signal_leader(self._process, signal.SIGTERM)
 
     def _packer_with_person(self, command: list[str]) -> int:
         process = subprocess.Popen(command, env=self.env)

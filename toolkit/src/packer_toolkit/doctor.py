@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from packer_toolkit import aws_access, engine_address, identity, settings
+from packer_toolkit import aws_access, engine_address, identity, session_manager, settings
 from packer_toolkit.errors import ToolkitError
 from packer_toolkit.partitions import describe_refusal
 
@@ -91,6 +91,7 @@ def examine(start: Path | None = None) -> list[Check]:
         _role,
         _region,
         _aws,
+        *([_session_manager] if session_manager.is_configured(root, values) else []),
     ]
     from concurrent.futures import ThreadPoolExecutor
 
@@ -329,6 +330,16 @@ def _aws(place: Place) -> Check:
             "take the role or the profile of that account, or mend AWS_ACCOUNT_ID in toolkit.env",
         )
     return _ok("aws", who.line().removeprefix("AWS: "))
+
+
+def _session_manager(place: Place) -> Check:
+    """Look for the program that builds through Session Manager start."""
+    if shutil.which(session_manager.PROGRAM):
+        return _ok(session_manager.PROGRAM, _run(session_manager.PROGRAM, "--version")[1])
+    if not place.in_container:
+        return _skipped(session_manager.PROGRAM, "not on PATH here; the toolkit image has it")
+    fix = "pull the toolkit image again, or build it"
+    return _missing(session_manager.PROGRAM, "not on PATH", fix)
 
 
 @contextmanager

@@ -42,7 +42,7 @@ _PARENT = re.compile(r"^Found Image ID: (ami-[0-9a-f]+)")
 # In which the plugin says that its own clean-up failed.
 _TROUBLE = re.compile(
     r"may still be around|[Pp]lease delete .* manually"
-    r"|[Ee]rror (?:cleaning|deleting|deregistering|terminating)"
+    r"|[Ee]rror (?:cleaning|deleting|deregistering|terminating)(?! SSM)"
 )
 # Its clean-up has begun, and fails for a reason that another attempt does not mend.
 _HELPLESS = re.compile(
@@ -122,8 +122,8 @@ class PackerOutput:
         self.helpless = False
         self._others: deque[str] = deque(maxlen=_KEPT_LINES)
 
-    def read(self, line: str, time: float, masked: str | None = None) -> None:
-        """Take one line.
+    def read(self, line: str, time: float, masked: str | None = None) -> tuple[str, str]:
+        """Take one line; return the name of its build, empty for Packer itself, and its text.
 
         Args:
             line: With or without its end and colours.
@@ -143,7 +143,8 @@ class PackerOutput:
             if not build.ok and build.failed_in is None:
                 phases = [name for name, _ in build.marks if name != END]
                 build.failed_in, build.failed_step = phases[-1], build.failed_step or build.step
-        if found := _LINE.match(text):
+        found = _LINE.match(text)
+        if found:
             build = self._build(found[1])
             self._follow(build, found[2].strip(), time)
             if build.failed_in is None and not _NOISE.search(text):
@@ -151,6 +152,7 @@ class PackerOutput:
                 build.lines.append((visible[2] if visible else shown).strip()[:_LONGEST])
         elif not _NOISE.search(text):
             self._others.append(shown.strip()[:_LONGEST])
+        return (found[1], found[2].strip()) if found else ("", text)
 
     def report(self, until: float) -> list[Build]:
         """Sum up all builds.

@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from packer_toolkit.aws import config, error_code
@@ -23,6 +23,10 @@ NEVER = "never"
 DEAD_STATES = ("failed", "invalid", "error")
 # Order in which things go: what holds others comes first.
 KINDS = ("instance", "key-pair", "image", "snapshot", "volume", "security-group")
+# How EC2 begins the description of a snapshot that it makes for an image; the ID follows.
+_DESCRIPTIONS = ("Copied for DestinationAmi", "Created by CreateImage(*) for")
+# A build makes the snapshots of its image no longer than this before the image itself.
+_LONGEST_BUILD = timedelta(days=1)
 _GONE = ("NotFound", "InvalidAMIID.Unavailable", ".Unknown")
 # They become possible once something else is gone, or EC2 is well again.
 _LATER = (
@@ -124,6 +128,8 @@ class Sweep:
         self._clients: dict[str, Any] = {}
         self._images: dict[tuple[str, str], tuple[dict[str, Any], str]] = {}
         self._abandoned: set[tuple[str, str]] = set()
+        # Snapshots of the team, and the image that uses each.
+        self._foreign: dict[str, str] = {}
 
     # -- Looking
 
@@ -196,8 +202,12 @@ class Sweep:
                 if kind == "image":
                     self._images[region, id_] = (item, thing.kept)
                 if kind == "image" and not thing.kept:
-                    thing = Found(kind, id_, region, "", self._snapshots(region, item))
-                    seen |= set(thing.snapshots)
+                    made, others = self._snapshots(region, item)
+                    thing = Found(kind, id_, region, "", tuple(sorted(made)))
+                    seen |= made
+                    self._foreign |= dict.fromkeys(others, id_)
+                if kind == "snapshot" and not thing.kept:
+                    thing = replace(thing, kept=self._why_foreign(item))
                 # The snapshot of an image that goes is deleted after it, with or without tags.
                 if kind != "snapshot" or id_ not in seen:
                     found.append(thing)
@@ -235,10 +245,14 @@ class Sweep:
             if each.kept or each.id not in used
         ]
 
-    def _list(self, region: str, call: str, items: str, **options: Any) -> list[dict[str, Any]]:
+    @property
+    def _own_tags(self) -> dict[str, str]:
+        """The tags of everything in the scope."""
         tags = {"Repository": self.scope.repository, "ManagedBy": MANAGED_BY}
-        if self.scope.run_id:
-            tags["RunId"] = self.scope.run_id
+        return tags | ({"RunId": self.scope.run_id} if self.scope.run_id else {})
+
+    def _list(self, region: str, call: str, items: str, **options: Any) -> list[dict[str, Any]]:
+        tags = self._own_tags
         by_tags = "Filters" not in options
         if by_tags:
             options["Filters"] = [{"Name": f"tag:{k}", "Values": [v]} for k, v in tags.items()]
@@ -255,22 +269,54 @@ class Sweep:
         # To EC2 an asterisk in a filter stands for anything.
         return [item for item in items_ if tags.items() <= _tags(item).items() or not by_tags]
 
-    def _snapshots(self, region: str, image: dict[str, Any]) -> tuple[str, ...]:
-        """List the snapshots of an image that is perhaps still being made.
+    def _snapshots(self, region: str, image: dict[str, Any]) -> tuple[set[str], set[str]]:
+        """List the snapshots that a build made for an image, and those that it only uses.
 
-        A pending copy does not name them yet, but their descriptions, which EC2 writes, name it.
+        A pending copy does not name its snapshots yet, but their descriptions, which EC2 writes,
+        name the copy.  A snapshot that `ami_block_device_mappings` added belongs to the team, also
+        after Packer has put its tags on it.
+
+        Returns:
+            IDs of the snapshots of the image, and IDs of the snapshots of the team.
         """
-        described = self._list(
-            region,
-            "describe_snapshots",
-            "Snapshots[]",
-            OwnerIds=["self"],
-            Filters=[{"Name": "description", "Values": [
-                f"Copied for DestinationAmi {image['ImageId']}*",
-                f"Created by CreateImage(*) for {image['ImageId']}*",
-            ]}],
-        )  # fmt: skip
-        return tuple(sorted(_snapshot_ids(image) | {each["SnapshotId"] for each in described}))
+        made = {
+            each["SnapshotId"]
+            for each in self._find_snapshots(region, "description", *(
+                f"{words} {image['ImageId']}*" for words in _DESCRIPTIONS
+            ))
+        }  # fmt: skip
+        used = self._find_snapshots(region, "snapshot-id", *sorted(_snapshot_ids(image) - made))
+        made |= {each["SnapshotId"] for each in used if self._is_of_build(each, image)}
+        return made, _snapshot_ids(image) - made
+
+    def _find_snapshots(self, region: str, name: str, *values: str) -> list[dict[str, Any]]:
+        """List the own snapshots that match one of the values of a filter."""
+        if not values:
+            return []
+        filters = [{"Name": name, "Values": list(values)}]
+        return self._list(
+            region, "describe_snapshots", "Snapshots[]", OwnerIds=["self"], Filters=filters
+        )
+
+    def _is_of_build(self, snapshot: dict[str, Any], image: dict[str, Any]) -> bool:
+        """Return whether a build made a snapshot for an image whose ID is not in its description.
+
+        The tags alone do not show it, because Packer tags every snapshot of a finished image.
+        """
+        if not self._own_tags.items() <= _tags(snapshot).items():
+            return False
+        created = datetime.fromisoformat(str(image["CreationDate"]).replace("Z", "+00:00"))
+        started: datetime = snapshot["StartTime"]
+        return started > created - _LONGEST_BUILD
+
+    def _why_foreign(self, snapshot: dict[str, Any]) -> str:
+        """Return why a snapshot with the tags of the scope is not of a build; empty when it is."""
+        if image := self._foreign.get(snapshot["SnapshotId"]):
+            return f"the image {image} uses it, but its build did not create it"
+        # When its image is gone, EC2's description is all that shows the origin.
+        by_ec2 = snapshot.get("Description", "").startswith(("Copied for ", "Created by "))
+        is_finished = _tags(snapshot).get("ExpiresAt") == NEVER
+        return "EC2 did not create it for an image" if is_finished and not by_ec2 else ""
 
     def _why_kept(self, kind: str, region: str, id_: str, item: dict[str, Any]) -> str:
         if id_ in self.scope.never:

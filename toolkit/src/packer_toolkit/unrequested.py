@@ -6,18 +6,13 @@ docs/decisions/0030-images-are-requested.md has the reasons.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from packer_toolkit.adopt.packer import UNKNOWN, Place
 from packer_toolkit.errors import SetupError
 from packer_toolkit.packer_values import Arguments, Values
 from packer_toolkit.selection import LOCAL_KINDS, Selection
-
-if TYPE_CHECKING:
-    from packer_toolkit.adopt.hcl import Block, Evaluator, Folder
+from packer_toolkit.source_settings import find_settings, read_template
 
 VARIABLE = "skip_create_ami"
 # The one kind of source that can build without making an image.
@@ -102,121 +97,21 @@ def require_request(values: Values, selection: Selection, template: Path) -> Non
 
 def _why_ebs_creates(name: str, values: Values, template: Path) -> str:
     """Return why a source of the type amazon-ebs would make an image; empty when it does not."""
-    from packer_toolkit.adopt import hcl
-
-    folder = template if template.is_dir() else template.parent
-    files = sorted(folder.iterdir()) if template.is_dir() else [template]
-    read = hcl.load(folder, [file for file in files if file.is_file()])
+    read = read_template(template)
     if read.packer.unread:
         return f"{read.packer.unread[0][0].file} cannot be read to rule it out"
-    for file in files:
+    for file in sorted(template.iterdir()) if template.is_dir() else [template]:
         if file.name.endswith(".pkr.json") and _sets_in_build(file):
             return f"a build in {file.name} sets {VARIABLE}, which cannot be evaluated here"
-    _take_values(read, values)
-    bases = dict(_bases(read))
-    # A source is also a build by its own name, where a build block lists it.
-    uses = [*((base, base, None) for base in bases), *_uses(read)]
-    local_name = name.partition(f"{_WITH_TEST_BUILD}.")[2]
-    candidates = [
-        setting
-        for known_as, base, own in uses
-        if known_as in (local_name, UNKNOWN)
-        for setting in (
-            [own] if own else [bases[each] for each in bases if base in (each, UNKNOWN)]
-        )
-    ]
+    candidates = find_settings(read, name, values, VARIABLE)
     if not candidates:
         return "its source is not found"
     for setting in candidates:
-        if setting.is_true is None:
+        if not setting.is_set:
             return f"its source ({setting.place}) does not set {VARIABLE}"
-        if not setting.is_true:
+        if setting.value not in (True, "true"):
             return f"{VARIABLE} is not true in {setting.place}"
     return ""
-
-
-@dataclass(frozen=True)
-class _Setting:
-    """What a block sets skip_create_ami to; None where it does not."""
-
-    place: Place
-    is_true: bool | None
-
-
-def _take_values(read: Folder, values: Values) -> None:
-    """Use the values that Packer itself reports, where they are text or a boolean."""
-    from packer_toolkit.adopt import hcl
-
-    for key, text in values.raw.items():
-        kind, _, name = key.partition(".")
-        known = read.variables if kind == "var" else read.locals
-        if text in ("true", "false"):
-            known[name] = hcl.Definition(hcl.parse_expression(text), "")
-        elif "<sensitive>" not in text and not text.startswith(("[", "{")) and text.isprintable():
-            quoted = json.dumps(text, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
-            known[name] = hcl.Definition(hcl.parse_expression(quoted), "")
-
-
-def _bases(read: Folder) -> Iterator[tuple[str, _Setting]]:
-    from packer_toolkit.adopt.hcl import Evaluator
-
-    for block in read.blocks:
-        if block.labels[:2] == ("source", _WITH_TEST_BUILD) and len(block.labels) == 3:
-            setting = _setting_of(block, Evaluator(read, block.place.file))
-            yield block.labels[2], setting or _Setting(block.place, None)
-
-
-def _uses(read: Folder) -> Iterator[tuple[str, str, _Setting | None]]:
-    """Yield the name of a build, that of its source, and what the build itself sets."""
-    from packer_toolkit.adopt.hcl import Evaluator, attributes, blocks
-
-    for build in read.blocks:
-        if build.labels[0] != "build":
-            continue
-        file = build.place.file
-        for block in blocks(build.body, file):
-            if block.labels[0] == "source" and len(block.labels) == 2:
-                yield from _use(block.labels[1], block, Evaluator(read, file))
-            elif block.labels == ("dynamic", "source"):
-                given = dict(attributes(block.body))
-                outside = Evaluator(read, file)
-                items = outside.evaluate(given["for_each"]) if "for_each" in given else UNKNOWN
-                iterator = outside.name_of(given["iterator"]) if "iterator" in given else "source"
-                pairs = items.items() if isinstance(items, dict) else zip(items, items, strict=True)
-                for key, value in pairs:
-                    inside = Evaluator(read, file, {iterator: {"key": key, "value": value}})
-                    labels = inside.evaluate(given["labels"]) if "labels" in given else []
-                    for inner in blocks(block.body, file):
-                        for label in labels if isinstance(labels, list) else [UNKNOWN]:
-                            yield from _use(str(label), inner, inside)
-
-
-def _use(
-    label: str, block: Block, evaluator: Evaluator
-) -> Iterator[tuple[str, str, _Setting | None]]:
-    from packer_toolkit.adopt.hcl import attributes
-
-    kind, _, base = label.removeprefix("source.").partition(".")
-    if kind != _WITH_TEST_BUILD and UNKNOWN not in label:
-        return
-    base = UNKNOWN if UNKNOWN in label else base
-    given = dict(attributes(block.body))
-    name = str(evaluator.evaluate(given["name"])) if "name" in given else base
-    yield (
-        UNKNOWN if UNKNOWN in name else name,
-        base,
-        _setting_of(block, evaluator),
-    )
-
-
-def _setting_of(block: Block, evaluator: Evaluator) -> _Setting | None:
-    from packer_toolkit.adopt.hcl import attributes, line_of
-
-    node = dict(attributes(block.body)).get(VARIABLE)
-    if node is None:
-        return None
-    value = evaluator.evaluate(node)
-    return _Setting(Place(block.place.file, line_of(node)), value is True or value == "true")
 
 
 def _sets_in_build(file: Path) -> bool:

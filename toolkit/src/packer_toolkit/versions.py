@@ -73,6 +73,9 @@ TOOLS = (
         )
         for name in ("amazon", "ansible", "docker")
     ),
+    Tool(
+        "session-manager-plugin", "SESSION_MANAGER_PLUGIN", ["session-manager-plugin", "--version"]
+    ),
     Tool("ansible-core", "ANSIBLE_CORE", ["ansible", "--version"], "ansible-core"),
     Tool("ansible-lint", "ANSIBLE_LINT", ["ansible-lint", "--version"], "ansible-lint"),
     Tool("cinc-auditor", "CINC_IMAGE", ["cinc-auditor", "version"]),

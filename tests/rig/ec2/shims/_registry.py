@@ -30,12 +30,15 @@ class Rig:
         blocks: How many regional networks have been handed out.
         seconds: How long state changes take; none by default, which no build can tell from a
             poll that came late.
+        key_is_denied: Whether EC2 may not use the KMS key: instances terminate by themselves, and
+            new images become `failed`.
     """
 
     containers: Containers
     parent_images: dict[str, str]
     blocks: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
+    key_is_denied: bool = False
 
     def __post_init__(self) -> None:
         self.parents = {parent.ami_id: parent for parent in parents()}
@@ -92,6 +95,7 @@ def install(rig: Rig, without: str | None = None) -> None:
     """Apply the shims to moto as it was delivered; leaving one out is for their own tests."""
     rig.blocks = 0
     rig.seconds = {}
+    rig.key_is_denied = False
     _rig[:] = [rig]
     for each in SHIMS:
         if each.__name__ != without:

@@ -291,6 +291,48 @@ def image_attributes(rig: Rig) -> None:  # noqa: ARG001
 
 
 @shim
+def keys_that_cannot_be_shared(rig: Rig) -> None:  # noqa: ARG001
+    """Refuse to share an image that is encrypted with the key that AWS manages.
+
+    moto: shares it, and does not know GetEbsDefaultKmsKeyId.  EC2: InvalidParameter, because no
+    other account can use the key; the default key of an account is alias/aws/ebs until it is
+    changed.
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/sharingamis-explicit.html
+    """
+    modify = AmisResponse.modify_image_attribute
+
+    def managed_key(backend: Any) -> str:
+        own = backend.default_kms_key_id
+        key = str(backend._create_default_encryption_key())
+        backend.default_kms_key_id = own or key
+        return key
+
+    def respond(self: Any) -> EmptyResult:
+        backend = self.ec2_backend
+        ami = backend.describe_images(ami_ids=[self._get_param("ImageId")])[0]
+        volumes = [each["Ebs"] for each in ami.block_device_mappings]
+        if self._get_param("LaunchPermission.Add", []) and any(
+            each.get("Encrypted") and each.get("KmsKeyId") in (None, managed_key(backend))
+            for each in volumes
+        ):
+            raise EC2ClientError(
+                "InvalidParameter",
+                "Snapshots encrypted with the AWS Managed CMK can't be shared. Specify another"
+                " snapshot.",
+            )
+        answer: EmptyResult = modify(self)  # type: ignore[assignment]
+        return answer
+
+    def get_default(self: Any) -> ActionResult:
+        key = managed_key(self.ec2_backend)
+        own = self.ec2_backend.default_kms_key_id
+        return ActionResult({"KmsKeyId": "alias/aws/ebs" if own == key else own})
+
+    AmisResponse.modify_image_attribute = respond  # type: ignore[method-assign]
+    ElasticBlockStore.get_ebs_default_kms_key_id = get_default  # type: ignore[attr-defined]
+
+
+@shim
 def image_deprecation(rig: Rig) -> None:  # noqa: ARG001
     """Keep the time after which an AMI is deprecated.
 
@@ -469,7 +511,7 @@ def _publish(rig: Rig, backend: Any, ami: Any) -> None:
     """Let the AMI be found, and available at once or when its time has come."""
 
     def settle() -> None:
-        ami.state = "available"
+        ami.state = "failed" if rig.key_is_denied else "available"
 
     ami.state = "pending"
     if not rig.later("available", settle):

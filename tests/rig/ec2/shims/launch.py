@@ -8,7 +8,7 @@ from typing import Any
 
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.instance_types import INSTANCE_TYPES
-from moto.ec2.models.instances import InstanceBackend, InstanceState
+from moto.ec2.models.instances import InstanceBackend, InstanceState, StateReason
 from moto.ec2.responses.instances import InstanceResponse
 
 from rig.ec2.shims._registry import Rig, shim
@@ -177,6 +177,7 @@ def containers_as_instances(rig: Rig) -> None:
         ami = self.describe_images(ami_ids=[image_id])[0]
         for instance in reservation.instances:
             instance.rig_ami = ami  # type: ignore[attr-defined]
+        has_profile = any(kwargs.get(f"iam_instance_profile_{key}") for key in ("name", "arn"))
         failures: list[BaseException] = []
 
         def launch(instance: Any) -> None:
@@ -193,6 +194,7 @@ def containers_as_instances(rig: Rig) -> None:
                     public_keys=keys,
                     user_data=_user_data(data),
                     reachable=lets_in(instance, 22),
+                    has_profile=has_profile,
                 )
             except BaseException as failure:  # noqa: BLE001,RUF100 - raised again below
                 failures.append(failure)
@@ -211,7 +213,15 @@ def containers_as_instances(rig: Rig) -> None:
                 containers.terminate(instance.id)
             raise failures[0]
         for instance in reservation.instances:
-            _settle(rig, instance, "pending", 0, "running", 16)
+            if rig.key_is_denied:
+                # https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/troubleshooting-launch.html
+                instance.terminate()
+                containers.terminate(instance.id)
+                code = "Client.InternalError"
+                instance.state_reason = StateReason(f"{code}: Client error on launch", code)
+                instance._reason = ""
+            else:
+                _settle(rig, instance, "pending", 0, "running", 16)
         return reservation
 
     def stop(self: Any, instance_ids: list[str]) -> Any:

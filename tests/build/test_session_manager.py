@@ -1,0 +1,250 @@
+"""Builds through Session Manager: end to end, without its program, and without a profile."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from packer_toolkit.session_manager import SessionWatch
+from rig.ec2.rig import Ec2, Finished
+from rig.host import path_without
+from rig.repository import (
+    SESSION_MANAGER,
+    STANDINS,
+    add_role,
+    add_script,
+    build,
+    build_report,
+    small_repository,
+    toolkit_build,
+)
+from rig.tools import Packer
+
+WITH_PROFILE = ("-var", "ssh_interface=session_manager", "-var", "iam_instance_profile=builder")
+# Nothing opens a port to the building host.
+CLOSED = {"PKR_VAR_ssh_interface": "session_manager", "PKR_VAR_ssh_source_cidrs": "[]"}
+
+
+@pytest.fixture
+def repository(ec2: Ec2, template: Path, tmp_path: Path) -> Path:
+    """Return a repository, in an account with an instance profile."""
+    ec2.client("iam").create_instance_profile(InstanceProfileName="builder")
+    return small_repository(template, tmp_path / "packer-ami-small")
+
+
+@pytest.fixture
+def plugin_path(packer: Packer) -> str:
+    """Return a PATH with the stand-in of session-manager-plugin."""
+    folders = [str(SESSION_MANAGER), str(STANDINS), str(packer.path.parent), os.environ["PATH"]]
+    return os.pathsep.join(folders)
+
+
+@pytest.fixture
+def plain_path(packer: Packer, tmp_path: Path) -> str:
+    """Return a PATH without session-manager-plugin."""
+    path = path_without(tmp_path / "bin", "session-manager-plugin")
+    return os.pathsep.join([str(STANDINS), str(packer.path.parent), path])
+
+
+@pytest.mark.parametrize("run", [build, toolkit_build], ids=["packer", "toolkit"])
+def test_a_build_through_session_manager_makes_an_image(
+    ec2: Ec2,
+    packer: Packer,
+    repository: Path,
+    plugin_path: str,
+    run: Callable[..., Finished],
+) -> None:
+    """Scripts, roles and controls reach an instance whose port 22 is closed, by a session alone.
+
+    The session is terminated in the end.  (field 9, review R2)
+    """
+    add_script(repository, "10-mark.sh", "touch /etc/by-script")
+    add_role(
+        repository,
+        "mark",
+        "- name: Mark\n  ansible.builtin.file: {path: /etc/by-role, state: touch, mode: '0644'}\n",
+    )
+    env = {"PATH": plugin_path, **CLOSED}
+    options = (*WITH_PROFILE, "-var", "skip_create_ami=false")
+    ec2.pace(stopped=6)
+    done = run(ec2, packer, repository, *options, env=env)
+    assert done.code == 0, done.output[-4000:]
+    assert ec2.calls("AuthorizeSecurityGroupIngress") == []
+    assert ec2.call("StartSession")["DocumentName"] == "AWS-StartPortForwardingSession"
+    (image,) = ec2.images()
+    assert ec2.ami(image["ImageId"]).find("/etc", test="-name 'by-*'") == [
+        "/etc/by-role",
+        "/etc/by-script",
+    ]
+    assert "STAND-IN" in done.output, "the auditor has connected"
+    assert "Error terminating" not in done.output
+    assert ec2.open_sessions() == []
+    assert set(ec2.leftovers()) == {"image", "snapshot"}
+
+
+WAYS = {
+    "-var": (("-var", "ssh_interface=session_manager"), {}, ""),
+    "PKR_VAR": ((), {"PKR_VAR_ssh_interface": "session_manager"}, ""),
+    "auto.pkrvars": ((), {}, "team.auto.pkrvars.hcl"),
+    "-var-file": (("-var-file=team.pkrvars.hcl",), {}, "team.pkrvars.hcl"),
+    "json": (("-var-file=team.pkrvars.json",), {}, "team.pkrvars.json"),
+    "source": ((), {}, "sources.pkr.hcl"),
+    "build": ((), {}, "build.pkr.hcl"),
+}
+
+
+def configure(repository: Path, way: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Make a repository use Session Manager in one of the ways; return options and environment."""
+    options, env, name = WAYS[way]
+    file = repository / name
+    if name.endswith("json"):
+        file.write_text('{"ssh_interface": "session_manager"}')
+    elif name == "sources.pkr.hcl":
+        old, new = "= local.ssh_interface", '= "session_manager"'
+        assert old in file.read_text()
+        file.write_text(file.read_text().replace(old, new))
+    elif name == "build.pkr.hcl":
+        old = "      instance_type = var.instance_types[architecture.value]\n"
+        assert old in file.read_text()
+        more = '      ssh_interface = "session_manager"\n'
+        file.write_text(file.read_text().replace(old, old + more))
+    elif name:
+        file.write_text('ssh_interface = "session_manager"\n')
+    return options, dict(env)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("missing", ["program", "profile"])
+def test_what_is_missing_is_reported_before_anything_starts(
+    ec2: Ec2,
+    packer: Packer,
+    repository: Path,
+    plugin_path: str,
+    plain_path: str,
+    way: str,
+    missing: str,
+) -> None:
+    """A build without session-manager-plugin, or without a profile, ends with one line.
+
+    Wherever the repository or the caller sets ssh_interface, no call of EC2 has been made then.
+    (field 9, review R2)
+    """
+    options, env = configure(repository, way)
+    env["PATH"] = plain_path if missing == "program" else plugin_path
+    if missing == "program":
+        options += ("-var", "iam_instance_profile=builder")
+    rig_env = dict.fromkeys(("PKR_VAR_ssh_interface",), "private_ip")
+    if way in ("auto.pkrvars", "-var-file", "json"):
+        rig_env = {}
+    done = toolkit_build(ec2, packer, repository, *options, env={**rig_env, **env})
+    assert done.code == 3, done.output
+    (line,) = [line for line in done.output.splitlines() if "Session Manager" in line]
+    expected = {
+        "program": "session-manager-plugin is not on PATH; build in the toolkit image with `task "
+        "packer-build`, or install it: https://docs.aws.amazon.com/",
+        "profile": "its instance has no instance profile; add -var iam_instance_profile=NAME",
+    }
+    assert expected[missing] in line
+    assert not {call.service for call in ec2.calls()} & {"ec2", "ssm"}
+    assert len(done.output.splitlines()) <= 3, done.output
+
+
+def test_plain_packer_refuses_a_missing_program(
+    ec2: Ec2, packer: Packer, repository: Path, plain_path: str, plugin_path: str
+) -> None:
+    """Plain `packer build` starts nothing without the program or without an instance profile.
+
+    (field 9, review R2)
+    """
+    done = build(ec2, packer, repository, *WITH_PROFILE, env={"PATH": plain_path, **CLOSED})
+    assert done.code == 1
+    assert "session_manager needs the program session-manager-plugin on PATH" in done.output
+    assert not ec2.calls("RunInstances")
+    without = ("-var", "ssh_interface=session_manager")
+    done = build(ec2, packer, repository, *without, env={"PATH": plugin_path, **CLOSED})
+    assert done.code == 1
+    assert "no iam_instance_profile defined" in done.output
+    assert not ec2.calls("RunInstances")
+
+
+def test_a_check_does_not_need_the_program(
+    packer: Packer, template: Path, tmp_path: Path, plain_path: str
+) -> None:
+    """The check of a pull request from a fork passes on a runner without the program.
+
+    (field 9)
+    """
+    repository = small_repository(template, tmp_path / "packer-ami-small")
+    values = 'ssh_interface = "session_manager"\niam_instance_profile = "builder"\n'
+    (repository / "team.auto.pkrvars.hcl").write_text(values)
+    env = {"PATH": plain_path, "PKR_VAR_program_folders": ""}
+    packer.run("validate", ".", cwd=repository, env=env)
+
+
+def test_a_program_that_fails_does_not_flood_the_output(
+    ec2: Ec2, packer: Packer, repository: Path, plugin_path: str
+) -> None:
+    """A plugin that fails again and again ends the build after some sessions, with its reason.
+
+    (field 9, review R2)
+    """
+    env = {"PATH": plugin_path, "RIG_SESSION_MANAGER_FAILS": "1", **CLOSED}
+    done = toolkit_build(ec2, packer, repository, *WITH_PROFILE, env=env)
+    assert done.code == 1, done.output[-3000:]
+    assert len(done.output.splitlines()) < 200
+    assert len(ec2.calls("StartSession")) < 100
+    assert "session-manager-plugin failed 20 times: Bad exit status: 1" in done.output
+    report = build_report(repository)
+    assert any("failed 20 times" in line for line in report["last_lines"])
+    assert ec2.leftovers() == {}
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException", "BadRequest"])
+def test_a_refused_session_ends_the_build(
+    ec2: Ec2, packer: Packer, repository: Path, plugin_path: str, code: str
+) -> None:
+    """When Session Manager refuses the session, the build does not wait for ssh_timeout.
+
+    (field 9, review R2)
+    """
+    ec2.fault("StartSession", "custom", code=code, status=400, message="No session for you")
+    options = (*WITH_PROFILE, "-var", "max_retries=1", "-var", "ssh_timeout=5m")
+    done = toolkit_build(
+        ec2, packer, repository, *options, env={"PATH": plugin_path, **CLOSED}, timeout=120
+    )
+    assert done.code == 1, done.output[-3000:]
+    assert "Session Manager refused the session: " in done.output
+    assert code in done.output
+    assert ec2.leftovers() == {}
+
+
+def test_sessions_that_end_now_and_then_do_not_end_a_build() -> None:
+    """Twenty sessions in a long build, and a session that is refused after the login, are accepted.
+
+    (field 9)
+    """
+    watch = SessionWatch()
+    for number in range(100):
+        start = f'Starting portForwarding session "rig-{number}".'
+        assert watch.read("amazon-ebs.x86_64", start, number * 30.0) == ""
+    assert watch.read("amazon-ebs.x86_64", "Connected to SSH!", 3000.0) == ""
+    assert watch.read("amazon-ebs.x86_64", "ssm error: expired", 3001.0) == ""
+    assert not watch.is_hopeless
+    assert watch.read("amazon-ebs.arm64", "ssm error: context canceled", 3002.0) == ""
+
+
+def test_each_build_counts_its_own_sessions() -> None:
+    """The sessions of two builds are counted apart, and only what repeats itself is hidden.
+
+    (field 9)
+    """
+    watch = SessionWatch()
+    for number in range(19):
+        for name in ("amazon-ebs.x86_64", "amazon-ebs.arm64"):
+            assert not watch.read(name, f'Starting portForwarding session "{number}".', number)
+    assert watch.read("amazon-ebs.arm64", 'Starting portForwarding session "20".', 20.0)
+    assert watch.is_repetition('Starting portForwarding session "21".')
+    assert not watch.is_repetition("Terminating the source AWS instance...")
