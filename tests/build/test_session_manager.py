@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from rig.host import path_without
 from rig.repository import (
     SESSION_MANAGER,
     STANDINS,
+    TOOLKIT,
     add_role,
     add_script,
     build,
@@ -250,8 +252,12 @@ def test_a_check_does_not_need_the_program(
     repository = small_repository(template, tmp_path / "packer-ami-small")
     values = 'ssh_interface = "session_manager"\niam_instance_profile = "builder"\n'
     (repository / "team.auto.pkrvars.hcl").write_text(values)
-    env = {"PATH": plain_path, "PKR_VAR_program_folders": ""}
-    packer.run("validate", ".", cwd=repository, env=env)
+    env = {**os.environ, **packer.env, "PATH": plain_path}
+    command = [*TOOLKIT, "check", "--only=packer-validate"]
+    done = subprocess.run(
+        command, cwd=repository, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_program_that_fails_does_not_flood_the_output(
