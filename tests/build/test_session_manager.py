@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from packer_toolkit.session_manager import SessionWatch
+from packer_toolkit.errors import SetupError
+from packer_toolkit.packer_values import Values
+from packer_toolkit.session_manager import SessionWatch, require_session_manager
 from rig.ec2.rig import Ec2, Finished
 from rig.host import path_without
 from rig.repository import (
     SESSION_MANAGER,
     STANDINS,
+    TOOLKIT,
     add_role,
     add_script,
     build,
@@ -152,6 +157,73 @@ def test_what_is_missing_is_reported_before_anything_starts(
     assert len(done.output.splitlines()) <= 3, done.output
 
 
+def read_values(**raw: str) -> Values:
+    """Return what `packer inspect` reports of a repository with one build on EC2."""
+    given = {f"var.{name}": value for name, value in raw.items()}
+    return Values(given, ("amazon-ebs.x86_64",), {"amazon-ebs.x86_64": "amazon-ebs"})
+
+
+SOURCES = {
+    "literal": 'ssh_interface = "session_manager"',
+    "local": "ssh_interface = local.way",
+    "variable with a default": "ssh_interface = var.way",
+}
+
+
+@pytest.mark.parametrize("form", SOURCES)
+def test_each_form_of_hcl_is_understood(tmp_path: Path, form: str) -> None:
+    """HCL of a team of its own is read, and a temporary profile counts as a profile.
+
+    (field 9, review R2)
+    """
+    (tmp_path / "team.pkr.hcl").write_text(
+        'variable "way" {\n  default = "session_manager"\n}\n'
+        'locals {\n  way = "session_manager"\n}\n'
+        f'source "amazon-ebs" "x86_64" {{\n  {SOURCES[form]}\n}}\n'
+        'build {\n  sources = ["source.amazon-ebs.x86_64"]\n}\n'
+    )
+    values = read_values(way="session_manager")
+    names = ["amazon-ebs.x86_64"]
+    with pytest.raises(SetupError, match="session-manager-plugin is not on PATH"):
+        require_session_manager(values, names, tmp_path, {"PATH": str(tmp_path)})
+    env = {"PATH": str(SESSION_MANAGER)}
+    with pytest.raises(SetupError, match="no instance profile"):
+        require_session_manager(values, names, tmp_path, env)
+    file = tmp_path / "team.pkr.hcl"
+    profile = "  temporary_iam_instance_profile_policy_document {\n  }\n}\nbuild {"
+    file.write_text(file.read_text().replace("}\nbuild {", profile))
+    require_session_manager(values, names, tmp_path, env)
+    require_session_manager(values, [], tmp_path, {"PATH": ""})
+
+
+def test_a_json_template_is_understood(tmp_path: Path) -> None:
+    """A template in JSON, with its user variables, is read too.  (field 9)."""
+    template = tmp_path / "image.json"
+    builder = {"type": "amazon-ebs", "name": "x86_64", "ssh_interface": "{{user `way`}}"}
+    document = {"variables": {"way": "session_manager"}, "builders": [builder]}
+    template.write_text(json.dumps(document))
+    values = Values({}, ("x86_64",), {"x86_64": "amazon-ebs"})
+    with pytest.raises(SetupError, match="session-manager-plugin is not on PATH"):
+        require_session_manager(values, ["x86_64"], template, {"PATH": str(tmp_path)})
+    builder["iam_instance_profile"] = "builder"
+    template.write_text(json.dumps(document))
+    require_session_manager(values, ["x86_64"], template, {"PATH": str(SESSION_MANAGER)})
+
+
+@pytest.mark.parametrize("interface", ["public_ip", "private_ip"])
+def test_other_ways_need_no_program(
+    packer: Packer, template: Path, tmp_path: Path, interface: str
+) -> None:
+    """A build over SSH is accepted without the program and without a profile.  (field 9)."""
+    repository = small_repository(template, tmp_path / "packer-ami-small")
+    values = read_values(ssh_interface=interface)
+    names = ["amazon-ebs.x86_64"]
+    require_session_manager(values, names, repository, {"PATH": str(tmp_path)})
+    command = ("validate", "-var", "program_folders=/nowhere", "-var", f"ssh_interface={interface}")
+    cidrs = ("-var", 'ssh_source_cidrs=["10.1.2.3/32"]', ".")
+    packer.run(*command, *cidrs, cwd=repository)
+
+
 def test_plain_packer_refuses_a_missing_program(
     ec2: Ec2, packer: Packer, repository: Path, plain_path: str, plugin_path: str
 ) -> None:
@@ -180,8 +252,12 @@ def test_a_check_does_not_need_the_program(
     repository = small_repository(template, tmp_path / "packer-ami-small")
     values = 'ssh_interface = "session_manager"\niam_instance_profile = "builder"\n'
     (repository / "team.auto.pkrvars.hcl").write_text(values)
-    env = {"PATH": plain_path, "PKR_VAR_program_folders": ""}
-    packer.run("validate", ".", cwd=repository, env=env)
+    env = {**os.environ, **packer.env, "PATH": plain_path}
+    command = [*TOOLKIT, "check", "--only=packer-validate"]
+    done = subprocess.run(
+        command, cwd=repository, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_program_that_fails_does_not_flood_the_output(

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from packer_toolkit.adopt.packer import UNKNOWN
 from packer_toolkit.errors import SetupError
 from packer_toolkit.packer_values import Values
 from packer_toolkit.source_settings import find_settings, read_template
@@ -28,8 +29,8 @@ _TEMPORARY_PROFILE = "temporary_iam_instance_profile_policy_document"
 # Of the JSON templates that Packer had before HCL: {{user `name`}}.
 _USER_VARIABLE = re.compile(r"\{\{ *user +[`\"]([\w-]+)[`\"] *\}\}")
 
-# In values and sources; the validation of the variable names all interfaces.
-_CHOSEN = re.compile(r'(?m)^[^#\n]*"?ssh_interface"?\s*[:=]\s*"session_manager"')
+# A value, also in a conditional; not a comparison, and not the list of what the variable accepts.
+_CHOSEN = re.compile(r'^[^#\n]*(?<![=!])[=?:]\s*"session_manager"', re.M)
 
 # So many sessions in so many seconds mean that none of them works: Packer starts the next one
 # immediately, until ssh_timeout has passed.
@@ -56,6 +57,10 @@ def require_session_manager(
     Raises:
         SetupError: When something is missing; nothing was started then.
     """
+    folder = template if template.is_dir() else template.parent
+    is_chosen = any(text.startswith(_INTERFACE) for text in values.raw.values())
+    if not (is_chosen or is_configured(folder, environment, template)):
+        return  # most builds: their HCL need not be evaluated
     for name in names:
         if not values.kinds.get(name, "").startswith("amazon-"):
             continue
@@ -75,16 +80,17 @@ def require_session_manager(
             )
 
 
-def is_configured(root: Path | None, environment: Mapping[str, str]) -> bool:
-    """Return whether the values of a repository, or the environment, choose Session Manager.
+def is_configured(root: Path | None, environment: Mapping[str, str], *more: Path) -> bool:
+    """Return whether the files of a repository, or the environment, choose Session Manager.
 
     Args:
         root: The repository; None when there is none.
         environment: The environment, with the settings of the repository.
+        more: Further files, such as a JSON template.
     """
     if environment.get("PKR_VAR_ssh_interface") == _INTERFACE:
         return True
-    files = sorted(root.glob("*.pkr*")) if root else []
+    files = [*(sorted(root.glob("*.pkr*")) if root else []), *more]
     return any(_CHOSEN.search(file.read_text(errors="replace")) for file in files if file.is_file())
 
 
@@ -97,7 +103,10 @@ def _read_settings(values: Values, name: str, template: Path) -> tuple[str, bool
     interfaces = find_settings(read, name, values, "ssh_interface")
     if read.packer.unread or not interfaces:
         return by_variable
-    used = [str(each.value or "") for each in interfaces]
+    used = [
+        by_variable[0] if UNKNOWN in str(each.value) else str(each.value or "")
+        for each in interfaces
+    ]
     interface = next((each for each in used if each.startswith(_INTERFACE)), used[0])
     profiles = find_settings(read, name, values, _PROFILE)
     has_profile = any(bool(each.value) or _TEMPORARY_PROFILE in each.blocks for each in profiles)
