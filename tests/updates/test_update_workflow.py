@@ -146,6 +146,24 @@ def test_checks_that_fail_are_noted_and_the_pull_request_stays(
     assert len(pulls(hub)) == 1
 
 
+def test_the_workflow_checks_nothing_when_the_pull_request_was_closed(
+    act: Act, remote: Path, github: GitHub
+) -> None:
+    """A closed pull request stays closed on Mondays, and nothing is checked (review R8)."""
+    hub = github.repositories[NAME]
+    act.run("schedule", MONDAY, workflow=WORKFLOW)
+    (pull,) = pulls(hub)
+    hub.close_by_hand(pull["number"])
+    hub.statuses.clear()
+    git(remote, "update-ref", "-d", f"refs/heads/{BRANCH}")
+    ran = act.run("schedule", MONDAY, workflow=WORKFLOW)
+    jobs = dict.fromkeys(("fetch", "render", "update"), "success")
+    assert (ran.code, {n: r for n, r in ran.jobs.items() if r != "skipped"}) == (0, jobs), ran.log
+    assert [pull["state"] for pull in pulls(hub)] == ["closed"]
+    assert git(remote, "branch", "--list", BRANCH) == ""
+    assert hub.statuses == {}
+
+
 UNREVIEWED = ("render", "check")
 
 

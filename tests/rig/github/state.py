@@ -124,6 +124,11 @@ class Repository:
         """Close an issue, as a person does."""
         self.issues[number] |= {"state": "closed", "state_reason": reason, "closed_at": now()}
 
+    def merge_pull(self, number: int) -> None:
+        """Merge a pull request; the branch is left as it is."""
+        self.close_by_hand(number)
+        self.issues[number]["_pull"] |= {"merged": True, "merged_at": now()}
+
     def add_label(self, name: str, **more: Any) -> dict[str, Any]:
         """Make a label, or return the one that exists."""
         known = {label.lower(): label for label in self.labels}
@@ -212,6 +217,7 @@ class Repository:
                 "head": {"ref": head, "label": f"{owner}:{head}", "sha": sha_of(head)},
                 "base": {"ref": base, "label": f"{owner}:{base}", "sha": sha_of(base)},
                 "merged": False,
+                "merged_at": None,
                 "draft": False,
             }
             return issue
