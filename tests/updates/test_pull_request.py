@@ -375,7 +375,7 @@ def test_a_closed_pull_request_stays_closed(
 def test_a_tag_that_looks_like_a_release_is_not_one(
     tmp_path: Path, made_by: dict[str, Path]
 ) -> None:
-    """Only refs/tags/NAME is a tag of the template, whatever its other refs end with (review C18)."""
+    """Only refs/tags/NAME is a tag of the template, whatever other refs end with (review C18)."""
     bare = tmp_path / "template.git"
     git(tmp_path, "clone", "--quiet", "--bare", str(made_by["v1.0.0"]), str(bare))
     for name in ("tags/v1.0.0", "tags/refs/tags/v9.0.0", "heads/refs/tags/v9.0.1", "x/tags/v9.0.2"):
