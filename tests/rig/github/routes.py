@@ -260,6 +260,7 @@ def _list_issues(call: Call) -> Answer:
             _issue(call, issue)
             for issue in call.repository.issues.values()
             if state in ("all", issue["state"])
+            and call.query.get("creator") in (None, (issue["user"] or {}).get("login"))
             and wanted <= {label["name"].lower() for label in issue["labels"]}
         ]
     key = {"updated": "updated_at", "comments": "comments"}.get(

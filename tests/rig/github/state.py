@@ -97,9 +97,22 @@ class Repository:
     # --- What tests and the API do ------------------------------------------------------------
 
     def add_issue(
-        self, title: str, body: str = "", labels: Iterator[str] | list[str] | tuple[str, ...] = ()
+        self,
+        title: str,
+        body: str = "",
+        labels: Iterator[str] | list[str] | tuple[str, ...] = (),
+        author: str = "github-actions[bot]",
+        association: str = "NONE",
     ) -> dict[str, Any]:
-        """Open an issue; labels that do not exist are made, as GitHub does for those who may."""
+        """Open an issue; labels that do not exist are made, as GitHub does for those who may.
+
+        Args:
+            title: of the issue.
+            body: of the issue.
+            labels: names.
+            author: whose issue it is; by default that of a workflow's own token.
+            association: of the author with the repository, such as MEMBER; NONE for programs too.
+        """
         with self.lock:
             number = max(self.issues, default=0) + 1
             moment = now()
@@ -111,7 +124,8 @@ class Repository:
                 "state": "open",
                 "state_reason": None,
                 "locked": False,
-                "user": user(),
+                "user": user(author),
+                "author_association": association,
                 "labels": [self.add_label(name) for name in labels],
                 "created_at": moment,
                 "updated_at": moment,
