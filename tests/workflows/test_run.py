@@ -406,6 +406,26 @@ def test_only_the_build_artifacts_leave_the_copy(act: Act, hub: Repository, tmp_
     assert {asset["name"] for asset in hub.releases[0]["assets"]} <= {"build-report.json"}
 
 
+@pytest.mark.parametrize("fail", [[], ["build"]])
+def test_build_leaves_the_workspace_to_the_next_job(act: Act, fail: list[str]) -> None:
+    """What a build leaves, such as read-only folders, blocks no other checkout (report 5)."""
+    name = "failed" if fail else "built"
+    report = json.dumps(build_report(ok=not fail)).encode()
+    act.records(name, {"build-report.json": report, ".hidden": b"x"})
+    cache = act.directory / name / "cache"
+    cache.mkdir()
+    (cache / "module").write_text("x")
+    cache.chmod(0o555)
+    try:
+        ran = act.run(*ordered(act, "daily"), fail=fail)
+    finally:
+        cache.chmod(0o755)
+    assert ran.result("build", "Collect the build artifacts") == "success", ran.log
+    before = (ran.directory / "files-build-plan").read_text().split()
+    after = (ran.directory / "files-build-bundle").read_text().split()
+    assert set(after) - set(before) == {"build-report.json"}
+
+
 def test_deadline_is_noted_before_the_role_is_assumed(act: Act) -> None:
     """The build gets the time at which its credentials expire (review R17)."""
     act.variables["PACKER_CREDENTIALS_SECONDS"] = "7200"

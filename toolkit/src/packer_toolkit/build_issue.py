@@ -28,7 +28,7 @@ from github.Repository import Repository
 
 from packer_toolkit.advice import advice
 from packer_toolkit.build_facts import Facts
-from packer_toolkit.github_api import speaking
+from packer_toolkit.github_api import require_answer, speaking
 from packer_toolkit.inspec_report import write_results
 from packer_toolkit.markdown import block, code, table
 
@@ -295,6 +295,7 @@ def _open(repository: Repository, facts: Facts, good: Mapping[str, Any]) -> Done
     _make_label(repository)
     with speaking("open an issue"):
         issue = repository.create_issue(_title(facts), body=marked(state, text), labels=[LABEL])
+        require_answer("open an issue", issue.number)
     # Another run may have done the same at the same time, or GitHub may have lost its answer to a
     # first attempt: the oldest issue stays, whoever looks.
     with speaking("look for a second issue"):

@@ -9,11 +9,14 @@ from __future__ import annotations
 import logging
 import re
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import github
 import requests
 from github import Auth, Github, GithubException
 from github.GithubRetry import GithubRetry
@@ -149,6 +152,13 @@ _REASONS = {
 }
 
 
+_PYGITHUB = Path(github.__file__).parent
+_NO_ANSWER = (
+    "the answer is not from GitHub's API; check GITHUB_API_URL (https://HOST/api/v3 on an "
+    "Enterprise Server), the proxy, and whether the server is under maintenance"
+)
+
+
 @contextmanager
 def speaking(what: str) -> Iterator[None]:
     """Turn whatever GitHub or the network answers into one line.
@@ -170,3 +180,19 @@ def speaking(what: str) -> Iterator[None]:
     except requests.RequestException as error:
         line = f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
         raise RemoteError(f"cannot {what}: GitHub is out of reach ({line})") from error
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
+        # PyGithub reads what an Enterprise Server under maintenance, a login page or a proxy gives.
+        frames = traceback.extract_tb(error.__traceback__)
+        if not any(Path(frame.filename).parent == _PYGITHUB for frame in frames):
+            raise
+        raise RemoteError(f"cannot {what}: {_NO_ANSWER}") from error
+
+
+def require_answer(what: str, value: object) -> None:
+    """Make sure that GitHub has answered with what was created.
+
+    Raises:
+        RemoteError: when a value of the answer is missing: it was another server's, or none.
+    """
+    if not value:
+        raise RemoteError(f"cannot {what}: {_NO_ANSWER}")

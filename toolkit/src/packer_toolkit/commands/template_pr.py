@@ -310,7 +310,10 @@ class _Push:
             if (pull.title, pull.body) != (title, body):
                 pull.edit(title=title, body=body)
             return str(pull.html_url)
+        from packer_toolkit.github_api import require_answer
+
         pull = hub.create_pull(base=self.base, head=self.branch, title=title, body=body)
+        require_answer("open the pull request", pull.number)
         return str(pull.html_url)
 
     def _print(self, shown: Mapping[str, Any]) -> None:
