@@ -176,6 +176,19 @@ def test_token_is_given_to_single_steps(workflow: Mapping[str, Any]) -> None:
     assert text not in workflow["env"].values()
 
 
+def test_the_build_and_the_checks_run_in_copies(workflow: Mapping[str, Any]) -> None:
+    """Nothing that writes what it likes runs in the workspace of later steps (review R18)."""
+    for job, task in (("check", "task check"), ("build", "task packer-build")):
+        (copied,) = [s for j, s in steps(workflow) if j == job and "Copy" in s["name"]]
+        (done,) = [s for j, s in steps(workflow) if j == job and s.get("run") == task]
+        assert copied["run"] == 'cp -pR . "$COPY"'
+        # Outside of the workspace, and another one for each run: a runner may keep the folder.
+        assert done["working-directory"] == copied["env"]["COPY"]
+        assert done["working-directory"].startswith("${{ runner.temp }}/")
+        assert "PKR_VAR_run_id" in done["working-directory"]
+        assert [step["if"] for step in (copied, done)] == [done["if"]] * 2
+
+
 def test_fork_gets_nothing(workflow: Mapping[str, Any]) -> None:
     """The build does not run for it, and the role is assumed for nobody else's pull request."""
     assert "head.repo.full_name == github.repository" in workflow["jobs"]["build"]["if"]

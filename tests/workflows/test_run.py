@@ -427,12 +427,13 @@ def test_build_leaves_the_workspace_to_the_next_job(act: Act, fail: list[str]) -
 
 
 def test_deadline_is_noted_before_the_role_is_assumed(act: Act) -> None:
-    """The build gets the time at which its credentials expire (review R17)."""
+    """The build and its summary get the time at which the credentials expire (review R17)."""
     act.variables["PACKER_CREDENTIALS_SECONDS"] = "7200"
     before = int(time.time())
     ran = act.run(*ordered(act, "release"))
     noted = int(ran.environment("build", "build")["PACKER_CREDENTIALS_EXPIRE_AT"])
     assert before + 7200 <= noted <= time.time() + 7200
+    assert ran.environment("build", "summary")["PACKER_CREDENTIALS_EXPIRE_AT"] == str(noted)
 
 
 # --- Nobody is trusted ------------------------------------------------------------------------

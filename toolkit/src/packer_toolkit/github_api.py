@@ -18,7 +18,7 @@ from typing import Any
 
 import github
 import requests
-from github import Auth, Github, GithubException
+from github import Auth, Github, GithubException, IncompletableObject
 from github.GithubRetry import GithubRetry
 from github.Repository import Repository
 from urllib3.response import BaseHTTPResponse
@@ -171,6 +171,8 @@ def speaking(what: str) -> Iterator[None]:
     """
     try:
         yield
+    except IncompletableObject as error:
+        raise RemoteError(f"cannot {what}: {_NO_ANSWER}") from error
     except GithubException as error:
         reason = _REASONS.get(error.status, "GitHub has an error of its own: try again later")
         said = error.data.get("message", "") if isinstance(error.data, dict) else ""
