@@ -206,6 +206,19 @@ def test_jobs_with_rights_run_what_is_reviewed(jobs: dict[str, Any]) -> None:
     assert jobs["note"]["permissions"].keys() <= {"contents", "statuses", "id-token"}
 
 
+def test_unreviewed_code_leaves_the_workspace_to_the_next_job(jobs: dict[str, Any]) -> None:
+    """In the container, unreviewed code gets a copy of the repository (review R18)."""
+    for name in UNREVIEWED:
+        runs = [step for step in jobs[name]["steps"] if step.get("run", "").find("task ") >= 0]
+        for step in runs:
+            folder = f"{name}-${{{{ github.run_id }}}}-${{{{ github.run_attempt }}}}"
+            assert step["working-directory"] == f"${{{{ runner.temp }}}}/{folder}"
+            (copied,) = [s for s in jobs[name]["steps"] if s["name"] == "Copy the repository"]
+            assert copied["run"] == (
+                f'cp -pR . "$RUNNER_TEMP/{name}-$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT"'
+            )
+
+
 def test_what_travels_between_jobs_reaches_no_shell_as_code(jobs: dict[str, Any]) -> None:
     """Outputs of a job reach steps by the environment, and steps have at most five lines."""
     for job in jobs.values():

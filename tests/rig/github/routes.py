@@ -563,6 +563,15 @@ def _run(call: Call, run: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+@_route("GET", "/actions/workflows", "actions:read")
+def _list_workflows(call: Call) -> Answer:
+    found = [
+        {"id": number, "name": path, "path": f".github/workflows/{path}", "state": state}
+        for number, (path, state) in enumerate(call.repository.workflows.items(), 1)
+    ]
+    return Answer(200, found, key="workflows", wrap={"total_count": len(found)})
+
+
 @_route("GET", "/actions/workflows/(?P<workflow>[^/]+)/runs", "actions:read")
 def _list_runs(call: Call) -> Answer:
     found = [

@@ -52,6 +52,7 @@ class Repository:
         statuses: of commits, the youngest first, by SHA.
         runs: workflow runs, the youngest first; `jobs` inside.
         logs: of jobs, by their ID.
+        workflows: states by the name of the file, such as disabled_inactivity.
         oidc_subject: what GitHub answers about the subject of the repository's OIDC tokens.
         default_branch: as it says.
     """
@@ -71,6 +72,7 @@ class Repository:
     statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     runs: list[dict[str, Any]] = field(default_factory=list)
     logs: dict[int, bytes] = field(default_factory=dict)
+    workflows: dict[str, str] = field(default_factory=dict)
     oidc_subject: dict[str, Any] = field(default_factory=lambda: {"use_default": True})
     lock: threading.RLock = field(default_factory=threading.RLock)
 
