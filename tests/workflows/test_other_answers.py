@@ -65,6 +65,29 @@ def test_answer_of_another_server_is_one_line(
                 assert "check GITHUB_API_URL (https://HOST/api/v3 on an Enterprise Serv" in warning
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("answer", ["page", "page for something new", "nothing", "text", "login"])
+def test_files_are_not_attached_to_the_release_of_another_server(
+    github: GitHub, hub: Repository, tmp_path: Path, answer: str, method: str
+) -> None:
+    """A file counts as attached only when GitHub has answered with it (report 4)."""
+    hub.add_release("v1.2.3")
+    status, text = ANSWERS[answer]
+    headers = {"Location": f"{github.url}/login"} if status == 302 else {}
+    github.fault(method, "", status, html=text, headers=headers)
+    write_report(tmp_path, ok=True)
+    (tmp_path / "manifest.json").write_text('{"builds": []}')
+    env = {
+        "GITHUB_API_URL": github.enterprise_url,
+        "GITHUB_REPOSITORY": REPOSITORY,
+        "GITHUB_TOKEN": "t",
+    }
+    said = Toolkit(tmp_path, env).run("attach", "--tag=v1.2.3", "--patience=1", code=4)
+    assert "check GITHUB_API_URL (https://HOST/api/v3 on an Enterprise Server)" in said.stderr
+    assert said.stderr.count("\n") == 1
+    assert hub.releases[0]["assets"] == []
+
+
 def test_defects_of_our_own_are_not_hidden() -> None:
     """An error of the toolkit's own code does not become one of the server."""
     from packer_toolkit.github_api import speaking
