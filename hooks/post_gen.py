@@ -583,7 +583,11 @@ def next_steps(job: Job, here: Path, before: Path | None) -> list[str]:
     if before == here:
         share = "look at what has changed with git status and git diff, and commit it"
     elif before:
-        share = "commit it in the repository around it, and push"
+        share = (
+            "commit it in the repository around it, and push; its workflows do not run there, "
+            "because GitHub reads .github/workflows at the top alone, and a repository has one "
+            "pipeline for one image: docs/pipeline.md of the template"
+        )
     else:
         repository = f"{job.github_organization}/packer-ami-{job.image_name}"
         first = "" if enclosing_repository(here) else "git init -b main, commit, "

@@ -139,7 +139,7 @@ class Act:
         for name in ("plan", "planned", "built", "failed"):
             source = self.directory / name
             if source.is_dir():
-                shutil.copytree(source, notes / name)
+                shutil.copytree(source, notes / name, symlinks=True)
             elif source.exists():
                 shutil.copy(source, notes / name)
             elif name != "plan":

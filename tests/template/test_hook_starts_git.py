@@ -101,6 +101,30 @@ def test_inside_another_repository_no_repository_is_nested(
     assert git_state(tmp_path) == before
 
 
+@pytest.mark.parametrize("start_git", [True, False])
+@pytest.mark.parametrize("commits", [0, 1])
+def test_copy_below_a_repository_reports_that_its_workflows_do_not_run(
+    template: Path, tmp_path: Path, start_git: bool, commits: int
+) -> None:
+    """Where GitHub never reads the workflows of a copy, its next steps explain it (field 36)."""
+    git(tmp_path, "init", "--quiet")
+    for _ in range(commits):
+        git(tmp_path, "commit", "--allow-empty", "-m", "Mine")
+    new = render(template, tmp_path / "images" / "web", {"start_git": False})
+    share = numbered(run_hook(new, template, start_git=start_git))[2]
+    assert "its workflows do not run there" in share
+    assert ".github/workflows" in share
+    page = Path(__file__).parents[2] / "docs/pipeline.md"
+    assert "## One repository for each image" in page.read_text()
+
+
+def test_copy_at_the_top_keeps_its_next_steps(template: Path, bare: Path) -> None:
+    """A repository of its own, new or with commits, gets no word about workflows (field 36)."""
+    assert "workflows" not in "".join(numbered(run_hook(bare, template)))
+    git(bare, "commit", "--quiet", "--allow-empty", "-m", "More")
+    assert "workflows" not in "".join(numbered(run_hook(bare, template)))
+
+
 def test_empty_folder_named_git_further_up_is_no_repository(template: Path, tmp_path: Path) -> None:
     """Git does not take it for one either."""
     (tmp_path / ".git").mkdir()

@@ -405,3 +405,43 @@ def test_refused_token_ends_with_one_line(globex: GitHub) -> None:
 def test_address_of_a_template_is_understood(template: str, place: tuple[str, str]) -> None:
     """In every form that Copier takes."""
     assert place_of(template) == place
+
+
+def test_disabled_workflows_are_named(github: GitHub) -> None:
+    """`fleet --workflows` names each workflow that GitHub does not run, and why (field 34)."""
+    github.repository("acme/template").add_release("v1.0.0")
+    states = {
+        "packer-ami-quiet": "disabled_inactivity",
+        "packer-ami-off": "disabled_manually",
+        "packer-ami-copy": "disabled_fork",
+        "packer-ami-busy": "active",
+        "packer-ami-gone": "deleted",
+    }
+    text = answers(f"http://{github.host}/acme/template", "v1.0.0").encode()
+    for name, state in states.items():
+        repository = github.repository(f"acme/{name}")
+        repository.write(ANSWERS, text)
+        build, update = "push-packer-build-ami.yml", "update-from-template.yml"
+        repository.workflows = {build: state, update: "active"}
+    options = ("--organization=acme", "--json")
+    plain = fleet(*options, **as_somebody(github.enterprise_url))
+    assert {row["problem"] for row in rows(plain).values()} == {""}
+    assert not github.asked("GET", "/workflows")
+
+    result = fleet(*options, "--workflows", **as_somebody(github.enterprise_url))
+    assert result.returncode == 0, result.stderr
+    problems = {name.partition("/")[2]: row["problem"] for name, row in rows(result).items()}
+    assert problems["packer-ami-quiet"] == (
+        "push-packer-build-ami.yml is disabled (60 days without activity): "
+        "gh workflow enable push-packer-build-ami.yml --repo acme/packer-ami-quiet"
+    )
+    assert "(by a user)" in problems["packer-ami-off"]
+    assert "(as in every new fork)" in problems["packer-ami-copy"]
+    assert (problems["packer-ami-busy"], problems["packer-ami-gone"]) == ("", "")
+
+    # A token that may not read them hides nothing else.
+    github.permissions["t"] = {"contents": "read", "metadata": "read"}
+    result = fleet(*options, "--workflows", **as_somebody(github.enterprise_url))
+    assert result.returncode == 0, result.stderr
+    assert all("cannot list the workflows: 403" in row["problem"] for row in rows(result).values())
+    assert {row["release"] for row in rows(result).values()} == {"v1.0.0"}

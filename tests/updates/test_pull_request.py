@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from packer_toolkit.template import pull_request
+from packer_toolkit.template import pull_request, source
 from rig.github import GitHub, Repository
 from rig.template import git
 from rig.toolkit_process import Said, Toolkit
@@ -295,6 +295,131 @@ def test_the_result_of_checks_is_noted_at_the_commit(
     run("--checked", "failure", "--commit", "1" * 40)
     (status,) = hub.statuses["1" * 40]
     assert (status["state"], status["context"]) == ("failure", "update-from-template")
+
+
+def test_only_the_branch_of_exactly_this_name_is_read(
+    run: Callable[..., Said], project: Path, remote: Path, hub: Repository
+) -> None:
+    """Branches and tags whose names end like that of the branch do not count (review C18)."""
+    for name in (
+        "heads/a",
+        "heads/x/refs/heads",
+        "heads/refs/heads",
+        "tags/refs/heads",
+        "refs/heads",
+    ):
+        git(remote, "update-ref", f"refs/{name}/{BRANCH}", git(project, "rev-parse", "HEAD"))
+    run()
+    assert git(remote, "rev-parse", f"refs/heads/{BRANCH}^") == git(remote, "rev-parse", "main")
+    # The same with the branch among them.
+    commit(project, "own.txt", "ours\n")
+    run()
+    assert git(remote, "rev-parse", f"refs/heads/{BRANCH}^") == git(remote, "rev-parse", "main")
+    assert len(pulls(hub)) == 1
+
+
+MONDAY = {"GITHUB_EVENT_NAME": "schedule"}
+
+
+def delete_branch(project: Path, remote: Path) -> None:
+    """Delete the branch of the pull request, as the button on its page does."""
+    del project
+    git(remote, "update-ref", "-d", f"refs/heads/{BRANCH}")
+
+
+def move_main(project: Path, remote: Path) -> None:
+    """Push a commit to main, which a refresh would bring to the branch."""
+    del remote
+    commit(project, "own.txt", "ours\n")
+
+
+@pytest.mark.parametrize(
+    ("edit", "meanwhile"),
+    [
+        ({}, None),
+        ({}, delete_branch),
+        ({}, move_main),
+        ({"title": "PLAT-7: not now"}, delete_branch),
+        ({"body": "We wait."}, move_main),
+        ({"title": "[wait] Update from the template to v2.1.0 (3 files)", "body": None}, None),
+        ({"state_reason": "not_planned"}, None),
+    ],
+)
+def test_a_closed_pull_request_stays_closed(
+    run: Callable[..., Said],
+    project: Path,
+    remote: Path,
+    hub: Repository,
+    edit: dict[str, Any],
+    meanwhile: Callable[[Path, Path], None] | None,
+) -> None:
+    """A pull request that was closed for a release is not opened or pushed again (review R8)."""
+    run(**MONDAY)
+    hub.close_by_hand(1)
+    hub.issues[1] |= edit
+    if meanwhile:
+        meanwhile(project, remote)
+    refs = git(remote, "for-each-ref", "refs/heads")
+    for _ in range(2):
+        said = run(**MONDAY)
+        assert "updated=false" in said.stdout
+        assert "commit=\n" in said.stdout
+        assert "was closed" in said.stdout
+        assert [pull["state"] for pull in pulls(hub)] == ["closed"]
+        assert git(remote, "for-each-ref", "refs/heads") == refs
+    as_json = json.loads(run("--json", **MONDAY).stdout)
+    assert (as_json["updated"], as_json["commit"]) == (False, None)
+    assert as_json["url"].endswith("/1")
+
+
+def test_a_tag_that_looks_like_a_release_is_not_one(
+    tmp_path: Path, made_by: dict[str, Path]
+) -> None:
+    """Only refs/tags/NAME is a tag of the template, whatever other refs end with (review C18)."""
+    bare = tmp_path / "template.git"
+    git(tmp_path, "clone", "--quiet", "--bare", str(made_by["v1.0.0"]), str(bare))
+    for name in ("tags/v1.0.0", "tags/refs/tags/v9.0.0", "heads/refs/tags/v9.0.1", "x/tags/v9.0.2"):
+        git(bare, "update-ref", f"refs/{name}", git(bare, "rev-parse", "HEAD"))
+    assert [release.tag for release in source.releases(str(bare))] == ["v1.0.0"]
+
+
+def test_the_next_release_opens_a_new_pull_request(
+    run: Callable[..., Said], remote: Path, hub: Repository
+) -> None:
+    """A closed pull request of an older release does not hold back newer ones (review R8)."""
+    run("--to=v1.1.0", **MONDAY)
+    hub.close_by_hand(1)
+    run("--to=v2.1.0", **MONDAY)
+    assert [(pull["state"], pull["title"]) for pull in pulls(hub)] == [
+        ("closed", "Update from the template to v1.1.0"),
+        ("open", "Update from the template to v2.1.0"),
+    ]
+    # Only the whole name of a release counts.
+    hub.close_by_hand(2)
+    hub.issues[2]["body"] = ""
+    for title in ("to v2.1.0-rc1", "to v2.1.0.1", "to v12.1.0", "to v2.1.01"):
+        hub.issues[2]["title"] = title
+        hub.issues.pop(3, None)
+        run(**MONDAY)
+        assert 3 in hub.issues, title
+
+
+def test_a_user_can_ask_for_a_closed_pull_request_again(
+    run: Callable[..., Said], hub: Repository
+) -> None:
+    """A run that the user starts opens a new one; so does one after a merge (review R8)."""
+    run(**MONDAY)
+    hub.close_by_hand(1)
+    run(GITHUB_EVENT_NAME="workflow_dispatch")
+    assert [pull["state"] for pull in pulls(hub)] == ["closed", "open"]
+    # The open one is refreshed, whatever was closed before.
+    hub.issues[2]["title"] = "Other"
+    run(**MONDAY)
+    assert hub.issues[2]["title"] == "Update from the template to v2.1.0"
+    # Merged and reverted: the repository needs the release again.
+    hub.merge_pull(2)
+    run(**MONDAY)
+    assert [pull["state"] for pull in pulls(hub)] == ["closed", "closed", "open"]
 
 
 def test_a_long_text_is_cut(

@@ -146,6 +146,24 @@ def test_checks_that_fail_are_noted_and_the_pull_request_stays(
     assert len(pulls(hub)) == 1
 
 
+def test_the_workflow_checks_nothing_when_the_pull_request_was_closed(
+    act: Act, remote: Path, github: GitHub
+) -> None:
+    """A closed pull request stays closed on Mondays, and nothing is checked (review R8)."""
+    hub = github.repositories[NAME]
+    act.run("schedule", MONDAY, workflow=WORKFLOW)
+    (pull,) = pulls(hub)
+    hub.close_by_hand(pull["number"])
+    hub.statuses.clear()
+    git(remote, "update-ref", "-d", f"refs/heads/{BRANCH}")
+    ran = act.run("schedule", MONDAY, workflow=WORKFLOW)
+    jobs = dict.fromkeys(("fetch", "render", "update"), "success")
+    assert (ran.code, {n: r for n, r in ran.jobs.items() if r != "skipped"}) == (0, jobs), ran.log
+    assert [pull["state"] for pull in pulls(hub)] == ["closed"]
+    assert git(remote, "branch", "--list", BRANCH) == ""
+    assert hub.statuses == {}
+
+
 UNREVIEWED = ("render", "check")
 
 
@@ -186,6 +204,19 @@ def test_jobs_with_rights_run_what_is_reviewed(jobs: dict[str, Any]) -> None:
     assert jobs["fetch"]["permissions"].keys() <= {"contents", "id-token"}
     assert jobs["update"]["permissions"].keys() <= {"contents", "pull-requests", "id-token"}
     assert jobs["note"]["permissions"].keys() <= {"contents", "statuses", "id-token"}
+
+
+def test_unreviewed_code_leaves_the_workspace_to_the_next_job(jobs: dict[str, Any]) -> None:
+    """In the container, unreviewed code gets a copy of the repository (review R18)."""
+    for name in UNREVIEWED:
+        runs = [step for step in jobs[name]["steps"] if step.get("run", "").find("task ") >= 0]
+        for step in runs:
+            folder = f"{name}-${{{{ github.run_id }}}}-${{{{ github.run_attempt }}}}"
+            assert step["working-directory"] == f"${{{{ runner.temp }}}}/{folder}"
+            (copied,) = [s for s in jobs[name]["steps"] if s["name"] == "Copy the repository"]
+            assert copied["run"] == (
+                f'cp -pR . "$RUNNER_TEMP/{name}-$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT"'
+            )
 
 
 def test_what_travels_between_jobs_reaches_no_shell_as_code(jobs: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -104,3 +105,53 @@ def test_real_build_is_stopped_and_leaves_nothing(
     assert "stopped before the credentials end" in report["last_lines"][-1]
     assert report["builds"][0]["failed_step"] == "shell: 10-wait.sh"
     assert ec2.leftovers() == {}
+
+
+def in_seconds(seconds: float, form: str = "%Y-%m-%dT%H:%M:%SZ") -> str:
+    """Return a time from now on."""
+    return (datetime.now(timezone.utc) + timedelta(seconds=seconds)).strftime(form)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda: in_seconds(2700),
+        lambda: in_seconds(2700, "%Y-%m-%dT%H:%M:%S+00:00"),
+        lambda: in_seconds(2700 + 7200, "%Y-%m-%dT%H:%M:%S+02:00"),
+        lambda: in_seconds(2700, "%Y-%m-%d %H:%M:%Sz"),
+        lambda: f"{time.time() + 2700:.0f}",
+        lambda: f"{time.time() + 2700}",
+        lambda: f" {time.time() + 2700:.0f}\n",
+    ],
+)
+def test_deadline_counts_from_the_time_of_the_role(write: Callable[[], str]) -> None:
+    """The minutes between the role and the build are not taken from the clean-up (review R17)."""
+    noted = write()
+    environment = {"PACKER_CREDENTIALS_SECONDS": "3600", "PACKER_CREDENTIALS_EXPIRE_AT": noted}
+    found = deadline(environment, None, since_start=30)
+    assert found
+    assert found.end == pytest.approx(2700, abs=5)
+    assert found.end - found.stop == pytest.approx(225, abs=10)
+    only = deadline({"PACKER_CREDENTIALS_EXPIRE_AT": noted}, None)
+    assert only
+    assert only.end == pytest.approx(2700, abs=5)
+    # The earliest of all ends counts.
+    for expires, end in ((in_seconds(600), 600), (in_seconds(9000), 2700)):
+        earliest = deadline(environment, expires)
+        assert earliest
+        assert earliest.end == pytest.approx(end, abs=5)
+
+
+@pytest.mark.parametrize(
+    "noted", ["soon", "2026-13-01T00:00:00Z", "nan", "inf", "-5", "1e400", "9" * 30]
+)
+def test_time_that_is_not_valid_is_refused(noted: str) -> None:
+    """A time that is not valid ends the build in one line, before Packer starts (review R17)."""
+    with pytest.raises(SetupError, match="give a time, such as"):
+        deadline({"PACKER_CREDENTIALS_EXPIRE_AT": noted}, None)
+
+
+def test_expired_credentials_start_nothing() -> None:
+    """A build whose credentials have expired does not start (review R17)."""
+    with pytest.raises(SetupError, match=r"the credentials expired at .*start the run again"):
+        deadline({"PACKER_CREDENTIALS_EXPIRE_AT": in_seconds(-1)}, None)

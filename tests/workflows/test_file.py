@@ -99,11 +99,10 @@ def test_cron_is_the_time_in_words(checkout: Path, workflow: Mapping[str, Any]) 
 
 
 def test_concurrency(workflow: Mapping[str, Any]) -> None:
-    """One build for each ref; only that of a pull request is ended by a newer one."""
-    assert workflow["concurrency"] == {
-        "group": "packer-build-${{ github.ref }}",
-        "cancel-in-progress": "${{ github.event_name == 'pull_request' }}",
-    }
+    """Only the build of a pull request is ended by a newer one."""
+    concurrency = workflow["concurrency"]
+    assert set(concurrency) == {"group", "cancel-in-progress"}
+    assert concurrency["cancel-in-progress"] == "${{ github.event_name == 'pull_request' }}"
 
 
 def test_every_job_has_a_limit_and_every_long_step_too(workflow: Mapping[str, Any]) -> None:
@@ -175,6 +174,19 @@ def test_token_is_given_to_single_steps(workflow: Mapping[str, Any]) -> None:
     jobs = {n for n, job in workflow["jobs"].items() if text in job.get("env", {}).values()}
     assert jobs == {"report"}
     assert text not in workflow["env"].values()
+
+
+def test_the_build_and_the_checks_run_in_copies(workflow: Mapping[str, Any]) -> None:
+    """Nothing that writes what it likes runs in the workspace of later steps (review R18)."""
+    for job, task in (("check", "task check"), ("build", "task packer-build")):
+        (copied,) = [s for j, s in steps(workflow) if j == job and "Copy" in s["name"]]
+        (done,) = [s for j, s in steps(workflow) if j == job and s.get("run") == task]
+        assert copied["run"] == 'cp -pR . "$COPY"'
+        # Outside of the workspace, and another one for each run: a runner may keep the folder.
+        assert done["working-directory"] == copied["env"]["COPY"]
+        assert done["working-directory"].startswith("${{ runner.temp }}/")
+        assert "PKR_VAR_run_id" in done["working-directory"]
+        assert [step["if"] for step in (copied, done)] == [done["if"]] * 2
 
 
 def test_fork_gets_nothing(workflow: Mapping[str, Any]) -> None:

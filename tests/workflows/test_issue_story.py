@@ -72,6 +72,58 @@ def test_fail_fail_succeed(toolkit: Toolkit, hub: Repository, api_url: str) -> N
     assert "opened issue #2" in fail(toolkit)
 
 
+def copy_marker(toolkit: Toolkit, hub: Repository) -> str:
+    """Return the text of an issue that was closed by a good build."""
+    fail(toolkit)
+    body = str(hub.issues[1]["body"])
+    succeed(toolkit)
+    return body
+
+
+@pytest.mark.parametrize("association", ["NONE", "CONTRIBUTOR", "FIRST_TIMER", "MANNEQUIN", ""])
+@pytest.mark.parametrize("state", ["open", "closed"])
+def test_issue_of_an_outsider_is_not_kept(
+    toolkit: Toolkit, hub: Repository, association: str, state: str
+) -> None:
+    """An outsider's issue with marker and label is not the issue about builds (review R20)."""
+    body = copy_marker(toolkit, hub)
+    issue = hub.add_issue("Look", body, [LABEL], author="outsider", association=association)
+    issue["state"] = state
+    assert "opened issue #3" in fail(toolkit)
+    assert "commented issue #3" in fail(toolkit)
+    assert "closed issue #3" in succeed(toolkit)
+    assert "no issue to change" in succeed(toolkit)
+    assert (issue["state"], issue["body"], hub.said(2)) == (state, body, [])
+
+
+def test_issue_of_a_deleted_account_is_not_kept(toolkit: Toolkit, hub: Repository) -> None:
+    """An issue without an author is left alone (review R20)."""
+    issue = hub.add_issue("Look", copy_marker(toolkit, hub), [LABEL])
+    issue["user"] = None
+    assert "opened issue #3" in fail(toolkit)
+    assert hub.said(2) == []
+
+
+@pytest.mark.parametrize(
+    ("author", "association"),
+    [
+        ("github-actions[bot]", "NONE"),
+        ("acme-builds[bot]", "CONTRIBUTOR"),
+        ("ada", "OWNER"),
+        ("ada", "MEMBER"),
+        ("ada", "COLLABORATOR"),
+    ],
+)
+def test_issue_of_a_program_or_a_member_is_kept(
+    toolkit: Toolkit, hub: Repository, author: str, association: str
+) -> None:
+    """The issue that a workflow or a member's own report opened is kept (review R20)."""
+    body = copy_marker(toolkit, hub)
+    hub.add_issue("The daily build fails", body, [LABEL], author=author, association=association)
+    assert "commented issue #2" in fail(toolkit)
+    assert "closed issue #2" in succeed(toolkit)
+
+
 def test_parent_image_of_the_last_good_build_is_shown(toolkit: Toolkit, hub: Repository) -> None:
     """It is remembered in a status of the commit, then in the issue itself."""
     hub.commits[SHA] = {}

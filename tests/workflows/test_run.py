@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,18 @@ def test_failure_is_told_when_the_toolkit_cannot_be_started(act: Act, hub: Repos
     assert "is good again" in hub.said(1)[0]
 
 
+def test_issue_of_an_outsider_hides_no_failure(act: Act, hub: Repository) -> None:
+    """The report without the toolkit counts issues of the workflow alone (review R20)."""
+    hub.add_issue("Look", "Mine", ["packer-build-failure"], author="outsider")
+    act.plan(kind="daily")
+    for _ in range(2):
+        act.run("schedule", events.schedule(), fail=["plan", "report"])
+        assert [issue["user"]["login"] for issue in hub.open_issues()] == [
+            "outsider",
+            "github-actions[bot]",
+        ]
+
+
 def test_role_that_cannot_be_assumed(act: Act, hub: Repository) -> None:
     """The report does without: its image may lie on the runner still."""
     act.credentials = None
@@ -302,6 +315,125 @@ def test_fork_runs_no_daily_build(act: Act, hub: Repository) -> None:
     act.plan(kind="daily")
     ran = act.run("schedule", events.schedule(fork=True))
     assert (ran.code, ran.jobs) == (0, {})
+
+
+# --- Other branches ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ref", "kind", "fail"),
+    [
+        ("refs/heads/change", "daily", ["build"]),
+        ("refs/heads/change", "daily", ["aws"]),
+        ("refs/heads/change", "daily", []),
+        ("refs/heads/feature/main", "daily", []),
+        ("refs/tags/main", "daily", []),
+        ("refs/tags/v1.2.3", "daily", ["plan"]),
+        ("refs/heads/main", "release", ["plan"]),
+        ("refs/heads/change", "release", ["plan"]),
+    ],
+)
+def test_runs_about_other_commits_do_not_change_the_issue(
+    act: Act, hub: Repository, ref: str, kind: str, fail: list[str]
+) -> None:
+    """A daily run of another branch, and a release without a tag, change no issue (review R7)."""
+    act.plan(kind="daily")
+    if not fail:
+        act.run("schedule", events.schedule(), fail=["build"])
+    act.plan(kind=kind)
+    issues, comments, statuses = str(hub.issues), str(hub.comments), str(hub.statuses)
+    payload = events.by_hand(ref, kind=kind)
+    ran = act.run("workflow_dispatch", payload, fail=fail, env={"GITHUB_REF": ref})
+    assert ran.jobs["build"] == ("failure" if fail else "success"), ran.log
+    assert "report" not in ran.jobs
+    assert (str(hub.issues), str(hub.comments), str(hub.statuses)) == (issues, comments, statuses)
+
+
+@pytest.mark.parametrize("branch", ["main", "trunk", "release/next"])
+def test_daily_run_of_the_default_branch_is_reported(
+    act: Act, hub: Repository, branch: str
+) -> None:
+    """A daily run that a user starts on the default branch counts (review R7)."""
+    payload = events.by_hand(f"refs/heads/{branch}", kind="daily")
+    payload["repository"] = {**events.HOME, "default_branch": branch}
+    act.plan(kind="daily")
+    for fail, number in ((["build"], 1), ([], 0)):
+        ran = act.run("workflow_dispatch", payload, fail=fail)
+        assert ran.jobs["report"] == "success", ran.log
+        assert len(hub.open_issues()) == number
+
+
+# --- The build's copy -------------------------------------------------------------------------
+
+
+def test_build_cannot_change_what_runs_after_it(act: Act, tmp_path: Path) -> None:
+    """Steps after the build run the workspace's own files, whatever it wrote (review R18)."""
+    stolen = tmp_path / "stolen"
+    evil = f"#!/bin/sh\nenv >>{stolen}\n"
+    local = f"version: '3'\nenv: {{X: {{sh: 'env >>{stolen}'}}}}\n"
+    written = {
+        "Taskfile.yml": f"version: '3'\ntasks: {{toolkit: {{cmds: ['env >>{stolen}']}}}}\n",
+        "Taskfile.local.yml": local,
+        "toolkit.sh": evil,
+        "toolkit.env": "TOOLKIT_IMAGE=evil\n",
+        "build.pkr.hcl": "evil",
+    }
+    for kind in ("built", "failed"):
+        report = json.dumps(build_report(ok=kind == "built")).encode()
+        records = {name: content.encode() for name, content in written.items()}
+        act.records(kind, {**records, "build-report.json": report})
+    for trigger in ("release", "daily"):
+        for fail in ([], ["build"]):
+            ran = act.run(*ordered(act, trigger), fail=fail)
+            assert ran.result("build", "Hand on the records") == "success", ran.log
+            assert not stolen.exists()
+
+
+def test_only_the_build_artifacts_leave_the_copy(act: Act, hub: Repository, tmp_path: Path) -> None:
+    """Only regular files of the known names are collected from the copy (review R18)."""
+    secret = tmp_path / "secret"
+    secret.write_text("the secret of the runner")
+    report = json.dumps(build_report(ok=True)).encode()
+    act.records("built", {"build-report.json": report, "other.txt": b"x", "build.pkr.hcl": b"x"})
+    built = act.directory / "built"
+    (built / "manifest.json").symlink_to(secret)
+    (built / "packages-x86_64.txt").symlink_to("/etc/hostname")
+    (built / "packages-arm64.txt").mkdir()
+    (built / "packages-arm64.txt" / "x").write_text("x")
+    ran = act.run(*ordered(act, "release"))
+    assert ran.result("build", "Collect the build artifacts") == "success", ran.log
+    assert "the secret" not in ran.log
+    assert {asset["name"] for asset in hub.releases[0]["assets"]} <= {"build-report.json"}
+
+
+@pytest.mark.parametrize("fail", [[], ["build"]])
+def test_build_leaves_the_workspace_to_the_next_job(act: Act, fail: list[str]) -> None:
+    """What a build leaves, such as read-only folders, blocks no other checkout (report 5)."""
+    name = "failed" if fail else "built"
+    report = json.dumps(build_report(ok=not fail)).encode()
+    act.records(name, {"build-report.json": report, ".hidden": b"x"})
+    cache = act.directory / name / "cache"
+    cache.mkdir()
+    (cache / "module").write_text("x")
+    cache.chmod(0o555)
+    try:
+        ran = act.run(*ordered(act, "daily"), fail=fail)
+    finally:
+        cache.chmod(0o755)
+    assert ran.result("build", "Collect the build artifacts") == "success", ran.log
+    before = (ran.directory / "files-build-plan").read_text().split()
+    after = (ran.directory / "files-build-bundle").read_text().split()
+    assert set(after) - set(before) == {"build-report.json"}
+
+
+def test_deadline_is_noted_before_the_role_is_assumed(act: Act) -> None:
+    """The build and its summary get the time at which the credentials expire (review R17)."""
+    act.variables["PACKER_CREDENTIALS_SECONDS"] = "7200"
+    before = int(time.time())
+    ran = act.run(*ordered(act, "release"))
+    noted = int(ran.environment("build", "build")["PACKER_CREDENTIALS_EXPIRE_AT"])
+    assert before + 7200 <= noted <= time.time() + 7200
+    assert ran.environment("build", "summary")["PACKER_CREDENTIALS_EXPIRE_AT"] == str(noted)
 
 
 # --- Nobody is trusted ------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,17 @@ def test_larger_instance_is_named_above_70_percent(
     write_report(toolkit.directory, ok=True, seconds=seconds)
     said = toolkit.run("summary", PACKER_CREDENTIALS_SECONDS=limit).stdout
     assert ('`x86_64 = "m7i.xlarge"` instead of `m7i.large`' in said) == named, said
+
+
+def test_time_before_the_build_is_not_part_of_the_share(toolkit: Toolkit) -> None:
+    """The share is that of the time that was left when the build started (review R17)."""
+    write_report(toolkit.directory, ok=True, seconds=1500)
+    report = json.loads((toolkit.directory / "build-report.json").read_text())
+    expires = datetime.fromisoformat(report["started_at"].replace("Z", "+00:00"))
+    expires += timedelta(seconds=3000)
+    for noted in (f"{expires:%Y-%m-%dT%H:%M:%SZ}", f"{expires.timestamp():.0f}"):
+        env = {"PACKER_CREDENTIALS_SECONDS": "3600", "PACKER_CREDENTIALS_EXPIRE_AT": noted}
+        assert "50% of the 50.0 minutes" in toolkit.run("summary", **env).stdout
 
 
 def test_hour_is_assumed_when_nobody_knows(toolkit: Toolkit) -> None:

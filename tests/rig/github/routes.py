@@ -260,6 +260,7 @@ def _list_issues(call: Call) -> Answer:
             _issue(call, issue)
             for issue in call.repository.issues.values()
             if state in ("all", issue["state"])
+            and call.query.get("creator") in (None, (issue["user"] or {}).get("login"))
             and wanted <= {label["name"].lower() for label in issue["labels"]}
         ]
     key = {"updated": "updated_at", "comments": "comments"}.get(
@@ -560,6 +561,15 @@ def _run(call: Call, run: Mapping[str, Any]) -> dict[str, Any]:
         "jobs_url": f"{address}/jobs",
         "html_url": f"{_page(call)}/actions/runs/{run['id']}",
     }
+
+
+@_route("GET", "/actions/workflows", "actions:read")
+def _list_workflows(call: Call) -> Answer:
+    found = [
+        {"id": number, "name": path, "path": f".github/workflows/{path}", "state": state}
+        for number, (path, state) in enumerate(call.repository.workflows.items(), 1)
+    ]
+    return Answer(200, found, key="workflows", wrap={"total_count": len(found)})
 
 
 @_route("GET", "/actions/workflows/(?P<workflow>[^/]+)/runs", "actions:read")

@@ -52,6 +52,7 @@ class Repository:
         statuses: of commits, the youngest first, by SHA.
         runs: workflow runs, the youngest first; `jobs` inside.
         logs: of jobs, by their ID.
+        workflows: states by the name of the file, such as disabled_inactivity.
         oidc_subject: what GitHub answers about the subject of the repository's OIDC tokens.
         default_branch: as it says.
     """
@@ -71,6 +72,7 @@ class Repository:
     statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     runs: list[dict[str, Any]] = field(default_factory=list)
     logs: dict[int, bytes] = field(default_factory=dict)
+    workflows: dict[str, str] = field(default_factory=dict)
     oidc_subject: dict[str, Any] = field(default_factory=lambda: {"use_default": True})
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -97,9 +99,22 @@ class Repository:
     # --- What tests and the API do ------------------------------------------------------------
 
     def add_issue(
-        self, title: str, body: str = "", labels: Iterator[str] | list[str] | tuple[str, ...] = ()
+        self,
+        title: str,
+        body: str = "",
+        labels: Iterator[str] | list[str] | tuple[str, ...] = (),
+        author: str = "github-actions[bot]",
+        association: str = "NONE",
     ) -> dict[str, Any]:
-        """Open an issue; labels that do not exist are made, as GitHub does for those who may."""
+        """Open an issue; labels that do not exist are made, as GitHub does for those who may.
+
+        Args:
+            title: of the issue.
+            body: of the issue.
+            labels: names.
+            author: whose issue it is; by default that of a workflow's own token.
+            association: of the author with the repository, such as MEMBER; NONE for programs too.
+        """
         with self.lock:
             number = max(self.issues, default=0) + 1
             moment = now()
@@ -111,7 +126,8 @@ class Repository:
                 "state": "open",
                 "state_reason": None,
                 "locked": False,
-                "user": user(),
+                "user": user(author),
+                "author_association": association,
                 "labels": [self.add_label(name) for name in labels],
                 "created_at": moment,
                 "updated_at": moment,
@@ -123,6 +139,11 @@ class Repository:
     def close_by_hand(self, number: int, reason: str = "completed") -> None:
         """Close an issue, as a person does."""
         self.issues[number] |= {"state": "closed", "state_reason": reason, "closed_at": now()}
+
+    def merge_pull(self, number: int) -> None:
+        """Merge a pull request; the branch is left as it is."""
+        self.close_by_hand(number)
+        self.issues[number]["_pull"] |= {"merged": True, "merged_at": now()}
 
     def add_label(self, name: str, **more: Any) -> dict[str, Any]:
         """Make a label, or return the one that exists."""
@@ -212,6 +233,7 @@ class Repository:
                 "head": {"ref": head, "label": f"{owner}:{head}", "sha": sha_of(head)},
                 "base": {"ref": base, "label": f"{owner}:{base}", "sha": sha_of(base)},
                 "merged": False,
+                "merged_at": None,
                 "draft": False,
             }
             return issue

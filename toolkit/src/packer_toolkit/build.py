@@ -42,6 +42,7 @@ from packer_toolkit.packer_values import (
     read_arguments,
 )
 from packer_toolkit.released import Release
+from packer_toolkit.runner_commands import escape_commands
 from packer_toolkit.selection import (
     DEFAULT_ONLY,
     EC2_BUILDS,
@@ -546,6 +547,7 @@ class Run:
 
         def read() -> None:
             mask = self.mask.follow()
+            is_job = self.environment.get("GITHUB_ACTIONS") == "true"
             for line in process.stdout or ():
                 masked = mask(line)
                 elapsed = time.monotonic() - since
@@ -554,7 +556,7 @@ class Run:
                     self._stop_sessions(self.mask.secrets(reason))
                 elif self.sessions.is_repetition(text):
                     continue
-                self.show(masked)
+                self.show(escape_commands(masked) if is_job else masked)
                 if self.output.helpless and not self._given_up:
                     # It would try each call for minutes, all of them for a quarter of an hour.
                     self._given_up = True

@@ -1,7 +1,7 @@
 """The issue about failed builds: one, that is opened, commented, reopened and closed by itself.
 
-It is known by a label, and by a comment in its first line that nobody sees.  That line also holds
-what has to be known the next time:
+It is known by a label, by a hidden comment in its first line, and by its author: a program or a
+member of the repository.  That line also holds what has to be known the next time:
 
 | key | meaning |
 |---|---|
@@ -28,7 +28,7 @@ from github.Repository import Repository
 
 from packer_toolkit.advice import advice
 from packer_toolkit.build_facts import Facts
-from packer_toolkit.github_api import speaking
+from packer_toolkit.github_api import require_answer, speaking
 from packer_toolkit.inspec_report import write_results
 from packer_toolkit.markdown import block, code, table
 
@@ -38,6 +38,9 @@ _LABEL_DESCRIPTION = "A daily or release build failed; kept by packer-toolkit"
 
 # GitHub refuses more than 65536 characters.
 _LONGEST = 60_000
+
+# A label alone could make an issue of an outsider, who copied the marker, the one that is kept.
+_MEMBERS = ("OWNER", "MEMBER", "COLLABORATOR")
 
 _MARKER = re.compile(r"\A\s*<!-- packer-toolkit:build-failure (\{.*?\}) -->", re.S)
 
@@ -91,8 +94,19 @@ def _ours(repository: Repository, state: str) -> Iterator[tuple[Issue, State]]:
     """Yield our issues of a state, the youngest first; others may carry the label too."""
     for issue in repository.get_issues(labels=[LABEL], state=state):
         found = state_of(issue.body)
-        if found is not None and issue.pull_request is None and not found.get("duplicate_of"):
+        if found is None or issue.pull_request is not None or found.get("duplicate_of"):
+            continue
+        if _has_trusted_author(issue):
             yield issue, found
+
+
+def _has_trusted_author(issue: Issue) -> bool:
+    """Return whether a program or a member of the repository opened an issue.
+
+    Programs need write access to open one; GitHub lists that of workflows as no member.
+    """
+    # The account may have been deleted.
+    return getattr(issue.user, "type", "") == "Bot" or issue.author_association in _MEMBERS
 
 
 def _open_one(repository: Repository) -> tuple[Issue, State] | None:
@@ -281,6 +295,7 @@ def _open(repository: Repository, facts: Facts, good: Mapping[str, Any]) -> Done
     _make_label(repository)
     with speaking("open an issue"):
         issue = repository.create_issue(_title(facts), body=marked(state, text), labels=[LABEL])
+        require_answer("open an issue", issue.number)
     # Another run may have done the same at the same time, or GitHub may have lost its answer to a
     # first attempt: the oldest issue stays, whoever looks.
     with speaking("look for a second issue"):

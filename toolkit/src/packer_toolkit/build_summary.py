@@ -52,21 +52,26 @@ def changes(old: Sequence[str], new: Sequence[str]) -> list[Change]:
     ]
 
 
-def limit_of(report: Mapping[str, Any], seconds: float | None = None) -> float:
+def limit_of(
+    report: Mapping[str, Any], seconds: float | None = None, expires: datetime | None = None
+) -> float:
     """Return how long the credentials of a build lived, in seconds.
 
     Args:
         report: the build report, which may know when they ended.
         seconds: what the workflow asked for; it is surer.
+        expires: when the credentials expire, as the workflow noted it; of it, only the time since
+            the start of the build counts.
     """
-    if seconds:
+    if seconds and not expires:
         return seconds
     try:
-        ends = datetime.fromisoformat(report["account"]["expires_at"].replace("Z", "+00:00"))
+        at = report["account"]["expires_at"] if expires is None else expires.isoformat()
+        ends = datetime.fromisoformat(at.replace("Z", "+00:00"))
         began = datetime.fromisoformat(report["started_at"].replace("Z", "+00:00"))
         return max(60.0, (ends - began).total_seconds())
     except (KeyError, TypeError, ValueError, AttributeError):
-        return HOUR
+        return seconds or HOUR
 
 
 def page(
@@ -75,6 +80,7 @@ def page(
     outcome: str,
     note: str = "",
     limit: float | None = None,
+    expires: datetime | None = None,
     last: Mapping[str, Sequence[str]] | None = None,
     last_name: str = "",
 ) -> str:
@@ -85,6 +91,7 @@ def page(
         outcome: success, failure, cancelled or skipped.
         note: why nothing was built, for a skipped one.
         limit: seconds that the credentials live.
+        expires: when they expire, where that is known.
         last: package lists of the last image, by architecture; None when there is none.
         last_name: of the last image.
     """
@@ -103,7 +110,7 @@ def page(
     builds = [build for build in report.get("builds") or [] if isinstance(build, dict)]
     parts += _failures(report, builds)
     parts += _images(builds)
-    parts += _time(report, builds, limit_of(report, limit))
+    parts += _time(report, builds, limit_of(report, limit, expires))
     parts += _inspec(report)
     if records.packages:
         parts += _packages(records, last, last_name)

@@ -18,6 +18,7 @@ from typing import NoReturn
 import click
 
 from packer_toolkit.errors import ToolkitError
+from packer_toolkit.runner_commands import escaped_output
 
 # Name -> what `--help` says about it, in the order a person needs them; the command is `command` of
 # packer_toolkit.commands.NAME, with underscores for hyphens.
@@ -113,6 +114,13 @@ def _say(line: str) -> None:
 
 def main() -> NoReturn:
     """Run the command line, and end with an exit code of `packer_toolkit.errors`."""
+    with escaped_output():
+        code = _run()
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command line; return its exit code."""
     try:
         with _signals():
             result = group.main(prog_name="packer-toolkit", standalone_mode=False)
@@ -147,4 +155,4 @@ def main() -> NoReturn:
             "a defect of the toolkit, please report it: "
             f"{type(error).__name__}: {error} (PACKER_TOOLKIT_TRACEBACK=1 shows where)"
         )
-    sys.exit(code)
+    return code

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-cha
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from packer_toolkit.errors import SetupError
 
 # What the workflow asked for when it assumed the role; environment credentials do not tell.
 SECONDS = "PACKER_CREDENTIALS_SECONDS"
+# When these seconds end, such as 1795662000 or 2026-11-25T03:00:00Z: the role is assumed before the
+# toolkit image is pulled and the plan is made.
+EXPIRE_AT = "PACKER_CREDENTIALS_EXPIRE_AT"
 
 # Of an hour: a word at 45 minutes, and the end at 55, which leaves five for the clean-up.
 _WARN_AT = 0.75
@@ -52,9 +56,17 @@ def deadline(
         None when nobody knows; then nothing is stopped.
 
     Raises:
-        SetupError: when the setting is no number.
+        SetupError: when a setting is not valid, or the credentials have expired.
     """
     ends = []
+    now = datetime.now(timezone.utc)
+    if expires := expiry(environment):
+        if expires <= now:
+            raise SetupError(
+                f"the credentials expired at {expires:%Y-%m-%dT%H:%M:%SZ} ({EXPIRE_AT}); start the "
+                "run again"
+            )
+        ends.append((expires - now).total_seconds())
     if told := environment.get(SECONDS, "").strip():
         try:
             seconds = float(told)
@@ -65,8 +77,27 @@ def deadline(
         ends.append(seconds - since_start)
     if expires_at:
         end = datetime.fromisoformat(expires_at.replace("Z", "+00:00"))
-        ends.append((end - datetime.now(timezone.utc)).total_seconds())
+        ends.append((end - now).total_seconds())
     return Deadline.of(max(0.0, min(ends))) if ends else None
+
+
+def expiry(environment: Mapping[str, str]) -> datetime | None:
+    """Return when the credentials expire, as the workflow noted it; None when it did not.
+
+    Raises:
+        SetupError: when it is not a time.
+    """
+    noted = environment.get(EXPIRE_AT, "").strip()
+    if not noted:
+        return None
+    try:
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?", noted):
+            return datetime.fromtimestamp(float(noted), timezone.utc)
+        return datetime.fromisoformat(re.sub("[zZ]$", "+00:00", noted)).astimezone(timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        raise SetupError(
+            f'{EXPIRE_AT} is "{noted}": give a time, such as 2026-11-25T03:00:00Z'
+        ) from None
 
 
 @contextlib.contextmanager

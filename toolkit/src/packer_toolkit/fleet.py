@@ -89,6 +89,9 @@ class Fleet(Protocol):
     def tags(self, template: str) -> Mapping[str, str]:
         """Return the tags of a template, and the commit of each."""
 
+    def find_disabled(self, name: str) -> str:
+        """Return a remark about workflows that GitHub does not run; empty without any."""
+
 
 def rows(
     fleet: Fleet, names: Sequence[str], *, at_once: int, done: Callable[[], None]
@@ -146,7 +149,8 @@ def _row(fleet: Fleet, name: str, known: _Tags) -> Row:
     if not finished:
         problem = "the template has no release"
         return Row(name, template, release, updated=updated, problem=problem)
-    problem = warning or describe_answers(answers)
+    remarks = [warning or describe_answers(answers), fleet.find_disabled(name)]
+    problem = "; ".join(filter(None, remarks))
     return Row(name, template, release, finished[-1].tag, len(newer), updated, problem)
 
 
@@ -226,9 +230,20 @@ class LocalFleet:
         """Return the tags that git lists."""
         return list_tags(template)
 
+    def find_disabled(self, name: str) -> str:
+        """Return nothing: a clone does not show it."""
+        del name
+        return ""
+
 
 # ----------------------------------------------------------------------------------------- GitHub
 
+# https://docs.github.com/en/actions/how-tos/manage-workflow-runs/disable-and-enable-workflows
+_DISABLED = {
+    "disabled_inactivity": "60 days without activity",
+    "disabled_fork": "as in every new fork",
+    "disabled_manually": "by a user",
+}
 # Each file that is read is a request.
 _LIKELY = re.compile("copier|answers")
 _NOT_ANSWERS = re.compile(
@@ -248,6 +263,8 @@ class GitHubFleet:
         prefix: how their names begin.
         listed: further ones, as owner/name.
         archived: counts those that were left out because they are archived.
+        with_workflows: whether disabled workflows are looked for, which takes one more request for
+            each repository.
     """
 
     token: str
@@ -257,6 +274,7 @@ class GitHubFleet:
     prefix: str = ""
     listed: Sequence[str] = ()
     archived: int = 0
+    with_workflows: bool = False
 
     def __post_init__(self) -> None:
         self._clients = threading.local()
@@ -367,6 +385,23 @@ class GitHubFleet:
             return list_tags(template)
         with speaking(f"list the releases of {path}"):
             return {tag.name: tag.commit.sha for tag in self._client().get_repo(path).get_tags()}
+
+    def find_disabled(self, name: str) -> str:
+        """Return a remark about workflows that GitHub does not run; empty without any."""
+        if not self.with_workflows:
+            return ""
+        try:
+            with speaking("list the workflows"):
+                found = list(self._client().get_repo(name).get_workflows())
+        except RemoteError as error:
+            return str(error)
+        remarks = []
+        for workflow in found:
+            file = workflow.path.rpartition("/")[2]
+            if workflow.state in _DISABLED:
+                command = f"gh workflow enable {file} --repo {name}"
+                remarks.append(f"{file} is disabled ({_DISABLED[workflow.state]}): {command}")
+        return "; ".join(remarks)
 
 
 def place_of(template: str) -> tuple[str, str]:

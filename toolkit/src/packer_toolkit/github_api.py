@@ -9,13 +9,16 @@ from __future__ import annotations
 import logging
 import re
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import github
 import requests
-from github import Auth, Github, GithubException
+from github import Auth, Github, GithubException, IncompletableObject
 from github.GithubRetry import GithubRetry
 from github.Repository import Repository
 from urllib3.response import BaseHTTPResponse
@@ -149,6 +152,13 @@ _REASONS = {
 }
 
 
+_PYGITHUB = Path(github.__file__).parent
+_NO_ANSWER = (
+    "the answer is not from GitHub's API; check GITHUB_API_URL (https://HOST/api/v3 on an "
+    "Enterprise Server), the proxy, and whether the server is under maintenance"
+)
+
+
 @contextmanager
 def speaking(what: str) -> Iterator[None]:
     """Turn whatever GitHub or the network answers into one line.
@@ -161,6 +171,8 @@ def speaking(what: str) -> Iterator[None]:
     """
     try:
         yield
+    except IncompletableObject as error:
+        raise RemoteError(f"cannot {what}: {_NO_ANSWER}") from error
     except GithubException as error:
         reason = _REASONS.get(error.status, "GitHub has an error of its own: try again later")
         said = error.data.get("message", "") if isinstance(error.data, dict) else ""
@@ -170,3 +182,19 @@ def speaking(what: str) -> Iterator[None]:
     except requests.RequestException as error:
         line = f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
         raise RemoteError(f"cannot {what}: GitHub is out of reach ({line})") from error
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
+        # PyGithub reads what an Enterprise Server under maintenance, a login page or a proxy gives.
+        frames = traceback.extract_tb(error.__traceback__)
+        if not any(Path(frame.filename).parent == _PYGITHUB for frame in frames):
+            raise
+        raise RemoteError(f"cannot {what}: {_NO_ANSWER}") from error
+
+
+def require_answer(what: str, value: object) -> None:
+    """Make sure that GitHub has answered with what was created.
+
+    Raises:
+        RemoteError: when a value of the answer is missing: it was another server's, or none.
+    """
+    if not value:
+        raise RemoteError(f"cannot {what}: {_NO_ANSWER}")

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from packer_toolkit.runner_commands import print_command
+
 
 def github_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --repository, --api-url and --patience to a command."""
@@ -60,6 +62,6 @@ def warn(message: str) -> None:
     line = " ".join(message.split())
     if os.environ.get("GITHUB_ACTIONS") == "true":
         line = line.replace("%", "%25")
-        click.echo(f"::warning title=packer-toolkit::{line}", err=True)
+        print_command(f"::warning title=packer-toolkit::{line}", err=True)
     else:
         click.echo(f"warning: {line}", err=True)

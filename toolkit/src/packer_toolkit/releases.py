@@ -14,7 +14,7 @@ from github.Repository import Repository
 
 from packer_toolkit.build_report import FILE as REPORT
 from packer_toolkit.errors import NotGoodError, SetupError
-from packer_toolkit.github_api import speaking
+from packer_toolkit.github_api import require_answer, speaking
 from packer_toolkit.records import FOUND_AGAIN, MANIFEST, Records, explain_unfinished, is_packages
 
 _RELEASES = 10  # that are looked at for the last list of packages
@@ -153,4 +153,6 @@ def _content(asset: GitReleaseAsset) -> bytes:
 
 def _upload(release: GitRelease, name: str, content: bytes) -> None:
     kind = "application/json" if name.endswith(".json") else "text/plain"
-    release.upload_asset_from_memory(io.BytesIO(content), len(content), name, content_type=kind)
+    file = io.BytesIO(content)
+    asset = release.upload_asset_from_memory(file, len(content), name, content_type=kind)
+    require_answer(f"attach {name}", asset.id)

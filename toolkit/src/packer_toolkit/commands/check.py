@@ -11,6 +11,7 @@ from packer_toolkit import checks
 from packer_toolkit.check_tools import Finding
 from packer_toolkit.checks import Result
 from packer_toolkit.errors import NotGoodError, RemoteError, SetupError
+from packer_toolkit.runner_commands import print_command
 from packer_toolkit.settings import require_repository
 
 _COLOURS = {
@@ -89,7 +90,7 @@ def _tell(results: list[Result]) -> None:
             place = f"{finding.place}: " if finding.place else ""
             click.echo(f"{place}{finding.message} ({result.name})")
             if os.environ.get("GITHUB_ACTIONS") == "true":
-                click.echo(_annotation(result.name, finding))
+                print_command(_annotation(result.name, finding))
     table = Table("Check", "Result", "Findings", "Seconds")
     for column in table.columns[2:]:
         column.justify = "right"

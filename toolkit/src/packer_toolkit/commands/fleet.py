@@ -52,6 +52,12 @@ if TYPE_CHECKING:
     metavar="FOLDER",
     help="Look at the clones in a folder instead; nothing of GitHub is asked.",
 )
+@click.option(
+    "--workflows",
+    "with_workflows",
+    is_flag=True,
+    help="Name workflows that GitHub has disabled, too: one more request for each repository.",
+)
 @click.option("--behind", "only_behind", is_flag=True, help="Show only those that are behind.")
 @click.option(
     "--api-url",
@@ -73,6 +79,7 @@ def command(
     repositories: tuple[str, ...],
     file: IO[str] | None,
     folder: Path | None,
+    with_workflows: bool,
     only_behind: bool,
     api_url: str,
     patience: float,
@@ -81,7 +88,7 @@ def command(
     """Show which repository is at which release of the template.
 
     On GitHub it reads with GITHUB_TOKEN, which needs to read contents: two requests for each
-    repository.
+    repository.  For --workflows it needs to read actions, too.
 
     Exit code 0: all were read.  1: some could not be, and are named; the others are shown.  3:
     there is nothing to look at.  4: GitHub cannot be reached.
@@ -99,6 +106,7 @@ def command(
         found, left_out = _read(local, at_once=2), 0
     else:
         remote = GitHubFleet(token(), api_url, patience, organization, prefix, listed)
+        remote.with_workflows = with_workflows
         # GitHub asks for few requests at the same time:
         # https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
         found, left_out = _read(remote, at_once=4), remote.archived

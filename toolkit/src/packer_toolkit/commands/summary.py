@@ -51,6 +51,7 @@ def command(
     Exit code 0: written, however the build ended.  2: an option is wrong.
     """
     from packer_toolkit.build_summary import page
+    from packer_toolkit.deadline import expiry
     from packer_toolkit.outputs import add_summary
     from packer_toolkit.records import read, warn_about_refused
 
@@ -74,6 +75,7 @@ def command(
         outcome=outcome,
         note=note,
         limit=credentials_seconds,
+        expires=expiry(os.environ),
         last=last,
         last_name=name,
     )

@@ -23,6 +23,7 @@ from packer_toolkit.template.options import (
 from packer_toolkit.template.project import Project
 
 if TYPE_CHECKING:
+    from github.PullRequest import PullRequest
     from github.Repository import Repository
 
     from packer_toolkit.github_api import Place
@@ -92,8 +93,9 @@ def command(
     """Open a pull request with the template's newest release, or refresh the one that is open.
 
     For a workflow.  Files with conflicts keep the team's version, and the pull request's text shows
-    what the release changes in them; no marker is ever committed.  A branch that somebody has
-    committed to is left alone.
+    what the release changes in them; no marker is ever committed.  A branch with commits of others
+    is left alone, and a pull request for a release that was closed without a merge is not opened
+    again, unless the user has started the workflow.
 
     Rendering a release runs its migrations, which nobody here has reviewed.  A workflow therefore
     does this in three jobs: --fetch has the token, --save has no rights, and --from, which pushes,
@@ -104,8 +106,9 @@ def command(
     release changes workflows, the right to do that.  Outputs: updated, commit, release; with
     --fetch and --save: updated, release, part_1 to part_4.
 
-    Exit code 0: there is one, or nothing to update.  1: the branch has commits of somebody else.
-    3: the update cannot be done.  4: the template or GitHub cannot be reached, or refused.
+    Exit code 0: there is one, it was closed, or there is nothing to update.  1: the branch has
+    commits of others.  3: the update cannot be done.  4: the template or GitHub cannot be reached,
+    or refused.
     """
     from packer_toolkit.github_api import Place
     from packer_toolkit.template import handed_template, pull_request, saved_update
@@ -249,10 +252,14 @@ class _Push:
                 click.echo(f"would open: {title}\n\n{body}")
             return 0
         hub = self.place.connect()
+        with speaking("look for the pull request"):
+            closed = self._find_closed(hub, summary.release)
+        if closed:
+            return self._leave_closed(closed, summary.release)
         made = pull_request.commit_update(self.project, tree, summary.release)
         pushed = pull_request.Branch(self.project, self.branch).push(made)
         with speaking("open the pull request"):
-            address = _open(hub, self.place.repository, self.branch, self.base, title, body)
+            address = self._open_pull(hub, title, body)
         if self.as_json:
             self._print({**shown, "updated": True, "commit": pushed.commit, "url": address})
             return 0
@@ -262,6 +269,52 @@ class _Push:
             add_summary(f"[{title}]({address})")
         click.echo(f"{title}: {address}")
         return 0
+
+    def _list_pulls(self, hub: Repository, state: str) -> list[PullRequest]:
+        """Return the pull requests of the branch, the youngest first."""
+        owner = self.place.repository.partition("/")[0]
+        pulls = hub.get_pulls(state=state, head=f"{owner}:{self.branch}", base=self.base)
+        return [pull for pull in pulls if pull.head.ref == self.branch]
+
+    def _find_closed(self, hub: Repository, release: str) -> str:
+        """Return the address of the pull request of a release that was closed without a merge.
+
+        Empty when one is open, or when the user has started the workflow: that asks for a new one.
+        """
+        from packer_toolkit.template.pull_request import names_release
+
+        if os.environ.get("GITHUB_EVENT_NAME") == "workflow_dispatch":
+            return ""
+        if self._list_pulls(hub, "open"):
+            return ""
+        for pull in self._list_pulls(hub, "closed"):
+            if names_release(pull.title, pull.body or "", release):
+                return "" if pull.merged_at or pull.merged else str(pull.html_url)
+        return ""
+
+    def _leave_closed(self, address: str, release: str) -> int:
+        """Report that the pull request of a release was closed, and open none."""
+        if self.as_json:
+            self._print({"release": release, "url": address})
+            return 0
+        set_outputs({"updated": "false", "release": release, "commit": ""})
+        click.echo(
+            f"The pull request for {release} was closed, so none is opened: {address}; for a new "
+            "one run: gh workflow run update-from-template.yml"
+        )
+        return 0
+
+    def _open_pull(self, hub: Repository, title: str, body: str) -> str:
+        """Open the pull request of the branch, or change the text of the one that is open."""
+        for pull in self._list_pulls(hub, "open"):
+            if (pull.title, pull.body) != (title, body):
+                pull.edit(title=title, body=body)
+            return str(pull.html_url)
+        from packer_toolkit.github_api import require_answer
+
+        pull = hub.create_pull(base=self.base, head=self.branch, title=title, body=body)
+        require_answer("open the pull request", pull.number)
+        return str(pull.html_url)
 
     def _print(self, shown: Mapping[str, Any]) -> None:
         empty = dict.fromkeys(("release", "commit", "url", "title", "text"))
@@ -290,14 +343,3 @@ def _note_checks(
     elif dry_run:
         click.echo(f"would note at {commit}: {state}")
     return 0
-
-
-def _open(hub: Repository, name: str, branch: str, base: str, title: str, body: str) -> str:
-    """Open the pull request of a branch, or change the text of the one that is open."""
-    owner = name.partition("/")[0]
-    for pull in hub.get_pulls(state="open", head=f"{owner}:{branch}", base=base):
-        if (pull.title, pull.body) != (title, body):
-            pull.edit(title=title, body=body)
-        return str(pull.html_url)
-    pull = hub.create_pull(base=base, head=branch, title=title, body=body)
-    return str(pull.html_url)

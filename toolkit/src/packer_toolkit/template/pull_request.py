@@ -128,8 +128,12 @@ class Branch:
 
     def tip(self) -> str:
         """Return the commit that the branch is at; empty when there is none."""
-        listing = self._ask("ls-remote", "origin", f"refs/heads/{self._name}")
-        return listing.partition("\t")[0]
+        # A pattern matches the ends of names too, such as refs/heads/x/refs/heads/NAME.
+        name = f"refs/heads/{self._name}"
+        lines = (
+            line.partition("\t") for line in self._ask("ls-remote", "origin", name).splitlines()
+        )
+        return next((commit for commit, _, ref in lines if ref == name), "")
 
     def require_ours(self, tip: str) -> None:
         """Make sure that nobody has worked on the branch.
@@ -163,10 +167,22 @@ class Branch:
         if not tip:
             # The event "create" heeds no [skip ci], so the branch is created without the update.
             tip = self._project.head
-            self._ask("push", "--quiet", "origin", f"{tip}:refs/heads/{self._name}")
-        lease = f"--force-with-lease=refs/heads/{self._name}:{tip}"
-        self._ask("push", "--quiet", lease, "origin", f"{commit}:refs/heads/{self._name}")
+            self._push(tip)
+        self._push(commit, f"--force-with-lease=refs/heads/{self._name}:{tip}")
         return Pushed(commit, changed=True)
+
+    def _push(self, commit: str, *options: str) -> None:
+        """Push a commit to the branch.
+
+        By a pattern: git compares other names by their ends, and refuses to push where a branch or
+        a tag is called refs/heads/NAME.
+        """
+        folder = f"refs/packer-toolkit/{commit}"  # of this push alone, and deleted after it
+        self._git.text("update-ref", f"{folder}/{self._name}", commit)
+        try:
+            self._ask("push", "--quiet", *options, "origin", f"{folder}/*:refs/heads/*")
+        finally:
+            self._git.text("update-ref", "-d", f"{folder}/{self._name}")
 
     def _content(self, commit: str) -> str:
         return self._git.text("log", "-1", "--format=%T %P", commit)
@@ -262,8 +278,8 @@ def body(summary: Summary, workflows: Sequence[str] = ()) -> str:
         workflows: files of the update that GitHub runs, once they are merged.
     """
     parts = [
-        f"The template has the release {code(summary.release)}; this repository is at "
-        f"{code(summary.present)}.  Merge this pull request to update.",
+        f"{_describe_release(summary.release)} this repository is at {code(summary.present)}.  "
+        "Merge this pull request to update.",
         *_workflows(workflows),
         "No workflow of this branch has started, because it is not reviewed yet.  To start the "
         "checks after your review, push an empty commit to the branch, such as with "
@@ -275,6 +291,20 @@ def body(summary: Summary, workflows: Sequence[str] = ()) -> str:
         or "The changelog has no entry for this release.",
     ]
     return _shortened("\n\n".join(parts), _BODY)
+
+
+def names_release(title: str, body: str, release: str) -> bool:
+    """Return whether the title or the first line of a pull request names a release.
+
+    Users edit both, and releases up to 1.1.0 wrote nothing else that names it.
+    """
+    first_line = body.partition("\n")[0]
+    pattern = rf"(?<![\w.+-]){re.escape(release)}(?![\w+-]|\.\w)"
+    return bool(re.search(pattern, title)) or first_line.startswith(_describe_release(release))
+
+
+def _describe_release(release: str) -> str:
+    return f"The template has the release {code(release)};"
 
 
 def find_workflows(paths: Iterable[str]) -> list[str]:
