@@ -272,6 +272,16 @@ def test_a_container_that_has_ended_needs_no_stop(
     assert (done.returncode, done.stderr) == (code, message)
 
 
+def test_workflows_leave_the_engine_to_the_launcher(recorded: Recorded) -> None:
+    """No workflow calls Docker or Podman itself, which a runner may not have (review R6)."""
+    files = [*(recorded.tasks.repository / ".github").rglob("*.yml")]
+    text = "\n".join(
+        line for file in files for line in file.read_text().splitlines() if "#" not in line
+    )
+    assert "./toolkit.sh --stop " in text
+    assert not re.search(r"\b(?:docker|podman|CONTAINER_ENGINE)\b(?!-login)", text)
+
+
 @pytest.mark.parametrize("words", [[], ["a", "b"], ["--help"]])
 def test_a_stop_takes_one_name(recorded: Recorded, words: list[str]) -> None:
     """Without exactly one name the usage is printed (review R6)."""

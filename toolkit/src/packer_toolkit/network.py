@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 CERTIFICATES = "SSL_CERT_FILE"
-# Each of them is the only one that some tool reads: botocore, git, and Python's requests.
-_CERTIFICATES_OF_TOOLS = ("AWS_CA_BUNDLE", "GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE")
+# Git reads the first only; the second is for Python's requests, the AWS CLI and boto3.
+_CERTIFICATES_OF_TOOLS = ("GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE")
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy")
 _EXCEPTIONS = ("NO_PROXY", "no_proxy")  # tools differ in which of both they read
 # The metadata services of EC2 and ECS, which answer this machine only.
