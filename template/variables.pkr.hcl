@@ -39,7 +39,7 @@ variable "region" {
 
   # The other partitions of AWS have codes of four parts, or begin with cn-.
   validation {
-    condition     = can(regex("^[a-z]+-[a-z]+-[0-9]+$", var.region)) && !can(regex("^cn-", var.region))
+    condition     = can(regex("^[a-z]{2}-[a-z]+-[0-9]+$", var.region)) && !can(regex("^cn-", var.region))
     error_message = "The region must be in the standard partition of AWS, such as eu-central-1; China, GovCloud and others are not supported."
   }
 }
@@ -116,7 +116,7 @@ variable "copy_regions" {
   default     = []
 
   validation {
-    condition     = length([for region in var.copy_regions : region if !can(regex("^[a-z]+-[a-z]+-[0-9]+$", region)) || can(regex("^cn-", region))]) == 0
+    condition     = length([for region in var.copy_regions : region if !can(regex("^[a-z]{2}-[a-z]+-[0-9]+$", region)) || can(regex("^cn-", region))]) == 0
     error_message = "The copy_regions must be in the standard partition of AWS, such as eu-west-1; China, GovCloud and others are not supported."
   }
 }

@@ -52,7 +52,7 @@ def find_partition(region: str) -> str:
 
 
 def find_other_partition(text: str) -> str:
-    """Return the first partition other than aws that a text names; "" when there is none.
+    """Return the first partition other than aws that a text names; otherwise "".
 
     Args:
         text: A region, an ARN, the name of a container image, or several of them with commas.
