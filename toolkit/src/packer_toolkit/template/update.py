@@ -26,8 +26,10 @@ from packer_toolkit.template.merge import (
     template_renames,
     write_tree,
 )
+from packer_toolkit.template.partial import fetch_missing
 from packer_toolkit.template.project import Project, parse_answers, shown
 from packer_toolkit.template.source import is_release, named, newest
+from packer_toolkit.template.unseen import require_seen_by_git
 
 Change = Literal["added", "changed", "deleted"]
 
@@ -243,6 +245,7 @@ class _Planner:
         (information / "alternates").write_bytes(_quoted(borrowed) + b"\n")
         with (self.copy / ".git" / "config").open("a") as config:
             config.write(_CONFIG)
+        fetch_missing(here, self.project.tree)
         commit = self.git.text("commit-tree", "-m", "The project", self.project.tree)
         self.git.text("update-ref", "HEAD", commit)
         self.git.text("read-tree", "HEAD")
@@ -390,12 +393,6 @@ def _quoted(path: Path) -> bytes:
     return raw
 
 
-def flagged(project: Project, paths: list[str]) -> list[str]:
-    """Return which of some files git was told not to look at: local changes in them are unseen."""
-    listed = project.git.fields("ls-files", "-v", "-z", "--", *(f":(literal){p}" for p in paths))
-    return [line[2:] for line in listed if line[0].islower() or line[0] == "S"]
-
-
 def require_seen(plan: Plan) -> None:
     """Make sure that git sees what is in the places that an update changes.
 
@@ -407,10 +404,6 @@ def require_seen(plan: Plan) -> None:
             f"{shown(plan.in_the_way)} would be overwritten: git does not know it, and the release "
             "has a file there; rename it, or git add --force it and commit"
         )
-    paths = [path for path in plan.changes if path in plan.before]
-    hidden = flagged(plan.project, paths) if paths else []
-    if hidden:
-        raise SetupError(
-            f"git was told to overlook changes of {shown(hidden)}, which the update changes; "
-            "git update-index --no-assume-unchanged --no-skip-worktree FILE, then commit it"
-        )
+    changed = [path for path in plan.changes if path in plan.before]
+    added = [path for path in plan.changes if path not in plan.before]
+    require_seen_by_git(plan.project, changed, added)
