@@ -28,6 +28,13 @@ from packer_toolkit.template.merge import (
 )
 from packer_toolkit.template.partial import fetch_missing
 from packer_toolkit.template.project import Project, parse_answers, shown
+from packer_toolkit.template.same_names import (
+    find_case_renames,
+    find_collisions,
+    find_other_name,
+    group_by_fold,
+    ignores_case,
+)
 from packer_toolkit.template.source import is_release, named, newest
 from packer_toolkit.template.unseen import require_seen_by_git
 
@@ -62,6 +69,8 @@ class Plan:
         merged: the merge, with its conflicts.
         answers: what became of the answers.
         in_the_way: files that git does not know, where the release has some of its own.
+        case_renames: old and new paths that are one on this file system, which ignores case.
+        collisions: a new path and a file, of which this file system can have only one.
     """
 
     project: Project
@@ -74,8 +83,13 @@ class Plan:
     answers: Answers
     in_the_way: list[str]
     changes: dict[str, Change] = field(init=False)
+    case_renames: dict[str, str] = field(default_factory=dict)
+    collisions: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        if ignores_case(self.project.folder, self.project.answers_file):
+            self.case_renames = find_case_renames(self.before, self.after)
+            self.collisions = find_collisions(self.before, self.after)
         self.changes = {}
         for path in sorted({*self.before, *self.after}):
             if path not in self.before:
@@ -347,6 +361,12 @@ class _Planner:
 def _in_the_way(folder: Path, before: Tree, after: Tree) -> list[str]:
     """Return what an update would overwrite though git does not know it, such as ignored files."""
     found: set[str] = set()
+    known = group_by_fold(before)
+
+    def is_known(path: str) -> bool:
+        # Another name of a file that git knows: the update renames it, or it is a collision.
+        return path in before or find_other_name(folder, path, known) is not None
+
     for path in after:
         if path in before and after[path] == before[path]:
             continue
@@ -354,11 +374,11 @@ def _in_the_way(folder: Path, before: Tree, after: Tree) -> list[str]:
             name = above.relative_to(folder).as_posix()
             if above.is_symlink() or (above.exists() and not above.is_dir()):
                 # Where a folder has to be.
-                if name not in before:
+                if not is_known(name):
                     found.add(name)
                 break
         else:
-            found.update(item for item in _unknown(folder, path) if item not in before)
+            found.update(item for item in _unknown(folder, path) if not is_known(item))
     return sorted(found)
 
 
@@ -403,6 +423,12 @@ def require_seen(plan: Plan) -> None:
         raise SetupError(
             f"{shown(plan.in_the_way)} would be overwritten: git does not know it, and the release "
             "has a file there; rename it, or git add --force it and commit"
+        )
+    if plan.collisions:
+        new, old = plan.collisions[0]
+        raise SetupError(
+            f"{shown([new])} and {shown([old])} are one file on this file system, which ignores "
+            "case; rename or remove yours and commit that, or update on another machine"
         )
     changed = [path for path in plan.changes if path in plan.before]
     added = [path for path in plan.changes if path not in plan.before]
