@@ -42,12 +42,14 @@ _KEPT_GIT_VARIABLES = {
     "GIT_EXEC_PATH",
 }
 
+# Seconds; git uses no network here, except on a file system that is far away.
+_GIT_SECONDS = 300
+
 # Hooks of the machine or of init.templateDir check a team's own commits; ours is made of the
 # template's files, and a hook that asks, hangs or refuses would leave the repository half done.
-# Git uses no network here, unless a partial clone or a file system that is far away makes it.
-_GIT_SECONDS = 300
 _GIT = (
     *("git", "-c", "core.hooksPath=/dev/null", "-c", "user.useConfigOnly=true"),
+    *("-c", "log.showSignature=false"),
     *(
         "-c",
         "maintenance.auto=false",
