@@ -215,6 +215,14 @@ def test_other_tags_of_a_release_are_understood(tmp_path: Path, template: Path) 
     }
 
 
+def test_commit_after_a_release_is_remarked(tmp_path: Path, template: Path) -> None:
+    """A repository that was not made from a release is not just up to date (field 30)."""
+    clone(tmp_path, "packer-ami-draft", answers(template, "v1.10.0-1-gabcdef0"))
+    row = rows(fleet("--local", tmp_path, "--json"))["packer-ami-draft"]
+    assert (row["behind"], row["failed"]) == (0, False)
+    assert row["problem"].startswith("made from a commit after v1.10.0, not from a release; task")
+
+
 def test_server_that_does_not_answer_stops_no_other(tmp_path: Path, template: Path) -> None:
     """Templates on dead servers are named, announced, and limited together (review C22)."""
     with silent_server() as first, silent_server() as second:

@@ -26,6 +26,7 @@ from packer_toolkit.template.git import Git, GitError
 from packer_toolkit.template.network import limit_question
 from packer_toolkit.template.project import parse_answers, printable
 from packer_toolkit.template.source import (
+    is_release,
     list_tags,
     match_release,
     parse_version,
@@ -150,6 +151,13 @@ def _row(fleet: Fleet, name: str, known: _Tags) -> Row:
     if not finished:
         problem = "the template has no release"
         return Row(name, template, release, updated=updated, problem=problem)
+    if not is_release(release):
+        # Whether the template has that commit is only known after it was fetched.
+        before = release.rsplit("-", 2)[0]
+        warning = warning or (
+            f"made from a commit after {before}, not from a release; task template-check reports "
+            "whether it can be updated"
+        )
     return Row(name, template, release, finished[-1].tag, len(newer), updated, warning)
 
 

@@ -171,21 +171,21 @@ def resolve_release(source: str, recorded: str, named_in: str = DEFAULT) -> str:
         commit = after["commit"] if after else recorded
     else:
         return recorded
-    return _describe(source, commit, recorded, named_in)
+    nearest = match_release(after["tag"], tags) or after["tag"] if after else ""
+    return _describe(source, commit, recorded, nearest, named_in)
 
 
-def _describe(source: str, commit: str, recorded: str, named_in: str) -> str:
+def _describe(source: str, commit: str, recorded: str, nearest: str, named_in: str) -> str:
     """Return the nearest release before a commit, with the number of commits after it."""
     # Commits alone are small, whatever the template's files are.
     with _history(source, named_in, "--filter=tree:0") as git:
         if git.run("cat-file", "-e", f"{commit}^{{commit}}").returncode:
-            after = _DESCRIBED.match(recorded)
-            if not after:
+            if not nearest:
                 return recorded
             raise SetupError(
                 f"_commit of {named_in} is {recorded}, a commit that the template does not have "
                 "(it was made from uncommitted or unpublished changes); set it to the release "
-                f"before that commit, such as {after['tag']}, and commit that"
+                f"before that commit, such as {nearest}, and commit that"
             )
         done = git.run("describe", "--tags", "--match=v[0-9]*.[0-9]*.[0-9]*", commit)
         return os.fsdecode(done.stdout).strip() or recorded
