@@ -239,8 +239,8 @@ add_engine() {
 # and for template-* all that gives access: these commands run code of a release that nobody here has reviewed.
 add_variables() {
   local name
-  # Of a repository around this folder, the container has no .git.
-  if [[ ! -e .git && -z ${PKR_VAR_git_commit:-} ]] && name=$(git rev-parse --verify --quiet HEAD 2>/dev/null); then
+  # The container has no .git of a repository around this folder.
+  if [[ ! -d .git && -z ${PKR_VAR_git_commit:-} ]] && name=$(git rev-parse --verify --quiet HEAD 2>/dev/null); then
     export PKR_VAR_git_commit=${name}
   fi
   for name in ${!ANSIBLE_GALAXY_@} ${!AWS_@} ${!GITHUB_@} ${!PACKER_@} ${!PKR_VAR_@} CI FORCE_COLOR GH_TOKEN HTTPS_PROXY \
