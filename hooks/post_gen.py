@@ -42,10 +42,14 @@ _KEPT_GIT_VARIABLES = {
     "GIT_EXEC_PATH",
 }
 
+# Seconds; git uses no network here, except on a file system that is far away.
+_GIT_SECONDS = 300
+
 # Hooks of the machine or of init.templateDir check a team's own commits; ours is made of the
 # template's files, and a hook that asks, hangs or refuses would leave the repository half done.
 _GIT = (
     *("git", "-c", "core.hooksPath=/dev/null", "-c", "user.useConfigOnly=true"),
+    *("-c", "log.showSignature=false"),
     *(
         "-c",
         "maintenance.auto=false",
@@ -139,21 +143,26 @@ def git_for(folder: Path) -> Git:
             [*_GIT, *args],
             with_extended_output=True,
             with_exceptions=False,
+            kill_after_timeout=None if sys.platform == "win32" else _GIT_SECONDS,
         )
     )
 
 
 def _run_command(folder: Path, args: Sequence[str]) -> tuple[int, str, str]:
-    result = subprocess.run(
-        [*_GIT, *args],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        errors="surrogateescape",
-        check=False,
-    )
+    try:
+        result = subprocess.run(
+            [*_GIT, *args],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            check=False,
+            timeout=_GIT_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise GitError(f"git {args[0]} did not end within {_GIT_SECONDS} seconds") from None
     return result.returncode, result.stdout, result.stderr
 
 
@@ -172,7 +181,8 @@ def scrub_environment() -> None:
     for name in list(os.environ):
         if name.startswith("GIT_") and name not in _KEPT_GIT_VARIABLES:
             del os.environ[name]
-    os.environ["LC_ALL"] = "C"
+    # What a partial clone lacks is not fetched (git 2.44), and nothing asks for a password.
+    os.environ.update(LC_ALL="C", GIT_NO_LAZY_FETCH="1", GIT_TERMINAL_PROMPT="0")
 
 
 def _succeeds(git: Git, *args: str) -> bool:

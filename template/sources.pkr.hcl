@@ -1,12 +1,18 @@
 locals {
-  # Packer has no data source for git, so .git is read as it lies there: a branch by itself, a packed branch, a commit
-  # that is checked out without a branch. In a linked worktree it is "unknown" unless git_commit is given.
-  git_head = try(trimspace(file("${path.root}/.git/HEAD")), "unknown")
-  git_ref  = trimprefix(local.git_head, "ref: ")
+  # Packer has no data source for git, so .git is read: that of this folder, or of the repository around it. In a linked
+  # worktree and in a submodule .git is a file that names the folder; worktrees share what the file commondir names.
+  git_places = [for up in ["", "../", "../../", "../../../", "../../../../"] : "${path.root}/${up}" if can(file("${path.root}/${up}.git/HEAD")) || can(regex("^gitdir: ", file("${path.root}/${up}.git")))]
+  git_place  = try(local.git_places[0], "${path.root}/")
+  git_named  = try(regex("^gitdir: ([^\n]+)", file("${local.git_place}.git"))[0], "${abspath(local.git_place)}/.git")
+  git_folder = substr(local.git_named, 0, 1) == "/" ? local.git_named : "${local.git_place}${local.git_named}"
+  git_shared = try("${local.git_folder}/${trimspace(file("${local.git_folder}/commondir"))}", local.git_folder)
+  git_head   = try(trimspace(file("${local.git_folder}/HEAD")), "unknown")
+  git_ref    = trimprefix(local.git_head, "ref: ")
   # Lines such as: 0123abc… refs/heads/main
-  git_packed_refs = try(split("\n", file("${path.root}/.git/packed-refs")), [])
+  git_packed_refs = try(split("\n", file("${local.git_shared}/packed-refs")), [])
+  # A branch of its own, a packed one, or a commit that is checked out without a branch.
   git_commit = try(
-    trimspace(file("${path.root}/.git/${local.git_ref}")),
+    trimspace(file("${local.git_shared}/${local.git_ref}")),
     [for line in local.git_packed_refs : split(" ", line)[0] if try(split(" ", line)[1], "") == local.git_ref][0],
     regex("^[0-9a-f]{40,64}$", local.git_head),
     "unknown",
@@ -56,7 +62,7 @@ locals {
     RunId           = local.run_tags.RunId
     SourceAMI       = "{{ .SourceAMI }}"
     SourceAMIName   = "{{ .SourceAMIName }}"
-    TemplateVersion = length(local.template_versions) == 1 ? local.template_versions[0] : "unknown"
+    TemplateVersion = var.template_version != "" ? var.template_version : length(local.template_versions) == 1 ? local.template_versions[0] : "unknown"
     ToolkitVersion  = var.toolkit_version != "" ? var.toolkit_version : "none"
     Version         = local.version
   })

@@ -201,6 +201,10 @@ add_proxy() {
 # and for template-* all that gives access: these commands run code of a release that nobody here has reviewed.
 add_variables() {
   local name
+  # The container has no .git of a repository around this folder.
+  if [[ ! -d .git && -z ${PKR_VAR_git_commit:-} ]] && name=$(git rev-parse --verify --quiet HEAD 2>/dev/null); then
+    export PKR_VAR_git_commit=${name}
+  fi
   for name in ${!ANSIBLE_GALAXY_@} ${!AWS_@} ${!GITHUB_@} ${!PACKER_@} ${!PKR_VAR_@} CI FORCE_COLOR GH_TOKEN NO_COLOR TERM \
     NO_PROXY no_proxy "${proxies[@]}" "${certificates[@]}" "${PERSONAL_ROLE_VARIABLE}" "${passed[@]}"; do
     case ${command}:${name} in

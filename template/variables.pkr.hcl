@@ -187,7 +187,13 @@ variable "version" {
 }
 
 variable "git_commit" {
-  description = "Commit that is built. Empty: read from this folder's .git."
+  description = "Commit that is built. Empty: read from .git. packer-toolkit build sets it."
+  type        = string
+  default     = ""
+}
+
+variable "template_version" {
+  description = "Release of the template, for the tag of that name. Empty: read from the answers file. packer-toolkit build sets it."
   type        = string
   default     = ""
 

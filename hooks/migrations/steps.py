@@ -102,7 +102,10 @@ class Update:
         elif not _is_conflict(here):  # else this has run already, or template-update did it
             _merge(here, ours, base, (f"{old}, before updating", "last update", "after updating"))
             # Copier has removed it; template-update leaves it where git sees no rename.
-            Path(old).unlink(missing_ok=True)
+            if here.exists() and Path(old).exists() and here.samefile(old):
+                Path(old).rename(here)  # On a file system that ignores case.
+            else:
+                Path(old).unlink(missing_ok=True)
             say(f"{old} is called {new} now; your changes came along")
 
     def _rendered(self, path: str) -> Blob | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from packer_toolkit.build import Run
 from rig.template import git, render
 from rig.tools import Packer
 
@@ -65,9 +68,80 @@ def test_it_is_the_commit_that_is_checked_out(packer: Packer, repository: Path) 
     assert commit_of(packer, repository) == git(repository, "rev-parse", "HEAD")
 
 
-def test_it_is_unknown_in_a_linked_worktree(
+@pytest.mark.parametrize("packed", [False, True], ids=["", "packed"])
+@pytest.mark.parametrize("form", ["detached", "branch", "relative"])
+def test_it_is_the_commit_of_a_linked_worktree(
+    packer: Packer, repository: Path, tmp_path: Path, form: str, packed: bool
+) -> None:
+    """There .git is a file, and branches are in the folder that worktrees share (field 36)."""
+    linked, branch = tmp_path / "linked", f"linked-{form}-{packed}"
+    options = ["--detach"] if form == "detached" else ["-b", branch]
+    git(repository, "worktree", "add", "--quiet", *options, str(linked))
+    git(linked, "commit", "--quiet", "--allow-empty", "-m", "there")
+    if form == "relative":
+        folder = Path(git(linked, "rev-parse", "--absolute-git-dir"))
+        (linked / ".git").write_text(f"gitdir: {os.path.relpath(folder, linked)}\n")
+    if packed:
+        git(repository, "pack-refs", "--all")
+    assert commit_of(packer, linked) == git(linked, "rev-parse", "HEAD")
+    assert commit_of(packer, linked) != git(repository, "rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize("place", ["web", "images/web", "a/b/c/web"])
+@pytest.mark.parametrize("packed", [False, True], ids=["", "packed"])
+def test_it_is_the_commit_of_the_repository_around(
+    packer: Packer, repository: Path, tmp_path: Path, place: str, packed: bool
+) -> None:
+    """One of several projects below folders of a repository has its commit (field 36)."""
+    top = tmp_path / "top"
+    shutil.copytree(repository, top / place, ignore=shutil.ignore_patterns(".git"), symlinks=True)
+    git(top, "init", "--quiet", "-b", "feat/web+1")
+    git(top, "add", "--all")
+    git(top, "commit", "--quiet", "-m", "Ours")
+    if packed:
+        git(top, "pack-refs", "--all")
+    assert commit_of(packer, top / place) == git(top, "rev-parse", "HEAD")
+    linked = tmp_path / "linked"
+    git(top, "worktree", "add", "--quiet", "--detach", str(linked))
+    git(linked, "commit", "--quiet", "--allow-empty", "-m", "there")
+    assert commit_of(packer, linked / place) == git(linked, "rev-parse", "HEAD")
+
+
+def test_it_is_the_commit_of_a_submodule(packer: Packer, repository: Path, tmp_path: Path) -> None:
+    """A project that is a submodule has its own commit (field 36)."""
+    top = tmp_path / "top"
+    git(tmp_path, "init", "--quiet", str(top))
+    allow = ("-c", "protocol.file.allow=always")
+    git(top, *allow, "submodule", "--quiet", "add", str(repository), "web")
+    git(top, "commit", "--quiet", "-m", "Ours")
+    assert commit_of(packer, top / "web") == git(top / "web", "rev-parse", "HEAD")
+    assert commit_of(packer, top / "web") != git(top, "rev-parse", "HEAD")
+
+
+def test_it_is_unknown_without_a_repository(
     packer: Packer, repository: Path, tmp_path: Path
 ) -> None:
-    """There .git is a file; the tag says so instead of something wrong."""
-    git(repository, "worktree", "add", "--quiet", "--detach", str(tmp_path / "linked"))
-    assert commit_of(packer, tmp_path / "linked") == "unknown"
+    """Without git, and in a repository without a commit, the tag is unknown (field 36)."""
+    bare = tmp_path / "bare"
+    shutil.copytree(repository, bare, ignore=shutil.ignore_patterns(".git"), symlinks=True)
+    assert commit_of(packer, bare) == "unknown"
+    git(bare, "init", "--quiet")
+    assert commit_of(packer, bare) == "unknown"
+
+
+def _run(folder: Path, **environment: str) -> Run:
+    return Run((str(folder),), lambda _: None, lambda _: None, {**os.environ, **environment})
+
+
+def test_build_asks_git(repository: Path, tmp_path: Path) -> None:
+    """packer-toolkit build has git, so that every form of a repository has a commit (field 36)."""
+    head = git(repository, "rev-parse", "HEAD")
+    assert _run(repository).env["PKR_VAR_git_commit"] == head
+    assert _run(repository, PKR_VAR_git_commit="abc").env["PKR_VAR_git_commit"] == "abc"
+    deep = tmp_path / "a/b/c/d/e/f/g"
+    deep.mkdir(parents=True)
+    assert "PKR_VAR_git_commit" not in _run(deep).env
+    git(tmp_path, "init", "--quiet")
+    assert "PKR_VAR_git_commit" not in _run(deep).env
+    git(tmp_path, "commit", "--quiet", "--allow-empty", "-m", "Ours")
+    assert _run(deep).env["PKR_VAR_git_commit"] == git(tmp_path, "rev-parse", "HEAD")

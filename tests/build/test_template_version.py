@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rig.template import render
+from packer_toolkit.build import Run
+from rig.template import git, render
 from rig.tools import Packer
 
 DEFAULT = ".copier-answers.yml"
@@ -106,3 +107,21 @@ def test_version_is_text(packer: Packer, repository: Path, recorded: str) -> Non
     text = (repository / DEFAULT).read_text()
     (repository / DEFAULT).write_text(text.replace("_commit: v1.0.0", f"_commit: {recorded}"))
     assert version_of(packer, repository) == recorded.strip("\"'")
+
+
+def test_build_leaves_out_a_copy_that_git_does_not_track(
+    packer: Packer, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """packer-toolkit build asks git which answers file counts, as all commands do (field 4)."""
+    git(repository, "init", "--quiet")
+    git(repository, "add", "--all")
+    text = (repository / DEFAULT).read_text()
+    (repository / "saved.yml").write_text(text.replace("v1.0.0", "v0.9.0"))
+    assert version_of(packer, repository) == "unknown"
+    monkeypatch.chdir(repository)
+    env = Run((".",), lambda _: None, lambda _: None).env
+    assert env["PKR_VAR_template_version"] == "v1.0.0"
+    option = f"-var=template_version={env['PKR_VAR_template_version']}"
+    assert packer.evaluate(repository, "local.image_tags.TemplateVersion", option) == "v1.0.0"
+    git(repository, "add", "--all")
+    assert "PKR_VAR_template_version" not in Run((".",), lambda _: None, lambda _: None).env

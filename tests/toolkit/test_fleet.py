@@ -7,14 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from packer_toolkit.fleet import place_of
+from packer_toolkit.template.addresses import split_place
 from rig.github.server import GitHub
 from rig.github.state import sha_of
+from rig.silent_server import has_ended, silent_server
 from rig.template import ROOT, git
 
 ANSWERS = ".copier-answers.yml"
@@ -213,6 +215,98 @@ def test_other_tags_of_a_release_are_understood(tmp_path: Path, template: Path) 
     }
 
 
+def test_commit_after_a_release_is_remarked(tmp_path: Path, template: Path) -> None:
+    """A repository that was not made from a release is not just up to date (field 30)."""
+    clone(tmp_path, "packer-ami-draft", answers(template, "v1.10.0-1-gabcdef0"))
+    row = rows(fleet("--local", tmp_path, "--json"))["packer-ami-draft"]
+    assert (row["behind"], row["failed"]) == (0, False)
+    assert row["problem"].startswith("made from a commit after v1.10.0, not from a release; task")
+
+
+def test_server_that_does_not_answer_stops_no_other(tmp_path: Path, template: Path) -> None:
+    """Templates on dead servers are named, announced, and limited together (review C22)."""
+    with silent_server() as first, silent_server() as second:
+        for name, address in (("a", first), ("b", second), ("c", first)):
+            source = f"http://tess:secret@{address}/t.git"
+            clone(tmp_path, f"packer-ami-{name}", answers(source, "v1.0.0"))
+        clone(tmp_path, "packer-ami-old", answers(template, "v1.0.0"))
+        began = time.monotonic()
+        result = fleet("--local", tmp_path, "--json", "--patience", "0")
+        # A question takes 5 seconds at least; two run beside each other.
+        assert time.monotonic() - began < 9
+        assert has_ended(first)
+        assert has_ended(second)
+    assert result.returncode == 1
+    found = rows(result)
+    assert [row["failed"] for row in found.values()] == [True, True, True, False]
+    assert "no answer within 5 seconds" in found["packer-ami-a"]["problem"]
+    assert found["packer-ami-old"]["behind"] == 2
+    assert result.stderr.count(f"packer-toolkit: asking http://{first}/t.git for its") == 1
+    assert f"packer-toolkit: asking {template} for its releases" in result.stderr
+    assert "secret" not in result.stderr + result.stdout
+
+
+def test_server_that_does_not_answer_is_limited_through_the_api(github: GitHub) -> None:
+    """On GitHub, too, one repository's address does not stop the table (review C22)."""
+    template = github.repository("globex/template-packer-ami")
+    template.add_release("v1.0.0")
+    where = f"http://{github.host}/globex/template-packer-ami"
+    with silent_server() as silent:
+        silent = silent.replace("127.0.0.1", "localhost")
+        for number, source in enumerate((f"http://{silent}/t.git", where)):
+            repository = github.repository(f"globex/packer-ami-{number}")
+            repository.write(ANSWERS, answers(source, "v1.0.0").encode())
+        result = fleet(
+            *("--organization", "globex", "--json"),
+            **as_somebody(github.url),
+            PACKER_TOOLKIT_GIT_TIMEOUT="1",
+        )
+    assert result.returncode == 1
+    found = rows(result)
+    assert "no answer within 1 seconds" in found["globex/packer-ami-0"]["problem"]
+    assert found["globex/packer-ami-1"]["behind"] == 0
+    assert f"asking http://{silent}/t.git for its releases" in result.stderr
+    assert f"asking {where}" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        r'"http://[half"',
+        r'"http://h/\0"',
+        r'"\0"',
+        r'"~no-such-user-here/t"',
+        '"' + "x" * 200_000 + '"',
+        r'"\ud800"',
+        "2026-01-01",
+        "[a, b]",
+        "http://127.0.0.1:notaport/t.git",
+    ],
+    ids=["half", "NUL", "only NUL", "user", "long", "surrogate", "date", "list", "port"],
+)
+def test_no_address_stops_the_table(tmp_path: Path, template: Path, source: str) -> None:
+    """Whatever a repository has recorded, the others are shown (review C22)."""
+    text = answers("TEMPLATE", "v1.0.0").replace("TEMPLATE", source)
+    clone(tmp_path, "packer-ami-odd", text)
+    clone(tmp_path, "packer-ami-old", answers(template, "v1.0.0"))
+    result = fleet("--local", tmp_path, "--json", PACKER_TOOLKIT_GIT_TIMEOUT="5")
+    assert result.returncode == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    found = rows(result)
+    assert found["packer-ami-odd"]["failed"]
+    assert found["packer-ami-old"]["behind"] == 2
+
+
+@pytest.mark.parametrize("recorded", ["v1." + "9" * 5000 + ".0", f"v1.0.0-{'9' * 5000}-gabcdef0"])
+def test_no_release_stops_the_table(tmp_path: Path, template: Path, recorded: str) -> None:
+    """A recorded release that is not a version does not stop the table (review C22)."""
+    clone(tmp_path, "packer-ami-odd", answers(template, recorded))
+    clone(tmp_path, "packer-ami-old", answers(template, "v1.0.0"))
+    result = fleet("--local", tmp_path, "--json")
+    assert "Traceback" not in result.stderr
+    assert rows(result)["packer-ami-old"]["behind"] == 2
+
+
 def test_one_clone_can_be_looked_at(clones: Path) -> None:
     """Its own folder, whatever its name is."""
     assert rows(fleet("--local", clones / "something-else", "--json"))["."]["behind"] == 2
@@ -404,7 +498,7 @@ def test_refused_token_ends_with_one_line(globex: GitHub) -> None:
 )
 def test_address_of_a_template_is_understood(template: str, place: tuple[str, str]) -> None:
     """In every form that Copier takes."""
-    assert place_of(template) == place
+    assert split_place(template) == place
 
 
 def test_disabled_workflows_are_named(github: GitHub) -> None:

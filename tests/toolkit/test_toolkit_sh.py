@@ -440,6 +440,23 @@ def test_other_proxies_and_networks_stay(recorded: Recorded, env: dict[str, str]
     assert call.environment["HTTPS_PROXY"] == env["HTTPS_PROXY"]
 
 
+def test_commit_of_the_repository_around_is_passed(recorded: Recorded, tmp_path: Path) -> None:
+    """The container of a project below a folder of a repository knows the commit (field 36)."""
+    top = tmp_path / "top"
+    shutil.copytree(
+        recorded.tasks.repository, top / "web", ignore=shutil.ignore_patterns(".git"), symlinks=True
+    )
+    below = Recorded(Tasks(top / "web", recorded.tasks.env), recorded.record)
+    assert "PKR_VAR_git_commit" not in below.run("check").options("--env")
+    git(top, "init", "--quiet")
+    git(top, "commit", "--quiet", "--allow-empty", "-m", "Ours")
+    head = git(top, "rev-parse", "HEAD")
+    assert below.run("check").environment["PKR_VAR_git_commit"] == head
+    given = {"PKR_VAR_git_commit": "0123abc"}
+    assert below.run("check", env=given).environment["PKR_VAR_git_commit"] == "0123abc"
+    assert "PKR_VAR_git_commit" not in recorded.run("check").options("--env")
+
+
 def test_git_works_in_a_linked_worktree(recorded: Recorded, tmp_path: Path) -> None:
     """Its files lie in the main worktree, at an absolute path."""
     main = recorded.tasks.repository

@@ -157,6 +157,19 @@ def test_commit_that_nobody_has(tagged: Path, project: Path, remote: bool) -> No
         assert "\n" not in answer.stderr
 
 
+def test_advice_for_a_commit_that_nobody_has_leads_to_an_update(
+    tagged: Path, project: Path
+) -> None:
+    """The release that the message names is one, and with it the update is taken (field 30)."""
+    record(project, tagged, "toolkit-v1.0.0-1-g0123abc")
+    answer = toolkit(project, "template-update", "--trust")
+    assert answer.code == 3
+    named = answer.stderr.partition("such as ")[2].partition(",")[0]
+    assert named == "v1.0.0"
+    record(project, tagged, named)
+    assert toolkit(project, "template-update", "--trust").code == 0
+
+
 @pytest.mark.parametrize("recorded", ["main", "no-such-tag", "0123abc", "toolkit-v1.0.0"])
 def test_what_names_no_release(tagged: Path, project: Path, recorded: str) -> None:
     """A branch, an unknown tag and an unknown commit are refused in one line (field 3)."""

@@ -368,3 +368,29 @@ def test_trust_comes_from_the_settings_of_the_user(tmp_path: Path, loot: Path) -
 def test_the_variables_that_are_passed(tmp_path: Path, name: str, value: str, kept: bool) -> None:
     """Code of a release gets the variables of a short list, and proxies without a password."""
     assert (name in small_environment(tmp_path, {name: value})) is kept
+
+
+def test_fileglob_lists_no_file_of_the_machine(
+    small: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jinja's fileglob finds files of the template and the repository only (review C3)."""
+    own = tmp_path / "own"
+    git(tmp_path, "clone", "--quiet", str(small), str(own))
+    secret = tmp_path / "s3cr3t-name"
+    secret.touch()
+    (own / "link-to-it").symlink_to(secret)
+    listing = f"{{{{ ('{secret.parent}/s3*' | fileglob) ~ ('/etc/host*' | fileglob) }}}}"
+    within = "{{ (_copier_conf.src_path | string ~ '/copier.y*') | fileglob | length }}"
+    escaped = "{{ (_copier_conf.src_path | string ~ '/link*') | fileglob | length }}"
+    (own / "template" / "listed.txt.jinja").write_text(f"{listing} {within} {escaped}\n")
+    git(own, "add", "--all")
+    git(own, "commit", "--quiet", "-m", "Release v3.0.0")
+    git(own, "tag", "v3.0.0")
+    answers = project / ".copier-answers.yml"
+    answers.write_text(answers.read_text().replace(str(small), str(own)))
+    git(project, "commit", "--quiet", "--all", "-m", "Elsewhere")
+    monkeypatch.chdir(project)
+    command = [sys.executable, "-m", "packer_toolkit", "template-update"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (project / "listed.txt").read_text() == "[][] 1 0\n"

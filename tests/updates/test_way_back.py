@@ -109,7 +109,7 @@ def test_ended_politely_it_goes_back_by_itself(
 def test_after_a_kill_an_update_says_how_to_go_back_first(
     eventful: Path, changes: list[int]
 ) -> None:
-    """Half an update is never updated."""
+    """Half an update is never updated, and every command reports it (review C6)."""
     before = state(eventful)
     run_killed(changes[POINTS // 2], eventful)
     half = files(eventful)
@@ -118,7 +118,10 @@ def test_after_a_kill_an_update_says_how_to_go_back_first(
     assert files(eventful) == half
     # Also where the answers file is gone.
     (eventful / ".copier-answers.yml").unlink()
-    for words in (("template-update",), ("template-update", "--dry-run"), ("template-pr",)):
+    for words in (
+        *(("template-update",), ("template-update", "--dry-run"), ("template-pr",)),
+        *(("template-check",), ("template-check", "--json"), ("template-diff",)),
+    ):
         answer = toolkit(eventful, *words)
         assert (answer.code, answer.stdout) == (3, "")
         assert "an update was interrupted here; take it back first: " in answer.stderr

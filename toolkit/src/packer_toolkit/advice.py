@@ -109,8 +109,8 @@ KNOWN: Sequence[Advice] = (
         "ssh-never-up",
         r"Timeout waiting for SSH|waiting for SSH to become available|i/o timeout.*:22",
         "The instance was not reached over SSH: look at subnet, security group, `ssh_interface`, "
-        "`ssh_username` and, for a slow base image, `ssh_timeout`. An instance in a public subnet that "
-        "gives no public address needs `associate_public_ip_address = true`.",
+        "`ssh_username` and, for a slow base image, `ssh_timeout`. An instance in a public subnet "
+        "without a public address needs `associate_public_ip_address = true`.",
     ),
     _known(
         "connection-lost",

@@ -28,6 +28,7 @@ from packer_toolkit.deadline import Deadline, deadline, watched
 from packer_toolkit.errors import NotGoodError, RemoteError, SetupError, ToolkitError
 from packer_toolkit.galaxy_install import Options, hold_requirements
 from packer_toolkit.git_excludes import exclude_results
+from packer_toolkit.git_values import set_git_values
 from packer_toolkit.github_options import warn
 from packer_toolkit.identity import Identity
 from packer_toolkit.masking import Mask
@@ -152,6 +153,7 @@ class Run:
             self.env["PKR_VAR_skip_create_ami"] = "true"
         if not self.env.get("PKR_VAR_run_id"):
             self.env["PKR_VAR_run_id"] = new_run_id(self.environment)
+        set_git_values(self.env, self.arguments.folder)
         self.selection = Selection.of(self.arguments)
         self._chosen: list[str] = []  # options that the build adds to those of the caller
         self._process: subprocess.Popen[str] | None = None

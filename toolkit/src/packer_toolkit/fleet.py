@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
 from packer_toolkit.github_api import client, speaking
 from packer_toolkit.partitions import describe_answers
-from packer_toolkit.template.addresses import describe_secret, without_secret
+from packer_toolkit.template.addresses import describe_secret, split_place, without_secret
 from packer_toolkit.template.answers_file import (
     DEFAULT,
     choose_answers_file,
@@ -23,9 +24,10 @@ from packer_toolkit.template.answers_file import (
     is_ours,
 )
 from packer_toolkit.template.git import Git, GitError
-from packer_toolkit.template.project import parse_answers
+from packer_toolkit.template.network import limit_question
+from packer_toolkit.template.project import parse_answers, printable
 from packer_toolkit.template.source import (
-    git_url,
+    is_release,
     list_tags,
     match_release,
     parse_version,
@@ -111,6 +113,10 @@ def rows(
             return _row(fleet, name, known)
         except ToolkitError as error:
             return Row(name, problem=str(error), failed=True)
+        except (ValueError, RecursionError) as error:
+            # What one repository has written must not stop the others.
+            reason = f"its answers file cannot be used: {type(error).__name__}: {error}"
+            return Row(name, problem=printable(reason)[:300], failed=True)
         finally:
             done()
 
@@ -149,6 +155,13 @@ def _row(fleet: Fleet, name: str, known: _Tags) -> Row:
     if not finished:
         problem = "the template has no release"
         return Row(name, template, release, updated=updated, problem=problem)
+    if not is_release(release):
+        # Whether the template has that commit is only known after it was fetched.
+        before = release.rsplit("-", 2)[0]
+        warning = warning or (
+            f"made from a commit after {before}, not from a release; task template-check reports "
+            "whether it can be updated"
+        )
     remarks = [warning or describe_answers(answers), fleet.find_disabled(name)]
     problem = "; ".join(filter(None, remarks))
     return Row(name, template, release, finished[-1].tag, len(newer), updated, problem)
@@ -160,20 +173,48 @@ class _Tags:
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self._lock = threading.Lock()
-        self._known: dict[str, Mapping[str, str] | ToolkitError] = {}
+        self._known: dict[str, Future[Mapping[str, str]]] = {}
 
     def of(self, template: str) -> Mapping[str, str]:
         """Return the tags of a template; what failed once fails again, without asking."""
         with self._lock:
-            if template not in self._known:
-                try:
-                    self._known[template] = self._fleet.tags(template)
-                except ToolkitError as error:
-                    self._known[template] = error
-            known = self._known[template]
-        if isinstance(known, ToolkitError):
-            raise type(known)(str(known))
-        return known
+            is_new = template not in self._known
+            future = self._known.setdefault(template, Future())
+        # Outside of the lock: a server that does not answer holds up its own repositories only.
+        if is_new:
+            try:
+                future.set_result(self._fleet.tags(template))
+            except BaseException as error:
+                future.set_exception(error)
+        return future.result()
+
+
+@dataclass
+class Questions:
+    """Questions to addresses that repositories have recorded, by git: announced, and limited.
+
+    Attributes:
+        patience: seconds for all of them, from now on; each gets a few in any case.
+        announce: called with each address before it is asked.
+    """
+
+    patience: float
+    announce: Callable[[str], None] = lambda _: None
+
+    def __post_init__(self) -> None:
+        self._end = time.monotonic() + self.patience
+
+    def list_tags(self, template: str) -> Mapping[str, str]:
+        """Return the tags of a template, as git lists them."""
+        self.announce(printable(without_secret(template)))
+        return list_tags(template, most=self.seconds_left())
+
+    def seconds_left(self) -> float:
+        """Return how many seconds a question may take."""
+        return max(_SECONDS_IN_ANY_CASE, self._end - time.monotonic())
+
+
+_SECONDS_IN_ANY_CASE = 5.0
 
 
 # ----------------------------------------------------------------------------------- local clones
@@ -186,10 +227,12 @@ class LocalFleet:
     Attributes:
         folder: the folder with the clones, or one clone.
         prefix: how their names begin.
+        questions: to the addresses of templates.
     """
 
     folder: Path
     prefix: str
+    questions: Questions
 
     def names(self) -> Sequence[str]:
         """Return the clones whose names begin with the prefix."""
@@ -221,14 +264,15 @@ class LocalFleet:
     def updated(self, name: str, path: str) -> str:
         """Return when a file was last committed."""
         try:
-            git = Git.at(self.folder / name)
+            # A partial clone fetches what it does not have.
+            git = limit_question(Git.at(self.folder / name), self.questions.seconds_left())
             return git.text("log", "-1", "--format=%cI", "--", f":(literal){path}")
         except GitError as error:
             raise SetupError(f"git cannot read it: {error.reason}") from None
 
     def tags(self, template: str) -> Mapping[str, str]:
         """Return the tags that git lists."""
-        return list_tags(template)
+        return self.questions.list_tags(template)
 
     def find_disabled(self, name: str) -> str:
         """Return nothing: a clone does not show it."""
@@ -259,6 +303,7 @@ class GitHubFleet:
         token: of a job or of a person; it reads.
         api_url: https://api.github.com, or https://HOST/api/v3 of an Enterprise Server.
         patience: seconds after which nothing is tried again, waiting for rate limits included.
+        questions: to the addresses of templates elsewhere.
         organization: whose repositories are looked at, an organisation or a person; "" for none.
         prefix: how their names begin.
         listed: further ones, as owner/name.
@@ -270,6 +315,7 @@ class GitHubFleet:
     token: str
     api_url: str
     patience: float
+    questions: Questions
     organization: str = ""
     prefix: str = ""
     listed: Sequence[str] = ()
@@ -379,10 +425,10 @@ class GitHubFleet:
 
     def tags(self, template: str) -> Mapping[str, str]:
         """Return the tags of a template on the same GitHub; git lists those of one elsewhere."""
-        host, path = place_of(template)
+        host, path = split_place(template)
         ours = urlsplit(self.api_url).hostname or ""
         if host not in {ours, ours.removeprefix("api.")}:
-            return list_tags(template)
+            return self.questions.list_tags(template)
         with speaking(f"list the releases of {path}"):
             return {tag.name: tag.commit.sha for tag in self._client().get_repo(path).get_tags()}
 
@@ -404,21 +450,4 @@ class GitHubFleet:
         return "; ".join(remarks)
 
 
-def place_of(template: str) -> tuple[str, str]:
-    """Return host and owner/name of a template's address, empty when it is none of a host.
-
-    Addresses are https://HOST/OWNER/NAME.git, ssh://git@HOST/…, git@HOST:OWNER/NAME.git, gh:….
-    """
-    url = git_url(template)
-    split = urlsplit(url)
-    if split.hostname:
-        host, path = split.hostname, split.path
-    else:
-        match = re.fullmatch(r"(?:[^@/]+@)?([A-Za-z0-9.-]{2,}):(?!/)(.+)", url)
-        if not match:
-            return "", ""
-        host, path = match[1], match[2]
-    return host.lower(), path.strip("/").removesuffix(".git")
-
-
-__all__ = ["NOT_ADOPTED", "Fleet", "GitHubFleet", "LocalFleet", "Row", "place_of", "rows"]
+__all__ = ["NOT_ADOPTED", "Fleet", "GitHubFleet", "LocalFleet", "Questions", "Row", "rows"]

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +55,21 @@ def make_environment(root: Path) -> dict[str, str]:
 
 
 def run_command(
-    command: Sequence[str], folder: Path, env: dict[str, str], check_signals: Callable[[], None]
+    command: Sequence[str],
+    folder: Path,
+    env: dict[str, str],
+    check_signals: Callable[[], None],
+    timeout: float = float("inf"),
 ) -> Output:
-    """Run a program that uses the network; a signal ends it."""
+    """Run a program that uses the network; a signal ends it.
+
+    Args:
+        command: the program and its arguments.
+        folder: where it runs.
+        env: its whole environment.
+        check_signals: called again and again; raises to stop the program.
+        timeout: seconds after which it is stopped, with exit code 124.
+    """
     if not shutil.which(command[0]):
         raise SetupError(
             f"{command[0]} is not on PATH: use the tasks of Taskfile.yml, or install it"
@@ -72,6 +85,7 @@ def run_command(
         errors="replace",
         start_new_session=True,
     )
+    end = time.monotonic() + timeout
     try:
         while True:
             try:
@@ -79,12 +93,24 @@ def run_command(
                 break
             except subprocess.TimeoutExpired:
                 check_signals()
+                if time.monotonic() > end:
+                    raise
+    except subprocess.TimeoutExpired:
+        _stop(process)
+        return Output(124, "", f"fatal: timed out after {timeout:g} seconds")
     except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)  # with the git that it has started
-        process.wait()
+        _stop(process)
         raise
     return Output(process.returncode, out, f"{err}\n{out}")
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)  # with the git that it has started
+    process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream:
+            stream.close()
 
 
 def run_galaxy(root: Path, *arguments: str | Path) -> None:

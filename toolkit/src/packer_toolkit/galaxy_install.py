@@ -42,6 +42,7 @@ from packer_toolkit.requirements_file import (
 GALAXY = ANSIBLE / ".galaxy"
 _STATE = "installed.json"
 _NEW = ".new-"
+_GIT_SECONDS = 60.0
 _EXACT_REF = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _LIKELY_TAG = re.compile(r"v?\d+(?:\.\d+)+[\w.+-]*")
 
@@ -329,7 +330,7 @@ class _Installer:
             return version, False
         refs = ["HEAD"] if version == "HEAD" else [f"refs/heads/{version}", f"refs/tags/{version}"]
         command = ["git", "ls-remote", "--", requirement.git_url, *refs]
-        output = self._run_command(command, make_environment(self.root))
+        output = self._run_command(command, make_environment(self.root), _GIT_SECONDS)
         if output.code:
             raise RemoteError(
                 f"{requirement.file}:{requirement.line}: git cannot look up {version} of"
@@ -401,8 +402,10 @@ class _Installer:
         reason = f"ansible-galaxy: {reason}; correct the entry"
         raise RequirementsError(mistake.file, mistake.line, reason)
 
-    def _run_command(self, command: list[str], env: dict[str, str]) -> Output:
-        return run_command(command, self.root / ANSIBLE, env, self.options.check_signals)
+    def _run_command(
+        self, command: list[str], env: dict[str, str], timeout: float = float("inf")
+    ) -> Output:
+        return run_command(command, self.root / ANSIBLE, env, self.options.check_signals, timeout)
 
     def _replace(self, new: Path, records: dict[str, Any]) -> None:
         """Let the new installation take the place of the present one, unless it is the same."""

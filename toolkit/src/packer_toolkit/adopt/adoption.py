@@ -21,7 +21,7 @@ from packer_toolkit.adopt import surroundings
 from packer_toolkit.adopt.answers import Found
 from packer_toolkit.adopt.packer import Packer, Place, Value
 from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.template.addresses import without_secret
+from packer_toolkit.template.addresses import git_url, without_secret
 from packer_toolkit.template.answers_file import (
     BESIDE_ANOTHER,
     DEFAULT,
@@ -29,8 +29,9 @@ from packer_toolkit.template.answers_file import (
     names_template,
 )
 from packer_toolkit.template.git import Git, GitError, environment
+from packer_toolkit.template.network import limit_transfer
 from packer_toolkit.template.project import Project, parse_answers, printable
-from packer_toolkit.template.source import Release, git_url, named, releases
+from packer_toolkit.template.source import Release, named, releases
 
 MANIFEST = "hooks/demo-manifest.txt"
 _QUESTION = re.compile(
@@ -397,7 +398,7 @@ class _Work:
     def _get_template(self) -> None:
         try:
             command = ["clone", "--quiet", "--no-checkout", "--", git_url(self.source)]
-            Git.at(self.scratch).text(*command, str(self.clone))
+            limit_transfer(Git.at(self.scratch)).text(*command, str(self.clone))
         except GitError as error:
             raise RemoteError(
                 f"the template {without_secret(self.source)} cannot be fetched: "
@@ -676,5 +677,5 @@ def _for_copier() -> Iterator[None]:
     with local.env(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         local.env.clear()
-        local.env.update(environment())
+        local.env.update(environment(Path.cwd()))
         yield

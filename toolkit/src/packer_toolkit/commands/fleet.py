@@ -70,7 +70,8 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0),
     default=600,
     show_default=True,
-    help="Seconds after which nothing is tried again, rate limits included.",
+    help="Seconds after which nothing is tried again: rate limits of GitHub and git's questions "
+    "to other servers included.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
 def command(
@@ -88,24 +89,27 @@ def command(
     """Show which repository is at which release of the template.
 
     On GitHub it reads with GITHUB_TOKEN, which needs to read contents: two requests for each
-    repository.  For --workflows it needs to read actions, too.
+    repository.  A template elsewhere is asked for its releases by git, on this machine and with its
+    access; the address is the one that the repository has recorded, and it is printed before.
+    For --workflows the token must be able to read actions, too.
 
     Exit code 0: all were read.  1: some could not be, and are named; the others are shown.  3:
     there is nothing to look at.  4: GitHub cannot be reached.
     """
-    from packer_toolkit.fleet import GitHubFleet, LocalFleet
+    from packer_toolkit.fleet import GitHubFleet, LocalFleet, Questions
 
     listed = [*repositories, *(_lines(file) if file else [])]
     if folder and (organization or listed):
         raise click.UsageError("--local looks at clones; --organization and the like at GitHub")
     if not (folder or organization or listed):
         raise click.UsageError("give --organization, --repository, --list or --local")
+    questions = Questions(patience, _announce)
     if folder:
         # Git's processes wait for the disk: a few at a time is enough.
-        local = LocalFleet(folder, prefix)
+        local = LocalFleet(folder, prefix, questions)
         found, left_out = _read(local, at_once=2), 0
     else:
-        remote = GitHubFleet(token(), api_url, patience, organization, prefix, listed)
+        remote = GitHubFleet(token(), api_url, patience, questions, organization, prefix, listed)
         remote.with_workflows = with_workflows
         # GitHub asks for few requests at the same time:
         # https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
@@ -122,6 +126,10 @@ def command(
         names = ", ".join(failed[:5]) + (f" and {len(failed) - 5} more" if failed[5:] else "")
         raise NotGoodError(f"could not be read: {names}; the table says why")
     return 0
+
+
+def _announce(address: str) -> None:
+    click.echo(f"packer-toolkit: asking {address} for its releases", err=True)
 
 
 def _lines(file: IO[str]) -> list[str]:

@@ -10,7 +10,6 @@ import click
 
 from packer_toolkit.template.addresses import without_secret
 from packer_toolkit.template.options import answers_file_option
-from packer_toolkit.template.project import Project
 from packer_toolkit.template.source import changes, newest, up_to_date
 
 
@@ -23,7 +22,9 @@ def command(answers_file: str | None, as_json: bool) -> int:
     Exit code 0: this repository is at the newest release.  1: there is a newer one.  3: this
     repository does not say what it was made from.  4: the template cannot be read.
     """
-    project = Project.at(Path.cwd(), answers_file)
+    from packer_toolkit.template.journal import find_project
+
+    project = find_project(Path.cwd(), answers_file)
     release = newest(project.source, project.answers_file)
     present = project.version
     newer = release.version > present

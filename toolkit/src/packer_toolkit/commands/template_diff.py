@@ -15,7 +15,7 @@ from packer_toolkit.template.options import (
     collect_answers,
     trust_option,
 )
-from packer_toolkit.template.project import Project, printable, shown
+from packer_toolkit.template.project import printable, shown
 
 
 @click.command("template-diff")
@@ -41,10 +41,11 @@ def command(
     template cannot be read.
     """
     from packer_toolkit.template import report
+    from packer_toolkit.template.journal import find_project
     from packer_toolkit.template.source import up_to_date
     from packer_toolkit.template.update import planned, target
 
-    project = Project.at(Path.cwd(), answers_file)
+    project = find_project(Path.cwd(), answers_file)
     project.require_commit()
     changed = project.uncommitted()
     if changed:

@@ -1,12 +1,15 @@
-"""Addresses of repositories, and the passwords and tokens that they may hold."""
+"""Addresses of repositories: their forms, and the passwords and tokens that they may hold."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 _URL = re.compile(
     # With Copier's short forms of GitHub and GitLab, such as gh:acme/t.
-    r"(?P<scheme>(?:git\+)?[a-z][a-z0-9+.-]*://|(?<![\w:/.+~-])g[hl]:)"
+    # Without a limit a long text takes minutes: each of its letters may begin a scheme.
+    r"(?P<scheme>(?:git\+)?[a-z][a-z0-9+.-]{0,30}://|(?<![\w:/.+~-])g[hl]:)"
     r"(?P<user>[^/\s]*@)?(?P<rest>[^\s'\"<>]*)",
     re.I,
 )
@@ -15,6 +18,80 @@ _PARAMETERS = re.compile(r"[?#]|;[^/;=]*=")
 _SECRET_PARAMETER = re.compile(
     r"[?&#;][^=&;]*(?:token|secret|pass|pwd|key|auth|sig|credential)[^=&;]*=[^&;]", re.I
 )
+
+
+# An SSH address without ssh://, such as git@host:acme/t.git or, by ~/.ssh/config, work:acme/t.git.
+# Git's rule: a colon comes before the first slash; one inside of brackets belongs to the host.
+_SSH = re.compile(r"(?P<host>(?:[^@/:\[\]]+@)?(?:\[[^\]/]+\]|[^/:\[\]]+)):(?P<path>.+)", re.S)
+_DRIVE = re.compile(r"[A-Za-z]:\\")
+
+
+def git_url(source: str) -> str:
+    """Return the address that git understands for one that Copier understands.
+
+    Copier's rules: gh: and gl: stand for github.com and gitlab.com, git+ is taken away, ~ is home.
+    """
+    for alias, host in (("gh:", "https://github.com/"), ("gl:", "https://gitlab.com/")):
+        if source.startswith(alias):
+            path = source.removeprefix(alias).lstrip("/")
+            return f"{host}{path}" + ("" if path.endswith(".git") else ".git")
+    if source.startswith("git+"):
+        return source.removeprefix("git+")
+    if source.startswith("~"):
+        try:
+            return str(Path(source).expanduser())
+        except RuntimeError:  # A user that this machine does not have.
+            return source
+    return source
+
+
+def split_ssh_address(url: str) -> tuple[str, str] | None:
+    """Return host and path of an SSH address without ssh://; None for any other address.
+
+    Args:
+        url: the address, as `git_url` returns it.
+
+    Returns:
+        The host with its user, if there is one, and the path.
+    """
+    match = _SSH.fullmatch(url)
+    if not match or "://" in url or _DRIVE.match(url):
+        return None
+    return match["host"], match["path"]
+
+
+def is_local_path(url: str) -> bool:
+    """Check whether an address, as `git_url` returns it, is a path of this machine."""
+    return "://" not in url and split_ssh_address(url) is None
+
+
+def to_url(source: str) -> str:
+    """Return a template's address as a URL, which uv needs: with ssh:// or file://."""
+    url = git_url(source)
+    if ssh := split_ssh_address(url):
+        host, path = ssh
+        inner = host.rpartition("@")[2].strip("[]")
+        if "[" in host and inner.count(":") == 1:  # Not an IPv6 address, but a host with a port.
+            host = host.replace(f"[{inner}]", inner)
+        return f"ssh://{host}/{path.lstrip('/')}"
+    return url if "://" in url else f"file://{quote(url)}"
+
+
+def split_place(source: str) -> tuple[str, str]:
+    """Return the host and the path, such as OWNER/NAME, of a template's address.
+
+    Returns:
+        Both in the form in which they can be compared; empty for a path of this machine.
+    """
+    url = git_url(source)
+    if is_local_path(url):
+        return "", ""
+    try:
+        parts = urlsplit(to_url(source))
+        host = parts.hostname or ""
+    except ValueError:  # Such as half an IPv6 address.
+        return "", ""
+    return host.lower(), parts.path.strip("/").removesuffix(".git") if host else ""
 
 
 def without_secret(text: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from packer_toolkit.errors import RemoteError
-from packer_toolkit.template.addresses import without_secret
+from packer_toolkit.template.addresses import git_url, without_secret
 from packer_toolkit.template.git import Git, GitError
+from packer_toolkit.template.network import limit_transfer
 from packer_toolkit.template.project import Project
-from packer_toolkit.template.source import git_url
 
 
 def clone_template(project: Project, folder: Path) -> Path:
@@ -27,13 +27,13 @@ def clone_template(project: Project, folder: Path) -> Path:
         RemoteError: when git cannot read the template.
     """
     url = git_url(project.source)
-    git = Git.at(project.folder)
+    git = limit_transfer(Git.at(project.folder))
     try:
         git.text(
             "clone", "--quiet", "--bare", "--template=", "-o", "origin", "--", url, str(folder)
         )
         # The address may hold a password.
-        Git.at(folder).text("remote", "remove", "origin")
+        Git.of_repository(folder).text("remote", "remove", "origin")
     except GitError as error:
         raise RemoteError(
             f"the template {without_secret(project.source)} cannot be fetched: "

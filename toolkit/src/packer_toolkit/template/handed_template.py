@@ -45,7 +45,7 @@ def pack_template(project: Project, clone: Path, release: str) -> str:
     Raises:
         SetupError: when the recorded release is not in the template.
     """
-    git = Git.at(clone, **_AUTHOR)
+    git = Git.of_repository(clone, **_AUTHOR)
     refs = {}
     try:
         toolkit = _files(git, project.release, "toolkit")

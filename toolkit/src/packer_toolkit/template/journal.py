@@ -38,6 +38,12 @@ from packer_toolkit.template.index import Index
 from packer_toolkit.template.merge import SUBMODULE, Conflict, Entry, read_tree
 from packer_toolkit.template.project import Project, printable, shown
 from packer_toolkit.template.report import way_back
+from packer_toolkit.template.same_names import (
+    find_other_name,
+    group_by_fold,
+    has_exact_name,
+    is_one_file,
+)
 from packer_toolkit.template.update import Plan, find_obstacles
 
 _FOLDER = "packer-toolkit-update"
@@ -298,7 +304,7 @@ class Journal:
             above.relative_to(root).as_posix()
             for path in plan.changes
             for above in list((root / path).parents)[: path.count("/")]
-            if not above.is_dir() or above.is_symlink()
+            if not above.is_dir() or above.is_symlink() or not has_exact_name(above)
         }
         # git knows no empty folders: those in the way are made again on the way back.
         empty = [
@@ -379,7 +385,7 @@ class Journal:
         # The objects are in the temporary repository; only conflicts need theirs later.
         objects = str(plan.sandbox.folder / ".git" / "objects")
         git = self.project.git.with_env(GIT_ALTERNATE_OBJECT_DIRECTORIES=objects)
-        lines = [*self._modes(plan), *self._stages(git, plan.conflicts)]
+        lines = [*self._modes(plan), *self._names(plan), *self._stages(git, plan.conflicts)]
         wanted = [path for path, change in plan.changes.items() if change != "deleted"]
         # What decides on line endings and filters comes first.
         first = [path for path in wanted if path.rpartition("/")[2] == ".gitattributes"]
@@ -427,7 +433,11 @@ class Journal:
             for path, written in record["written"].items()
             if not has_content(describe(root / path), written)
         ]
-        later += [path for path in plan.changes if path not in plan.after and self._came_back(path)]
+        later += [
+            path
+            for path in plan.changes
+            if path not in {*plan.after, *plan.case_renames} and self._came_back(path)
+        ]
         copies = {path: self._keep_update(record, plan, path) for path in sorted(later)}
         # Prepared on the disk before: this needs no space.
         (self.folder / "record.done").replace(self._record)
@@ -483,6 +493,14 @@ class Journal:
             old, new = plan.before.get(path), plan.after.get(path)
             if old and new and old.is_file and new.is_file and old.mode != new.mode:
                 yield f"{new.mode} {old.oid} 0\t".encode() + self._raw(path)
+
+    def _names(self, plan: Plan) -> Iterator[bytes]:
+        """Yield entries with new names, where git sees no difference between old and new ones."""
+        for old, new in plan.case_renames.items():
+            entry = plan.before[old]
+            yield self._removal(old)
+            if new not in plan.merged.conflicts:
+                yield f"{entry.mode} {entry.oid} 0\t".encode() + self._raw(new)
 
     def _stages(self, git: Git, conflicts: list[Conflict]) -> Iterator[bytes]:
         """Yield the three versions of each file with a conflict, in place of the one."""
@@ -558,6 +576,8 @@ class Journal:
             place = root / path
             if path in unwritten or _find_behind(root, path) or not exists(place):
                 continue
+            if self._is_restored(record, path):
+                continue
             if place.is_dir() and not place.is_symlink():
                 with contextlib.suppress(OSError):
                     place.rmdir()
@@ -612,6 +632,14 @@ class Journal:
             else:
                 staged.unlink()
         return unwritten
+
+    def _is_restored(self, record: Mapping[str, Any], path: str) -> bool:
+        """Check whether a new path leads to a file that was put back under another name already."""
+        return any(
+            is_one_file(self.project.folder, old, path)
+            and not exists(self._work(record) / "files" / str(number))
+            for number, old in enumerate(record["saved"])
+        )
 
     def _put_back(self, record: Mapping[str, Any], old: Path, path: str) -> None:
         """Put a file that was moved aside back into its place."""
@@ -734,9 +762,12 @@ class Journal:
         if self._find_head() == record["head"]:
             # Git has restored its own files; what it ignores is still there.
             known = read_tree(self.project.git, f"HEAD:{self.project.prefix}")
+            others = group_by_fold(known)
             for path in record["added"]:
                 written = record.get("written", {}).get(path)
                 if path in known or path in unwritten or _find_behind(root, path):
+                    continue
+                if find_other_name(root, path, others):
                     continue
                 if has_content(describe(root / path), written):
                     self._take(record, path)

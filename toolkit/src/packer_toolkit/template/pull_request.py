@@ -21,6 +21,7 @@ from packer_toolkit.markdown import code, quiet
 from packer_toolkit.template.addresses import without_secret
 from packer_toolkit.template.git import Git, GitError
 from packer_toolkit.template.merge import SUBMODULE, Conflict, Entry, Kind, Tree, write_tree
+from packer_toolkit.template.network import limit_question, limit_transfer
 from packer_toolkit.template.project import Project, printable
 from packer_toolkit.template.summary import ConflictNote, Summary
 from packer_toolkit.template.update import Plan
@@ -29,6 +30,9 @@ BRANCH = "update-from-template"
 # Of GitHub's own account for workflows, as in the README of actions/checkout.
 _NAME = "github-actions[bot]"
 _EMAIL = "41898282+github-actions[bot]@users.noreply.github.com"
+# A hook of the clone, such as pre-push of husky or lefthook, is for the commits of its user, and
+# needs programs that a workflow does not have.
+_WITHOUT_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
 # GitHub takes 65,536 characters; what each part may have of them.
 _BODY, _HUNKS, _ONE_FILE, _CHANGELOG = 60_000, 30_000, 6_000, 20_000
 
@@ -188,8 +192,9 @@ class Branch:
         return self._git.text("log", "-1", "--format=%T %P", commit)
 
     def _ask(self, *arguments: str) -> str:
+        limit = limit_question if arguments[0] == "ls-remote" else limit_transfer
         try:
-            return self._git.text(*arguments)
+            return limit(self._git).text(*_WITHOUT_HOOKS, *arguments)
         except GitError as error:
             reason = without_secret(error.reason)
             if "workflow" in error.stderr and "refusing" in error.stderr:
@@ -218,9 +223,9 @@ def origin(project: Project) -> str:
 
 def authorized(url: str, token: str) -> dict[str, str]:
     """Return what lets git in with a token: in the environment, never in an address or option."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not token:
+    if not url.startswith(("http://", "https://")) or not token:
         return {}
+    parts = urlsplit(url)
     secret = base64.b64encode(f"x-access-token:{token}".encode()).decode()
     number = int(os.environ.get("GIT_CONFIG_COUNT", "0") or 0)
     host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/"

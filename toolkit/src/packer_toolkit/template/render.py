@@ -8,13 +8,15 @@ error in one line.
 
 from __future__ import annotations
 
+import glob
 import importlib
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +153,7 @@ def update_here(
 
 _PRIVATE_PARTS = (
     *("_apply_update", "_check_unsafe", "_execute_tasks", "_external_data"),
-    *("run_copy", "run_update"),
+    *("jinja_env", "run_copy", "run_update"),
 )
 
 
@@ -174,6 +176,13 @@ def _worker_class(trust: bool) -> Any:
         def _check_unsafe(self, mode: Any) -> None:
             if not trust:
                 super()._check_unsafe(mode)
+
+        @cached_property
+        def jinja_env(self) -> Any:
+            environment = super().jinja_env
+            places = (Path(self.dst_path), Path(self.template.local_abspath))
+            environment.filters["fileglob"] = _limit_fileglob(places)
+            return environment
 
     class Updater(worker):
         """A worker that renders both releases aside and leaves the merge to `Steps`."""
@@ -224,6 +233,21 @@ def _worker_class(trust: bool) -> Any:
             self.steps.migrations += len(tasks)
 
     return Updater
+
+
+def _limit_fileglob(places: Sequence[Path]) -> Callable[[str], list[str]]:
+    """Return the filter fileglob for files below some folders: others of a machine stay unknown."""
+
+    def fileglob(pattern: str) -> list[str]:
+        tops = [place.resolve() for place in places]
+        return [
+            name
+            for name in glob.glob(pattern)
+            if os.path.isfile(name)
+            and any(Path(name).resolve().is_relative_to(top) for top in tops)
+        ]
+
+    return fileglob
 
 
 def _plain(worker: Any, kind: Any) -> Any:

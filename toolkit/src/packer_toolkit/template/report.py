@@ -104,6 +104,16 @@ def _notes(plan: Plan) -> list[str]:
         found.append(f"No longer asked: {name}; your answer was {_value(value)}.")
     for old, new in plan.merged.renamed.items():
         found.append(f"{printable(old)} is {printable(new)} now, with your changes in it.")
+    for old, new in plan.case_renames.items():
+        found.append(
+            f"{printable(old)} is {printable(new)} now; this rename is staged for you, because git "
+            "does not see it on a file system that ignores case."
+        )
+    for new, old in plan.collisions:
+        found.append(
+            f"{printable(new)} and {printable(old)} are one file on this file system, which "
+            "ignores case: rename or remove yours first."
+        )
     for path in plan.in_the_way:
         found.append(f"{printable(path)} is in the way, and git does not know it: rename it first.")
     for path in plan.ignored():

@@ -18,6 +18,7 @@ from packer_toolkit.template.addresses import without_secret
 from packer_toolkit.template.git import Git, GitError
 from packer_toolkit.template.harmless import require_harmless
 from packer_toolkit.template.merge import read_tree
+from packer_toolkit.template.network import limit_question
 from packer_toolkit.template.project import Project, parse_answers, printable
 from packer_toolkit.template.source import parse_version
 from packer_toolkit.template.summary import Summary
@@ -182,7 +183,7 @@ def require_current(project: Project, base: str) -> None:
     """
     ref = f"refs/heads/{base}"
     try:
-        listing = Git.at(project.top).text("ls-remote", "origin", ref)
+        listing = limit_question(Git.at(project.top)).text("ls-remote", "origin", ref)
     except GitError as error:
         raise RemoteError(
             f"the branch {base} cannot be read: {error.reason}; look at the token's rights"

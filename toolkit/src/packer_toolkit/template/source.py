@@ -9,14 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from packaging.version import InvalidVersion, Version
 
 from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.template.addresses import without_secret
+from packer_toolkit.template.addresses import git_url, is_local_path, to_url, without_secret
 from packer_toolkit.template.answers_file import DEFAULT
 from packer_toolkit.template.git import Git, GitError
+from packer_toolkit.template.network import limit_question, limit_transfer
 
 _CHANGELOG = "CHANGELOG.md"
 # What git describe says of a commit after a release.
@@ -72,35 +72,20 @@ def up_to_date(recorded: str, asked: str | None = None) -> str:
     return f"Up to date: {recorded} is newer than the template's newest release."
 
 
-def git_url(source: str) -> str:
-    """Return the address that git understands for one that Copier understands.
-
-    Copier's rules: gh: and gl: stand for github.com and gitlab.com, git+ is taken away, ~ is home.
-    """
-    for alias, host in (("gh:", "https://github.com/"), ("gl:", "https://gitlab.com/")):
-        if source.startswith(alias):
-            path = source.removeprefix(alias).lstrip("/")
-            return f"{host}{path}" + ("" if path.endswith(".git") else ".git")
-    if source.startswith("git+"):
-        return source.removeprefix("git+")
-    if source.startswith("~"):
-        return str(Path(source).expanduser())
-    return source
-
-
-def list_tags(source: str, named_in: str = DEFAULT) -> dict[str, str]:
+def list_tags(source: str, named_in: str = DEFAULT, most: float | None = None) -> dict[str, str]:
     """Return the tags of a template, and the commit of each; annotated tags too.
 
     Args:
         source: the template's address.
         named_in: where the user can fix the address.
+        most: seconds that git may take at most; the user is not asked for a password then.
 
     Raises:
         RemoteError: when git cannot read it.
     """
     listing = ["ls-remote", "--tags", "--", git_url(source)]
     try:
-        lines = Git.at(Path.cwd()).text(*listing).splitlines()
+        lines = limit_question(Git.at(Path.cwd()), most).text(*listing).splitlines()
     except GitError as error:
         raise RemoteError(_unreadable(source, error, named_in)) from None
     tags = {}
@@ -186,21 +171,21 @@ def resolve_release(source: str, recorded: str, named_in: str = DEFAULT) -> str:
         commit = after["commit"] if after else recorded
     else:
         return recorded
-    return _describe(source, commit, recorded, named_in)
+    nearest = match_release(after["tag"], tags) or after["tag"] if after else ""
+    return _describe(source, commit, recorded, nearest, named_in)
 
 
-def _describe(source: str, commit: str, recorded: str, named_in: str) -> str:
+def _describe(source: str, commit: str, recorded: str, nearest: str, named_in: str) -> str:
     """Return the nearest release before a commit, with the number of commits after it."""
     # Commits alone are small, whatever the template's files are.
     with _history(source, named_in, "--filter=tree:0") as git:
         if git.run("cat-file", "-e", f"{commit}^{{commit}}").returncode:
-            after = _DESCRIBED.match(recorded)
-            if not after:
+            if not nearest:
                 return recorded
             raise SetupError(
                 f"_commit of {named_in} is {recorded}, a commit that the template does not have "
                 "(it was made from uncommitted or unpublished changes); set it to the release "
-                f"before that commit, such as {after['tag']}, and commit that"
+                f"before that commit, such as {nearest}, and commit that"
             )
         done = git.run("describe", "--tags", "--match=v[0-9]*.[0-9]*.[0-9]*", commit)
         return os.fsdecode(done.stdout).strip() or recorded
@@ -208,19 +193,19 @@ def _describe(source: str, commit: str, recorded: str, named_in: str) -> str:
 
 @contextmanager
 def _history(source: str, named_in: str, *options: str) -> Iterator[Git]:
-    """Clone a template into a temporary folder, or take the repository that is here."""
+    """Clone a template into a temporary folder, or take the repository on this machine."""
     url = git_url(source)
     if Path(url).is_dir():
-        yield Git.at(Path(url))
+        yield limit_transfer(Git.of_repository(Path(url).absolute()))
         return
     with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as folder:
         git = Git.at(Path(folder))
         try:
-            git.text("clone", "--quiet", "--bare", *options, "--", url, ".")
+            limit_transfer(git).text("clone", "--quiet", "--bare", *options, "--", url, ".")
         except GitError as error:
             raise RemoteError(_unreadable(source, error, named_in)) from None
-        # Some users allow bare repositories only where they are named.
-        yield git.with_env(GIT_DIR=folder)
+        # A partial clone may have to fetch more.
+        yield limit_transfer(Git.of_repository(Path(folder)))
 
 
 def newest(source: str, named_in: str = DEFAULT) -> Release:
@@ -313,39 +298,33 @@ def between(changelog: str, since: Version, until: Version) -> str:
 
 
 def _changelog(source: str, tag: str) -> str:
-    url = git_url(source)
-    name = f"{tag}:{_CHANGELOG}"
-    if Path(url).is_dir():
+    """Return the changelog of a release; empty when it has none.
+
+    Raises:
+        RemoteError: when git cannot read the template.
+    """
+    with _history(source, DEFAULT, "--depth=1", f"--branch={tag}") as git:
         try:
-            return Git.at(Path(url)).text("show", name)
-        except GitError:
-            return ""
-    with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as folder:
-        git = Git.at(Path(folder))
-        clone = ["clone", "--quiet", "--bare", "--depth=1", f"--branch={tag}", "--", url, "."]
-        try:
-            git.text(*clone)
+            entry = git.text("ls-tree", f"{tag}^{{commit}}", "--", _CHANGELOG)
+            if not entry:
+                return ""
+            _, kind, oid = entry.partition("\t")[0].split(" ")
+            if kind != "blob":
+                return ""
+            return git.text("cat-file", "blob", oid)
         except GitError as error:
             raise RemoteError(_unreadable(source, error, DEFAULT)) from None
-        try:
-            return git.text("show", name)
-        except GitError:
-            return ""
 
 
 def uvx_requirement(source: str, release: str) -> str:
     """Return what uvx --from needs for the toolkit of a release, as toolkit-host.sh does."""
-    url = git_url(without_secret(source))
-    if "://" not in url:
-        host, colon, path = url.partition(":")
-        url = f"ssh://{host}/{path}" if colon and "@" in host else f"file://{quote(url)}"
-    return f"git+{url}@{release}#subdirectory=toolkit"
+    return f"git+{to_url(without_secret(source))}@{release}#subdirectory=toolkit"
 
 
 def _unreadable(source: str, error: GitError, named_in: str) -> str:
     url = git_url(source)
     reason = without_secret(error.reason)
-    if "://" not in url and not url.startswith("git@") and not Path(url).exists():
+    if is_local_path(url) and not Path(url).exists():
         reason = "there is no such folder here"
     return (
         f"the template {without_secret(source)} cannot be read: {reason}; check the address in "

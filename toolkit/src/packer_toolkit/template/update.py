@@ -26,8 +26,17 @@ from packer_toolkit.template.merge import (
     template_renames,
     write_tree,
 )
+from packer_toolkit.template.partial import fetch_missing
 from packer_toolkit.template.project import Project, parse_answers, shown
+from packer_toolkit.template.same_names import (
+    find_case_renames,
+    find_collisions,
+    find_other_name,
+    group_by_fold,
+    ignores_case,
+)
 from packer_toolkit.template.source import is_release, named, newest
+from packer_toolkit.template.unseen import require_seen_by_git
 
 Change = Literal["added", "changed", "deleted"]
 
@@ -60,6 +69,8 @@ class Plan:
         merged: the merge, with its conflicts.
         answers: what became of the answers.
         in_the_way: files that git does not know, where the release has some of its own.
+        case_renames: old and new paths that are one on this file system, which ignores case.
+        collisions: a new path and a file, of which this file system can have only one.
     """
 
     project: Project
@@ -72,8 +83,13 @@ class Plan:
     answers: Answers
     in_the_way: list[str]
     changes: dict[str, Change] = field(init=False)
+    case_renames: dict[str, str] = field(default_factory=dict)
+    collisions: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        if ignores_case(self.project.folder, self.project.answers_file):
+            self.case_renames = find_case_renames(self.before, self.after)
+            self.collisions = find_collisions(self.before, self.after)
         self.changes = {}
         for path in sorted({*self.before, *self.after}):
             if path not in self.before:
@@ -243,6 +259,7 @@ class _Planner:
         (information / "alternates").write_bytes(_quoted(borrowed) + b"\n")
         with (self.copy / ".git" / "config").open("a") as config:
             config.write(_CONFIG)
+        fetch_missing(here, self.project.tree)
         commit = self.git.text("commit-tree", "-m", "The project", self.project.tree)
         self.git.text("update-ref", "HEAD", commit)
         self.git.text("read-tree", "HEAD")
@@ -344,6 +361,12 @@ class _Planner:
 def _in_the_way(folder: Path, before: Tree, after: Tree) -> list[str]:
     """Return what an update would overwrite though git does not know it, such as ignored files."""
     found: set[str] = set()
+    known = group_by_fold(before)
+
+    def is_known(path: str) -> bool:
+        # Another name of a file that git knows: the update renames it, or it is a collision.
+        return path in before or find_other_name(folder, path, known) is not None
+
     for path in after:
         if path in before and after[path] == before[path]:
             continue
@@ -351,11 +374,11 @@ def _in_the_way(folder: Path, before: Tree, after: Tree) -> list[str]:
             name = above.relative_to(folder).as_posix()
             if above.is_symlink() or (above.exists() and not above.is_dir()):
                 # Where a folder has to be.
-                if name not in before:
+                if not is_known(name):
                     found.add(name)
                 break
         else:
-            found.update(item for item in _unknown(folder, path) if item not in before)
+            found.update(item for item in _unknown(folder, path) if not is_known(item))
     return sorted(found)
 
 
@@ -390,12 +413,6 @@ def _quoted(path: Path) -> bytes:
     return raw
 
 
-def flagged(project: Project, paths: list[str]) -> list[str]:
-    """Return which of some files git was told not to look at: local changes in them are unseen."""
-    listed = project.git.fields("ls-files", "-v", "-z", "--", *(f":(literal){p}" for p in paths))
-    return [line[2:] for line in listed if line[0].islower() or line[0] == "S"]
-
-
 def require_seen(plan: Plan) -> None:
     """Make sure that git sees what is in the places that an update changes.
 
@@ -407,10 +424,12 @@ def require_seen(plan: Plan) -> None:
             f"{shown(plan.in_the_way)} would be overwritten: git does not know it, and the release "
             "has a file there; rename it, or git add --force it and commit"
         )
-    paths = [path for path in plan.changes if path in plan.before]
-    hidden = flagged(plan.project, paths) if paths else []
-    if hidden:
+    if plan.collisions:
+        new, old = plan.collisions[0]
         raise SetupError(
-            f"git was told to overlook changes of {shown(hidden)}, which the update changes; "
-            "git update-index --no-assume-unchanged --no-skip-worktree FILE, then commit it"
+            f"{shown([new])} and {shown([old])} are one file on this file system, which ignores "
+            "case; rename or remove yours and commit that, or update on another machine"
         )
+    changed = [path for path in plan.changes if path in plan.before]
+    added = [path for path in plan.changes if path not in plan.before]
+    require_seen_by_git(plan.project, changed, added)

@@ -1,0 +1,92 @@
+"""Paths that lead to one file, where the file system ignores case or how a letter is composed.
+
+macOS's file systems do, and so do Windows' and folders of ext4 with casefold.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+
+def fold(path: str) -> str:
+    """Return what paths have in common that may lead to one file."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
+
+
+def is_one_file(root: Path, path: str, other: str) -> bool:
+    """Check whether two different paths below a folder lead to one file, link or folder."""
+    if path == other or fold(path) != fold(other):
+        return False
+    try:
+        first, second = (root / path).lstat(), (root / other).lstat()
+    except OSError:
+        return False
+    return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
+
+
+def ignores_case(root: Path, path: str) -> bool:
+    """Check whether the file system of a folder ignores case.
+
+    Args:
+        root: the folder.
+        path: the path of a file below it, with a letter in it.
+    """
+    return is_one_file(root, path, path.swapcase())
+
+
+def has_exact_name(place: Path) -> bool:
+    """Check whether a file or folder has exactly this name, in upper and lower case, too."""
+    try:
+        return place.name in os.listdir(place.parent)
+    except OSError:
+        return False
+
+
+def find_other_name(root: Path, path: str, known: Mapping[str, Collection[str]]) -> str | None:
+    """Return the known path that leads to the same file as another path, if there is one.
+
+    Args:
+        root: the folder that the paths are below.
+        path: the other path.
+        known: known paths by their folded form, as `group_by_fold` returns them.
+    """
+    return next((item for item in known.get(fold(path), ()) if is_one_file(root, item, path)), None)
+
+
+def group_by_fold(paths: Iterable[str]) -> dict[str, list[str]]:
+    """Return paths by their folded form."""
+    groups: dict[str, list[str]] = {}
+    for path in paths:
+        groups.setdefault(fold(path), []).append(path)
+    return groups
+
+
+def find_case_renames(before: Collection[str], after: Collection[str]) -> dict[str, str]:
+    """Return old and new paths of files that get another name which is the same when folded."""
+    added = {fold(path): path for path in after if path not in before}
+    return {path: added[fold(path)] for path in before if path not in after and fold(path) in added}
+
+
+def find_collisions(before: Collection[str], after: Collection[str]) -> list[tuple[str, str]]:
+    """Return pairs of paths of which a file system that ignores case can have only one.
+
+    Args:
+        before: the files before an update: what collides already does not count.
+        after: the files after it.
+
+    Returns:
+        The path that the update adds, and the file that it collides with.
+    """
+    files = group_by_fold(after)
+    found = []
+    for path in after:
+        if path in before:
+            continue
+        parts = path.split("/")
+        for count in range(1, len(parts) + 1):
+            place = "/".join(parts[:count])
+            found += [(path, item) for item in files.get(fold(place), ()) if item != place]
+    return sorted({(min(pair), max(pair)): pair for pair in found}.values())
