@@ -138,7 +138,7 @@ def test_a_private_template_without_access_is_one_line(
     record(project, "_src_path", "git@example.com:team/template.git")
     answer = toolkit(project, "template-check")
     assert answer.code == 4
-    assert "Permission denied (publickey)" in answer.stderr
+    assert "Could not read from remote repository" in answer.stderr
     assert "\n" not in answer.stderr
 
 
