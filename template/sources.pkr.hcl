@@ -78,6 +78,7 @@ locals {
   # ssh_source_cidrs the plugin would open port 22 to everybody.
   misfits = concat(
     var.ssh_interface == "private_ip" && length(var.ssh_source_cidrs) == 0 ? ["private_ip needs ssh_source_cidrs, the building host's private address"] : [],
+    [for arn in concat(var.ami_org_arns, var.ami_ou_arns, values(var.kms_key_ids), [var.kms_key_id, var.assume_role_arn]) : "${arn} must be in the standard partition of AWS, as arn:aws:…; the others are not supported." if can(regex("^arn:aws-", arn))],
     [for region, key in local.kms_key_ids : "the KMS key ${key} is not in ${region}" if can(regex("^arn:", key)) && try(split(":", key)[3], "") != region],
     [for region in local.copy_regions : "kms_key_id is a key of ${var.region} only, add one of ${region} to kms_key_ids"
     if !contains(keys(var.kms_key_ids), region) && can(regex("^[0-9a-f]{8}-", var.kms_key_id))],

@@ -92,22 +92,12 @@ variable "ami_org_arns" {
   description = "ARNs of organisations whose accounts may launch the image."
   type        = list(string)
   default     = []
-
-  validation {
-    condition     = !can(regex("arn:aws-", join(" ", var.ami_org_arns)))
-    error_message = "The ami_org_arns must be in the standard partition of AWS, as arn:aws:…; the others are not supported."
-  }
 }
 
 variable "ami_ou_arns" {
   description = "ARNs of organisational units whose accounts may launch the image."
   type        = list(string)
   default     = []
-
-  validation {
-    condition     = !can(regex("arn:aws-", join(" ", var.ami_ou_arns)))
-    error_message = "The ami_ou_arns must be in the standard partition of AWS, as arn:aws:…; the others are not supported."
-  }
 }
 
 variable "copy_regions" {
@@ -125,22 +115,12 @@ variable "kms_key_id" {
   description = "KMS key that encrypts the image in every region: an alias or a multi-region key, in a single region also a key id or ARN. Empty: the account's default key; such an image cannot be shared."
   type        = string
   default     = ""
-
-  validation {
-    condition     = !can(regex("^arn:aws-", var.kms_key_id))
-    error_message = "The kms_key_id must be in the standard partition of AWS, as arn:aws:…; the others are not supported."
-  }
 }
 
 variable "kms_key_ids" {
   description = "KMS keys by region, where a region needs another key than kms_key_id, such as { us-east-1 = \"alias/other\" }."
   type        = map(string)
   default     = {}
-
-  validation {
-    condition     = !can(regex("arn:aws-", join(" ", values(var.kms_key_ids))))
-    error_message = "The kms_key_ids must be in the standard partition of AWS, as arn:aws:…; the others are not supported."
-  }
 }
 
 variable "volume_size" {
@@ -188,12 +168,6 @@ variable "version" {
 
 variable "git_commit" {
   description = "Commit that is built. Empty: read from .git. packer-toolkit build sets it."
-  type        = string
-  default     = ""
-}
-
-variable "template_version" {
-  description = "Release of the template, for the tag of that name. Empty: read from the answers file. packer-toolkit build sets it."
   type        = string
   default     = ""
 
@@ -257,22 +231,6 @@ variable "assume_role_arn" {
   description = "Role to assume for the build, again whenever its hour ends. Empty: the credentials as they are."
   type        = string
   default     = ""
-
-  validation {
-    condition     = !can(regex("^arn:aws-", var.assume_role_arn))
-    error_message = "The assume_role_arn must be in the standard partition of AWS, as arn:aws:…; the others are not supported."
-  }
-}
-
-variable "wait_minutes" {
-  description = "Minutes that a build waits for EC2 at most, each time: for an image, or for the copies to other regions. More for images of several hundred GiB."
-  type        = number
-  default     = 60
-
-  validation {
-    condition     = var.wait_minutes > 0 && var.wait_minutes <= 1440
-    error_message = "The wait_minutes are more than 0 and at most 1440, which is a day."
-  }
 }
 
 variable "max_retries" {
@@ -293,12 +251,6 @@ variable "subnet_id" {
   default     = ""
 }
 
-variable "associate_public_ip_address" {
-  description = "Whether the building instance gets a public address: true in a public subnet that gives none by itself. null: as the subnet does."
-  type        = bool
-  default     = null
-}
-
 variable "ssh_interface" {
   description = "Way to the instance: public_ip, private_ip, or session_manager (private subnet, no open port; needs iam_instance_profile)."
   type        = string
@@ -317,13 +269,8 @@ variable "ssh_source_cidrs" {
 
   # 10.0.0.0/8 and fd00::/8 are private networks; several of that size could be most of the internet.
   validation {
-    condition     = length([for cidr in var.ssh_source_cidrs : cidr if try(split("/", cidr)[1] * 1, 128) < (can(regex("^(?i)([^:]*$|f[cd][0-9a-f]{2}:)", cidr)) ? 8 : 16)]) == 0
-    error_message = "The ssh_source_cidrs name the building host or its network, never most of the internet: no network is larger than /8 (IPv6: /16)."
-  }
-
-  validation {
-    condition     = length([for cidr in var.ssh_source_cidrs : cidr if try(split("/", cidr)[1] * 1, 128) < (can(regex(":", cidr)) ? 32 : 16)]) <= 4
-    error_message = "The ssh_source_cidrs name the building host or its network, never most of the internet: at most 4 networks are larger than /16 (IPv6: /32)."
+    condition     = length([for cidr in var.ssh_source_cidrs : cidr if try(split("/", cidr)[1] * 1, 128) < (can(regex("^(?i)([^:]*$|f[cd][0-9a-f]{2}:)", cidr)) ? 8 : 16)]) == 0 && length([for cidr in var.ssh_source_cidrs : cidr if try(split("/", cidr)[1] * 1, 128) < (can(regex(":", cidr)) ? 32 : 16)]) <= 4
+    error_message = "The ssh_source_cidrs name the building host or its network, never most of the internet: no network is larger than /8 (IPv6: /16), and at most 4 networks are larger than /16 (IPv6: /32)."
   }
 }
 
@@ -337,23 +284,6 @@ variable "iam_instance_profile" {
   description = "Instance profile of the building instance; Session Manager needs one whose role has the policy AmazonSSMManagedInstanceCore. Empty: none."
   type        = string
   default     = ""
-}
-
-variable "program_folders" {
-  description = "Folders, separated by colons, in which a build with session_manager looks for session-manager-plugin. Empty: it does not look."
-  type        = string
-  default     = env("PATH")
-}
-
-variable "ssh_file_transfer_method" {
-  description = "How scripts reach the instance: sftp, or scp for a base image whose sshd offers no SFTP."
-  type        = string
-  default     = "sftp"
-
-  validation {
-    condition     = contains(["sftp", "scp"], var.ssh_file_transfer_method)
-    error_message = "The ssh_file_transfer_method is sftp or scp."
-  }
 }
 
 variable "remote_folder" {

@@ -37,8 +37,6 @@ _ENV = {
 
 # One subject for each file; a longer one has two.
 _MOST_LINES = 300
-# One list of inputs, with their rules: a split would be a conflict for each team that edited it.
-_MOST_LINES_OF_VARIABLES = 400
 
 _PLACEHOLDER = re.compile(r"\b(?:TODO|FIXME|XXX|CHANGEME)\b|example\.invalid|lorem ipsum", re.I)
 
@@ -327,8 +325,7 @@ def _text_findings(path: str, file: File, questions: Collection[str]) -> list[st
         findings.append("two empty lines in a row")
     if not text:
         findings.append("empty file")
-    most = _MOST_LINES_OF_VARIABLES if path == "variables.pkr.hcl" else _MOST_LINES
-    if len(lines) > most:
+    if len(lines) > _MOST_LINES:
         findings.append(f"{len(lines)} lines")
     script = text.startswith("#!")
     if script != file.executable or script != path.endswith(".sh"):
