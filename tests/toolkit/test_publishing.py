@@ -150,9 +150,9 @@ def test_build_arguments_are_all_versions_each_image_with_a_digest(
 def test_an_image_without_a_digest_is_not_built(
     registry: Path, script: Path, name: str, image: str
 ) -> None:
-    """Nothing is published of a tag that can be moved; the line to write is printed (review R22).
+    """Nothing is published of a tag that can be moved; the line to write is printed.
 
-    The digest in it is what the registry has at the time.
+    The digest in it is what the registry has at the time (review R22).
     """
     file = script.parents[1] / "versions.env"
     text = re.sub(rf"^{name}=.*$", f"{name}={image}", file.read_text(), flags=re.M)
