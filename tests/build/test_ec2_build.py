@@ -362,7 +362,7 @@ def test_the_actions_of_further_settings_are_written_down(
     """docs/aws-actions-settings.txt has what only some settings ask for, Session Manager's too.
 
     Without a subnet the rig's instances have no address to log in to, so that build ends at launch.
-    (review R2)
+    (review R2, field 32)
     """
     ec2.client("iam").create_instance_profile(InstanceProfileName="builder")
     fault = ec2.fault("RunInstances", "deny")

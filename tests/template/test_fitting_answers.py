@@ -213,5 +213,6 @@ def test_recorded_architectures_are_kept(two_rules: Path, tmp_path: Path, name: 
 
 def test_every_reserved_variable_has_the_form_of_an_answer() -> None:
     """A name that the form refuses already would not need the list (review R16)."""
+    assert rules().reserved_variables
     for name in rules().reserved_variables:
         assert rules().why_not("personal_role_variable", name, {}) == "this name is taken"

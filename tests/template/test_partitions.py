@@ -61,9 +61,9 @@ def partition_arns(partition: str, region: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(("region", "partition"), REGIONS.items())
 def test_every_answer_with_another_partition_is_refused(region: str, partition: str) -> None:
-    """A region, a list of regions and an ARN of another partition are "not supported" (field 17).
+    """A region, a list of regions and an ARN of another partition are "not supported".
 
-    The reason fits in 80 columns on a terminal.
+    The reason fits in 80 columns on a terminal (field 17).
     """
     answers = {
         "aws_region": region,
@@ -149,9 +149,9 @@ RECORDED = {
 def test_update_of_another_partition_is_refused(
     releases_and_today: Path, tmp_path: Path, tag: str, answers: dict[str, str]
 ) -> None:
-    """A repository of 1.x in another partition stays as it is, by either command (field 17).
+    """A repository of 1.x in another partition stays as it is, by either command.
 
-    One line names the recorded answer and how to stay at the release.
+    One line names the recorded answer and how to stay at the release (field 17).
     """
     folder = render(releases_and_today, tmp_path / "web", answers, vcs_ref=tag)
     before = contents(folder), git(folder, "rev-parse", "HEAD"), git(folder, "ls-files", "-s")

@@ -107,7 +107,7 @@ RELEASES = {
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_uv_gets_the_toolkit_of_the_recorded_template(bare: Tasks, source: str) -> None:
-    """In whatever form the template was given to Copier."""
+    """In whatever form the template was given to Copier (field 24)."""
     add(bare, "uvx")
     for commit, release in RELEASES.items():
         record(bare, source, commit)

@@ -55,6 +55,7 @@ def groups(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 def test_no_run_drops_one_of_another_kind(groups: Mapping[str, str]) -> None:
     """A run that waits is dropped only for one that does the same (review R19)."""
     same = ("release", "release by a user")
+    assert groups.keys() > set(same)
     for name, group in groups.items():
         others = {other for other, its in groups.items() if its == group} - {name}
         assert others == (set(same) - {name} if name in same else set()), name
