@@ -75,7 +75,7 @@ locals {
   ssh_interface = var.ssh_interface == "session_manager" && var.program_folders != "" && length(local.session_manager_plugins) == 0 ? "session_manager needs the program session-manager-plugin on PATH, as in the toolkit image (task packer-build)" : var.ssh_interface
 
   # Values that do not fit each other. As addresses, these texts make `packer validate` refuse them. Without
-  # ssh_source_cidrs the plugin would open port 22 to everybody.
+  # ssh_source_cidrs the plugin would open port 22 to the whole internet.
   misfits = concat(
     var.ssh_interface == "private_ip" && length(var.ssh_source_cidrs) == 0 ? ["private_ip needs ssh_source_cidrs, the building host's private address"] : [],
     [for arn in concat(var.ami_org_arns, var.ami_ou_arns, values(var.kms_key_ids), [var.kms_key_id, var.assume_role_arn]) : "${arn} must be in the standard partition of AWS, as arn:aws:…; the others are not supported." if can(regex("^arn:aws-", arn))],

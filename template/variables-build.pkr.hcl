@@ -1,7 +1,7 @@
 # Further variables: how a build reaches its instance and waits for EC2, and what packer-toolkit build sets.
 
 variable "associate_public_ip_address" {
-  description = "Whether the building instance gets a public address: true in a public subnet that gives none by itself. null: as the subnet does."
+  description = "Whether the building instance gets a public address: set true in a public subnet that does not assign one. null: the subnet decides."
   type        = bool
   default     = null
 }
@@ -24,7 +24,7 @@ variable "ssh_file_transfer_method" {
 }
 
 variable "wait_minutes" {
-  description = "Minutes that a build waits for EC2 at most, each time: for an image, or for the copies to other regions. More for images of several hundred GiB."
+  description = "Maximum number of minutes that a build waits for EC2 to create the image, and again to copy it to other regions. Raise it for images of several hundred GiB."
   type        = number
   default     = 60
 

@@ -267,7 +267,7 @@ def assert_arrived(
     )
     expected = {
         "image_name": {"name": f"packer-ami-{value}", "title": f"Tests of the image {value}"},
-        "github_organization": {"maintainer": value},
+        "github_organization": {"copyright": value, "maintainer": value},
     }
     assert profile == {**profile_before, **expected.get(question, {})}
 

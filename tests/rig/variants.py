@@ -91,6 +91,10 @@ def allowed(answers: Mapping[str, Any]) -> bool:
     asked_of_own = ("parent_os", "parent_owner", "parent_name")
     if not own and any(answers.get(name, DEFAULT) is not DEFAULT for name in asked_of_own):
         return False
+    # The default of aws_region is the region of this key.
+    elsewhere = answers.get("aws_region", DEFAULT) is not DEFAULT
+    if elsewhere and answers.get("aws_kms_key") == _KEY_OF_ONE_REGION:
+        return False
     # A key that exists in one region encrypts no copy in another.
     copied = answers.get("aws_copy_regions", DEFAULT) is not DEFAULT
     return not (copied and answers.get("aws_kms_key") in (_KEY_ID, _KEY_OF_ONE_REGION))

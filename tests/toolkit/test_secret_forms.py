@@ -94,7 +94,7 @@ BESIDE = [
     ("Proxy-Authorization: Basic abcdef", "Proxy-Authorization: Basic ***"),
     ("X-Api-Key: abcdef", "X-Api-Key: ***"),
     ("X-Vault-Token: abcdef", "X-Vault-Token: ***"),
-    ("//registry.npmjs.org/:_authToken=abcdef", "//registry.npmjs.org/:_authToken=***"),
+    ("//npm.example/:_authToken=abcdef", "//npm.example/:_authToken=***"),
     ("_auth=dXNlcjpwdw==", "_auth=***"),
     ('"auth": "dXNlcjpwdw=="', '"auth": "***"'),
     ("AccountName=a;AccountKey=abc/+x==;End", "AccountName=a;AccountKey=***;End"),

@@ -126,7 +126,8 @@ def test_clean_up_runs_after_a_cancelled_build(workflow: Mapping[str, Any]) -> N
     assert workflow["env"]["PKR_VAR_run_id"] == "${{ github.run_id }}-${{ github.run_attempt }}"
     # GitHub ends a cancelled job after five minutes.
     assert clean_up["timeout-minutes"] == 5
-    assert "--time=120" in clean_up["run"]
+    assert './toolkit.sh --stop "packer-$PKR_VAR_run_id"' in clean_up["run"]
+    assert "stop --time=120" in (ROOT / "template" / "toolkit-engine.sh").read_text()
 
 
 # --- Least privilege --------------------------------------------------------------------------
@@ -181,11 +182,10 @@ def test_the_build_and_the_checks_run_in_copies(workflow: Mapping[str, Any]) -> 
     for job, task in (("check", "task check"), ("build", "task packer-build")):
         (copied,) = [s for j, s in steps(workflow) if j == job and "Copy" in s["name"]]
         (done,) = [s for j, s in steps(workflow) if j == job and s.get("run") == task]
-        assert copied["run"] == 'cp -pR . "$COPY"'
         # Outside of the workspace, and another one for each run: a runner may keep the folder.
-        assert done["working-directory"] == copied["env"]["COPY"]
-        assert done["working-directory"].startswith("${{ runner.temp }}/")
-        assert "PKR_VAR_run_id" in done["working-directory"]
+        assert copied["run"] == f'cp -pR . "$RUNNER_TEMP/{job}-$PKR_VAR_run_id"'
+        folder = f"${{{{ runner.temp }}}}/{job}-${{{{ env.PKR_VAR_run_id }}}}"
+        assert done["working-directory"] == folder
         assert [step["if"] for step in (copied, done)] == [done["if"]] * 2
 
 

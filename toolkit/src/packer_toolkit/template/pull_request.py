@@ -182,11 +182,11 @@ class Branch:
         a tag is called refs/heads/NAME.
         """
         folder = f"refs/packer-toolkit/{commit}"  # of this push alone, and deleted after it
-        self._git.text("update-ref", f"{folder}/{self._name}", commit)
+        self._git.text(*_WITHOUT_HOOKS, "update-ref", f"{folder}/{self._name}", commit)
         try:
             self._ask("push", "--quiet", *options, "origin", f"{folder}/*:refs/heads/*")
         finally:
-            self._git.text("update-ref", "-d", f"{folder}/{self._name}")
+            self._git.text(*_WITHOUT_HOOKS, "update-ref", "-d", f"{folder}/{self._name}")
 
     def _content(self, commit: str) -> str:
         return self._git.text("log", "-1", "--format=%T %P", commit)

@@ -171,8 +171,12 @@ def resolve_release(source: str, recorded: str, named_in: str = DEFAULT) -> str:
         commit = after["commit"] if after else recorded
     else:
         return recorded
-    nearest = match_release(after["tag"], tags) or after["tag"] if after else ""
-    return _describe(source, commit, recorded, nearest, named_in)
+    nearest = match_release(after["tag"], tags) if after else ""
+    if after and not nearest:
+        # A tag of another kind that the template no longer has, such as toolkit-v1.0.0.
+        versions = (item.tag for item in sort_releases(tags) if after["tag"].endswith(item.tag))
+        nearest = next(versions, after["tag"])
+    return _describe(source, commit, recorded, nearest or "", named_in)
 
 
 def _describe(source: str, commit: str, recorded: str, nearest: str, named_in: str) -> str:
