@@ -162,6 +162,7 @@ add_packer_folder() {
   local outside folder=${PWD}/.packer-tmp
   find_outside "${folder}"
   if [[ ${outside} != *:* ]]; then
+    [[ ! -L ${folder} && ! -L ${folder}/.gitignore ]] || fail 3 "${folder} has a symbolic link; remove it"
     mkdir -p "${folder}"
     printf '*\n' >"${folder}/.gitignore"
   else # Packer mounts it with -v, which splits at colons

@@ -38,4 +38,9 @@ variable "template_version" {
   description = "Release of the template, for the tag of that name. Empty: read from the answers file. packer-toolkit build sets it."
   type        = string
   default     = ""
+
+  validation {
+    condition     = !can(regex("{{", var.template_version))
+    error_message = "The template_version cannot have {{ in it, which begins a template of Packer's plugins."
+  }
 }

@@ -202,8 +202,8 @@ def test_tags_cannot_be_templates(
 def test_other_texts_of_tags_cannot_be_templates(
     packer: Packer, repository: Path, tmp_path: Path
 ) -> None:
-    """`run_id` and `git_commit` become tags as they are, hence without {{ (field 39)."""
-    for name in ("run_id", "git_commit"):
+    """Values that become tags as they are cannot have {{ (field 39)."""
+    for name in ("run_id", "git_commit", "template_version"):
         done = packer_says(packer, repository, tmp_path, "validate", **{name: "{{ timestamp }}"})
         assert done.returncode == 1
         assert f"The {name} cannot have {{{{ in it" in done.stdout + done.stderr

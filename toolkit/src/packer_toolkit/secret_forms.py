@@ -16,7 +16,7 @@ NAME = re.compile(
     re.I,
 )
 # These lead to a secret and are none.
-PLACE = re.compile(r"_(FILE|PATH|URL|URI|EXPIRATION|DIR|ID_TOKEN_REQUEST_URL)$", re.I)
+PLACE = re.compile(r"_(FILE|PATH|URL|URI|EXPIRATION|EXPIRE_AT|DIR|ID_TOKEN_REQUEST_URL)$", re.I)
 
 # Tokens that are recognized by themselves, with where they are from.
 _TOKENS = (
