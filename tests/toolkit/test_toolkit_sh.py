@@ -602,6 +602,21 @@ def test_packers_folder_is_one_that_the_engine_has(
     assert ".packer-tmp" not in git(plain, "status", "--porcelain")
 
 
+def test_packers_folder_is_not_a_link(recorded: Recorded, tmp_path: Path) -> None:
+    """A link that a branch has in its place opens no folder of this machine (field 20)."""
+    plain, private = tmp_path / "plain", tmp_path / "private"
+    recorded.tasks.repository.rename(plain)
+    private.mkdir(mode=0o700)
+    (plain / ".packer-tmp").symlink_to(private)
+    with listening(tmp_path / "s") as address:
+        done = Tasks(plain, recorded.tasks.env).run(
+            "packer-build-local", env={"OSTYPE": "linux-gnu", "ENGINE_SOCKET": address}
+        )
+    assert done.returncode == 3
+    assert says(done) == f"toolkit.sh: {plain}/.packer-tmp has a symbolic link; remove it"
+    assert (list(private.iterdir()), private.stat().st_mode & 0o777) == ([], 0o700)
+
+
 def test_packers_folder_on_macos_is_never_tmpdir(recorded: Recorded, tmp_path: Path) -> None:
     """Where the repository's path has a colon, the folder is below the home (field 20)."""
     env = {**MACOS, "TMPDIR": "/var/folders/xy/T/", "HOME": str(tmp_path)}
