@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from packer_toolkit.build_facts import facts
 from packer_toolkit.build_summary import page
@@ -128,6 +130,22 @@ def test_two_keys_at_the_same_time_are_both_masked() -> None:
     log = "".join(follow(*lines))
     assert (leaked(one, log), leaked(other, log)) == ([], [])
     assert "a.c: done" in log
+
+
+@settings(derandomize=True, deadline=None)
+@given(turns=st.lists(st.booleans(), min_size=8, max_size=24), sed=st.booleans())
+def test_a_key_on_both_streams_of_a_script_is_masked(turns: list[bool], sed: bool) -> None:
+    """However standard output and standard error of one build interleave (review C9)."""
+    one, other = make_key(lines=4), make_key(lines=6)
+    waiting = [["out"] + ([f"+ {line}" for line in one] if sed else one), ["err", *other]]
+    order = []
+    for turn in [*turns, *[False] * 10, *[True] * 10]:
+        if waiting[turn]:
+            order.append(waiting[turn].pop(0))
+    log = "".join(follow(*prefixed("amazon-ebs.x86_64", *order, "after")))
+    assert not leaked(one, log), log
+    assert not leaked(other, log), log
+    assert log.endswith("x86_64: after\n")
 
 
 def test_a_line_without_a_prefix_goes_on_where_the_last_one_ended() -> None:

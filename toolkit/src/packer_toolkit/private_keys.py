@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -14,19 +15,22 @@ _MOST_OTHER_LINES = 30
 
 _GAP = r"(?: |\+|%20)"
 _NAME = rf"(?:[A-Z0-9]{{1,20}}{_GAP}){{0,4}}PRIVATE{_GAP}KEY(?:{_GAP}BLOCK)?"
-_PEM_END = re.compile(rf"-{{4,5}} ?END{_GAP}{_NAME}(?: ?-{{1,5}})?")
-_PUTTY_END = re.compile(r"Private-(?:MAC|Hash): ?\w*")
-_BEGINNINGS = (
+_PEM_END = rf"-{{4,5}} ?END{_GAP}{_NAME}(?: ?-{{1,5}})?"
+_PUTTY_END = r"Private-(?:MAC|Hash): ?\w*"
+_BEGIN = {
     # PEM, OpenSSH, PGP and SSH2; the block of a certificate or a public key stays readable.
-    (re.compile(rf"-{{4,5}} ?BEGIN{_GAP}{_NAME}(?: ?-{{1,5}})?"), _PEM_END),
-    (re.compile(r"Private-Lines: ?\d+"), _PUTTY_END),
+    "pem": rf"-{{4,5}} ?BEGIN{_GAP}{_NAME}(?: ?-{{1,5}})?",
+    "putty": r"Private-Lines: ?\d+",
     # A PEM file in base64, as in a Kubernetes secret: it ends with the first line of other text.
-    (
-        re.compile(
-            r"LS0tLS1CRUdJTi(?:BQUklW|BSU0Eg|BFQyBQ|BPUEVO|BFTkNS|BEU0Eg|BQR1AgUFJJ)[A-Za-z0-9+/=]*"
-        ),
-        None,
+    "encoded": (
+        r"LS0tLS1CRUdJTi(?:BQUklW|BSU0Eg|BFQyBQ|BPUEVO|BFTkNS|BEU0Eg|BQR1AgUFJJ)[A-Za-z0-9+/=]*"
     ),
+}
+_BEGINNING = re.compile("|".join(_BEGIN.values()))
+_END = re.compile(f"{_PEM_END}|{_PUTTY_END}")
+_MARK = re.compile(
+    "|".join(f"(?P<{name}>{pattern})" for name, pattern in _BEGIN.items())
+    + f"|(?P<pem_end>{_PEM_END})|(?P<putty_end>{_PUTTY_END})"
 )
 _HINT = re.compile(r"PRIVATE|Private-|LS0tLS1CRUdJTi")
 # A line of a key, also quoted, indented, or after the marks of `set -x` and diff.
@@ -50,16 +54,23 @@ class _Stream:
     """The output of one build.
 
     Attributes:
-        end: Pattern of the end of the key that is being printed; None for base64 of a key.
-        inside: Whether a key is being printed.
+        ends: How many keys are being printed, by the group of _MARK that ends them.  Where
+            standard output and standard error interleave, a second key begins before the first
+            one ends.
+        encoded: Whether the base64 form of a key is being printed.
         suspicious: Whether the end of a key never came: lines of a key are still masked.
         others: Lines in a row that cannot belong to a key.
     """
 
-    end: re.Pattern[str] | None = None
-    inside: bool = False
+    ends: Counter[str] = field(default_factory=Counter)
+    encoded: bool = False
     suspicious: bool = False
     others: int = 0
+
+    @property
+    def inside(self) -> bool:
+        """Whether a key is being printed."""
+        return self.encoded or any(self.ends.values())
 
 
 @dataclass
@@ -150,51 +161,50 @@ class PrivateKeys:
 
 
 def _is_orphan(line: str) -> bool:
-    end = _PEM_END.search(line) or _PUTTY_END.search(line)
-    return end is not None and not any(
-        begin.search(line, 0, end.start()) for begin, _ in _BEGINNINGS
-    )
+    end = _END.search(line)
+    return end is not None and not _BEGINNING.search(line, 0, end.start())
 
 
 def _mask_content(stream: _Stream, text: str) -> str:
     """Mask a line of a build, without its prefix, and follow where a key begins and ends."""
-    if _NEXT_STEP.match(text) or (stream.end is None and not _BODY.fullmatch(text)):
-        stream.inside = False
-        stream.suspicious = stream.suspicious and not _NEXT_STEP.match(text)
-    parts: list[str] = []
+    if _NEXT_STEP.match(text):
+        stream.ends.clear()
+        stream.encoded = stream.suspicious = False
+    elif not _BODY.fullmatch(text):
+        stream.encoded = False
+    parts = [MASK] if stream.inside else []
     position = 0
-    while True:
-        if stream.inside:
-            parts.append(MASK)
-            end = stream.end.search(text, position) if stream.end else None
-            if end is None:
-                break
-            stream.inside = stream.suspicious = False
-            position = end.end()
-        found = [
-            (begin, end)
-            for pattern, end in _BEGINNINGS
-            if (begin := pattern.search(text, position))
-        ]
-        if not found:
-            parts.append(_mask_rest(stream, text[position:]))
-            break
-        begin, stream.end = min(found, key=lambda pair: pair[0].start())
-        parts.append(text[position : begin.start()])
-        position, stream.inside = begin.end(), True
+    for mark in _MARK.finditer(text):
+        kind = str(mark.lastgroup)
+        if stream.ends[kind] > 0:
+            stream.ends[kind] -= 1
+            stream.suspicious = stream.suspicious and stream.inside
+        elif kind in _BEGIN:
+            if not stream.inside:
+                parts += [text[position : mark.start()], MASK]
+            if kind == "encoded":
+                stream.encoded = True
+            else:
+                stream.ends[f"{kind}_end"] += 1
+        else:
+            continue
+        position = mark.end()
+    if not stream.inside:
+        parts.append(_mask_rest(stream, text[position:]))
     if not stream.inside or _is_part_of_key(text):
         stream.others = 0
     else:
         stream.others += 1
     if stream.others == _MOST_OTHER_LINES:
-        stream.inside, stream.suspicious = False, True
+        stream.ends.clear()
+        stream.suspicious = True
         return f"{MASK} (the end of a private key is missing: output is shown again)"
     return "".join(parts)
 
 
 def _mask_rest(stream: _Stream, text: str) -> str:
     """Mask what is left of a key whose beginning or end is missing."""
-    end = _PEM_END.search(text) or _PUTTY_END.search(text)
+    end = _END.search(text)
     if end:
         stream.suspicious = False
         # The END is not a secret, and shows those who know all lines that a key is before it.
@@ -205,4 +215,4 @@ def _mask_rest(stream: _Stream, text: str) -> str:
 
 
 def _is_part_of_key(text: str) -> bool:
-    return bool(_BODY.fullmatch(text)) or any(begin.search(text) for begin, _ in _BEGINNINGS)
+    return bool(_BODY.fullmatch(text) or _BEGINNING.search(text))
