@@ -78,7 +78,7 @@ def test_hook_reads_every_shell_script(hook: str) -> None:
 
 
 def test_every_file_of_tests_is_collected(pytestconfig: pytest.Config) -> None:
-    """By default pytest enters no folder named build, and says nothing of it."""
+    """No folder of tests is left out: pytest's default leaves out build without a message."""
     left_out = pytestconfig.getini("norecursedirs")
     folders = {file.parent for file in (CHECKOUT / "tests").rglob("test_*.py")}
     parts = {part for folder in folders for part in folder.relative_to(CHECKOUT).parts}
