@@ -20,8 +20,8 @@ from click.testing import CliRunner, Result
 from shapes import NEW_FILE
 
 from packer_toolkit.adopt import adoption
-from packer_toolkit.commands.adopt import command as adopt_command
-from packer_toolkit.commands.template_update import command as update_command
+from packer_toolkit.cli.template.adopt import command as adopt_command
+from packer_toolkit.cli.template.update import command as update_command
 from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
 from packer_toolkit.template.source import uvx_requirement
 from rig.hook import git_state, tree

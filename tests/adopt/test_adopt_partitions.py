@@ -10,7 +10,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from packer_toolkit.commands.adopt import command
+from packer_toolkit.cli.template.adopt import command
 from packer_toolkit.errors import SetupError
 from rig.hook import tree
 from rig.template import git, hand_over_environment

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from packer_toolkit.adopt import hcl, legacy_json
+from packer_toolkit.adopt import legacy_json
 from packer_toolkit.adopt.answers import image_name
-from packer_toolkit.adopt.packer import UNKNOWN
-from packer_toolkit.adopt.surroundings import parse_remote
+from packer_toolkit.adopt.ci_config import parse_remote
+from packer_toolkit.hcl import evaluate as hcl
+from packer_toolkit.hcl.sources import UNKNOWN
 
 DEFINITIONS = r"""
 variable "text" {

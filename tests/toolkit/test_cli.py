@@ -8,7 +8,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from packer_toolkit.cli import COMMANDS, group
+from packer_toolkit.cli.main import COMMANDS, MODULES, group
 
 # What a person who asks for help should not wait for.
 SLOW = ("boto3", "botocore", "copier", "github", "hcl2", "jinja2", "questionary", "rich")
@@ -16,7 +16,7 @@ SLOW = ("boto3", "botocore", "copier", "github", "hcl2", "jinja2", "questionary"
 
 def module_of(command: str) -> str:
     """Return the module of a command."""
-    return f"packer_toolkit.commands.{command.replace('-', '_')}"
+    return f"packer_toolkit.cli.{MODULES[command]}"
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))
@@ -39,7 +39,7 @@ def test_command_has_help_for_itself_and_each_option(name: str) -> None:
 @pytest.mark.parametrize("name", ["", *COMMANDS])
 def test_help_imports_nothing_that_is_slow(name: str) -> None:
     """In a process of its own, as from the command line."""
-    module = module_of(name) if name else "packer_toolkit.cli"
+    module = module_of(name) if name else "packer_toolkit.cli.main"
     script = f"import sys, {module}; print(*[n for n in {SLOW} if n in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from packer_toolkit.errors import SetupError
-from packer_toolkit.galaxy import write_down
+from packer_toolkit.repository.collections import write_down
 from rig.galaxy import Galaxy
 from rig.tasks import Tasks, says
 from rig.template import git

@@ -15,7 +15,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from packer_toolkit import registry as registry_module
+from packer_toolkit.environment import registry as registry_module
 from rig import tools
 from rig.docker_engine import DockerEngine
 from rig.ec2 import Ec2

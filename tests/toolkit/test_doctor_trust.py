@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from packer_toolkit import role_trust
-from packer_toolkit.doctor_trust import Finding, compare_trust, find_subject
-from packer_toolkit.oidc import Subject
-from packer_toolkit.role_trust import Hosted, UnknownPolicyError, problem_of
+from packer_toolkit.environment import role_trust
+from packer_toolkit.environment.role_trust import Hosted, UnknownPolicyError, problem_of
+from packer_toolkit.environment.workflow_roles import Finding, compare_trust, find_subject
+from packer_toolkit.github.oidc import Subject
 from rig import trust
 from rig.ec2 import Ec2
 from rig.github import GitHub, Repository

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit import aws_access
+from packer_toolkit.aws import role as aws_access
 from packer_toolkit.errors import SetupError
 from rig.ec2 import Ec2
 from rig.ec2.credentials import STATIC_KEY, STATIC_SECRET
@@ -22,7 +22,7 @@ from rig.tools import Packer
 from rig.web import Handler, serving
 
 ROLE = "arn:aws:iam::111122223333:role/team/packer-builder"
-SHOW = "from packer_toolkit import identity; print(identity.describe().line())"
+SHOW = "from packer_toolkit.aws import identity; print(identity.describe().line())"
 SETTINGS = "AWS_REGION=eu-west-1\nAWS_ACCOUNT_ID=111122223333\nPERSONAL_ROLE_VARIABLE=MY_ROLE\n"
 
 
@@ -60,7 +60,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command through the entry point."""
     done = subprocess.run(
-        [sys.executable, "-m", "packer_toolkit.entrypoint", *command],
+        [sys.executable, "-m", "packer_toolkit.environment.entrypoint", *command],
         env={**os.environ, **env},
         capture_output=True,
         text=True,
@@ -247,7 +247,7 @@ def test_the_role_is_assumed_again_when_its_hour_is_over(
     """A build may take longer than what role chaining allows."""
     ec2.sessions(seconds=2)
     script = (
-        "import time; from packer_toolkit import identity; s = identity.session();"
+        "import time; from packer_toolkit.aws import identity; s = identity.session();"
         " identity.describe(s); time.sleep(2.5); identity.describe(s)"
     )
     run(sys.executable, "-c", script, env={**rig, **KEYS, "MY_ROLE": "builder"})

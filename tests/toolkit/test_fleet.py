@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from packer_toolkit.template.addresses import split_place
+from packer_toolkit.git.addresses import split_place
 from rig.github.server import GitHub
 from rig.github.state import sha_of
 from rig.silent_server import has_ended, silent_server

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit import checks
+from packer_toolkit.checks import run as checks
 from packer_toolkit.errors import SetupError
 from rig.template import git
 from rig.tools import Packer, require

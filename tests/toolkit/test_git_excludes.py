@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.git_excludes import exclude_results
+from packer_toolkit.repository.git_excludes import exclude_results
 from rig.template import git, render
 
 # Everything that some kind of build writes.

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.check_tools import Finding
-from packer_toolkit.inspec_check import check_profile
+from packer_toolkit.checks.inspec_profile import check_profile
+from packer_toolkit.checks.tools import Finding
 from rig.repository import STANDINS
 from rig.tools import require
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from packer_toolkit.advice import advice
-from packer_toolkit.build_facts import facts
-from packer_toolkit.build_report import BuildReport, fits
-from packer_toolkit.inspec_report import read_reports, write_results
-from packer_toolkit.masking import Mask
-from packer_toolkit.records import Records
+from packer_toolkit.build.inspec import read_reports, write_results
+from packer_toolkit.build.masking import Mask
+from packer_toolkit.build.report import BuildReport, fits
+from packer_toolkit.pipeline.advice import advice
+from packer_toolkit.pipeline.artifacts import Records
+from packer_toolkit.pipeline.outcome import facts
 
 CONTROL_ADVICE = "A control failed."
 SECRET = "correct-horse-battery"  # noqa: S105

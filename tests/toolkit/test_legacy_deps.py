@@ -260,8 +260,8 @@ def test_a_full_disk_leaves_the_old_files(
     ec2: Ec2, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each file is complete before the first one is put into its place."""
-    from packer_toolkit import legacy_deps
     from packer_toolkit.errors import SetupError
+    from packer_toolkit.repository import ssm_files as legacy_deps
 
     put(ec2, "/packer/a", "new")
     put(ec2, "/packer/b", "new")
@@ -281,7 +281,7 @@ def test_a_full_disk_leaves_the_old_files(
 
 
 def _session(ec2: Ec2) -> object:
-    from packer_toolkit import identity
+    from packer_toolkit.aws import identity
 
     return identity.session(ec2.region)
 
@@ -295,8 +295,8 @@ def _session(ec2: Ec2) -> object:
 )
 def test_names_that_are_no_files_are_refused(repository: Path, names: list[str], said: str) -> None:
     """Whatever a name is, nothing is written outside of the folder."""
-    from packer_toolkit import legacy_deps
     from packer_toolkit.errors import NotGoodError
+    from packer_toolkit.repository import ssm_files as legacy_deps
 
     parameters = [legacy_deps.Parameter(name, "String", "x") for name in names]
     with pytest.raises(NotGoodError, match=said):
@@ -305,7 +305,7 @@ def test_names_that_are_no_files_are_refused(repository: Path, names: list[str],
 
 def test_two_parameters_of_one_name_become_no_variable(repository: Path) -> None:
     """Which of them was meant is not for us to guess."""
-    from packer_toolkit import legacy_deps
+    from packer_toolkit.repository import ssm_files as legacy_deps
 
     parameters = [legacy_deps.Parameter(f"/{x}/vpc_id", "String", x) for x in "ab"]
     planned = legacy_deps.plan(repository, parameters, [])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.missing_content import find_applied_roles, find_missing_content
+from packer_toolkit.repository.missing_content import find_applied_roles, find_missing_content
 from rig.repository import TOOLKIT, toolkit_env
 from rig.template import git, render
 from rig.tools import Packer

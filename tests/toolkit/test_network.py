@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from packer_toolkit.network import find_changes
+from packer_toolkit.environment.network import find_changes
 from rig.tasks import Tasks, says
 from rig.template import git
 
@@ -157,7 +157,7 @@ def test_the_metadata_services_bypass_a_proxy(
 def test_the_entry_point_sets_them(tmp_path: Path) -> None:
     """A command of the container gets the variables (report 2)."""
     done = subprocess.run(
-        [sys.executable, "-m", "packer_toolkit.entrypoint", "env"],
+        [sys.executable, "-m", "packer_toolkit.environment.entrypoint", "env"],
         env={
             **os.environ,
             "REQUESTS_CA_BUNDLE": "",

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from packer_toolkit import aws_access, identity
-from packer_toolkit.cli import group
+from packer_toolkit.aws import identity
+from packer_toolkit.aws import role as aws_access
+from packer_toolkit.aws.partitions import QUESTIONS, find_other_partition, find_partition
+from packer_toolkit.build.values import inspect, read_arguments
+from packer_toolkit.cli.main import group
 from packer_toolkit.errors import SetupError
-from packer_toolkit.packer_values import inspect, read_arguments
-from packer_toolkit.partitions import QUESTIONS, find_other_partition, find_partition
 from rig.template import git, release, render, snapshot
 from rig.template_rules import rules
 from rig.tools import Packer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from packer_toolkit.packer_output import PHASES, PackerOutput
+from packer_toolkit.build.output import PHASES, PackerOutput
 
 X86, ARM = "amazon-ebs.x86_64", "amazon-ebs.arm64"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from packer_toolkit.build.values import inspect, read_arguments
 from packer_toolkit.errors import SetupError
-from packer_toolkit.packer_values import inspect, read_arguments
 from rig.repository import small_repository
 from rig.tools import Packer
 

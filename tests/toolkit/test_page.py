@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from packer_toolkit import errors
-from packer_toolkit.cli import COMMANDS, group
+from packer_toolkit.cli.main import COMMANDS, group
 from rig.toolkit_image import versions
 
 CHECKOUT = Path(__file__).parents[2]

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from packer_toolkit.build_facts import facts
-from packer_toolkit.build_summary import page
-from packer_toolkit.masking import Mask
-from packer_toolkit.packer_output import PackerOutput
-from packer_toolkit.private_keys import PrivateKeys
-from packer_toolkit.records import Records
+from packer_toolkit.build.masking import Mask
+from packer_toolkit.build.output import PackerOutput
+from packer_toolkit.build.private_keys import PrivateKeys
+from packer_toolkit.pipeline.artifacts import Records
+from packer_toolkit.pipeline.outcome import facts
+from packer_toolkit.pipeline.summary import page
 
 
 def make_key(kind: str = "OPENSSH PRIVATE KEY", lines: int = 6, width: int = 64) -> list[str]:

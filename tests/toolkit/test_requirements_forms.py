@@ -16,9 +16,9 @@ import pytest
 import yaml
 
 from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.galaxy_install import GALAXY, Options, hold_requirements
-from packer_toolkit.installation import Installation
-from packer_toolkit.requirements_file import (
+from packer_toolkit.repository.galaxy_folder import Installation
+from packer_toolkit.repository.galaxy_install import GALAXY, Options, hold_requirements
+from packer_toolkit.repository.requirements_file import (
     ANSIBLE,
     REQUIREMENTS,
     RequirementsError,

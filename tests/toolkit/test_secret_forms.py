@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit import secret_forms
-from packer_toolkit.masking import Mask
+from packer_toolkit.build import secret_forms
+from packer_toolkit.build.masking import Mask
 
 A = "Ab3" * 30  # a token's letters; no real one
 H = "0a1b2c3d" * 8

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.build import Run
+from packer_toolkit.build.output import Progress
+from packer_toolkit.build.released_images import Release
+from packer_toolkit.build.run import Run
+from packer_toolkit.build.selection import Selection, matches
+from packer_toolkit.build.unrequested_images import find_wish, require_request
+from packer_toolkit.build.values import InspectError, Values, inspect, read_arguments
 from packer_toolkit.errors import SetupError
-from packer_toolkit.packer_output import Progress
-from packer_toolkit.packer_values import InspectError, Values, inspect, read_arguments
-from packer_toolkit.released import Release
-from packer_toolkit.selection import Selection, matches
-from packer_toolkit.unrequested import find_wish, require_request
 from rig.template import render
 from rig.tools import Packer
 

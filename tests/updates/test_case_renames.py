@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.template.same_names import find_case_renames, find_collisions
+from packer_toolkit.template.path_names import find_case_renames, find_collisions
 from rig import folding_names
 from rig.small_template import _QUESTIONS
 from rig.small_template import ANSWERS as ANSWERS_TEMPLATE

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import packer_toolkit
-from packer_toolkit.template import confined
+from packer_toolkit.template import sandbox as confined
 from rig.copier_command import other_copier
 from rig.hook import without_gitpython
 from rig.template import ROOT, git, release, render

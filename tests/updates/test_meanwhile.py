@@ -694,7 +694,7 @@ def test_where_files_cannot_be_exchanged(
     edited: Path, whole: Ran, monkeypatch: pytest.MonkeyPatch, links: bool
 ) -> None:
     """Without the system call of Linux, and without hard links, an update loses nothing either."""
-    from packer_toolkit.template import files as file_operations
+    from packer_toolkit.template import file_changes as file_operations
 
     monkeypatch.setattr(file_operations, "_rename", lambda *_: False)
     if not links:

@@ -49,7 +49,12 @@ def test_every_message_of_the_page_is_one_of_the_toolkit() -> None:
     assert len(rows) > 15
     texts = [
         text
-        for pattern in ("template/*.py", "commands/template_*.py")
+        for pattern in (
+            "cli/template/*.py",
+            "git/*.py",
+            "repository/answers_file.py",
+            "template/*.py",
+        )
         for path in (ROOT / "toolkit/src/packer_toolkit").glob(pattern)
         for text in read_texts(path)
     ]

@@ -12,7 +12,7 @@ import pytest
 from build_reports import build_report
 
 from packer_toolkit.errors import SetupError
-from packer_toolkit.records import find_fault, pack, read, unpack
+from packer_toolkit.pipeline.artifacts import find_fault, pack, read, unpack
 from rig.github import Repository
 from rig.toolkit_process import Toolkit
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.deadline import Deadline, deadline, watched
+from packer_toolkit.build.deadline import Deadline, deadline, watched
 from packer_toolkit.errors import SetupError
 from rig.ec2 import Ec2
 from rig.repository import add_script, small_repository

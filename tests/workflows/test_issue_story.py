@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from build_reports import REPOSITORY, SHA, build_report, write_report
 
-from packer_toolkit.advice import advice
+from packer_toolkit.pipeline.advice import advice
 from rig.github import GitHub, Repository
 from rig.template import ROOT
 from rig.toolkit_process import Toolkit

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from build_reports import SHA
 
-from packer_toolkit import plan
+from packer_toolkit.build.values import Values
 from packer_toolkit.errors import SetupError
-from packer_toolkit.packer_values import Values
+from packer_toolkit.pipeline import plan
 from rig.github import GitHub, Repository
 from rig.template import render
 from rig.toolkit_process import Toolkit

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pytest
 from build_reports import REPOSITORY, write_report
 
-from packer_toolkit import oidc
-from packer_toolkit.advice import advice
-from packer_toolkit.job_log import failure_in
-from packer_toolkit.role_advice import ROLE_FAILURES
+from packer_toolkit.github import oidc
+from packer_toolkit.pipeline.advice import advice
+from packer_toolkit.pipeline.job_log import failure_in
+from packer_toolkit.pipeline.role_advice import ROLE_FAILURES
 from rig.github import GitHub, Repository
 from rig.template import ROOT
 from rig.toolkit_process import Toolkit

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
-from packer_toolkit import build_release, plan
+from packer_toolkit.build import release_images as build_release
+from packer_toolkit.build.released_images import read_release
+from packer_toolkit.build.values import Values
 from packer_toolkit.errors import NotGoodError, RemoteError
-from packer_toolkit.packer_values import Values
-from packer_toolkit.released import read_release
+from packer_toolkit.pipeline import plan
 from rig.ec2 import image_tags, run_tags
 
 HOME, COPY = "eu-west-1", "us-east-1"

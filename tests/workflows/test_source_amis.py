@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from packer_toolkit import aws, build_release, plan
-from packer_toolkit.build import Run
+from packer_toolkit.aws import session as aws
+from packer_toolkit.build import release_images as build_release
+from packer_toolkit.build.released_images import Release
+from packer_toolkit.build.run import Run
+from packer_toolkit.build.source_amis import describe_rejected, find_source_amis, make_arguments
+from packer_toolkit.build.values import Values
 from packer_toolkit.errors import NotGoodError
-from packer_toolkit.packer_values import Values
-from packer_toolkit.released import Release
-from packer_toolkit.source_amis import describe_rejected, find_source_amis, make_arguments
+from packer_toolkit.pipeline import plan
 from rig.ec2 import image_tags, run_tags
 
 BASE = image_tags("packer-ami-base")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from build_reports import REPOSITORY, build_report, write_report
 
-from packer_toolkit.build_summary import changes
-from packer_toolkit.instance_types import larger
-from packer_toolkit.records import unpack
+from packer_toolkit.pipeline.artifacts import unpack
+from packer_toolkit.pipeline.instance_types import larger
+from packer_toolkit.pipeline.summary import changes
 from rig.github import GitHub, Repository
 from rig.toolkit_process import Toolkit
 

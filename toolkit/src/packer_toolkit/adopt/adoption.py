@@ -15,21 +15,21 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from packer_toolkit import partitions
 from packer_toolkit.adopt import answers as answers_module
-from packer_toolkit.adopt import surroundings
+from packer_toolkit.adopt import ci_config as surroundings
 from packer_toolkit.adopt.answers import Found
-from packer_toolkit.adopt.packer import Packer, Place, Value
+from packer_toolkit.aws import partitions
 from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.template.addresses import git_url, without_secret
-from packer_toolkit.template.answers_file import (
+from packer_toolkit.git.addresses import git_url, without_secret
+from packer_toolkit.git.command import Git, GitError, environment
+from packer_toolkit.git.network import limit_transfer
+from packer_toolkit.hcl.sources import Packer, Place, Value
+from packer_toolkit.repository.answers_file import (
     BESIDE_ANOTHER,
     DEFAULT,
     find_answers_files,
     names_template,
 )
-from packer_toolkit.template.git import Git, GitError, environment
-from packer_toolkit.template.network import limit_transfer
 from packer_toolkit.template.project import Project, parse_answers, printable
 from packer_toolkit.template.source import Release, named, releases
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from packer_toolkit import partitions
-from packer_toolkit.adopt import hcl, legacy_json
-from packer_toolkit.adopt.packer import UNKNOWN, Packer, Place, Source, Value, folders
-from packer_toolkit.adopt.surroundings import Surroundings
+from packer_toolkit.adopt import legacy_json
+from packer_toolkit.adopt.ci_config import Surroundings
+from packer_toolkit.aws import partitions
 from packer_toolkit.errors import SetupError
+from packer_toolkit.hcl import evaluate as hcl
+from packer_toolkit.hcl.sources import UNKNOWN, Packer, Place, Source, Value, folders
 from packer_toolkit.template.project import shown
 
 # Owners that AWS knows by a name; where the accounts are from: includes/base_images.jinja.

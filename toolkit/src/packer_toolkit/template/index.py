@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from packer_toolkit.errors import SetupError
-from packer_toolkit.template.files import put
-from packer_toolkit.template.git import Git
+from packer_toolkit.git.command import Git
+from packer_toolkit.template.file_changes import put
 from packer_toolkit.template.project import Project
 
 _TIMEOUT = 5.0

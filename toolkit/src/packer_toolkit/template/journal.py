@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from packer_toolkit.errors import SetupError
-from packer_toolkit.template.files import (
+from packer_toolkit.git.command import Git, GitError
+from packer_toolkit.template.file_changes import (
     are_on_one_file_system,
     describe,
     exists,
@@ -33,17 +34,16 @@ from packer_toolkit.template.files import (
     move_aside,
     put,
 )
-from packer_toolkit.template.git import Git, GitError
 from packer_toolkit.template.index import Index
 from packer_toolkit.template.merge import SUBMODULE, Conflict, Entry, read_tree
-from packer_toolkit.template.project import Project, printable, shown
-from packer_toolkit.template.report import way_back
-from packer_toolkit.template.same_names import (
+from packer_toolkit.template.path_names import (
     find_other_name,
     group_by_fold,
     has_exact_name,
     is_one_file,
 )
+from packer_toolkit.template.project import Project, printable, shown
+from packer_toolkit.template.report import way_back
 from packer_toolkit.template.update import Plan, find_obstacles
 
 _FOLDER = "packer-toolkit-update"

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from packer_toolkit.template.git import Git
+from packer_toolkit.git.command import Git
 
 Kind = Literal["both changed", "both added", "removed", "no text", "in the way"]
 

@@ -11,9 +11,10 @@ from typing import Any
 from packaging.version import Version
 
 from packer_toolkit.errors import SetupError
-from packer_toolkit.github_options import warn
-from packer_toolkit.template.addresses import describe_secret, without_secret
-from packer_toolkit.template.answers_file import (
+from packer_toolkit.git.addresses import describe_secret, without_secret
+from packer_toolkit.git.command import Git, GitError
+from packer_toolkit.github.actions import warn
+from packer_toolkit.repository.answers_file import (
     BESIDE_ANOTHER,
     DEFAULT,
     choose_answers_file,
@@ -22,7 +23,6 @@ from packer_toolkit.template.answers_file import (
     names_template,
     read_candidates,
 )
-from packer_toolkit.template.git import Git, GitError
 from packer_toolkit.template.source import require_version, resolve_release
 
 ANSWERS_FILE = DEFAULT

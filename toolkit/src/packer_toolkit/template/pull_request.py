@@ -17,14 +17,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from packer_toolkit.errors import NotGoodError, RemoteError, SetupError
-from packer_toolkit.markdown import code, quiet
-from packer_toolkit.template.addresses import without_secret
-from packer_toolkit.template.git import Git, GitError
+from packer_toolkit.git.addresses import without_secret
+from packer_toolkit.git.command import Git, GitError
+from packer_toolkit.git.network import limit_question, limit_transfer
 from packer_toolkit.template.merge import SUBMODULE, Conflict, Entry, Kind, Tree, write_tree
-from packer_toolkit.template.network import limit_question, limit_transfer
 from packer_toolkit.template.project import Project, printable
 from packer_toolkit.template.summary import ConflictNote, Summary
 from packer_toolkit.template.update import Plan
+from packer_toolkit.text.markdown import code, quiet
 
 BRANCH = "update-from-template"
 # Of GitHub's own account for workflows, as in the README of actions/checkout.

@@ -8,7 +8,7 @@ import shutil
 import sys
 from typing import Any
 
-from packer_toolkit.template.addresses import without_secret
+from packer_toolkit.git.addresses import without_secret
 from packer_toolkit.template.project import Project, printable
 from packer_toolkit.template.update import Plan
 

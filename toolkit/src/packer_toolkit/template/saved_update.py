@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.template import hand_over
-from packer_toolkit.template.addresses import without_secret
-from packer_toolkit.template.git import Git, GitError
-from packer_toolkit.template.harmless import require_harmless
+from packer_toolkit.git.addresses import without_secret
+from packer_toolkit.git.command import Git, GitError
+from packer_toolkit.git.network import limit_question
+from packer_toolkit.template import job_files as hand_over
+from packer_toolkit.template.allowed_changes import require_harmless
 from packer_toolkit.template.merge import read_tree
-from packer_toolkit.template.network import limit_question
 from packer_toolkit.template.project import Project, parse_answers, printable
 from packer_toolkit.template.source import parse_version
 from packer_toolkit.template.summary import Summary

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from packer_toolkit.errors import SetupError
+from packer_toolkit.git.command import Git, GitError
 from packer_toolkit.template import render
+from packer_toolkit.template.allowed_changes import require_harmless
 from packer_toolkit.template.clone import clone_template
-from packer_toolkit.template.confined import small_environment
-from packer_toolkit.template.git import Git, GitError
-from packer_toolkit.template.harmless import require_harmless
+from packer_toolkit.template.hidden_changes import require_seen_by_git
 from packer_toolkit.template.merge import (
     Conflict,
     Entry,
@@ -26,17 +26,17 @@ from packer_toolkit.template.merge import (
     template_renames,
     write_tree,
 )
-from packer_toolkit.template.partial import fetch_missing
-from packer_toolkit.template.project import Project, parse_answers, shown
-from packer_toolkit.template.same_names import (
+from packer_toolkit.template.partial_clones import fetch_missing
+from packer_toolkit.template.path_names import (
     find_case_renames,
     find_collisions,
     find_other_name,
     group_by_fold,
     ignores_case,
 )
+from packer_toolkit.template.project import Project, parse_answers, shown
+from packer_toolkit.template.sandbox import small_environment
 from packer_toolkit.template.source import is_release, named, newest
-from packer_toolkit.template.unseen import require_seen_by_git
 
 Change = Literal["added", "changed", "deleted"]
 
