@@ -29,9 +29,11 @@ from packer_toolkit.repository.answers_file import (
     DEFAULT,
     find_answers_files,
     names_template,
+    parse_answers,
 )
-from packer_toolkit.template.project import Project, parse_answers, printable
+from packer_toolkit.template.project import Project
 from packer_toolkit.template.source import Release, named, releases
+from packer_toolkit.text.paths import show_path
 
 MANIFEST = "hooks/demo-manifest.txt"
 _QUESTION = re.compile(
@@ -128,7 +130,7 @@ class Adoption:
     def _diff(self, path: str) -> str:
         here, new = self.folder / path, self.render / path
         before = here.read_bytes() if here.is_file() else b""
-        name = printable(path)
+        name = show_path(path)
         mode = "100755" if os.access(new, os.X_OK) else "100644"
         lines = difflib.unified_diff(
             before.decode(errors="replace").splitlines(keepends=True),
@@ -435,7 +437,7 @@ class _Work:
         except Exception as error:  # Whatever an expression raises.
             raise SetupError(
                 f"{_BASE_IMAGES} of the release {tag} cannot be read "
-                f"({printable(' '.join(str(error).split()))[:200] or type(error).__name__}); "
+                f"({show_path(' '.join(str(error).split()))[:200] or type(error).__name__}); "
                 "choose another release with --release"
             ) from None
         return images if isinstance(images, Mapping) else {}

@@ -5,11 +5,9 @@ What an error means, and how it is told, is in `identity`; the personal role in 
 
 from __future__ import annotations
 
-from datetime import timezone
 from typing import Any
 
 from packer_toolkit.aws.identity import Identity, describe, explained
-from packer_toolkit.build.report import Account
 
 _ATTEMPTS = 8
 
@@ -72,13 +70,6 @@ def identity(base: Any, region: str) -> Identity:
         SetupError, RemoteError: See `identity.describe`.
     """
     return describe(base, region, config=config())
-
-
-def account(who: Identity) -> Account:
-    """Return what a build's report says of it; credentials that are renewed do not end."""
-    ends = None if who.renewed else who.expires_at
-    told = ends.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if ends else None
-    return {"id": who.account, "arn": who.arn, "expires_at": told}
 
 
 def error_code(error: BaseException) -> str:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from packer_toolkit.errors import ToolkitError
 from packer_toolkit.git.command import Git
-from packer_toolkit.repository.answers_file import find_answers_files
-from packer_toolkit.template.project import parse_answers
+from packer_toolkit.repository.answers_file import read_answers
 
 
 def set_git_values(env: MutableMapping[str, str], folder: Path) -> None:
@@ -40,11 +39,5 @@ def _read_commit(folder: Path) -> str:
 
 def _read_template_version(folder: Path) -> str:
     """Return the release in the answers file that Git tracks; empty where the HCL is to decide."""
-    try:
-        files = find_answers_files(folder)
-        if len(files) != 1:
-            return ""
-        recorded = parse_answers((folder / files[0]).read_bytes(), files[0]).get("_commit")
-    except (OSError, ToolkitError):
-        return ""
+    recorded = read_answers(folder).get("_commit")
     return recorded if isinstance(recorded, str) else ""

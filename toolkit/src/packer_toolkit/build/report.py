@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 import types
+from datetime import timezone
 from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
+from packer_toolkit.aws.identity import Identity
 from packer_toolkit.errors import SetupError
 
 FILE = "build-report.json"
@@ -29,6 +31,15 @@ class Account(TypedDict):
     id: str
     arn: str
     expires_at: str | None
+
+
+def describe_account(identity: Identity) -> Account:
+    """Return the account of a build; renewed credentials have no expiry."""
+    expires_at = None if identity.renewed else identity.expires_at
+    text = (
+        expires_at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if expires_at else None
+    )
+    return {"id": identity.account, "arn": identity.arn, "expires_at": text}
 
 
 class Parent(TypedDict):

@@ -34,7 +34,7 @@ from packer_toolkit.build.git_values import set_git_values
 from packer_toolkit.build.masking import Mask
 from packer_toolkit.build.output import PackerOutput
 from packer_toolkit.build.released_images import Release
-from packer_toolkit.build.report import BuildReport, Inspec, Kind, Left, Parent
+from packer_toolkit.build.report import BuildReport, Inspec, Kind, Left, Parent, describe_account
 from packer_toolkit.build.selection import (
     DEFAULT_ONLY,
     EC2_BUILDS,
@@ -593,7 +593,7 @@ class Run:
         """Tell by when the build has to be over; None when it does not matter, or nobody knows."""
         if self.only_local:
             return None
-        expires_at = aws.account(self.who)["expires_at"] if self.who else None
+        expires_at = describe_account(self.who)["expires_at"] if self.who else None
         return deadline(self.environment, expires_at, time.monotonic() - self.began)
 
     def _stop(self, line: str) -> None:
@@ -770,7 +770,7 @@ class Run:
             "seconds": round(time.monotonic() - self.began, 1),
             "exit_code": code,
             "run_id": self.run_id,
-            "account": aws.account(self.who) if self.who else None,
+            "account": describe_account(self.who) if self.who else None,
             "builds": builds,
             "inspec": inspected,
             "last_lines": self.mask.lines(lines, self.output.builds),

@@ -17,20 +17,12 @@ from packer_toolkit.build.source_settings import find_settings, read_template
 from packer_toolkit.build.values import Values
 from packer_toolkit.errors import SetupError
 from packer_toolkit.hcl.sources import UNKNOWN
+from packer_toolkit.repository.session_manager import INSTALL, INTERFACE, PROGRAM, is_configured
 
-PROGRAM = "session-manager-plugin"
-INSTALL = (
-    "https://docs.aws.amazon.com/systems-manager/latest/userguide/"
-    "session-manager-working-with-install-plugin.html"
-)
-_INTERFACE = "session_manager"
 _PROFILE = "iam_instance_profile"
 _TEMPORARY_PROFILE = "temporary_iam_instance_profile_policy_document"
 # Of the JSON templates that Packer had before HCL: {{user `name`}}.
 _USER_VARIABLE = re.compile(r"\{\{ *user +[`\"]([\w-]+)[`\"] *\}\}")
-
-# A value, also in a conditional; not a comparison, and not the list of what the variable accepts.
-_CHOSEN = re.compile(r'^[^#\n]*(?<![=!])[=?:]\s*"session_manager"', re.M)
 
 # So many sessions in so many seconds mean that none of them works: Packer starts the next one
 # immediately, until ssh_timeout has passed.
@@ -58,14 +50,14 @@ def require_session_manager(
         SetupError: When something is missing; nothing was started then.
     """
     folder = template if template.is_dir() else template.parent
-    is_chosen = any(text.startswith(_INTERFACE) for text in values.raw.values())
+    is_chosen = any(text.startswith(INTERFACE) for text in values.raw.values())
     if not (is_chosen or is_configured(folder, environment, template)):
         return  # most builds: their HCL need not be evaluated
     for name in names:
         if not values.kinds.get(name, "").startswith("amazon-"):
             continue
         interface, profile = _read_settings(values, name, template)
-        if not interface.startswith(_INTERFACE):
+        if not interface.startswith(INTERFACE):
             continue
         if not shutil.which(PROGRAM, path=environment.get("PATH")):
             raise SetupError(
@@ -78,20 +70,6 @@ def require_session_manager(
                 f"profile; add -var {_PROFILE}=NAME, a profile whose role has the policy "
                 "AmazonSSMManagedInstanceCore"
             )
-
-
-def is_configured(root: Path | None, environment: Mapping[str, str], *more: Path) -> bool:
-    """Return whether the files of a repository, or the environment, choose Session Manager.
-
-    Args:
-        root: The repository; None when there is none.
-        environment: The environment, with the settings of the repository.
-        more: Further files, such as a JSON template.
-    """
-    if environment.get("PKR_VAR_ssh_interface") == _INTERFACE:
-        return True
-    files = [*(sorted(root.glob("*.pkr*")) if root else []), *more]
-    return any(_CHOSEN.search(file.read_text(errors="replace")) for file in files if file.is_file())
 
 
 def _read_settings(values: Values, name: str, template: Path) -> tuple[str, bool]:
@@ -107,7 +85,7 @@ def _read_settings(values: Values, name: str, template: Path) -> tuple[str, bool
         by_variable[0] if UNKNOWN in str(each.value) else str(each.value or "")
         for each in interfaces
     ]
-    interface = next((each for each in used if each.startswith(_INTERFACE)), used[0])
+    interface = next((each for each in used if each.startswith(INTERFACE)), used[0])
     profiles = find_settings(read, name, values, _PROFILE)
     has_profile = any(bool(each.value) or _TEMPORARY_PROFILE in each.blocks for each in profiles)
     return interface, has_profile

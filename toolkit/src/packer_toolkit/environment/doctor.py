@@ -16,10 +16,9 @@ from typing import Any
 from packer_toolkit.aws import identity
 from packer_toolkit.aws import role as aws_access
 from packer_toolkit.aws.partitions import describe_refusal
-from packer_toolkit.build import session_manager
 from packer_toolkit.environment import engine_address
 from packer_toolkit.errors import ToolkitError
-from packer_toolkit.repository import settings
+from packer_toolkit.repository import session_manager, settings
 
 REQUIRED_SETTINGS = ("TOOLKIT_IMAGE", "AWS_REGION", "AWS_ACCOUNT_ID", "PERSONAL_ROLE_VARIABLE")
 LOCAL_TASKFILE = "Taskfile.local.yml"
@@ -157,8 +156,7 @@ def _git(place: Place) -> Check:
 def _recorded_secret(root: Path | None) -> str:
     """Return the warning about a password in the address of a template; empty without one."""
     from packer_toolkit.git.addresses import describe_secret
-    from packer_toolkit.repository.answers_file import find_answers_files
-    from packer_toolkit.template.project import parse_answers
+    from packer_toolkit.repository.answers_file import find_answers_files, parse_answers
 
     if root is None:
         return ""

@@ -39,12 +39,9 @@ class Finding:
 def find_subject(root: Path | None) -> Finding:
     """Find out the subject that the workflows of a repository send to AWS."""
     from packer_toolkit.github.actions import token
-    from packer_toolkit.template.project import Project
+    from packer_toolkit.repository.answers_file import read_answers
 
-    try:
-        answers = Project.at(root).answers if root else {}
-    except ToolkitError:
-        answers = {}
+    answers = read_answers(root) if root else {}
     roles: dict[str, set[str]] = {}
     for purpose in ("build", "release"):
         role = answers.get(f"aws_{purpose}_role") or answers.get("aws_build_role")

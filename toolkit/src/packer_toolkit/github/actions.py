@@ -1,43 +1,12 @@
-"""Options of all commands that speak to GitHub; in a workflow the environment sets them."""
+"""The run of a workflow: its token, its address and its annotations."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any
 
 import click
 
 from packer_toolkit.github.runner_commands import print_command
-
-
-def github_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --repository, --api-url and --patience to a command."""
-    options = (
-        click.option(
-            "--repository",
-            envvar="GITHUB_REPOSITORY",
-            default="",
-            metavar="OWNER/NAME",
-            help="The repository on GitHub.  [GITHUB_REPOSITORY]",
-        ),
-        click.option(
-            "--api-url",
-            envvar="GITHUB_API_URL",
-            default="https://api.github.com",
-            help="The API; https://HOST/api/v3 on an Enterprise Server.  [GITHUB_API_URL]",
-        ),
-        click.option(
-            "--patience",
-            type=click.FloatRange(min=0),
-            default=120,
-            show_default=True,
-            help="Seconds after which nothing is tried again, rate limits included.",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 def token() -> str:

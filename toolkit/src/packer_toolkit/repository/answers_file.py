@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import Git, GitError
@@ -116,6 +117,41 @@ def choose_answers_file(folder: Path, wanted: str | None = None) -> str:
             "leave the option out to have the file looked for"
         )
     return _resolve(folder, place.relative_to(folder).as_posix())
+
+
+def parse_answers(text: bytes, name: str) -> dict[str, Any]:
+    """Parse the text of an answers file.
+
+    Raises:
+        SetupError: when it is no mapping in YAML.
+    """
+    import yaml
+
+    try:
+        answers = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise SetupError(f"{name} is no YAML{where}; restore it with git") from None
+    if not isinstance(answers, dict):
+        raise SetupError(f"{name} holds no answers; restore it with git")
+    return answers
+
+
+def read_answers(folder: Path) -> dict[str, Any]:
+    """Read the recorded answers of a repository.
+
+    Args:
+        folder: The folder that the template was rendered into.
+
+    Returns:
+        Empty when there is not exactly one readable answers file.
+    """
+    files = find_answers_files(folder)
+    try:
+        return parse_answers((folder / files[0]).read_bytes(), files[0]) if len(files) == 1 else {}
+    except (OSError, SetupError):
+        return {}
 
 
 def read_candidates(folder: Path) -> Iterator[tuple[str, bytes]]:

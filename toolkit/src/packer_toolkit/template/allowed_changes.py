@@ -8,7 +8,7 @@ import re
 from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import Git
 from packer_toolkit.template.merge import SUBMODULE, Entry, Tree
-from packer_toolkit.template.project import printable
+from packer_toolkit.text.paths import show_path
 
 _LINK = "120000"
 _MODES = {"100644": "file", "100755": "executable file", _LINK: "link"}
@@ -54,7 +54,7 @@ def require_harmless(git: Git, before: Tree, after: Tree, below: str = "") -> No
             if not reason and entry.mode == _LINK and entry.oid not in own_links:
                 reason = _leads_out(path, git.raw("cat-file", "blob", entry.oid))
         if reason:
-            _refuse(printable(path), reason)
+            _refuse(show_path(path), reason)
 
 
 def _sizes(git: Git, oids: list[str]) -> dict[str, int]:
@@ -111,7 +111,7 @@ def _leads_out(path: str, target: bytes) -> str:
     place = posixpath.normpath(posixpath.join(posixpath.dirname(path), text))
     first = place.split("/")[0]
     if not text or "\0" in text or text.startswith("/") or "\\" in text or first == "..":
-        return f"it is a link that leads out of the repository, to {printable(text)}"
+        return f"it is a link that leads out of the repository, to {show_path(text)}"
     if any(_GIT.fullmatch(_IGNORED.sub("", part)) for part in place.split("/")):
-        return f"it is a link into git's own directory, to {printable(text)}"
+        return f"it is a link into git's own directory, to {show_path(text)}"
     return ""

@@ -24,8 +24,8 @@ from packer_toolkit.repository.answers_file import (
     describes_other_folder,
     is_candidate,
     is_ours,
+    parse_answers,
 )
-from packer_toolkit.template.project import parse_answers, printable
 from packer_toolkit.template.source import (
     is_release,
     list_tags,
@@ -33,6 +33,7 @@ from packer_toolkit.template.source import (
     parse_version,
     sort_releases,
 )
+from packer_toolkit.text.paths import show_path
 
 NOT_ADOPTED = f"no {DEFAULT}: packer-toolkit adopt adds one"
 OF_ANOTHER = f"{DEFAULT} is of another template: packer-toolkit adopt adds one of this template"
@@ -116,7 +117,7 @@ def rows(
         except (ValueError, RecursionError) as error:
             # What one repository has written must not stop the others.
             reason = f"its answers file cannot be used: {type(error).__name__}: {error}"
-            return Row(name, problem=printable(reason)[:300], failed=True)
+            return Row(name, problem=show_path(reason)[:300], failed=True)
         finally:
             done()
 
@@ -206,7 +207,7 @@ class Questions:
 
     def list_tags(self, template: str) -> Mapping[str, str]:
         """Return the tags of a template, as git lists them."""
-        self.announce(printable(without_secret(template)))
+        self.announce(show_path(without_secret(template)))
         return list_tags(template, most=self.seconds_left())
 
     def seconds_left(self) -> float:

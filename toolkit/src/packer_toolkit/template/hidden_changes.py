@@ -9,7 +9,8 @@ from pathlib import Path
 
 from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import Git
-from packer_toolkit.template.project import Project, printable, shown
+from packer_toolkit.template.project import Project
+from packer_toolkit.text.paths import join_paths, show_path
 
 
 def require_seen_by_git(project: Project, changed: Sequence[str], added: Sequence[str]) -> None:
@@ -30,8 +31,8 @@ def require_seen_by_git(project: Project, changed: Sequence[str], added: Sequenc
         left_out += _find_left_out(project, added)
         if left_out:
             raise SetupError(
-                f"this is a sparse checkout without {shown(sorted(left_out))}, which the update "
-                "changes; check everything out: git sparse-checkout disable"
+                f"this is a sparse checkout without {join_paths(sorted(left_out))}, which the "
+                "update changes; check everything out: git sparse-checkout disable"
             )
     # Each needs a call of its own: git heeds only one of the options.
     hidden = {
@@ -39,14 +40,14 @@ def require_seen_by_git(project: Project, changed: Sequence[str], added: Sequenc
         "--no-assume-unchanged": [path for path, flag in flags.items() if flag.islower()],
     }
     commands = " && ".join(
-        f"git update-index {option} -- {' '.join(shlex.quote(printable(path)) for path in paths)}"
+        f"git update-index {option} -- {' '.join(shlex.quote(show_path(path)) for path in paths)}"
         for option, paths in hidden.items()
         if paths
     )
     if commands:
         paths = sorted({path for part in hidden.values() for path in part})
         raise SetupError(
-            f"git was told to overlook changes of {shown(paths)}, which the update changes; "
+            f"git was told to overlook changes of {join_paths(paths)}, which the update changes; "
             f"{commands}; then commit or restore what git diff shows"
         )
 

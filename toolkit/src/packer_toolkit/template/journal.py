@@ -42,9 +42,10 @@ from packer_toolkit.template.path_names import (
     has_exact_name,
     is_one_file,
 )
-from packer_toolkit.template.project import Project, printable, shown
+from packer_toolkit.template.project import Project
 from packer_toolkit.template.report import way_back
 from packer_toolkit.template.update import Plan, find_obstacles
+from packer_toolkit.text.paths import join_paths, show_path
 
 _FOLDER = "packer-toolkit-update"
 _KEPT = "packer-toolkit-kept"
@@ -81,7 +82,7 @@ class _ChangedMeanwhileError(Exception):
     """Another program has changed a path while the update was written."""
 
     def __init__(self, path: str | None) -> None:
-        what = shown([path]) if path else "the commit that is checked out"
+        what = join_paths([path]) if path else "the commit that is checked out"
         super().__init__(
             f"{what} changed while the update was written, so the update was undone; your change "
             "stays"
@@ -220,7 +221,8 @@ class Journal:
         except BaseException as error:
             with _hold_signals() as is_pending:
                 kept = "".join(
-                    f"; what you saved into {shown([path])} meanwhile is kept: {show_copy(copy)}"
+                    f"; what you saved into {join_paths([path])} meanwhile "
+                    f"is kept: {show_copy(copy)}"
                     for path, copy in self._undo_after(error).items()
                 )
                 if kept and is_pending():
@@ -373,7 +375,7 @@ class Journal:
             index.unlink()
         if changed:
             raise SetupError(
-                f"{shown(sorted(changed))} changed while the update was computed; nothing was "
+                f"{join_paths(sorted(changed))} changed while the update was computed; nothing was "
                 "changed; commit it, or put it aside with git stash --include-untracked, and start "
                 "again"
             )
@@ -904,7 +906,7 @@ def show_copy(copy: Path) -> str:
     """Return how to name a copy to the user: from the current folder if it is below that."""
     with contextlib.suppress(ValueError):
         copy = copy.relative_to(Path.cwd())
-    return shlex.quote(printable(str(copy)))
+    return shlex.quote(show_path(str(copy)))
 
 
 def describe_error(error: BaseException) -> str:

@@ -21,10 +21,11 @@ from packer_toolkit.git.addresses import without_secret
 from packer_toolkit.git.command import Git, GitError
 from packer_toolkit.git.network import limit_question, limit_transfer
 from packer_toolkit.template.merge import SUBMODULE, Conflict, Entry, Kind, Tree, write_tree
-from packer_toolkit.template.project import Project, printable
+from packer_toolkit.template.project import Project
 from packer_toolkit.template.summary import ConflictNote, Summary
 from packer_toolkit.template.update import Plan
 from packer_toolkit.text.markdown import code, quiet
+from packer_toolkit.text.paths import show_path
 
 BRANCH = "update-from-template"
 # Of GitHub's own account for workflows, as in the README of actions/checkout.
@@ -249,7 +250,7 @@ def summarize(plan: Plan, changelog: str) -> Summary:
         release=plan.release,
         conflicts=[
             ConflictNote(
-                path=printable(item.path),
+                path=show_path(item.path),
                 reason=_reason(item),
                 diff=_shortened(_template_change(plan, item), _ONE_FILE),
             )
@@ -259,11 +260,11 @@ def summarize(plan: Plan, changelog: str) -> Summary:
         changed={name: [str(value) for value in both] for name, both in answers["changed"].items()},
         gone=list(answers["gone"]),
         renamed={
-            printable(old): printable(new)
+            show_path(old): show_path(new)
             for old, new in merged.renamed.items()
             if new not in merged.conflicts
         },
-        kept_deleted=[printable(path) for path in merged.kept_deleted],
+        kept_deleted=[show_path(path) for path in merged.kept_deleted],
         changelog=changelog,
     )
 
@@ -314,7 +315,7 @@ def _describe_release(release: str) -> str:
 
 def find_workflows(paths: Iterable[str]) -> list[str]:
     """Return which of some files GitHub runs: workflows and actions."""
-    return sorted(printable(path) for path in paths if path.startswith(".github/"))
+    return sorted(show_path(path) for path in paths if path.startswith(".github/"))
 
 
 def _workflows(paths: Sequence[str]) -> Iterator[str]:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
+from packer_toolkit.cli.options import github_options
 from packer_toolkit.errors import SetupError
-from packer_toolkit.github.actions import github_options, token
+from packer_toolkit.github.actions import token
 
 
 @click.command()

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from packer_toolkit.cli.options import github_options
 from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.github.actions import github_options, run_url, token, warn
+from packer_toolkit.github.actions import run_url, token, warn
 
 if TYPE_CHECKING:
     from github.Repository import Repository

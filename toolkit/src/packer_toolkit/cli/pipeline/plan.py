@@ -9,8 +9,9 @@ from pathlib import Path
 
 import click
 
+from packer_toolkit.cli.options import github_options
 from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.github.actions import github_options, token, warn
+from packer_toolkit.github.actions import token, warn
 
 
 @click.command()

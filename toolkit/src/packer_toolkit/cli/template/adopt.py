@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from packer_toolkit.cli.template_options import answers_options, collect_answers
+from packer_toolkit.cli.options import answers_options, collect_answers
 from packer_toolkit.git.addresses import without_secret
-from packer_toolkit.template.project import printable
+from packer_toolkit.text.paths import show_path
 
 if TYPE_CHECKING:
     from packer_toolkit.adopt.adoption import Adoption
@@ -163,9 +163,9 @@ def _show(adoption: Adoption) -> None:
         table.add_row(_plain(name), _plain(value), _plain(origin))
     console.print(table)
     for question, reason in adoption.refused.items():
-        click.echo(f"Not taken for {question}: {printable(reason)}", err=True)
+        click.echo(f"Not taken for {question}: {show_path(reason)}", err=True)
     for note in adoption.found.notes:
-        click.echo(f"Note: {printable(note)}", err=True)
+        click.echo(f"Note: {show_path(note)}", err=True)
     files = Table(box=box.SIMPLE, pad_edge=False, title="Files", title_justify="left")
     for column in ("The template's file", "Here"):
         files.add_column(column, overflow="fold")
@@ -177,7 +177,7 @@ def _show(adoption: Adoption) -> None:
 def _plain(text: str) -> Any:
     from rich.text import Text
 
-    return Text(printable(text))
+    return Text(show_path(text))
 
 
 def _choose(adoption: Adoption) -> list[str]:

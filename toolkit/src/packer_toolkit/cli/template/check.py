@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from packer_toolkit.cli.template_options import answers_file_option
+from packer_toolkit.cli.options import answers_file_option
 from packer_toolkit.git.addresses import without_secret
 from packer_toolkit.template.source import changes, newest, up_to_date
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import click
 
-from packer_toolkit.cli.template_options import (
+from packer_toolkit.cli.options import (
     answers_file_option,
     answers_options,
     collect_answers,
     trust_option,
 )
 from packer_toolkit.git.addresses import hide_secret
-from packer_toolkit.template.project import printable, shown
+from packer_toolkit.text.paths import join_paths, show_path
 
 
 @click.command("template-diff")
@@ -49,7 +49,7 @@ def command(
     project.require_commit()
     changed = project.uncommitted()
     if changed:
-        click.echo(f"Not committed, and left out here: {shown(changed)}", err=True)
+        click.echo(f"Not committed, and left out here: {join_paths(changed)}", err=True)
     wanted = target(project, release)
     given = collect_answers(data, answers)
     if wanted == project.release and not given:
@@ -83,4 +83,4 @@ def _escaped(line: str) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
-        return printable(line)
+        return show_path(line)

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from packer_toolkit.cli.template_options import (
+from packer_toolkit.cli.options import (
     answers_file_option,
     answers_options,
     collect_answers,
+    github_options,
     trust_option,
 )
-from packer_toolkit.github.actions import github_options, run_url, token
+from packer_toolkit.github.actions import run_url, token
 from packer_toolkit.github.outputs import add_summary, set_outputs
 from packer_toolkit.template.project import Project
 

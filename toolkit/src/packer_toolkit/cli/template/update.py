@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from packer_toolkit.cli.template_options import (
+from packer_toolkit.cli.options import (
     answers_file_option,
     answers_options,
     collect_answers,
     trust_option,
 )
-from packer_toolkit.template.project import printable
+from packer_toolkit.text.paths import show_path
 
 if TYPE_CHECKING:
     from packer_toolkit.template.journal import Undone
@@ -106,7 +106,7 @@ def command(
     for path, copy in saved.items():
         update = f"the update's version is {show_copy(copy)}" if copy else "the update deletes it"
         click.echo(
-            f"You saved {printable(path)} while the update was written, and it stays as you saved "
+            f"You saved {show_path(path)} while the update was written, and it stays as you saved "
             f"it; {update}.",
             err=True,
         )
@@ -148,7 +148,7 @@ def _undo(dry_run: bool, as_json: bool) -> None:
         click.echo(f"Would take back {files}, to {undone.release}:")
         for path in undone.paths:
             more = "; what you wrote into it since would be kept" if path in undone.kept else ""
-            click.echo(f"  {printable(path)}{more}")
+            click.echo(f"  {show_path(path)}{more}")
         return
     click.echo(f"Taken back: {files}, as they were at {undone.release}.")
     name_copies(undone)
@@ -162,6 +162,6 @@ def name_copies(undone: Undone) -> None:
         oid = undone.kept.get(path)
         show = f"git cat-file -p {oid}, or " if oid else ""
         click.echo(
-            f"What you wrote into {printable(path)} since is kept: {show}{show_copy(copy)}",
+            f"What you wrote into {show_path(path)} since is kept: {show}{show_copy(copy)}",
             err=True,
         )

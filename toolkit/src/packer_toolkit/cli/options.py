@@ -1,4 +1,4 @@
-"""Options that the commands on updates share."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -9,13 +9,42 @@ from typing import Any, TypeVar
 import click
 
 from packer_toolkit.errors import SetupError
-from packer_toolkit.template.project import parse_answers
+from packer_toolkit.repository.answers_file import parse_answers
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _DATA = (
     "An answer that is new, or another than before.  The others stay as recorded, and "
     "new questions take their default."
 )
+
+
+def github_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --repository, --api-url and --patience to a command."""
+    options = (
+        click.option(
+            "--repository",
+            envvar="GITHUB_REPOSITORY",
+            default="",
+            metavar="OWNER/NAME",
+            help="The repository on GitHub.  [GITHUB_REPOSITORY]",
+        ),
+        click.option(
+            "--api-url",
+            envvar="GITHUB_API_URL",
+            default="https://api.github.com",
+            help="The API; https://HOST/api/v3 on an Enterprise Server.  [GITHUB_API_URL]",
+        ),
+        click.option(
+            "--patience",
+            type=click.FloatRange(min=0),
+            default=120,
+            show_default=True,
+            help="Seconds after which nothing is tried again, rate limits included.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def answers_options(function: _Command, data: str = _DATA) -> _Command:
