@@ -1,4 +1,4 @@
-"""What the tests of the tasks share."""
+"""Fixtures for tests that run the tasks of a rendered repository."""
 
 from __future__ import annotations
 
