@@ -327,8 +327,8 @@ class Ec2:
 
     def client(self, service: str = "ec2", **options: Any) -> Any:
         """Make a boto3 client for the rig; OPTIONS are boto3's."""
-        import boto3  # type: ignore[import-untyped]
-        from botocore.config import Config  # type: ignore[import-untyped]
+        import boto3
+        from botocore.config import Config
 
         settings = {
             "region_name": self.region,
@@ -337,7 +337,8 @@ class Ec2:
             "aws_secret_access_key": STATIC_SECRET,
             "config": Config(retries={"total_max_attempts": 1}),
         }
-        return boto3.client(service, **{**settings, **options})
+        create: Any = boto3.client  # typed for each service by name
+        return create(service, **{**settings, **options})
 
     def spawn(
         self,

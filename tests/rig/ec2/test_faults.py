@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import ClientError
 
 from rig.ec2 import Ec2, RigError
 from rig.ec2.conftest import Probe

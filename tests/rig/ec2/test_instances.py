@@ -6,7 +6,7 @@ import socket
 import time
 
 import pytest
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import ClientError
 
 from rig.ec2 import Ec2
 from rig.ec2.parents import parents

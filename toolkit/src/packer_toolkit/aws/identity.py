@@ -12,8 +12,8 @@ from packer_toolkit.aws.partitions import require_supported
 from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
 
 if TYPE_CHECKING:
-    import boto3  # type: ignore[import-untyped]
-    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
 
 LOG_IN = (
     "log in with `aws sso login`, choose a profile with AWS_PROFILE, or set AWS_ACCESS_KEY_ID and"
@@ -87,8 +87,8 @@ def session(
             partition that is not supported.
     """
     import boto3
-    import botocore.session  # type: ignore[import-untyped]
-    from botocore.config import Config  # type: ignore[import-untyped]
+    import botocore.session
+    from botocore.config import Config
 
     with explained():
         core = botocore.session.Session(profile=profile)

@@ -14,7 +14,7 @@ _ATTEMPTS = 8
 
 def config(**options: Any) -> Any:
     """Return boto3's own retries, which know throttling, with more patience than its default."""
-    from botocore.config import Config  # type: ignore[import-untyped]
+    from botocore.config import Config
 
     return Config(
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
@@ -35,23 +35,24 @@ def session(role_arn: str = "", role_session: str = "packer-toolkit", region: st
         SetupError: When the environment's profile does not exist or has no usable credentials.
         RemoteError: When AWS is asked for them, and refuses or is out of reach.
     """
-    import boto3  # type: ignore[import-untyped]
+    import boto3
 
     with explained():  # the profile of the environment may be missing
         base = boto3.Session()
         credentials = base.get_credentials()
     if not (role_arn and credentials):
         return base
-    import botocore.session  # type: ignore[import-untyped]
-    from botocore.credentials import (  # type: ignore[import-untyped]
+    import botocore.session
+    from botocore.credentials import (
         AssumeRoleCredentialFetcher,
         DeferredRefreshableCredentials,
     )
 
     def client(service: str, **options: Any) -> Any:
-        return base.client(service, region_name=region or None, **options)
+        create: Any = base.client  # typed for each service by name; botocore names it here
+        return create(service, region_name=region or None, **options)
 
-    core = botocore.session.get_session()
+    core: Any = botocore.session.get_session()
     fetcher = AssumeRoleCredentialFetcher(
         client, credentials, role_arn, {"RoleSessionName": role_session[:64]}
     )

@@ -207,7 +207,7 @@ def complete_manifest(file: Path, values: Values, release: Release) -> list[str]
 
 
 def _mark_unfinished(session: Any, image: Image) -> None:
-    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+    from botocore.exceptions import BotoCoreError, ClientError
 
     client = session.client("ec2", region_name=image.region, config=config())
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

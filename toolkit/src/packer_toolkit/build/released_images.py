@@ -207,7 +207,7 @@ def _describe(
     clients: Clients, region: str, architecture: str, filters: list[dict[str, Any]]
 ) -> Iterator[Image]:
     """Describe own images, also disabled ones, which hold their name too."""
-    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         answer = clients(region).describe_images(

@@ -43,7 +43,7 @@ def require_shareable_keys(values: Values, clients: Clients) -> None:
 
 def _read_default_key(client: Any) -> str:
     """Return the account's default key for volumes; empty when EC2 refuses the question."""
-    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         return str(client.get_ebs_default_kms_key_id()["KmsKeyId"])

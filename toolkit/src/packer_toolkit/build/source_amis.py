@@ -123,7 +123,7 @@ def describe_rejected(choices: Mapping[str, Choice]) -> list[str]:
 
 
 def _describe(ec2: Any, owners: list[str], filters: dict[str, str]) -> list[dict[str, Any]]:
-    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         answer = ec2.describe_images(

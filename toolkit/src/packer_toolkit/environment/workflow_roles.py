@@ -85,7 +85,7 @@ def compare_trust(subject: Finding, session: Any, account: str) -> Finding:
         session: of boto3, with the personal role.
         account: ID of the account of the session.
     """
-    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+    from botocore.exceptions import BotoCoreError, ClientError
 
     if subject.repository is None or not subject.roles:
         return Finding("skipped", "needs the subject")

@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from packer_toolkit.aws import identity
 from packer_toolkit.errors import NotGoodError, SetupError
 
 if TYPE_CHECKING:
-    import boto3  # type: ignore[import-untyped]
+    import boto3
 
 SETTING = "LEGACY_SSM_PARAMETERS"
 FOLDER = "legacy-deps"
@@ -121,12 +121,12 @@ def fetch(
     found: dict[str, Parameter] = {}
     missing: list[str] = []
     asked = list(names)
-    from botocore.config import Config  # type: ignore[import-untyped]
+    from botocore.config import Config
 
     with identity.explained():
         # Hundreds of parameters are many calls, and SSM throttles early.
-        retries = {"mode": "standard", "total_max_attempts": _ATTEMPTS}
-        ssm = session.client("ssm", config=Config(retries=retries))
+        settings = Config(retries={"mode": "standard", "total_max_attempts": _ATTEMPTS})
+        ssm = session.client("ssm", config=settings)
         single = [name for name in asked if not name.endswith("/")]
         for start in range(0, len(single), _BATCH):
             answer = ssm.get_parameters(
@@ -156,7 +156,7 @@ def fetch(
     return [each for each in parameters if each.name not in skipped], skipped
 
 
-def _add(found: dict[str, Parameter], answer: Iterable[dict[str, Any]]) -> None:
+def _add(found: dict[str, Parameter], answer: Iterable[Mapping[str, Any]]) -> None:
     for each in answer:
         found[each["Name"]] = Parameter(each["Name"], each["Type"], each["Value"])
 

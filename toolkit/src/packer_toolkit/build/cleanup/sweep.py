@@ -484,7 +484,7 @@ class Sweep:
 
     def _wait_until_terminated(self, client: Any, instances: list[str]) -> None:
         """Wait as boto3's own waiter does, in pieces, so that a signal need not wait for it."""
-        from botocore.exceptions import WaiterError  # type: ignore[import-untyped]
+        from botocore.exceptions import WaiterError
 
         waiter = client.get_waiter("instance_terminated")
         delay = self.poll_seconds
