@@ -43,6 +43,7 @@ def shell_scripts() -> list[str]:
         pytest.param(["ruff", "check", "."], id="ruff-check"),
         pytest.param(["ruff", "format", "--diff", "."], id="ruff-format"),
         pytest.param(["mypy"], id="mypy"),
+        pytest.param(["lint-imports", "--no-cache"], id="import-linter"),
         pytest.param(["shellcheck", "SCRIPTS"], id="shellcheck"),
         pytest.param(["shfmt", "--diff", "--indent=2", "SCRIPTS"], id="shfmt"),
     ],
