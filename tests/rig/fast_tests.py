@@ -37,8 +37,8 @@ class _Guard:
         if event == "socket.connect":
             self.started.append(f"a connection to {args[1]!r}")
         elif event == "subprocess.Popen":
-            command = args[1] if isinstance(args[1], list | tuple) else [args[0]]
-            program = os.path.basename(os.fsdecode(command[0]))
+            command = args[1] if isinstance(args[1], (list, tuple)) else [args[0]]
+            program = os.path.basename(str(command[0]))
             if program not in _ALLOWED_PROGRAMS:
                 self.started.append(program)
 
@@ -46,12 +46,9 @@ class _Guard:
 _GUARD = _Guard()
 
 
-def mark_integration_tests(items: Sequence[pytest.Item]) -> None:
-    """Mark the tests that start something.
-
-    Args:
-        items: Collected tests; those that are already marked stay so.
-    """
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start something; those that are already marked stay so."""
     for item in items:
         folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
         if folder in _SLOW_FOLDERS or _SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
