@@ -24,6 +24,7 @@ pytest_plugins = [
     "rig.ec2.fixtures",
     "rig.fast_tests",
     "rig.github.fixtures",
+    "rig.pipeline_fixtures",
     "rig.task_fixtures",
 ]
 

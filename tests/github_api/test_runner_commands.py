@@ -10,10 +10,10 @@ from pathlib import Path
 
 import click
 import pytest
-from build_reports import REPOSITORY
 
 from packer_toolkit.build.run import Run
 from packer_toolkit.github.runner_commands import escape_commands, escaped_output, print_command
+from rig.build_reports import REPOSITORY
 from rig.ec2 import Ec2
 from rig.github import GitHub, Repository
 from rig.repository import add_script, small_repository
