@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from packer_toolkit.aws.session import config
-from packer_toolkit.build.cleanup.sweep import NEVER, Scope, Sweep
-from packer_toolkit.build.released_images import (
+from packer_toolkit.build.cleanup.find import NEVER, Scope, Sweep
+from packer_toolkit.build.selection import Selection
+from packer_toolkit.build.values import Arguments, Values
+from packer_toolkit.build.version_images import (
     Clients,
     Image,
     Release,
@@ -26,8 +28,6 @@ from packer_toolkit.build.released_images import (
     make_entry,
     read_release,
 )
-from packer_toolkit.build.selection import Selection
-from packer_toolkit.build.values import Arguments, Values
 from packer_toolkit.errors import NotGoodError, RemoteError
 
 _ATTEMPTS = 5  # earlier ones of a run that are looked at
