@@ -28,7 +28,7 @@ from packer_toolkit.build.version_images import (
     make_entry,
     read_release,
 )
-from packer_toolkit.errors import NotGoodError, RemoteError
+from packer_toolkit.errors import CommandFailedError, RemoteError
 
 _ATTEMPTS = 5  # earlier ones of a run that are looked at
 # EC2 may show new tags late: it is asked again after so many seconds each.
@@ -64,7 +64,7 @@ def read_missing(session: Any, values: Values, arguments: Arguments) -> Release:
         What exists of the version: finished images are not built again.
 
     Raises:
-        NotGoodError: When the version is finished, or a name is used by an image that a build must
+        CommandFailedError: When the version is finished, or a name is used by an image that a build must
             not delete.
         RemoteError: When a region cannot be asked.
     """
@@ -76,7 +76,9 @@ def read_missing(session: Any, values: Values, arguments: Arguments) -> Release:
             f"{images[0].name} is {images[0].id} in {images[0].region}"
             for images in release.finished.values()
         )
-        raise NotGoodError(f"version {version}: it exists already, {shown}; build another version")
+        raise CommandFailedError(
+            f"version {version}: it exists already, {shown}; build another version"
+        )
     return release
 
 

@@ -53,7 +53,7 @@ from packer_toolkit.build.values import (
     read_arguments,
 )
 from packer_toolkit.build.version_images import Release
-from packer_toolkit.errors import NotGoodError, RemoteError, SetupError, ToolkitError
+from packer_toolkit.errors import CommandFailedError, RemoteError, SetupError, ToolkitError
 from packer_toolkit.github.actions import warn
 from packer_toolkit.github.runner_commands import escape_commands
 from packer_toolkit.repository.galaxy_install import Options, hold_requirements
@@ -873,6 +873,6 @@ def verdict(report: BuildReport) -> ToolkitError | None:
         error.code = code  # type: ignore[misc]
         return error
     where = f": {', '.join(failed)}" if failed else ""
-    error_ = NotGoodError(f"the build failed{where}; see above, and {build_report.FILE}")
+    error_ = CommandFailedError(f"the build failed{where}; see above, and {build_report.FILE}")
     error_.code = code  # type: ignore[misc]
     return error_
