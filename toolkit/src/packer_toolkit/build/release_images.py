@@ -64,8 +64,8 @@ def read_missing(session: Any, values: Values, arguments: Arguments) -> Release:
         What exists of the version: finished images are not built again.
 
     Raises:
-        CommandFailedError: When the version is finished, or a name is used by an image that a build must
-            not delete.
+        CommandFailedError: When the version is finished, or a name belongs to an image that must
+            not be deleted.
         RemoteError: When a region cannot be asked.
     """
     version = values.text("var.version")

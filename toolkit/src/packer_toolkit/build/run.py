@@ -120,7 +120,7 @@ class Signals:
         """Raise when a signal has come."""
         if self.received:
             error = EndedError("ended by a signal before Packer ran; nothing was started")
-            error.code = self.exit_code  # type: ignore[misc]
+            error.code = self.exit_code
             raise error
 
 
@@ -870,9 +870,9 @@ def verdict(report: BuildReport) -> ToolkitError | None:
     ]
     if code > 128:
         error = EndedError(f"the build was ended by {signal.Signals(code - 128).name}")
-        error.code = code  # type: ignore[misc]
+        error.code = code
         return error
     where = f": {', '.join(failed)}" if failed else ""
     error_ = CommandFailedError(f"the build failed{where}; see above, and {build_report.FILE}")
-    error_.code = code  # type: ignore[misc]
+    error_.code = code
     return error_
