@@ -38,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from paired import Difference, Ratio, compare
 
-from packer_toolkit.build_report import BuildReport
+from packer_toolkit.build.report import BuildReport
 from rig import base_images, tools
 from rig.docker_engine import DockerEngine
 from rig.ec2.rig import Ec2, Finished

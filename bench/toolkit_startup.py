@@ -24,7 +24,7 @@ COMMANDS = {
     "python": [sys.executable, "-c", "pass"],
     "packer-toolkit --help": [PROGRAM, "--help"],
     "packer-toolkit doctor --help": [PROGRAM, "doctor", "--help"],
-    "entry point": [sys.executable, "-m", "packer_toolkit.entrypoint", "true"],
+    "entry point": [sys.executable, "-m", "packer_toolkit.environment.entrypoint", "true"],
 }
 # Click's own import is most of it; a command's module must not import boto3, rich or Copier.
 BOUNDS = [

@@ -10,6 +10,8 @@ import pytest
 from rig import tools
 from rig.template import ROOT
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.mark.parametrize(
     ("code", "finding"),

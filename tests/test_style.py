@@ -44,6 +44,7 @@ def shell_scripts() -> list[str]:
     ]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("hook", [hook["id"] for hook in HOOKS])
 def test_hook_passes_for_all_files(hook: str, tmp_path: Path) -> None:
     """Each check of .pre-commit-config.yaml passes for the files that git knows."""

@@ -20,14 +20,16 @@ from click.testing import CliRunner, Result
 from shapes import NEW_FILE
 
 from packer_toolkit.adopt import adoption
-from packer_toolkit.commands.adopt import command as adopt_command
-from packer_toolkit.commands.template_update import command as update_command
+from packer_toolkit.cli.template.adopt import command as adopt_command
+from packer_toolkit.cli.template.update import command as update_command
 from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
 from packer_toolkit.template.source import uvx_requirement
 from rig.hook import git_state, tree
 from rig.template import ROOT, git, hand_over_environment, release, render
 from rig.terminal import DOWN, ENTER, ERASE, SPACE, Terminal
 from rig.updating import toolkit
+
+pytestmark = pytest.mark.integration
 
 Make = Callable[[str], Path]
 ANSWERS = ".copier-answers.yml"

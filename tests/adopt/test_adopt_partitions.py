@@ -10,10 +10,12 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from packer_toolkit.commands.adopt import command
+from packer_toolkit.cli.template.adopt import command
 from packer_toolkit.errors import SetupError
 from rig.hook import tree
 from rig.template import git, hand_over_environment
+
+pytestmark = pytest.mark.integration
 
 SOURCE = """\
 source "amazon-ebs" "NAME" {

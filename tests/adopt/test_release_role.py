@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.adopt.surroundings import read
-from packer_toolkit.template.git import Git
+from packer_toolkit.adopt.ci_config import read
+from packer_toolkit.git.command import Git
 from rig.template import git
 
 ROLE = "arn:aws:iam::222233334444:role/"

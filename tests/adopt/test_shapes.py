@@ -12,10 +12,12 @@ import yaml
 from click.testing import CliRunner
 from shapes import NEW_FILE, SHAPES, Shape
 
-from packer_toolkit.commands.adopt import command as adopt_command
-from packer_toolkit.commands.template_update import command as update_command
+from packer_toolkit.cli.template.adopt import command as adopt_command
+from packer_toolkit.cli.template.update import command as update_command
 from rig.hook import manifest, tree
 from rig.template import git, hand_over_environment
+
+pytestmark = pytest.mark.integration
 
 Make = Callable[[str], Path]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.advice import advice
+from packer_toolkit.pipeline.advice import advice
 from rig.ec2.rig import Ec2
 from rig.repository import build_report, small_repository, toolkit_build
 from rig.tools import Packer

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from packer_toolkit import build_release
-from packer_toolkit.build import Run
+from packer_toolkit.build import release_images as build_release
+from packer_toolkit.build.run import Run
 from packer_toolkit.errors import RemoteError
 from rig.ec2.rig import Ec2, Finished, image_tags, run_tags
 from rig.repository import TOOLKIT, manifest, small_repository, toolkit_build, toolkit_env

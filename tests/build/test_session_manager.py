@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from packer_toolkit.build.session_manager import SessionWatch, require_session_manager
+from packer_toolkit.build.values import Values
 from packer_toolkit.errors import SetupError
-from packer_toolkit.packer_values import Values
-from packer_toolkit.session_manager import SessionWatch, require_session_manager
 from rig.ec2.rig import Ec2, Finished
 from rig.host import path_without
 from rig.repository import (

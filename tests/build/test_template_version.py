@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.build import Run
+from packer_toolkit.build.run import Run
 from rig.template import git, render
 from rig.tools import Packer
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit import build_report as reports
-from packer_toolkit.build import Signals
-from packer_toolkit.packer_output import PHASES
+from packer_toolkit.build import report as reports
+from packer_toolkit.build.output import PHASES
+from packer_toolkit.build.run import Signals
 from rig.ec2.rig import Ec2
 from rig.repository import (
     TOOLKIT,

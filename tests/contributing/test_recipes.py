@@ -15,6 +15,8 @@ from rig.ancestors import wiring
 from rig.hook import tree
 from rig.template import ROOT, git, hand_over_environment, release, render
 
+pytestmark = pytest.mark.integration
+
 RECIPES = read_recipes()
 
 
@@ -92,7 +94,7 @@ def test_add_a_command(copy: Path) -> None:
     perform("Add a command", copy)
     assert "Print the IDs of the AMIs in a manifest." in run(copy, "packer-toolkit --help")
     assert "Print the IDs of the AMIs in MANIFEST" in run(copy, "packer-toolkit amis --help")
-    run(copy, "mypy toolkit/src/packer_toolkit/commands/amis.py")
+    run(copy, "mypy toolkit/src/packer_toolkit/cli/amis.py && lint-imports --no-cache")
 
 
 def test_add_a_migration(copy: Path, tmp_path: Path) -> None:

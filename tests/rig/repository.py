@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from packer_toolkit.build_report import BuildReport
+from packer_toolkit.build.report import BuildReport
 from rig.ec2.rig import Ec2, Finished
 from rig.template import render
 from rig.tools import Packer

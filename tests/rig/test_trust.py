@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.advice import advice
+from packer_toolkit.pipeline.advice import advice
 from rig.trust import AUDIENCE, GITHUB_COM, Hosted, Sts, is_trusted
 
 HERE = Hosted("acme/packer-ami-web")

@@ -14,7 +14,7 @@ from unittest import mock
 
 import pytest
 
-from packer_toolkit.cli import main
+from packer_toolkit.cli.main import main
 
 
 class Said(NamedTuple):

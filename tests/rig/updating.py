@@ -13,7 +13,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
-from packer_toolkit.cli import group
+from packer_toolkit.cli.main import group
 from packer_toolkit.errors import ToolkitError
 from rig.template import git
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit.errors import RemoteError
-from packer_toolkit.template.addresses import (
+from packer_toolkit.git.addresses import (
     git_url,
     is_local_path,
     split_place,

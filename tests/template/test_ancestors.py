@@ -14,7 +14,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from packer_toolkit.commands.template_update import command as template_update
+from packer_toolkit.cli.template.update import command as template_update
 from rig.ancestors import STEPS, TODAY, recorded, wiring, with_ancestors
 from rig.hook import git_state, tree
 from rig.template import ROOT, git, hand_over_environment, render

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from packer_toolkit.doctor import _recorded_secret
-from packer_toolkit.masking import Mask
-from packer_toolkit.template.addresses import describe_secret, has_secret, without_secret
+from packer_toolkit.build.masking import Mask
+from packer_toolkit.environment.doctor import _recorded_secret
+from packer_toolkit.git.addresses import describe_secret, has_secret, without_secret
 from packer_toolkit.template.source import uvx_requirement
 from rig.copier_command import run_copier
 from rig.hook import git_state

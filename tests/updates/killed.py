@@ -39,7 +39,7 @@ def look(event: str, details: tuple[object, ...]) -> None:
 sys.addaudithook(look)
 sys.argv[1:] = arguments
 try:
-    from packer_toolkit.cli import main
+    from packer_toolkit.cli.main import main
 
     main()
 finally:

@@ -108,7 +108,7 @@ def _live_in_child(
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         sys.argv = ["packer-toolkit", *arguments]
         _Hook(repository, actions, log)
-        from packer_toolkit.cli import main
+        from packer_toolkit.cli.main import main
 
         try:
             main()

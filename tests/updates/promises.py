@@ -190,9 +190,9 @@ def _same(left: File, right: File) -> bool:
 
 
 def _printable(path: str) -> str:
-    from packer_toolkit.template.project import printable
+    from packer_toolkit.text.paths import show_path
 
-    return printable(path)
+    return show_path(path)
 
 
 def _git_bytes(repository: Path, *arguments: str) -> str:

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from packer_toolkit.template import answers_file
+from packer_toolkit.repository import answers_file
 from rig.small_template import ANSWERS as TEMPLATE_FILE
 from rig.template import ROOT, git, release, render
 from rig.updating import files, state, toolkit
+
+pytestmark = pytest.mark.integration
 
 DEFAULT = ".copier-answers.yml"
 NAMES = [

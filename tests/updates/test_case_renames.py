@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.template.same_names import find_case_renames, find_collisions
+from packer_toolkit.template.path_names import find_case_renames, find_collisions
 from rig import folding_names
 from rig.small_template import _QUESTIONS
 from rig.small_template import ANSWERS as ANSWERS_TEMPLATE
 from rig.template import git, release, render
 from rig.updating import files
+
+pytestmark = pytest.mark.integration
 
 KILLED = Path(__file__).with_name("killed.py")
 NFC, NFD = "caf\u00e9.txt", "cafe\u0301.txt"

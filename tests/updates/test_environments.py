@@ -14,11 +14,13 @@ import pytest
 import yaml
 
 import packer_toolkit
-from packer_toolkit.template import confined
+from packer_toolkit.template import sandbox as confined
 from rig.copier_command import other_copier
 from rig.hook import without_gitpython
 from rig.template import ROOT, git, release, render
 from rig.updating import files, state, toolkit
+
+pytestmark = pytest.mark.integration
 
 OLDEST_COPIER = yaml.safe_load((ROOT / "copier.yml").read_text())["_min_copier_version"]
 

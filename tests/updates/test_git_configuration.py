@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.fleet import LocalFleet, Questions
-from packer_toolkit.template.git import Git, environment
+from packer_toolkit.git.command import Git, environment
+from packer_toolkit.template.fleet import LocalFleet, Questions
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.pull_request import Branch
 from rig.copier_command import run_copier
 from rig.template import git
+
+pytestmark = pytest.mark.integration
 
 ANSWERS = ".copier-answers.yml"
 
@@ -100,7 +102,7 @@ def test_program_for_ssh_is_the_users(
         git(project, "config", "--file", str(user), "core.sshCommand", f"{script} -i deploy-key")
     else:
         monkeypatch.setenv(place, str(script))
-    monkeypatch.setattr("packer_toolkit.template.git.is_on_terminal", lambda: False)
+    monkeypatch.setattr("packer_toolkit.git.command.is_on_terminal", lambda: False)
     Git.at(project).run("ls-remote", "git@host.example:acme/t.git")
     asked = (tmp_path / "asked").read_text()
     assert "git@host.example" in asked
@@ -111,10 +113,10 @@ def test_ssh_asks_nothing_without_a_terminal(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a setting of the user's, ssh fails instead of asking (report 9)."""
-    monkeypatch.setattr("packer_toolkit.template.git.is_on_terminal", lambda: False)
+    monkeypatch.setattr("packer_toolkit.git.command.is_on_terminal", lambda: False)
     env = environment(project)
     assert (env["GIT_SSH_COMMAND"], env["GIT_TERMINAL_PROMPT"]) == ("ssh -oBatchMode=yes", "0")
-    monkeypatch.setattr("packer_toolkit.template.git.is_on_terminal", lambda: True)
+    monkeypatch.setattr("packer_toolkit.git.command.is_on_terminal", lambda: True)
     assert "GIT_SSH_COMMAND" not in environment(project)
 
 

@@ -14,14 +14,16 @@ from typing import Any
 
 import pytest
 
-from packer_toolkit.markdown import quiet
-from packer_toolkit.template import hand_over
+from packer_toolkit.template import job_files as hand_over
 from packer_toolkit.template.pull_request import body
 from packer_toolkit.template.summary import ConflictNote, Summary
+from packer_toolkit.text.markdown import quiet
 from rig.github import GitHub, Repository
 from rig.hostile_release import add_origin, make_project, make_template
 from rig.template import git, release
 from rig.toolkit_process import Said, Toolkit
+
+pytestmark = pytest.mark.integration
 
 NAME = "globex/packer-ami-web"
 TOKEN = "ghs_0123456789abcdefghij0123456789abcdef"  # noqa: S105 - nobody's

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.template.confined import harmless, small_environment
+from packer_toolkit.template.sandbox import harmless, small_environment
 from rig.github import GitHub
 from rig.hostile_release import add_origin, make_project, make_template
 from rig.template import git
+
+pytestmark = pytest.mark.integration
 
 NAME = "globex/packer-ami-web"
 SECRET = "s3cr3t-0123456789"  # noqa: S105 - opens nothing

@@ -1,5 +1,5 @@
 """`python -m packer_toolkit`."""
 
-from packer_toolkit.cli import main
+from packer_toolkit.cli.main import main
 
 main()

@@ -15,23 +15,25 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from packer_toolkit import partitions
 from packer_toolkit.adopt import answers as answers_module
-from packer_toolkit.adopt import surroundings
+from packer_toolkit.adopt import ci_config as surroundings
 from packer_toolkit.adopt.answers import Found
-from packer_toolkit.adopt.packer import Packer, Place, Value
+from packer_toolkit.aws import partitions
 from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.template.addresses import git_url, without_secret
-from packer_toolkit.template.answers_file import (
+from packer_toolkit.git.addresses import git_url, without_secret
+from packer_toolkit.git.command import Git, GitError, environment
+from packer_toolkit.git.network import limit_transfer
+from packer_toolkit.hcl.sources import Packer, Place, Value
+from packer_toolkit.repository.answers_file import (
     BESIDE_ANOTHER,
     DEFAULT,
     find_answers_files,
     names_template,
+    parse_answers,
 )
-from packer_toolkit.template.git import Git, GitError, environment
-from packer_toolkit.template.network import limit_transfer
-from packer_toolkit.template.project import Project, parse_answers, printable
+from packer_toolkit.template.project import Project
 from packer_toolkit.template.source import Release, named, releases
+from packer_toolkit.text.paths import show_path
 
 MANIFEST = "hooks/demo-manifest.txt"
 _QUESTION = re.compile(
@@ -128,7 +130,7 @@ class Adoption:
     def _diff(self, path: str) -> str:
         here, new = self.folder / path, self.render / path
         before = here.read_bytes() if here.is_file() else b""
-        name = printable(path)
+        name = show_path(path)
         mode = "100755" if os.access(new, os.X_OK) else "100644"
         lines = difflib.unified_diff(
             before.decode(errors="replace").splitlines(keepends=True),
@@ -435,7 +437,7 @@ class _Work:
         except Exception as error:  # Whatever an expression raises.
             raise SetupError(
                 f"{_BASE_IMAGES} of the release {tag} cannot be read "
-                f"({printable(' '.join(str(error).split()))[:200] or type(error).__name__}); "
+                f"({show_path(' '.join(str(error).split()))[:200] or type(error).__name__}); "
                 "choose another release with --release"
             ) from None
         return images if isinstance(images, Mapping) else {}

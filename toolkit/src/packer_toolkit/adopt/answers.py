@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from packer_toolkit import partitions
-from packer_toolkit.adopt import hcl, legacy_json
-from packer_toolkit.adopt.packer import UNKNOWN, Packer, Place, Source, Value, folders
-from packer_toolkit.adopt.surroundings import Surroundings
+from packer_toolkit.adopt import legacy_json
+from packer_toolkit.adopt.ci_config import Surroundings
+from packer_toolkit.aws import partitions
 from packer_toolkit.errors import SetupError
-from packer_toolkit.template.project import shown
+from packer_toolkit.hcl.read import read_packer as read_hcl
+from packer_toolkit.hcl.sources import UNKNOWN, Packer, Place, Source, Value, list_folders
+from packer_toolkit.text.paths import join_paths
 
 # Owners that AWS knows by a name; where the accounts are from: includes/base_images.jinja.
 _ALIASES = {"amazon": "137112412989", "aws-marketplace": "679593333241"}
@@ -69,8 +70,8 @@ def read_packer(repository: Path, chosen: Path | None, found: Found) -> Packer:
         SetupError: when the chosen folder has none.
     """
     read: list[tuple[str, Packer]] = []
-    for folder, files in folders(chosen or repository):
-        packer = hcl.read(repository, files)
+    for folder, files in list_folders(chosen or repository):
+        packer = read_hcl(repository, files)
         older = legacy_json.read(repository, files)
         packer.sources += older.sources
         packer.variables = {**older.variables, **packer.variables}
@@ -91,7 +92,7 @@ def read_packer(repository: Path, chosen: Path | None, found: Found) -> Packer:
     if len(with_sources) > 1:
         others = [name for name, _ in with_sources[1:]]
         found.notes.append(
-            f"Packer files were read in {found.folder}; there are more in {shown(others)}: "
+            f"Packer files were read in {found.folder}; there are more in {join_paths(others)}: "
             "--packer FOLDER reads another folder"
         )
     return packer
@@ -207,7 +208,7 @@ class _Finder:
         if owner and isinstance(owner.value, str):
             listed = [part.strip() for part in owner.value.split(",")]
         if len(listed) > 1:
-            self.found.notes.append(f"the parent image has several owners: {shown(listed)}")
+            self.found.notes.append(f"the parent image has several owners: {join_paths(listed)}")
             return
         known = {self.known_parent(value.value, listed) for value in names}
         if len(known) == 1 and None not in known:
@@ -217,7 +218,7 @@ class _Finder:
         if len(whole) > 1:
             self.found.notes.append(
                 "the sources have several parent images: "
-                + shown([f"{value.value} ({value.place})" for value in names])
+                + join_paths([f"{value.value} ({value.place})" for value in names])
             )
             return
         self.found.add("parent_image", "own", names[0].place)
@@ -359,7 +360,9 @@ class _Finder:
                 self.found.add(question, answer, value.place)
         elif made and question not in self.found.answers:
             each = [f"{answer} ({value.place})" for answer, value in reversed(made.items())]
-            self.found.notes.append(f"{question} is not the same in all sources: {shown(each)}")
+            self.found.notes.append(
+                f"{question} is not the same in all sources: {join_paths(each)}"
+            )
 
 
 def _partly(source: Source, *paths: str) -> Value | None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from packer_toolkit.adopt.packer import UNKNOWN, Packer, Place, Source, Value
+from packer_toolkit.hcl.sources import UNKNOWN, Packer, Place, Source, Value
 
 _LARGEST = 1_000_000  # bytes; a template that a person wrote is smaller
 _CALL = re.compile(r"\{\{\s*(?P<what>[a-z_.]+)\s*(?:[`\"'](?P<name>[^`\"']*)[`\"'])?[^}]*\}\}")

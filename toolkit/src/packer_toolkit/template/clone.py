@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from packer_toolkit.errors import RemoteError
-from packer_toolkit.template.addresses import git_url, without_secret
-from packer_toolkit.template.git import Git, GitError
-from packer_toolkit.template.network import limit_transfer
+from packer_toolkit.git.addresses import git_url, without_secret
+from packer_toolkit.git.command import Git, GitError
+from packer_toolkit.git.network import limit_transfer
 from packer_toolkit.template.project import Project
 
 

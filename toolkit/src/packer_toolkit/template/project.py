@@ -11,19 +11,21 @@ from typing import Any
 from packaging.version import Version
 
 from packer_toolkit.errors import SetupError
-from packer_toolkit.github_options import warn
-from packer_toolkit.template.addresses import describe_secret, without_secret
-from packer_toolkit.template.answers_file import (
+from packer_toolkit.git.addresses import describe_secret, without_secret
+from packer_toolkit.git.command import Git, GitError
+from packer_toolkit.github.actions import warn
+from packer_toolkit.repository.answers_file import (
     BESIDE_ANOTHER,
     DEFAULT,
     choose_answers_file,
     find_answers_files,
     is_ours,
     names_template,
+    parse_answers,
     read_candidates,
 )
-from packer_toolkit.template.git import Git, GitError
 from packer_toolkit.template.source import require_version, resolve_release
+from packer_toolkit.text.paths import join_paths
 
 ANSWERS_FILE = DEFAULT
 
@@ -139,11 +141,15 @@ class Project:
         """Git's own folder for this work tree."""
         return Path(Git.at(self.top).text("rev-parse", "--absolute-git-dir"))
 
+    def read_head(self) -> str:
+        """Return the commit that is checked out now."""
+        return self.git.text("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+
     @cached_property
     def head(self) -> str:
-        """The commit that is checked out."""
+        """The commit that was checked out at the first look."""
         try:
-            return self.git.text("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+            return self.read_head()
         except GitError:
             raise SetupError(f"{self.folder} has no commit yet; commit everything first") from None
 
@@ -183,8 +189,8 @@ class Project:
         changed = self.uncommitted()
         if changed:
             raise SetupError(
-                f"not everything is committed here ({shown(changed)}); commit it, or put it aside "
-                "with git stash --include-untracked"
+                f"not everything is committed here ({join_paths(changed)}); commit it, or put it "
+                "aside with git stash --include-untracked"
             )
 
     def require_clean(self) -> None:
@@ -215,37 +221,6 @@ class Project:
                 f"{file} is a symbolic link to a file that is not in this folder; replace it with "
                 "the file, and commit that"
             )
-
-
-def parse_answers(text: bytes, name: str) -> dict[str, Any]:
-    """Parse the text of an answers file.
-
-    Raises:
-        SetupError: when it is no mapping in YAML.
-    """
-    import yaml
-
-    try:
-        answers = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        raise SetupError(f"{name} is no YAML{where}; restore it with git") from None
-    if not isinstance(answers, dict):
-        raise SetupError(f"{name} holds no answers; restore it with git")
-    return answers
-
-
-def shown(paths: list[str], most: int = 3) -> str:
-    """Return some paths for a line of text."""
-    more = f" and {len(paths) - most} more" if len(paths) > most else ""
-    return ", ".join(printable(path) for path in paths[:most]) + more
-
-
-def printable(path: str) -> str:
-    """Return a path for a person: what no terminal can show is escaped."""
-    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def _no_answers(folder: Path) -> str:

@@ -16,15 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from packer_toolkit.errors import NotGoodError, RemoteError, SetupError
-from packer_toolkit.markdown import code, quiet
-from packer_toolkit.template.addresses import without_secret
-from packer_toolkit.template.git import Git, GitError
-from packer_toolkit.template.merge import SUBMODULE, Conflict, Entry, Kind, Tree, write_tree
-from packer_toolkit.template.network import limit_question, limit_transfer
-from packer_toolkit.template.project import Project, printable
+from packer_toolkit.errors import CommandFailedError, RemoteError, SetupError
+from packer_toolkit.git.addresses import without_secret
+from packer_toolkit.git.command import Git, GitError
+from packer_toolkit.git.network import limit_question, limit_transfer
+from packer_toolkit.template.merge import Conflict, Kind
+from packer_toolkit.template.project import Project
 from packer_toolkit.template.summary import ConflictNote, Summary
+from packer_toolkit.template.trees import SUBMODULE, Entry, Tree, write_tree
 from packer_toolkit.template.update import Plan
+from packer_toolkit.text.markdown import code, quiet
+from packer_toolkit.text.paths import show_path
 
 BRANCH = "update-from-template"
 # Of GitHub's own account for workflows, as in the README of actions/checkout.
@@ -143,7 +145,7 @@ class Branch:
         """Make sure that nobody has worked on the branch.
 
         Raises:
-            NotGoodError: when somebody has.
+            CommandFailedError: when somebody has.
         """
         # A full clone stays one; in a shallow one, the tip and its parent are enough.
         shallow = self._git.text("rev-parse", "--is-shallow-repository") == "true"
@@ -151,7 +153,7 @@ class Branch:
         self._ask("fetch", "--quiet", "--no-tags", *depth, "origin", tip)
         # Ours is always the one commit on top of the default branch's.
         if self._git.text("log", "-1", "--format=%ce", tip) != _EMAIL:
-            raise NotGoodError(
+            raise CommandFailedError(
                 f"somebody has committed to the branch {self._name}, so it is left as it is; merge "
                 "its pull request, or close it and delete the branch"
             )
@@ -160,7 +162,7 @@ class Branch:
         """Let the branch be at a commit, unless it has the same files on the same parent already.
 
         Raises:
-            NotGoodError: when somebody has worked on the branch.
+            CommandFailedError: when somebody has worked on the branch.
             RemoteError: when it cannot be pushed.
         """
         tip = self.tip()
@@ -249,7 +251,7 @@ def summarize(plan: Plan, changelog: str) -> Summary:
         release=plan.release,
         conflicts=[
             ConflictNote(
-                path=printable(item.path),
+                path=show_path(item.path),
                 reason=_reason(item),
                 diff=_shortened(_template_change(plan, item), _ONE_FILE),
             )
@@ -259,11 +261,11 @@ def summarize(plan: Plan, changelog: str) -> Summary:
         changed={name: [str(value) for value in both] for name, both in answers["changed"].items()},
         gone=list(answers["gone"]),
         renamed={
-            printable(old): printable(new)
+            show_path(old): show_path(new)
             for old, new in merged.renamed.items()
             if new not in merged.conflicts
         },
-        kept_deleted=[printable(path) for path in merged.kept_deleted],
+        kept_deleted=[show_path(path) for path in merged.kept_deleted],
         changelog=changelog,
     )
 
@@ -314,7 +316,7 @@ def _describe_release(release: str) -> str:
 
 def find_workflows(paths: Iterable[str]) -> list[str]:
     """Return which of some files GitHub runs: workflows and actions."""
-    return sorted(printable(path) for path in paths if path.startswith(".github/"))
+    return sorted(show_path(path) for path in paths if path.startswith(".github/"))
 
 
 def _workflows(paths: Sequence[str]) -> Iterator[str]:

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
-from packer_toolkit.template import confined
-from packer_toolkit.template.addresses import without_secret
+from packer_toolkit.git.addresses import without_secret
+from packer_toolkit.template import sandbox as confined
 from packer_toolkit.template.source import parse_version
 
 

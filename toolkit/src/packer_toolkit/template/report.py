@@ -8,9 +8,10 @@ import shutil
 import sys
 from typing import Any
 
-from packer_toolkit.template.addresses import without_secret
-from packer_toolkit.template.project import Project, printable
+from packer_toolkit.git.addresses import without_secret
+from packer_toolkit.template.project import Project
 from packer_toolkit.template.update import Plan
+from packer_toolkit.text.paths import show_path
 
 # What a rendered repository calls the toolkit with on a person's machine.
 _LAUNCHER = "toolkit-host.sh"
@@ -49,17 +50,21 @@ def as_json(plan: Plan) -> dict[str, Any]:
         **nothing(plan.project),
         "to": plan.release,
         "files": [
-            {"path": printable(path), "change": change, "conflict": path in plan.merged.conflicts}
+            {
+                "path": show_path(path),
+                "change": change,
+                "conflict": path in plan.merged.conflicts,
+            }
             for path, change in plan.changes.items()
         ],
         "conflicts": [
-            {"path": printable(item.path), "kind": item.kind, "reason": item.reason}
+            {"path": show_path(item.path), "kind": item.kind, "reason": item.reason}
             for item in plan.conflicts
         ],
-        "in_the_way": [printable(path) for path in plan.in_the_way],
-        "ignored": [printable(path) for path in plan.ignored()],
-        "kept_deleted": [printable(path) for path in plan.merged.kept_deleted],
-        "renamed": {printable(a): printable(b) for a, b in plan.merged.renamed.items()},
+        "in_the_way": [show_path(path) for path in plan.in_the_way],
+        "ignored": [show_path(path) for path in plan.ignored()],
+        "kept_deleted": [show_path(path) for path in plan.merged.kept_deleted],
+        "renamed": {show_path(a): show_path(b) for a, b in plan.merged.renamed.items()},
         "answers": plan.answers,
     }
 
@@ -86,7 +91,7 @@ def lines(plan: Plan, done: bool) -> list[str]:
             f"{number} {'file' if number == 1 else 'files'} "
             f"{'with conflicts' if done else 'would conflict'}:"
         )
-        found += [f"  {printable(item.path)}: {item.reason}" for item in plan.conflicts]
+        found += [f"  {show_path(item.path)}: {item.reason}" for item in plan.conflicts]
     else:
         found.append("No conflicts.")
     if done and plan.changes:
@@ -103,25 +108,25 @@ def _notes(plan: Plan) -> list[str]:
     for name, value in plan.answers["gone"].items():
         found.append(f"No longer asked: {name}; your answer was {_value(value)}.")
     for old, new in plan.merged.renamed.items():
-        found.append(f"{printable(old)} is {printable(new)} now, with your changes in it.")
+        found.append(f"{show_path(old)} is {show_path(new)} now, with your changes in it.")
     for old, new in plan.case_renames.items():
         found.append(
-            f"{printable(old)} is {printable(new)} now; this rename is staged for you, because git "
+            f"{show_path(old)} is {show_path(new)} now; this rename is staged for you, because git "
             "does not see it on a file system that ignores case."
         )
     for new, old in plan.collisions:
         found.append(
-            f"{printable(new)} and {printable(old)} are one file on this file system, which "
+            f"{show_path(new)} and {show_path(old)} are one file on this file system, which "
             "ignores case: rename or remove yours first."
         )
     for path in plan.in_the_way:
-        found.append(f"{printable(path)} is in the way, and git does not know it: rename it first.")
+        found.append(f"{show_path(path)} is in the way, and git does not know it: rename it first.")
     for path in plan.ignored():
         found.append(
-            f"{printable(path)} is new and ignored here: git add --force {printable(path)}."
+            f"{show_path(path)} is new and ignored here: git add --force {show_path(path)}."
         )
     for path in plan.merged.kept_deleted:
-        found.append(f"{printable(path)} was deleted here and stays so; the release changes it.")
+        found.append(f"{show_path(path)} was deleted here and stays so; the release changes it.")
     return found
 
 

@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.template import hand_over
-from packer_toolkit.template.addresses import without_secret
-from packer_toolkit.template.git import Git, GitError
-from packer_toolkit.template.harmless import require_harmless
-from packer_toolkit.template.merge import read_tree
-from packer_toolkit.template.network import limit_question
-from packer_toolkit.template.project import Project, parse_answers, printable
+from packer_toolkit.git.addresses import without_secret
+from packer_toolkit.git.command import Git, GitError
+from packer_toolkit.git.network import limit_question
+from packer_toolkit.repository.answers_file import parse_answers
+from packer_toolkit.template import job_files as hand_over
+from packer_toolkit.template.allowed_changes import require_harmless
+from packer_toolkit.template.project import Project
 from packer_toolkit.template.source import parse_version
 from packer_toolkit.template.summary import Summary
+from packer_toolkit.template.trees import read_tree
+from packer_toolkit.text.paths import show_path
 
 WHAT = "the update that was handed over"
 _SCHEMA = 1
@@ -84,7 +86,7 @@ def read_update(line: str) -> SavedUpdate:
             base, tree, patch.encode("latin-1"), Summary.from_json(update["summary"])
         )
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        reason = printable(f"{type(error).__name__}: {error}")[:200]
+        reason = show_path(f"{type(error).__name__}: {error}")[:200]
         raise SetupError(
             f"{WHAT} is not valid ({reason}); start a new run of the workflow"
         ) from None
@@ -106,17 +108,17 @@ def apply_update(project: Project, update: SavedUpdate, release: str | None) -> 
     summary = update.summary
     if update.base != project.head:
         raise SetupError(
-            f"the update is for commit {printable(update.base[:12])}, and {project.head[:12]} is "
+            f"the update is for commit {show_path(update.base[:12])}, and {project.head[:12]} is "
             "checked out; start a new run of the workflow"
         )
     if parse_version(summary.release) is None or summary.release != (release or summary.release):
         raise SetupError(
-            f"the update is to {printable(summary.release[:50])}, which is not "
+            f"the update is to {show_path(summary.release[:50])}, which is not "
             f"{release or 'a version'}; start a new run of the workflow"
         )
     if summary.present != project.release:
         raise SetupError(
-            f"the update is from {printable(summary.present[:50])}, and this repository is at "
+            f"the update is from {show_path(summary.present[:50])}, and this repository is at "
             f"{project.release}; start a new run of the workflow"
         )
     git = Git.at(project.top)
@@ -129,13 +131,13 @@ def apply_update(project: Project, update: SavedUpdate, release: str | None) -> 
             tree = at.text(*_PROTECTED, "write-tree")
         except GitError as error:
             raise SetupError(
-                f"the update does not apply to {project.head[:12]}: {printable(error.reason)}; "
+                f"the update does not apply to {project.head[:12]}: {show_path(error.reason)}; "
                 "start a new run of the workflow"
             ) from None
     if tree != update.tree:
         raise SetupError(
             f"the update results in other files than the job that worked it out reported "
-            f"({tree[:12]} instead of {printable(update.tree[:12])}); start a new run of the "
+            f"({tree[:12]} instead of {show_path(update.tree[:12])}); start a new run of the "
             "workflow"
         )
     return tree

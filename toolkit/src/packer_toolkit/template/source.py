@@ -13,10 +13,10 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.template.addresses import git_url, is_local_path, to_url, without_secret
-from packer_toolkit.template.answers_file import DEFAULT
-from packer_toolkit.template.git import Git, GitError
-from packer_toolkit.template.network import limit_question, limit_transfer
+from packer_toolkit.git.addresses import git_url, is_local_path, to_url, without_secret
+from packer_toolkit.git.command import Git, GitError
+from packer_toolkit.git.network import limit_question, limit_transfer
+from packer_toolkit.repository.answers_file import DEFAULT
 
 _CHANGELOG = "CHANGELOG.md"
 # What git describe says of a commit after a release.

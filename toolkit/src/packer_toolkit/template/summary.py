@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from packer_toolkit.template.project import printable
+from packer_toolkit.text.paths import show_path
 
 # How long each text may be, and each list.
 _LONG_TEXT, _LONG_LIST = 100_000, 2_000
@@ -88,7 +88,7 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} instead of a string")
     lines = value[:_LONG_TEXT].replace("\r\n", "\n").split("\n")
-    return "\n".join(printable(line.replace("\t", "    ")) for line in lines)
+    return "\n".join(show_path(line.replace("\t", "    ")) for line in lines)
 
 
 def _line(value: Any) -> str:

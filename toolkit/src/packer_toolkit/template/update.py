@@ -11,32 +11,31 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from packer_toolkit.errors import SetupError
+from packer_toolkit.git.command import Git, GitError
+from packer_toolkit.repository.answers_file import parse_answers
 from packer_toolkit.template import render
+from packer_toolkit.template.allowed_changes import require_harmless
 from packer_toolkit.template.clone import clone_template
-from packer_toolkit.template.confined import small_environment
-from packer_toolkit.template.git import Git, GitError
-from packer_toolkit.template.harmless import require_harmless
+from packer_toolkit.template.hidden_changes import require_seen_by_git
 from packer_toolkit.template.merge import (
     Conflict,
-    Entry,
     Merged,
-    Tree,
     merge,
-    read_tree,
     template_renames,
-    write_tree,
 )
-from packer_toolkit.template.partial import fetch_missing
-from packer_toolkit.template.project import Project, parse_answers, shown
-from packer_toolkit.template.same_names import (
+from packer_toolkit.template.partial_clones import fetch_missing
+from packer_toolkit.template.path_names import (
     find_case_renames,
     find_collisions,
     find_other_name,
     group_by_fold,
     ignores_case,
 )
+from packer_toolkit.template.project import Project
+from packer_toolkit.template.sandbox import small_environment
 from packer_toolkit.template.source import is_release, named, newest
-from packer_toolkit.template.unseen import require_seen_by_git
+from packer_toolkit.template.trees import Entry, Tree, read_tree, write_tree
+from packer_toolkit.text.paths import join_paths
 
 Change = Literal["added", "changed", "deleted"]
 
@@ -421,14 +420,14 @@ def require_seen(plan: Plan) -> None:
     """
     if plan.in_the_way:
         raise SetupError(
-            f"{shown(plan.in_the_way)} would be overwritten: git does not know it, and the release "
-            "has a file there; rename it, or git add --force it and commit"
+            f"{join_paths(plan.in_the_way)} would be overwritten: git does not know it, and the "
+            "release has a file there; rename it, or git add --force it and commit"
         )
     if plan.collisions:
         new, old = plan.collisions[0]
         raise SetupError(
-            f"{shown([new])} and {shown([old])} are one file on this file system, which ignores "
-            "case; rename or remove yours and commit that, or update on another machine"
+            f"{join_paths([new])} and {join_paths([old])} are one file on this file system, which "
+            "ignores case; rename or remove yours and commit that, or update on another machine"
         )
     changed = [path for path in plan.changes if path in plan.before]
     added = [path for path in plan.changes if path not in plan.before]

@@ -1,0 +1,348 @@
+"""`packer-toolkit legacy-deps` writes all parameters or none, and nothing that is not its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rig.ec2 import Ec2
+from rig.tools import Packer
+
+HCL = """\
+variable "vpc_id" {
+  type = string
+}
+
+variable "subnet_ids" {
+  description = "No { or } in here may confuse the search for variables."
+  type        = list(string)
+  default     = []
+}
+
+variable "region" {
+  type = string
+}
+
+variable "token" {
+  type      = string
+  default   = ""
+  sensitive = true
+}
+
+source "null" "this" {
+  communicator = "none"
+}
+
+build {
+  sources = ["null.this"]
+
+  provisioner "shell-local" {
+    inline = [
+      "echo '${var.vpc_id} ${join("+", var.subnet_ids)}'",
+      "echo 'in the file: ${file("legacy-deps/packer/vpc_id")}'",
+    ]
+  }
+}
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path, ec2: Ec2, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a repository with an old Packer file, in the environment of the rig."""
+    for name, value in ec2.env.items():
+        if name.startswith("AWS_"):
+            monkeypatch.setenv(name, value)
+    root = tmp_path / "packer ami ünïcode"
+    root.mkdir()
+    (root / "toolkit.env").write_text("LEGACY_SSM_PARAMETERS=/packer/\n")
+    (root / "legacy.pkr.hcl").write_text(HCL)
+    (root / "image.auto.pkrvars.hcl").write_text('region = "eu-west-1"\n')
+    ignored = Path(__file__).parents[2] / "template" / ".gitignore"
+    (root / ".gitignore").write_bytes(ignored.read_bytes())
+    subprocess.run(["git", "init", "--quiet", root], check=True)
+    return root
+
+
+def put(ec2: Ec2, name: str, value: str, kind: str = "String") -> None:
+    """Create a parameter."""
+    ec2.client("ssm").put_parameter(Name=name, Value=value, Type=kind)
+
+
+def run(root: Path, *args: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run the command in a repository."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("packer-toolkit"), "legacy-deps", *args],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def written(root: Path) -> dict[str, str]:
+    """Return what is in the folder: name -> contents."""
+    folder = root / "legacy-deps"
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    return {str(f.relative_to(folder)): f.read_text() for f in files if f.name != ".written.json"}
+
+
+def variables(root: Path) -> dict[str, object]:
+    """Return what the variables file sets."""
+    found: dict[str, object] = json.loads((root / "legacy-deps.auto.pkrvars.json").read_text())
+    return found
+
+
+def status(root: Path) -> str:
+    """Return what git would take into a commit, and every file below the repository's root."""
+    there = sorted(str(file.relative_to(root)) for file in root.iterdir() if file.name != ".git")
+    shown = subprocess.run(
+        ["git", "status", "--porcelain", "--untracked-files=all"],
+        cwd=root, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    return shown + "\n".join(there)
+
+
+def test_packer_takes_what_was_written(ec2: Ec2, repository: Path, packer: Packer) -> None:
+    """Declared variables get their values without a warning; what the team set is left alone."""
+    put(ec2, "/packer/vpc_id", "vpc-1234")
+    put(ec2, "/packer/subnet_ids", "subnet-a,subnet-b", "StringList")
+    put(ec2, "/packer/region", "us-east-1")
+    put(ec2, "/packer/old/unknown-to-packer", "x")
+    done = run(repository)
+    assert "4 files in legacy-deps/" in done.stdout
+    assert variables(repository) == {"subnet_ids": ["subnet-a", "subnet-b"], "vpc_id": "vpc-1234"}
+    assert "/packer/region: only a file: image.auto.pkrvars.hcl sets region" in done.stderr
+    assert "unknown-to-packer: only a file: no *.pkr.hcl declares" in done.stderr
+    for command in (["validate", "."], ["build", "."]):
+        shown = packer.run(*command, cwd=repository)
+        assert "undefined" not in (shown.stdout + shown.stderr).lower(), shown.stdout
+        assert "warning" not in (shown.stdout + shown.stderr).lower(), shown.stdout
+    assert "vpc-1234 subnet-a+subnet-b" in shown.stdout
+    assert "in the file: vpc-1234" in shown.stdout
+    assert "legacy-deps" not in status(repository).splitlines()[0]
+    assert subprocess.run(
+        ["git", "add", "--dry-run", "."], cwd=repository, capture_output=True, text=True, check=True
+    ).stdout.count("legacy-deps") == 0  # fmt: skip
+
+
+def test_250_parameters_take_as_many_pages_as_it_needs(ec2: Ec2, repository: Path) -> None:
+    """SSM hands out ten at a time."""
+    names = [f"/packer/group{number % 7}/value-{number:03}" for number in range(250)]
+    for name in names:
+        put(ec2, name, f"of {name}")
+    found = json.loads(run(repository, "--json").stdout)
+    assert [each["name"] for each in found["parameters"]] == sorted(names)
+    assert written(repository) == {name[1:]: f"of {name}" for name in names}
+    assert len(ec2.calls("GetParametersByPath")) >= 25
+
+
+def test_throttled_calls_are_repeated(ec2: Ec2, repository: Path) -> None:
+    """SSM allows 40 calls a second, of everybody in the account."""
+    put(ec2, "/packer/vpc_id", "vpc-1")
+    fault = ec2.fault("GetParametersByPath", "throttle", first=4)
+    run(repository)
+    assert fault.hits == 4
+    assert written(repository) == {"packer/vpc_id": "vpc-1"}
+
+
+def test_250_names_are_asked_for_in_batches(ec2: Ec2, repository: Path) -> None:
+    """A list of names is no reason for 250 calls."""
+    names = [f"/other/value-{number:03}" for number in range(25)]
+    for name in names:
+        put(ec2, name, "x")
+    (repository / "toolkit.env").write_text(f"LEGACY_SSM_PARAMETERS={', '.join(names)}\n")
+    run(repository)
+    assert len(written(repository)) == 25
+    assert len(ec2.calls("GetParameters")) == 3
+
+
+def test_secrets_come_only_when_asked_for(ec2: Ec2, repository: Path) -> None:
+    """And then nobody else can read them, the variables file included."""
+    put(ec2, "/packer/token", "hunter2", "SecureString")
+    put(ec2, "/packer/vpc_id", "vpc-1")
+    done = run(repository)
+    assert written(repository) == {"packer/vpc_id": "vpc-1"}
+    assert "/packer/token is a secret: left out" in done.stderr
+    done = run(repository, "--with-secrets", "--json")
+    assert written(repository) == {"packer/token": "hunter2", "packer/vpc_id": "vpc-1"}
+    assert variables(repository) == {"token": "hunter2", "vpc_id": "vpc-1"}
+    assert "hunter2" not in done.stdout + done.stderr
+    modes = {
+        name: stat.S_IMODE((repository / name).stat().st_mode)
+        for name in ("legacy-deps/packer/token", "legacy-deps.auto.pkrvars.json")
+    }
+    assert set(modes.values()) == {0o600}, modes
+    # Without it they go again: a secret does not stay behind unnoticed.
+    run(repository)
+    assert written(repository) == {"packer/vpc_id": "vpc-1"}
+    assert variables(repository) == {"vpc_id": "vpc-1"}
+
+
+def test_missing_parameters_are_named_all_at_once(ec2: Ec2, repository: Path) -> None:
+    """And nothing is written, although others exist."""
+    put(ec2, "/packer/vpc_id", "vpc-1")
+    before = status(repository)
+    done = run(repository, "/packer/vpc_id", "/packer/no", "/x/", "nor-this", code=1)
+    assert done.stderr.count("\n") == 1
+    for name in ("/packer/no", "/x/ (nothing is below it)", "nor-this"):
+        assert name in done.stderr
+    assert "/packer/vpc_id" not in done.stderr
+    assert status(repository) == before
+
+
+@pytest.mark.parametrize("fails_at", [1, 3])
+def test_a_denied_call_leaves_everything_as_it_was(
+    ec2: Ec2, repository: Path, fails_at: int
+) -> None:
+    """Also when the first pages were read already."""
+    for number in range(30):
+        put(ec2, f"/packer/value-{number}", "new")
+    before = status(repository)
+    fault = ec2.fault("GetParametersByPath", "deny", at=(fails_at,))
+    done = run(repository, code=4)
+    assert fault.hits == 1
+    assert done.stderr == (
+        "packer-toolkit: AWS refuses GetParametersByPath: User is not authorized to perform this"
+        " action; ask for the permission, or another role\n"
+    )
+    assert status(repository) == before
+
+
+def test_files_of_others_are_not_overwritten(ec2: Ec2, repository: Path) -> None:
+    """Neither those that were there before, nor those that were changed since."""
+    put(ec2, "/packer/vpc_id", "vpc-1")
+    put(ec2, "/packer/ami", "ami-1")
+    own = repository / "legacy-deps" / "packer" / "vpc_id"
+    own.parent.mkdir(parents=True)
+    own.write_text("mine")
+    before = written(repository)
+    done = run(repository, code=1)
+    assert "legacy-deps/packer/vpc_id; move them away" in done.stderr
+    assert written(repository) == before
+
+    own.unlink()
+    run(repository)
+    run(repository)  # the same once more: nothing is in the way
+    ec2.client("ssm").put_parameter(Name="/packer/ami", Value="ami-2", Overwrite=True)
+    run(repository)  # what it wrote itself, it may replace
+    assert written(repository) == {"packer/ami": "ami-2", "packer/vpc_id": "vpc-1"}
+
+    own.write_text("changed by hand")
+    (repository / "legacy-deps.auto.pkrvars.json").write_text("{}")
+    done = run(repository, code=1)
+    assert "legacy-deps.auto.pkrvars.json, legacy-deps/packer/vpc_id" in done.stderr
+    assert own.read_text() == "changed by hand"
+    run(repository, "--force")
+    assert own.read_text() == "vpc-1"
+
+
+def test_what_no_parameter_stands_for_goes(ec2: Ec2, repository: Path) -> None:
+    """A deleted parameter's file is removed, the person's own files stay."""
+    put(ec2, "/packer/old", "x")
+    put(ec2, "/packer/vpc_id", "vpc-1")
+    run(repository)
+    (repository / "legacy-deps" / "notes").write_text("mine")
+    ec2.client("ssm").delete_parameter(Name="/packer/old")
+    run(repository)
+    assert written(repository) == {"notes": "mine", "packer/vpc_id": "vpc-1"}
+
+
+def test_a_full_disk_leaves_the_old_files(
+    ec2: Ec2, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file is complete before the first one is put into its place."""
+    from packer_toolkit.errors import SetupError
+    from packer_toolkit.repository import ssm_files as legacy_deps
+
+    put(ec2, "/packer/a", "new")
+    put(ec2, "/packer/b", "new")
+    parameters, _ = legacy_deps.fetch(_session(ec2), ["/packer/"], with_secrets=False)
+    planned = legacy_deps.plan(repository, parameters, [])
+    before, calls = status(repository), []
+
+    def create(*args: object) -> None:
+        calls.append(args)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(legacy_deps, "_create", create)
+    with pytest.raises(SetupError, match="No space left on device"):
+        legacy_deps.write(repository, planned, force=False)
+    assert status(repository) == before
+
+
+def _session(ec2: Ec2) -> object:
+    from packer_toolkit.aws import identity
+
+    return identity.session(ec2.region)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["/packer/a", "/packer/a/b"], "/packer/a and /packer/a/b cannot both become files"),
+        (["/packer/../../escape"], "cannot become a file"),
+    ],
+)
+def test_names_that_are_no_files_are_refused(repository: Path, names: list[str], said: str) -> None:
+    """Whatever a name is, nothing is written outside of the folder."""
+    from packer_toolkit.errors import CommandFailedError
+    from packer_toolkit.repository import ssm_files as legacy_deps
+
+    parameters = [legacy_deps.Parameter(name, "String", "x") for name in names]
+    with pytest.raises(CommandFailedError, match=said):
+        legacy_deps.plan(repository, parameters, [])
+
+
+def test_two_parameters_of_one_name_become_no_variable(repository: Path) -> None:
+    """Which of them was meant is not for us to guess."""
+    from packer_toolkit.repository import ssm_files as legacy_deps
+
+    parameters = [legacy_deps.Parameter(f"/{x}/vpc_id", "String", x) for x in "ab"]
+    planned = legacy_deps.plan(repository, parameters, [])
+    assert planned.variables == {}
+    assert planned.without_variable["/a/vpc_id"] == "2 parameters are called vpc_id"
+
+
+@pytest.mark.parametrize("prepare", ["symlink", "directory"])
+def test_something_else_in_a_files_place_is_not_touched(
+    ec2: Ec2, repository: Path, tmp_path: Path, prepare: str
+) -> None:
+    """--force is for files: it follows no link out of the repository and removes no folder."""
+    put(ec2, "/packer/vpc_id", "vpc-1")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    if prepare == "symlink":
+        (repository / "legacy-deps").symlink_to(outside)
+    else:
+        (repository / "legacy-deps" / "packer" / "vpc_id").mkdir(parents=True)
+    done = run(repository, "--force", code=1)
+    assert "in the way: legacy-deps" in done.stderr
+    assert list(outside.iterdir()) == []
+
+
+def test_what_git_does_not_ignore_is_not_written(ec2: Ec2, repository: Path) -> None:
+    """An older repository's .gitignore does not know the files."""
+    put(ec2, "/packer/vpc_id", "vpc-1")
+    (repository / ".gitignore").write_text("")
+    before = status(repository)
+    done = run(repository, code=3)
+    assert "/legacy-deps/ and /legacy-deps.auto.pkrvars.json" in done.stderr
+    assert status(repository) == before
+
+
+def test_without_a_setting_it_says_what_to_write(repository: Path) -> None:
+    """The template renders the setting empty."""
+    (repository / "toolkit.env").write_text("LEGACY_SSM_PARAMETERS=\n")
+    done = run(repository, code=3)
+    assert "LEGACY_SSM_PARAMETERS in toolkit.env is empty" in done.stderr
+    assert os.linesep not in done.stderr.strip()

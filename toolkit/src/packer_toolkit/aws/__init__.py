@@ -1,0 +1,1 @@
+"""Access to AWS: sessions, roles, identity and partitions."""

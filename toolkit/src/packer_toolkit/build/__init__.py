@@ -1,0 +1,1 @@
+"""One Packer build: its arguments, run, output, report and clean-up."""

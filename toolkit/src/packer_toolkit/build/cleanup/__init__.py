@@ -1,0 +1,1 @@
+"""Delete what a build left in the AWS account."""

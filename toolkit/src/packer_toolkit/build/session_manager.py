@@ -1,0 +1,164 @@
+"""Session Manager: what a build through it needs, and when it has failed for good.
+
+docs/pipeline.md has the settings, docs/decisions/0040-session-manager.md the reasons.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from packer_toolkit.build.source_settings import find_settings, read_template
+from packer_toolkit.build.values import Values
+from packer_toolkit.errors import SetupError
+from packer_toolkit.hcl.sources import UNKNOWN
+from packer_toolkit.repository.session_manager import INSTALL, INTERFACE, PROGRAM, is_configured
+
+_PROFILE = "iam_instance_profile"
+_TEMPORARY_PROFILE = "temporary_iam_instance_profile_policy_document"
+# Of the JSON templates that Packer had before HCL: {{user `name`}}.
+_USER_VARIABLE = re.compile(r"\{\{ *user +[`\"]([\w-]+)[`\"] *\}\}")
+
+# So many sessions in so many seconds mean that none of them works: Packer starts the next one
+# immediately, until ssh_timeout has passed.
+_MOST_SESSIONS = 20
+_WITHIN_SECONDS = 60.0
+_STARTED = re.compile(r"Starting portForwarding session")
+_REFUSED = re.compile(r"ssm error: (?!.*context canceled)(.*)")
+_CONNECTED = re.compile(r"Connected to SSH!")
+_SESSION_ID = re.compile(r'"[^"]+"')
+_LONGEST_MEMORY = 100
+
+
+def require_session_manager(
+    values: Values, names: Sequence[str], template: Path, environment: Mapping[str, str]
+) -> None:
+    """Make sure that builds through Session Manager have its program and an instance profile.
+
+    Args:
+        values: Of `packer inspect`, with the arguments of the build.
+        names: Selected builds, such as amazon-ebs.x86_64.
+        template: The folder or file with the HCL.
+        environment: The environment of the build.
+
+    Raises:
+        SetupError: When something is missing; nothing was started then.
+    """
+    folder = template if template.is_dir() else template.parent
+    is_chosen = any(text.startswith(INTERFACE) for text in values.raw.values())
+    if not (is_chosen or is_configured(folder, environment, template)):
+        return  # most builds: their HCL need not be evaluated
+    for name in names:
+        if not values.kinds.get(name, "").startswith("amazon-"):
+            continue
+        interface, profile = _read_settings(values, name, template)
+        if not interface.startswith(INTERFACE):
+            continue
+        if not shutil.which(PROGRAM, path=environment.get("PATH")):
+            raise SetupError(
+                f"{name}: it connects through Session Manager, but {PROGRAM} is not on PATH; build "
+                f"in the toolkit image with `task packer-build`, or install it: {INSTALL}"
+            )
+        if not profile:
+            raise SetupError(
+                f"{name}: it connects through Session Manager, but its instance has no instance "
+                f"profile; add -var {_PROFILE}=NAME, a profile whose role has the policy "
+                "AmazonSSMManagedInstanceCore"
+            )
+
+
+def _read_settings(values: Values, name: str, template: Path) -> tuple[str, bool]:
+    """Return the ssh_interface of a build, and whether it has an instance profile."""
+    by_variable = values.text("var.ssh_interface"), bool(values.text(f"var.{_PROFILE}"))
+    if template.is_file() and not template.name.endswith((".pkr.hcl", ".pkr.json")):
+        return _read_json(values, name, template) or by_variable
+    read = read_template(template)
+    interfaces = find_settings(read, name, values, "ssh_interface")
+    if read.unread or not interfaces:
+        return by_variable
+    used = [
+        by_variable[0] if UNKNOWN in str(each.value) else str(each.value or "")
+        for each in interfaces
+    ]
+    interface = next((each for each in used if each.startswith(INTERFACE)), used[0])
+    profiles = find_settings(read, name, values, _PROFILE)
+    has_profile = any(bool(each.value) or _TEMPORARY_PROFILE in each.blocks for each in profiles)
+    return interface, has_profile
+
+
+def _read_json(values: Values, name: str, template: Path) -> tuple[str, bool] | None:
+    """Read them from a JSON template; None when that is not possible."""
+    try:
+        document = json.loads(template.read_text(encoding="utf-8-sig"))
+        (builder,) = (
+            each
+            for each in document["builders"]
+            if name in (each.get("name"), f"{each['type']}.{each.get('name')}", each["type"])
+        )
+        defaults = dict(document.get("variables") or {})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+    def evaluate(text: Any) -> str:
+        return _USER_VARIABLE.sub(
+            lambda found: values.text(f"var.{found[1]}") or str(defaults.get(found[1]) or ""),
+            str(text or ""),
+        )
+
+    profile = builder.get(_TEMPORARY_PROFILE) or evaluate(builder.get(_PROFILE))
+    return evaluate(builder.get("ssh_interface")), bool(profile)
+
+
+class SessionWatch:
+    """Follows the output of Packer, and finds out when Session Manager will never connect.
+
+    Attributes:
+        is_hopeless: Whether it will not.
+    """
+
+    def __init__(self) -> None:
+        self.is_hopeless = False
+        self._starts: dict[str, deque[float]] = {}
+        self._connected: set[str] = set()
+        self._repeated: dict[str, None] = {}
+        self._last = ""
+
+    def read(self, build: str, text: str, time: float) -> str:
+        """Take a line; return why the build has to end, the first time that it has to.
+
+        Args:
+            build: The build that printed the line.
+            text: The line without the name of the build.
+            time: Seconds since the start of Packer.
+        """
+        if _CONNECTED.search(text):
+            self._connected.add(build)
+        reason = ""
+        if _STARTED.search(text):
+            starts = self._starts.setdefault(build, deque(maxlen=_MOST_SESSIONS))
+            starts.append(time)
+            if len(starts) == _MOST_SESSIONS and time - starts[0] < _WITHIN_SECONDS:
+                reason = f"{PROGRAM} failed {_MOST_SESSIONS} times: {self._last}"
+        elif build in self._starts:
+            self._last = text or self._last
+        if (refused := _REFUSED.search(text)) and build not in self._connected:
+            reason = f"Session Manager refused the session: {refused[1]}"
+        if build in self._starts and len(self._repeated) < _LONGEST_MEMORY:
+            self._repeated[_without_id(text)] = None
+        if not reason or self.is_hopeless:
+            return ""
+        self.is_hopeless = True
+        return reason
+
+    def is_repetition(self, text: str) -> bool:
+        """Return whether a line only repeats what sessions before it have shown."""
+        return self.is_hopeless and _without_id(text) in self._repeated
+
+
+def _without_id(text: str) -> str:
+    return _SESSION_ID.sub('""', text)

@@ -1,0 +1,1 @@
+"""Checks of a pull request, and formatting."""

@@ -1,0 +1,244 @@
+"""Check the InSpec profile: what a build would fail for, and what it would not test.
+
+The auditor reads a profile in two ways. `check` reads the text and evaluates nothing, so it accepts
+a control file that cannot be loaded. `check --legacy-check` evaluates the control files without a
+machine: no file exists there, and a `describe` below `if os.debian?` is not reached. A warning
+counts when both ways report it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from packer_toolkit.checks.tools import (
+    Finding,
+    SkippedError,
+    files,
+    make_relative,
+    read_unplaced,
+    run,
+)
+
+_PROFILE = "inspec"
+_METADATA = "inspec/inspec.yml"
+# What `supports` may name; underscores are accepted too.
+_SUPPORTS = (
+    "platform",
+    "platform-name",
+    "platform-family",
+    "os",
+    "os-name",
+    "os-family",
+    "release",
+)
+# Families and names of Linux, to find misspelled ones.
+_PLATFORMS = (
+    *("unix", "linux", "debian", "redhat", "fedora", "suse", "amazon", "ubuntu", "centos"),
+    *("rocky", "almalinux", "oracle", "arch", "alpine", "opensuse", "windows", "darwin", "bsd"),
+)
+# Only a published profile needs these. A build writes no lock file, so a profile is never vendored.
+_IGNORED = re.compile(
+    r"Missing profile (?:title|summary|maintainer|copyright|license)|in SPDX format|inspec vendor"
+)
+_LONGEST = 300
+_NO_CONTROLS = "No controls or tests were defined."
+
+
+def check_profile(root: Path) -> list[Finding]:
+    """Check the profile in inspec/.
+
+    Args:
+        root: the repository.
+
+    Returns:
+        What is wrong, with the place where it is known.
+
+    Raises:
+        SkippedError: when there is no profile, or nothing to check it with.
+    """
+    if not (root / _METADATA).is_file():
+        raise SkippedError(f"no {_METADATA} here")
+    auditor = shutil.which("cinc-auditor") or shutil.which("inspec")
+    # Cinc Auditor brings its own Ruby, which reports the line of a syntax error.
+    bundled = Path("/opt/cinc-auditor/embedded/bin/ruby")
+    ruby = str(bundled) if bundled.is_file() else shutil.which("ruby")
+    if not auditor and not ruby:
+        raise SkippedError("neither cinc-auditor nor inspec nor ruby is on PATH")
+    controls = [
+        name
+        for name in files(root)
+        if name.startswith(f"{_PROFILE}/controls/") and name.endswith(".rb")
+    ]
+    broken = _check_syntax(root, ruby) if ruby else []
+    text = (root / _METADATA).read_text(encoding="utf-8", errors="replace")
+    try:
+        metadata = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        return [*broken, Finding(_METADATA, mark and mark.line + 1, f"YAML: {problem or error}")]
+    if not isinstance(metadata, dict):
+        return [*broken, Finding(_METADATA, 1, "must be a mapping, with name and version")]
+    found = [*broken, *_check_supports(text, metadata), *_check_ids(root, controls)]
+    if auditor and not broken:
+        # Evaluating would download these.
+        is_local = all("path" in each for each in metadata.get("depends") or [])
+        found += _check_with_auditor(root, auditor, evaluate=is_local)
+    elif not controls and not _is_untested_on_purpose(root):
+        found.append(Finding(f"{_PROFILE}/controls", None, _NO_CONTROLS))
+    return list(dict.fromkeys(found))
+
+
+def _is_untested_on_purpose(root: Path) -> bool:
+    """Return whether the committed values let images be created without a test."""
+    return any(
+        re.search(r"^\s*skip_inspec\s*=\s*true\b", (root / name).read_text(errors="replace"), re.M)
+        for name in files(root)
+        if name.endswith(".auto.pkrvars.hcl")
+    )
+
+
+# ------------------------------------------------------------------------------- without auditor
+
+
+def _check_syntax(root: Path, ruby: str) -> list[Finding]:
+    found = []
+    for name in files(root):
+        if name.startswith(f"{_PROFILE}/") and name.endswith(".rb"):
+            result = run(root, ruby, "-wc", name)
+            lines = re.findall(rf"^(?:ruby: )?{re.escape(name)}:(\d+): (.+)$", result.stderr, re.M)
+            found += [Finding(name, int(line), text) for line, text in lines]
+            found += [] if lines else read_unplaced(result)
+    return found
+
+
+def _check_supports(text: str, metadata: dict[str, Any]) -> list[Finding]:
+    """Find what InSpec does not know in `supports`: such a profile fits no machine."""
+    supports = metadata.get("supports") or []
+    found = []
+    for entry in supports if isinstance(supports, list) else [supports]:
+        if not isinstance(entry, dict):
+            message = "supports: must be a list of entries such as platform-family: linux"
+            found.append(Finding(_METADATA, _find_line(text, r"^supports\s*:"), message))
+            continue
+        for key, value in entry.items():
+            name = str(key).replace("_", "-")
+            close = difflib.get_close_matches(str(value), _PLATFORMS, 1, 0.75)
+            if name not in _SUPPORTS:
+                hint = f"InSpec does not know {key}; use one of {', '.join(_SUPPORTS)}"
+            elif name != "release" and str(value) not in _PLATFORMS and close:
+                hint = f"InSpec does not know {value}; use {close[0]}"
+            else:
+                continue
+            line = _find_line(text, rf"\b{re.escape(str(key))}[\"']?\s*:")
+            message = f"supports: {hint}. Such a profile fits no machine"
+            found.append(Finding(_METADATA, line, message))
+    return found
+
+
+def _check_ids(root: Path, controls: list[str]) -> list[Finding]:
+    """Find ids that two controls have: the later one replaces the other without a word.
+
+    Controls that are indented are left out: an `if` may choose one of them, and a control in the
+    block of `include_controls` is meant to change another.
+    """
+    found = []
+    first: dict[str, str] = {}
+    for name in controls:
+        text = (root / name).read_text(encoding="utf-8", errors="replace")
+        text = re.sub(r"^=begin\b.*?^=end\b", lambda match: "\n" * match[0].count("\n"), text,
+                      flags=re.M | re.S)  # fmt: skip
+        for number, line in enumerate(text.split("\n__END__")[0].splitlines(), 1):
+            match = re.match(r"control[ (]+(?:\"([^\"#]+)\"|'([^']+)')", line)
+            if not match:
+                continue
+            id_ = match[1] or match[2]
+            if id_ in first:
+                message = f"Control {id_} replaces the one in {first[id_]}; give it another id"
+                found.append(Finding(name, number, message))
+            first.setdefault(id_, f"{name}:{number}")
+    return found
+
+
+def _find_line(text: str, pattern: str) -> int | None:
+    match = re.search(pattern, text, re.M)
+    return text.count("\n", 0, match.start()) + 1 if match else None
+
+
+# --------------------------------------------------------------------------------- with auditor
+
+
+def _check_with_auditor(root: Path, auditor: str, *, evaluate: bool) -> list[Finding]:
+    env = {
+        "CHEF_LICENSE": "accept-no-persist",
+        "RUBYOPT": f"{os.environ.get('RUBYOPT', '')} -EUTF-8",  # also in the C locale
+    }
+    command = (auditor, "check", _PROFILE, "--format=json")
+    results = [run(root, *command, env=env)]
+    if evaluate:
+        results.append(run(root, *command, "--legacy-check", env=env))
+    reports = [report for report in map(_read_report, results) if report is not None]
+    found = [finding for report in reports for finding in _list(root, report, "errors")]
+    if not reports or (_read_report(results[-1]) is None and _is_error_of_profile(results[-1])):
+        found.append(_explain(results[-1]))
+    if not found:
+        common = [list(_list(root, report, "warnings")) for report in reports]
+        found = [finding for finding in common[0] if _is_in_all(finding, common)] if common else []
+    return found
+
+
+def _is_in_all(finding: Finding, reports: list[list[Finding]]) -> bool:
+    return all(finding.message in {each.message for each in report} for report in reports)
+
+
+def _is_error_of_profile(result: subprocess.CompletedProcess[str]) -> bool:
+    """Return whether the error is one of the profile: older versions always evaluate.
+
+    Without a machine the content of a file is nil, which is not an error of the profile.
+    """
+    output = result.stdout + result.stderr
+    return "legacy-check" not in output and not re.search(r"undefined method .* for nil\b", output)
+
+
+def _read_report(result: subprocess.CompletedProcess[str]) -> dict[str, Any] | None:
+    """Return the report; lines of the log may come before it."""
+    match = re.search(r"^\{.*\}\s*$", result.stdout, re.M | re.S)
+    try:
+        report = json.loads(match[0]) if match else None
+    except ValueError:
+        return None
+    return report if isinstance(report, dict) else None
+
+
+def _list(root: Path, report: dict[str, Any], kind: str) -> Iterator[Finding]:
+    for each in report.get(kind) or []:
+        message = " ".join(str(each.get("msg")).split())
+        if _IGNORED.search(message) or (message == _NO_CONTROLS and _is_untested_on_purpose(root)):
+            continue
+        where = f"{_PROFILE}/controls" if message == _NO_CONTROLS else _METADATA
+        path = make_relative(root, each["file"]) if each.get("file") else where
+        yield Finding(path, each.get("line") or None, message[:_LONGEST])
+
+
+def _explain(result: subprocess.CompletedProcess[str]) -> Finding:
+    """Read the reason from a traceback, in which Ruby shows 20 KB of the auditor's objects."""
+    output = result.stderr + result.stdout
+    if failed := re.search(r"Failed to load source for (\S.*?\.rb): (.+)", output):
+        file = f"{_PROFILE}/{failed[1]}"
+        line = re.search(rf"{re.escape(file)}:(\d+):in ", output[failed.end() :])
+        reason = re.split(r" for (?:an instance of |#<)| \(Inspec::Exceptions", failed[2])[0]
+        return Finding(file, int(line[1]) if line else None, reason[:_LONGEST])
+    if syntax := re.search(rf"({_PROFILE}/\S.*?\.rb):(\d+): (.*syntax error.*)", output):
+        return Finding(syntax[1], int(syntax[2]), syntax[3][:_LONGEST])
+    lines = [line.strip() for line in output.splitlines() if not re.match(r"\[|WARN", line)]
+    reason = next(filter(None, lines), f"exit code {result.returncode}")
+    return Finding(None, None, reason[:_LONGEST])

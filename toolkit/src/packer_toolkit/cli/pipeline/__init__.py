@@ -1,0 +1,1 @@
+"""Commands that a workflow runs before and after a build."""

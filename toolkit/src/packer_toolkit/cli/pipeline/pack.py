@@ -1,0 +1,44 @@
+"""Make one line of a build's records, for a later job."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from packer_toolkit.github.actions import warn
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; set no output.")
+def command(as_json: bool) -> None:
+    """Make one line of a build's records, for a later job of a workflow.
+
+    Sets the step's output bundle, with build-report.json, manifest.json and the package lists
+    inside, as far as they are there.  `report` and `attach` take it from PACKER_BUILD_BUNDLE.
+
+    Exit code 0: handed on, also when there are no records.
+    """
+    from packer_toolkit.github.outputs import set_outputs
+    from packer_toolkit.pipeline.artifacts import (
+        LONGEST_BUNDLE,
+        Records,
+        is_packages,
+        pack,
+        read,
+        warn_about_refused,
+    )
+
+    records = warn_about_refused(read(Path()))
+    line = pack(records)
+    if len(line) > LONGEST_BUNDLE:
+        warn("the package lists are too long to be handed on, and are left out")
+        records = Records(
+            {name: raw for name, raw in records.files.items() if not is_packages(name)}
+        )
+        line = pack(records)
+    if as_json:
+        click.echo(json.dumps({"files": sorted(records.files), "bundle": line}, indent=2))
+        return
+    set_outputs({"bundle": line})

@@ -1,0 +1,1 @@
+"""Commands for the relation of a repository to the template."""

@@ -1,0 +1,268 @@
+"""`packer-toolkit adopt`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from packer_toolkit.cli.options import answers_options, collect_answers
+from packer_toolkit.git.addresses import without_secret
+from packer_toolkit.text.paths import show_path
+
+if TYPE_CHECKING:
+    from packer_toolkit.adopt.adoption import Adoption
+
+_STATES = {
+    "missing": "not here",
+    "same": "as the template has it",
+    "different": "yours differs, and stays",
+    "in the way": "something of yours is in its place, and stays",
+    "ignored": "not here, and ignored by git",
+}
+
+
+@click.command("adopt")
+@click.argument(
+    "folder",
+    default=".",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+)
+@click.option(
+    "--template",
+    metavar="URL",
+    help="The template's address; not needed when this command was installed from it, as with uvx.",
+)
+@click.option(
+    "--release",
+    metavar="VERSION",
+    help="The release that updates start from.  Default: the one most like what is here.",
+)
+@click.option(
+    "--packer",
+    "chosen",
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder with the Packer files.  Default: the one nearest to the top.",
+)
+@partial(
+    answers_options,
+    data="An answer; it goes before what is found here.  Nobody is asked for it.",
+)
+@click.option(
+    "--answers-file",
+    "-a",
+    metavar="FILE",
+    help="The answers file to add.  Default: .copier-answers.yml, or "
+    ".copier-answers.packer-ami.yml beside another template's.",
+)
+@click.option("--defaults", is_flag=True, help="Ask nothing: take defaults for what is not found.")
+@click.option(
+    "--accept",
+    multiple=True,
+    metavar="PATTERN",
+    help="The template's files to add where they are missing: all, none, a path, a folder, or a "
+    "pattern such as 'inspec/*'.  Default: a terminal asks, otherwise none.",
+)
+@click.option("--diff", "show_differences", is_flag=True, help="Show how your files differ, too.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen; ask and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print answers, files and diff as JSON.")
+def command(
+    folder: Path,
+    template: str | None,
+    release: str | None,
+    chosen: Path | None,
+    data: tuple[str, ...],
+    answers: Path | None,
+    answers_file: str | None,
+    defaults: bool,
+    accept: tuple[str, ...],
+    show_differences: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Bring a repository that was made by hand, or by an older copy, under the template.
+
+    It reads the Packer files (HCL and JSON), workflows and git's remote of FOLDER for the answers
+    to the template's questions, asks for the rest, and adds .copier-answers.yml: from then on
+    updates work.  Of the template's files only those are added that you accept; no file of yours
+    is changed.  Nothing is committed.
+
+    Everything must be committed, except for --dry-run.
+
+    Exit code 0: done.  3: it cannot be adopted, and nothing was written.  4: the template cannot
+    be read.
+    """
+    from packer_toolkit.adopt.adoption import prepared, template_of_this_command
+
+    source = template or template_of_this_command()
+    if not source:
+        raise click.UsageError("--template URL is needed: this command was not installed from it")
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    ask = terminal and not (defaults or dry_run or as_json)
+    with prepared(
+        folder.resolve(),
+        source,
+        release=release,
+        chosen=chosen.resolve() if chosen else None,
+        data=collect_answers(data, answers),
+        ask=ask,
+        write=not dry_run,
+        # A person at a terminal is asked, or will be after a dry run.
+        guess=defaults or ask or (dry_run and terminal),
+        answers_file=answers_file,
+        say=lambda line: click.echo(line, err=True),
+    ) as adoption:
+        if not as_json:
+            _show(adoption)
+        accepted = adoption.matching(accept or ["none"])
+        if ask and not accept:
+            accepted = _choose(adoption)
+        diff = adoption.diff(accepted)
+        if show_differences:
+            diff = adoption.differences() + diff
+        if not as_json:
+            click.echo(f"\nThis {'would be' if dry_run or ask else 'is'} added:\n")
+            click.echo(diff.encode("utf-8", "surrogateescape"), nl=False)
+            sys.stdout.flush()
+        if ask and not _confirmed(len(accepted) + 1):
+            click.echo("Nothing was written.", err=True)
+            return 0
+        written = [] if dry_run else adoption.write(accepted)
+        if as_json:
+            click.echo(json.dumps(_as_json(adoption, accepted, written, diff, dry_run), indent=2))
+        elif written:
+            _next_steps(adoption, folder, written)
+    return 0
+
+
+def _show(adoption: Adoption) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    # For a file or another program: one line each, whatever its length.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    click.echo(f"Baseline: {adoption.release} of {without_secret(adoption.source)}")
+    if adoption.found.folder:
+        click.echo(f"Packer files: {adoption.found.folder}")
+    table = Table(box=box.SIMPLE, pad_edge=False, title="Answers", title_justify="left")
+    for column in ("Question", "Answer", "From"):
+        table.add_column(column, overflow="fold")
+    for name, answer in adoption.answers.items():
+        value = ", ".join(answer.value) if isinstance(answer.value, list) else str(answer.value)
+        origin = f"found: {answer.place}" if answer.place else answer.origin
+        table.add_row(_plain(name), _plain(value), _plain(origin))
+    console.print(table)
+    for question, reason in adoption.refused.items():
+        click.echo(f"Not taken for {question}: {show_path(reason)}", err=True)
+    for note in adoption.found.notes:
+        click.echo(f"Note: {show_path(note)}", err=True)
+    files = Table(box=box.SIMPLE, pad_edge=False, title="Files", title_justify="left")
+    for column in ("The template's file", "Here"):
+        files.add_column(column, overflow="fold")
+    for path, state in adoption.files.items():
+        files.add_row(_plain(path), _STATES[state])
+    console.print(files)
+
+
+def _plain(text: str) -> Any:
+    from rich.text import Text
+
+    return Text(show_path(text))
+
+
+def _choose(adoption: Adoption) -> list[str]:
+    """Ask which of the missing files to add; none is chosen beforehand."""
+    import questionary
+
+    missing = adoption.missing()
+    if not missing:
+        return []
+    question = questionary.checkbox(
+        "Which of the template's files do you want to add? Later updates bring none of the others.",
+        choices=missing,
+        instruction="(space chooses, a chooses all, Enter goes on)",
+    )
+    return list(question.unsafe_ask())
+
+
+def _confirmed(count: int) -> bool:
+    import questionary
+
+    files = "this file" if count == 1 else f"these {count} files"
+    return bool(questionary.confirm(f"Add {files}?", default=True).unsafe_ask())
+
+
+def _next_steps(adoption: Adoption, folder: Path, written: Sequence[str]) -> None:
+    """Say how to commit, and what to run then, from where the person is."""
+    here = adoption.folder == Path.cwd()
+    path = shlex.quote(str(folder))
+    git = "git" if here else f"git -C {path}"
+    message = shlex.quote(f"Adopt the template at {adoption.release}")
+    # Everything else was committed: this adds and commits what was written, and nothing else.
+    click.echo(
+        f"Added {len(written)} {'file' if len(written) == 1 else 'files'}. Commit: "
+        f"{git} add --all . && {git} commit -m {message} .",
+        err=True,
+    )
+    runner = _runner(adoption)
+    click.echo(
+        f"Then{'' if here else f', in {path}'}: {runner} template-check "
+        "(or template-diff, template-update)",
+        err=True,
+    )
+
+
+def _runner(adoption: Adoption) -> str:
+    """Return what runs template-check in the adopted folder, of what is there."""
+    from packer_toolkit.template.source import uvx_requirement
+
+    taskfile = adoption.folder / "Taskfile.yml"
+    if (
+        (adoption.folder / "toolkit-host.sh").is_file()
+        and taskfile.is_file()
+        and b"\n  template-check:" in taskfile.read_bytes()
+    ):
+        return "task"
+    # uv puts the folder of this very process before PATH; afterwards it is not there.
+    path = os.environ.get("PATH", "").split(os.pathsep)
+    if "UV" in os.environ:
+        path = [folder for folder in path if folder != str(Path(sys.executable).parent)]
+    if shutil.which("packer-toolkit", path=os.pathsep.join(path)):
+        return "packer-toolkit"
+    requirement = uvx_requirement(adoption.source, adoption.release)
+    return f"uvx --from {shlex.quote(requirement)} packer-toolkit"
+
+
+def _as_json(
+    adoption: Adoption, accepted: Sequence[str], written: Sequence[str], diff: str, dry_run: bool
+) -> dict[str, Any]:
+    return {
+        "template": without_secret(adoption.source),
+        "release": adoption.release,
+        "packer": adoption.found.folder,
+        "answers": {
+            name: {
+                "value": answer.value,
+                "from": answer.origin,
+                "place": str(answer.place) if answer.place else None,
+            }
+            for name, answer in adoption.answers.items()
+        },
+        "refused": adoption.refused,
+        "notes": adoption.found.notes,
+        "files": adoption.files,
+        "accepted": list(accepted),
+        "written": list(written),
+        "dry_run": dry_run,
+        "diff": diff,
+    }

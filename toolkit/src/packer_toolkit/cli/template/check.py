@@ -1,0 +1,53 @@
+"""`packer-toolkit template-check`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from packer_toolkit.cli.options import answers_file_option
+from packer_toolkit.git.addresses import without_secret
+from packer_toolkit.template.source import changes, newest, up_to_date
+
+
+@click.command("template-check")
+@answers_file_option
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+def command(answers_file: str | None, as_json: bool) -> int:
+    """Tell whether the template has a newer release, and what is in it.
+
+    Exit code 0: this repository is at the newest release.  1: there is a newer one.  3: this
+    repository does not say what it was made from.  4: the template cannot be read.
+    """
+    from packer_toolkit.template.journal import find_project
+
+    project = find_project(Path.cwd(), answers_file)
+    release = newest(project.source, project.answers_file)
+    present = project.version
+    newer = release.version > present
+    news = changes(project.source, present, release) if newer else ""
+    if as_json:
+        answer = {
+            "template": without_secret(project.source),
+            "release": project.release,
+            "newest": release.tag,
+            "newer": newer,
+            "changelog": news,
+        }
+        click.echo(json.dumps(answer, indent=2))
+        return int(newer)
+    if not newer:
+        click.echo(up_to_date(project.release))
+        return 0
+    click.echo(
+        f"The template has a newer release: {release.tag}; this repository is at {project.release}."
+    )
+    click.echo(f"\n{news}\n" if news else "Its changelog says nothing about it.")
+    sys.stdout.flush()
+    click.echo(
+        "See what it would change: task template-diff.  Take it: task template-update.", err=True
+    )
+    return 1

@@ -1,0 +1,1 @@
+"""The machine and the image that builds run in."""

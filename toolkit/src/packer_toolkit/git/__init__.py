@@ -1,0 +1,1 @@
+"""The git command, and addresses of repositories."""

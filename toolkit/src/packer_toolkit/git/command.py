@@ -1,0 +1,223 @@
+"""The git command, as updates use it: no shell, no prompt without a terminal, bytes for paths."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from packer_toolkit.errors import SetupError
+from packer_toolkit.git.addresses import without_secret
+
+# What tells git of another repository than the one that is asked for: set in hooks and aliases.
+# https://git-scm.com/docs/git-rev-parse#Documentation/git-rev-parse.txt---local-env-vars, without
+# those that carry configuration: people hand over credentials in them.
+_ELSEWHERE = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_WORK_TREE",
+)
+
+
+class GitError(SetupError):
+    """Git failed where it should not.
+
+    Attributes:
+        reason: the line of what it printed to stderr that says why, without its prefix.
+        stderr: all of it, without passwords in addresses.
+    """
+
+    def __init__(self, arguments: Sequence[str], code: int, stderr: str) -> None:
+        self.stderr = stderr = without_secret(stderr)
+        lines = [line for line in stderr.splitlines() if line.strip()]
+        # The line that says what is wrong comes before advice.
+        fatal = [line for line in lines if line.startswith(("fatal: ", "error: "))]
+        self.reason = (fatal or lines or [f"exit code {code}"])[0]
+        for prefix in ("fatal: ", "error: "):
+            self.reason = self.reason.removeprefix(prefix)
+        super().__init__(without_secret(f"git {' '.join(arguments)}: {self.reason}"))
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """Return the environment for git: this one's, without pointers to other repositories.
+
+    Without a terminal git and ssh fail instead of waiting for a password.
+
+    Args:
+        folder: where git runs.
+        more: further variables.
+    """
+    env = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
+    if not is_on_terminal():
+        env.setdefault("GIT_TERMINAL_PROMPT", "0")
+        # The variable takes precedence over all other ways to name a key or a program for SSH.
+        if not {"GIT_SSH", "GIT_SSH_COMMAND"} & {*env, *more} and not _has_ssh_command(folder):
+            env["GIT_SSH_COMMAND"] = "ssh -oBatchMode=yes"
+    return {**env, "LC_ALL": "C.UTF-8", **more}
+
+
+def is_on_terminal() -> bool:
+    """Check whether a user can be asked for a password."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+@lru_cache
+def _has_ssh_command(folder: Path) -> bool:
+    """Check whether git's configuration has core.sshCommand, such as for a deploy key."""
+    env = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
+    command = ["git", "config", "--get", "core.sshCommand"]
+    with contextlib.suppress(OSError):
+        return subprocess.run(command, cwd=folder, env=env, capture_output=True).returncode == 0
+    return False
+
+
+@dataclass(frozen=True)
+class Git:
+    """Git in one folder.
+
+    Attributes:
+        folder: where it runs.
+        env: variables beside those of `environment`.
+        base: all other variables, instead of those of `environment`.
+        timeout: seconds after which git is stopped; None for a command without a network.
+    """
+
+    folder: Path
+    env: Mapping[str, str]
+    base: Mapping[str, str] | None = None
+    timeout: float | None = None
+
+    @classmethod
+    def at(cls, folder: Path, **env: str) -> Git:
+        """Return git in a folder."""
+        return cls(folder, env)
+
+    @classmethod
+    def of_repository(cls, folder: Path, **env: str) -> Git:
+        """Return git for the repository in a folder, also for a bare one.
+
+        With safe.bareRepository=explicit git uses a bare repository only where it is named.
+        """
+        return cls(folder, env if (folder / ".git").exists() else {"GIT_DIR": str(folder), **env})
+
+    def with_env(self, **env: str) -> Git:
+        """Return the same with more variables."""
+        return replace(self, env={**self.env, **env})
+
+    def with_timeout(self, seconds: float) -> Git:
+        """Return the same with a time limit."""
+        return replace(self, timeout=seconds)
+
+    def _environment(self) -> dict[str, str]:
+        if self.base is None:
+            return environment(self.folder, **self.env)
+        return {**self.base, "LC_ALL": "C.UTF-8", **self.env}
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        """Run git, whatever its exit code is; that of a command that was stopped is 124.
+
+        Args:
+            arguments: the command's arguments.
+            stdin: what it reads.
+
+        Raises:
+            SetupError: when git is not installed, or cannot be started with these arguments.
+        """
+        # What a user's configuration adds to the output of git log.
+        command = ["git", "-c", "log.showSignature=false", *arguments]
+        try:
+            return self._run(command, stdin)
+        except FileNotFoundError:
+            if not self.folder.is_dir():
+                raise SetupError(f"{self.folder} is no folder; go to the repository") from None
+            raise SetupError("git is not installed: https://git-scm.com/downloads") from None
+        except (OSError, ValueError) as error:
+            # Such as an address with a NUL, or longer than a command may be.
+            raise SetupError(f"git {arguments[0]} cannot be started: {error}") from None
+
+    def _run(self, command: Sequence[str], stdin: bytes) -> subprocess.CompletedProcess[bytes]:
+        env = self._environment()
+        if self.timeout is None:
+            return subprocess.run(
+                command, cwd=self.folder, env=env, input=stdin, capture_output=True, check=False
+            )
+        # Ends together with the programs that it has started. Not where the user may be asked for a
+        # password: a session of its own has no terminal.
+        has_own_group = env.get("GIT_TERMINAL_PROMPT") == "0"
+        process = subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=has_own_group,
+        )
+        try:
+            out, err = process.communicate(stdin, self.timeout)
+            return subprocess.CompletedProcess(command, process.returncode, out, err)
+        except subprocess.TimeoutExpired as error:
+            code, err = process.poll(), error.stderr or b""
+            if code is None:
+                code = 124
+                err += f"\nfatal: no answer within {self.timeout:g} seconds\n".encode()
+            return subprocess.CompletedProcess(command, code, error.output or b"", err)
+        finally:
+            _stop(process, has_own_group=has_own_group)
+
+    def raw(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        """Run git and return its stdout; see `run`.
+
+        Raises:
+            GitError: when it failed.
+        """
+        done = self.run(*arguments, stdin=stdin)
+        if done.returncode:
+            stderr = done.stderr.decode(errors="replace")
+            raise GitError(arguments, done.returncode, stderr)
+        return done.stdout
+
+    def text(self, *arguments: str, stdin: bytes = b"") -> str:
+        """Run git and return its stdout without the last line break; see `bytes`."""
+        return os.fsdecode(self.raw(*arguments, stdin=stdin)).rstrip("\n")
+
+    def fields(self, *arguments: str, stdin: bytes = b"") -> list[str]:
+        """Run git with an option like -z, and return what stands between the NULs."""
+        return [
+            os.fsdecode(part) for part in self.raw(*arguments, stdin=stdin).split(b"\0") if part
+        ]
+
+
+def _stop(process: subprocess.Popen[bytes], *, has_own_group: bool) -> None:
+    """Stop a process that still runs, with those that it has started.
+
+    Args:
+        process: the process.
+        has_own_group: whether it and those that it has started are a process group.
+    """
+    if process.poll() is None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if has_own_group:
+                    os.killpg(process.pid, number)
+                else:
+                    process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=2)
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream:
+            with contextlib.suppress(OSError):
+                stream.close()

@@ -1,0 +1,1 @@
+"""GitHub: its REST API, and the files and commands of its runner."""

@@ -1,0 +1,146 @@
+"""The subject that a repository's workflows send to AWS, in tokens of GitHub's OIDC provider.
+
+Repositories that were created, renamed or transferred on github.com since 15 July 2026 send the
+numeric IDs of their owner and of themselves after each name; older ones, and those on an Enterprise
+Server, send the names alone.  docs/pipeline.md has the trust policies that accept both.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from packer_toolkit.errors import RemoteError
+
+AUDIENCE = "sts.amazonaws.com"
+REJECTED = re.compile(r"Not authorized to perform:? sts:AssumeRoleWithWebIdentity", re.I)
+
+_WITH_IDS = re.compile(r"repo:(?P<owner>[^/@]+)@(?P<owner_id>\d+)/(?P<name>[^/@]+)@(?P<id>\d+)")
+_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the subject of a repository begins with.
+
+    Attributes:
+        prefix: such as repo:acme@1001/packer-ami-web@2002, without a colon at its end.
+        claims: what the subject is made of, when the repository has customized it.
+    """
+
+    prefix: str
+    claims: Sequence[str] = ()
+
+    @property
+    def prefixes(self) -> list[str]:
+        """The forms that a trust policy should accept: the one without IDs first."""
+        match = _WITH_IDS.fullmatch(self.prefix)
+        plain = [f"repo:{match['owner']}/{match['name']}"] if match else []
+        return [*plain, self.prefix]
+
+    @property
+    def ids(self) -> tuple[str, str] | None:
+        """The numeric IDs of repository and owner, None when they are not in the subject."""
+        match = _WITH_IDS.fullmatch(self.prefix)
+        return (match["id"], match["owner_id"]) if match else None
+
+
+def issuer(host: str) -> str:
+    """Return the issuer of a GitHub's tokens, as IAM names it: without https://.
+
+    Args:
+        host: github.com, a host of ghe.com, or that of an Enterprise Server.
+    """
+    if host == "github.com":
+        return "token.actions.githubusercontent.com"
+    if host.endswith(".ghe.com"):
+        return f"token.actions.{host}"
+    return f"{host}/_services/token"
+
+
+def api_url(host: str) -> str:
+    """Return the address of a GitHub's API."""
+    if host == "github.com":
+        return "https://api.github.com"
+    return f"https://api.{host}" if host.endswith(".ghe.com") else f"https://{host}/api/v3"
+
+
+def read_subject(github: Any, repository: str) -> Subject:
+    """Ask GitHub what a repository's subject begins with.
+
+    Args:
+        github: a repository of PyGithub, for its connection.
+        repository: owner/name.
+
+    Raises:
+        RemoteError: when GitHub cannot be reached, or the token may not read it.
+    """
+    from packer_toolkit.github.client import speaking
+
+    path = f"/repos/{repository}/actions/oidc/customization/sub"
+    with speaking("read the OIDC subject of the repository"):
+        _, answer = github.requester.requestJsonAndCheck("GET", path)
+    answer = answer if isinstance(answer, dict) else {}
+    claims = answer.get("include_claim_keys") if answer.get("use_default") is False else None
+    claims = [str(claim) for claim in claims or ()]
+    # An Enterprise Server has no such field, and sends the names alone.
+    prefix = str(answer.get("sub_claim_prefix") or f"repo:{repository}").rstrip(":")
+    return Subject(prefix, () if claims in ([], ["repo", "context"]) else claims)
+
+
+def run_subject(environment: Mapping[str, str], subject: Subject) -> str:
+    """Return the subject that a job of this run sends, unless it names an environment.
+
+    Args:
+        environment: of a job in a workflow.
+        subject: of the repository.
+    """
+    if environment.get("GITHUB_EVENT_NAME") == "pull_request":
+        return f"{subject.prefix}:pull_request"
+    return f"{subject.prefix}:ref:{environment.get('GITHUB_REF', '')}"
+
+
+def token_subject(environment: Mapping[str, str]) -> str | None:
+    """Request a token as this job does, and return its subject; the token is shown to nobody.
+
+    Args:
+        environment: of a job in a workflow.
+
+    Returns:
+        The subject, None in a job without the permission id-token: write.
+
+    Raises:
+        RemoteError: when GitHub issues no token.
+    """
+    url = environment.get("ACTIONS_ID_TOKEN_REQUEST_URL")
+    bearer = environment.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+    if not (url and bearer):
+        return None
+    import requests
+
+    try:
+        answer = requests.get(
+            url,
+            params={"audience": AUDIENCE},
+            headers={"Authorization": f"Bearer {bearer}"},
+            timeout=_SECONDS,
+        )
+        answer.raise_for_status()
+        return str(_claims(str(answer.json()["value"]))["sub"])
+    except (requests.RequestException, ValueError, LookupError, TypeError) as error:
+        # Neither the address nor the answer is shown: both lead to a token.
+        raise RemoteError(
+            f"GitHub issued no OIDC token: {type(error).__name__}; start the run again"
+        ) from None
+
+
+def _claims(token: str) -> dict[str, Any]:
+    payload = token.split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    if not isinstance(claims, dict):
+        raise TypeError("the token has no claims")
+    return claims

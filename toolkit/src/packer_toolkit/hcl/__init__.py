@@ -1,0 +1,1 @@
+"""Read Packer's HCL: blocks, values and sources."""

@@ -1,0 +1,1 @@
+"""What a workflow does before and after a build."""

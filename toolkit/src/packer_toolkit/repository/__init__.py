@@ -1,0 +1,1 @@
+"""Files of a packer-ami repository: settings, answers, Ansible content and SSM parameters."""

@@ -1,0 +1,332 @@
+"""Finds folders without what is expected in them, such as a Git submodule that was not fetched.
+
+Without this an image would silently lack what the folder should hold.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from packer_toolkit.errors import SetupError
+from packer_toolkit.repository.requirements_file import (
+    ANSIBLE,
+    RequirementsError,
+    read_requirements,
+)
+
+_ROLES = ANSIBLE / "roles"
+_COLLECTIONS = ANSIBLE / "collections" / "ansible_collections"
+_SHELL = Path("provisioners/shell")
+_INSPEC = Path("inspec")
+# What may be in a folder that is otherwise empty.
+_PLACEHOLDER = re.compile(r"\.git.*|\.keep|readme.*|license.*|changelog.*|contributing.*", re.I)
+_MAIN = ("main.yml", "main.yaml", "main.json")
+_YAML = (".yml", ".yaml", ".json")
+FETCH = "git submodule update --init --recursive"
+
+
+@dataclass(frozen=True)
+class MissingContent:
+    """A path without what is expected there.
+
+    Attributes:
+        path: from the repository's root.
+        reason: what is missing, and the next step.
+    """
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+def find_missing_content(root: Path) -> list[MissingContent]:
+    """Return the paths of a repository without the roles, collections, scripts or controls.
+
+    Args:
+        root: the repository, an absolute path.
+    """
+    # The repository may be a folder of a larger one.
+    top = next((each for each in (root, *root.parents) if (each / ".git").exists()), root)
+    submodules = [
+        (top / path).relative_to(root)
+        for path in _find_submodules(top)
+        if (top / path).is_relative_to(root)
+    ]
+    found = [
+        MissingContent(path, f"the Git submodule is empty; fetch it with: {FETCH}")
+        for path in submodules
+        if _is_below(path, (Path("provisioners"), _INSPEC)) and _is_empty(root / path)
+    ]
+    for path, reason, next_step in (
+        *_find_folders(root),
+        *_find_links(root, submodules),
+        *_find_local_collections(root),
+        *_find_roles(root),
+        *_find_collections(root),
+        *_find_scripts(root),
+        *_find_controls(root),
+    ):
+        if any(path == each.path or each.path in path.parents for each in found):
+            continue
+        target = _find_target(root, path)
+        if _is_below(path, submodules) or _is_below(target, submodules):
+            next_step = f"it belongs to a Git submodule, fetch it with: {FETCH}"
+        found.append(MissingContent(path, f"{reason}; {next_step}"))
+    return sorted(dict.fromkeys(found), key=lambda each: each.path)
+
+
+def require_content(root: Path) -> None:
+    """Raise when a folder of a repository lacks what is expected in it.
+
+    Args:
+        root: the repository.
+
+    Raises:
+        SetupError: with the first folder.
+    """
+    found = find_missing_content(root.absolute())
+    if found:
+        others = len(found) - 1
+        more = f" (and {others} more, see: task check)" if others else ""
+        raise SetupError(f"{found[0]}{more}")
+
+
+def find_applied_roles(root: Path) -> list[str]:
+    """Return the roles that every build applies, as build.pkr.hcl finds them."""
+    return sorted(
+        role.name
+        for role in _list_folders(root / _ROLES)
+        if _has_main(role / "tasks") or (not (role / "tasks").is_dir() and _has_dependencies(role))
+    )
+
+
+def _find_submodules(root: Path, folder: Path = Path()) -> list[Path]:
+    """Return the paths of .gitmodules, also those of submodules in submodules."""
+    file = root / folder / ".gitmodules"
+    if not file.is_file():
+        return []
+    command = ["git", "config", "--file", str(file), "--null", "--get-regexp", r"\.path$"]
+    try:
+        output = subprocess.run(command, capture_output=True, check=False).stdout.decode(
+            errors="surrogateescape"
+        )
+        paths = [entry.partition("\n")[2] for entry in output.split("\0") if entry]
+    except FileNotFoundError:  # without Git
+        paths = re.findall(r"^\s*path\s*=\s*(.+?)\s*$", file.read_text(errors="replace"), re.M)
+    found = []
+    for path in paths:
+        submodule = folder / path
+        is_inside = ".." not in submodule.parts and not submodule.is_absolute()
+        if is_inside and submodule != folder:  # as with the path "."
+            found += [submodule, *_find_submodules(root, submodule)]
+    return found
+
+
+def _is_below(path: Path, folders: list[Path] | tuple[Path, ...]) -> bool:
+    return any(path == folder or folder in path.parents for folder in folders)
+
+
+def _find_target(root: Path, path: Path) -> Path:
+    """Return where a symbolic link points to, from the repository's root."""
+    start = Path(os.path.realpath(root))
+    target = Path(os.path.realpath(root / path))
+    return target.relative_to(start) if target.is_relative_to(start) else path
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not os.listdir(folder)
+
+
+def _list_folders(folder: Path) -> list[Path]:
+    """Return what should be folders, without hidden ones."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        each
+        for each in folder.iterdir()
+        if not each.name.startswith(".") and (each.is_dir() or _is_dangling(each))
+    )
+
+
+def _is_dangling(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
+
+
+def _has_files(folder: Path) -> bool:
+    """Return whether there is a file below a folder that is not a placeholder."""
+    for _, folders, names in os.walk(folder, followlinks=False):
+        if any(not _PLACEHOLDER.fullmatch(name) for name in names):
+            return True
+        folders[:] = [name for name in folders if name != ".git"]
+    return False
+
+
+_Problem = tuple[Path, str, str]
+
+
+def _find_dangling(root: Path, path: Path) -> Iterator[_Problem]:
+    if _is_dangling(path):
+        reason = f"the symbolic link points to {os.readlink(path)}, which does not exist"
+        yield path.relative_to(root), reason, "correct or delete it"
+
+
+def _find_folders(root: Path) -> Iterator[_Problem]:
+    for folder in (ANSIBLE, _ROLES, _COLLECTIONS.parent, _COLLECTIONS, _SHELL, _INSPEC):
+        yield from _find_dangling(root, root / folder)
+
+
+def _find_links(root: Path, submodules: list[Path]) -> Iterator[_Problem]:
+    """Find symbolic links into submodules that were not fetched."""
+    if not submodules:
+        return
+    for part in (root / "provisioners", root / _INSPEC):
+        for folder, folders, files in os.walk(part):
+            folders[:] = [each for each in folders if each != ".galaxy"]
+            for path in (Path(folder, each) for each in (*folders, *files)):
+                if path.is_symlink() and (not path.exists() or _is_empty(path)):
+                    link = path.relative_to(root)
+                    if _is_below(_find_target(root, link), submodules):
+                        yield link, "the symbolic link points to what was not fetched", ""
+
+
+def _find_local_collections(root: Path) -> Iterator[_Problem]:
+    try:
+        collections = read_requirements(root).collections
+    except RequirementsError:  # which is reported where requirements are installed
+        return
+    for each in collections:
+        path = each.local_path
+        path = Path(os.path.normpath(path)) if path is not None else None
+        if path is None or not path.is_relative_to(root):
+            continue
+        if _is_empty(path) or not path.exists():
+            place = path.relative_to(root)
+            yield place, f"the collection of {each.file}:{each.line} is empty", "correct the path"
+
+
+# --------------------------------------------------------------------------------- roles
+
+
+def _find_roles(root: Path) -> Iterator[_Problem]:
+    for role in _list_folders(root / _ROLES):
+        yield from _find_dangling(root, role)
+        if not role.is_dir() or _has_main(role / "tasks") or _has_dependencies(role):
+            continue
+        path = role.relative_to(root)
+        if not _has_content(role):
+            yield path, "the role is empty", "add tasks/main.yml, or delete the folder"
+            continue
+        links = [each for name in _MAIN for each in _find_dangling(root, role / "tasks" / name)]
+        yield from links
+        if not links and not _is_mentioned(root, role):
+            yield (
+                path,
+                "the role has no tasks/main.yml, and nothing else in provisioners/ansible names it,"
+                " so no build applies it",
+                "add tasks/main.yml, or delete the folder",
+            )
+
+
+def _has_main(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in _MAIN)
+
+
+def _has_dependencies(role: Path) -> bool:
+    for name in _MAIN:
+        data = _load(role / "meta" / name)
+        if isinstance(data, dict) and data.get("dependencies"):
+            return True
+    return False
+
+
+def _has_content(role: Path) -> bool:
+    """Return whether a role has something that other roles can use."""
+    return any(
+        _has_files(folder) for folder in _list_folders(role) if folder.name not in ("meta", "tests")
+    )
+
+
+def _is_mentioned(root: Path, role: Path) -> bool:
+    """Return whether YAML outside of a role has its name."""
+    name = re.compile(rf"(?<![\w.-]){re.escape(role.name)}(?![\w-])")
+    for folder, folders, files in os.walk(root / ANSIBLE):
+        folders[:] = [each for each in folders if each != ".galaxy" and Path(folder, each) != role]
+        for each in files:
+            file = Path(folder, each)
+            is_yaml = each.endswith(_YAML) and file.is_file()
+            if is_yaml and name.search(file.read_text(errors="replace")):
+                return True
+    return False
+
+
+def _load(file: Path) -> Any:
+    try:
+        return yaml.safe_load(file.read_bytes())
+    except (OSError, yaml.YAMLError, ValueError):
+        return None
+
+
+# --------------------------------------------------------------------------- collections
+
+
+def _find_collections(root: Path) -> Iterator[_Problem]:
+    for namespace in _list_folders(root / _COLLECTIONS):
+        yield from _find_dangling(root, namespace)
+        for collection in _list_folders(namespace):
+            yield from _find_dangling(root, collection)
+            if collection.is_dir() and not _has_files(collection):
+                name = f"{namespace.name}.{collection.name}"
+                next_step = f"delete it and run: task ansible-collection-init -- {name}"
+                yield collection.relative_to(root), "the collection is empty", next_step
+            for role in _list_folders(collection / "roles"):
+                yield from _find_dangling(root, role)
+                if role.is_dir() and not _has_files(role):
+                    path = role.relative_to(root)
+                    yield path, "the role is empty", "add tasks/main.yml, or delete the folder"
+
+
+# ---------------------------------------------------------------- scripts and controls
+
+
+def _find_scripts(root: Path) -> Iterator[_Problem]:
+    for script in sorted((root / _SHELL).glob("[!.]*.sh")):
+        yield from _find_dangling(root, script)
+
+
+def _find_controls(root: Path) -> Iterator[_Problem]:
+    controls = root / _INSPEC / "controls"
+    yield from _find_dangling(root, controls)
+    if controls.is_dir():
+        for control in sorted(controls.glob("*.rb")):
+            yield from _find_dangling(root, control)
+    empty = next((each for each in (root / _INSPEC, controls) if _is_bare(each)), None)
+    if empty:
+        yield (
+            empty.relative_to(root),
+            "the folder has no controls, so they would check nothing",
+            "add controls/NAME.rb, or restore it with: git checkout inspec",
+        )
+    profile = _load(root / _INSPEC / "inspec.yml")
+    depends = profile.get("depends") if isinstance(profile, dict) else None
+    for entry in depends if isinstance(depends, list) else []:
+        if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
+            continue
+        path = root / _INSPEC / entry["path"]
+        if not (path / "inspec.yml").is_file() and not path.is_file():
+            place = Path(os.path.relpath(path, root))
+            reason = f"the profile that inspec/inspec.yml depends on has no {place}/inspec.yml"
+            yield place, reason, "correct the path"
+
+
+def _is_bare(folder: Path) -> bool:
+    return folder.is_dir() and not _has_files(folder)

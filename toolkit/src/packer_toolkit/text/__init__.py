@@ -1,0 +1,1 @@
+"""Text for people: lines, paths and Markdown."""
