@@ -251,7 +251,7 @@ class _File:
         return Requirement(entry, self.path, line, "", version, local_path=local, is_exact=True)
 
     def _find(self, name: str) -> Path | None:
-        """Return a path of this machine; a relative one is below the files of Ansible or the root."""
+        """Return a path of this machine; a relative one is below Ansible's folder or the root."""
         for start in (self.root / ANSIBLE, self.root):
             if name and (start / name).exists():
                 return Path(start.absolute() / name)

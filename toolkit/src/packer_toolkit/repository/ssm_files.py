@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packer_toolkit.aws import identity
-from packer_toolkit.errors import NotGoodError, SetupError
+from packer_toolkit.errors import CommandFailedError, SetupError
 from packer_toolkit.git.command import Git
 from packer_toolkit.hcl.sources import AUTOMATIC_VALUES
 
@@ -115,7 +115,7 @@ def fetch_parameters(
         The parameters in the order of their names, and the names of skipped secrets.
 
     Raises:
-        NotGoodError: Parameters do not exist; the message names all of them.
+        CommandFailedError: Parameters do not exist; the message names all of them.
         SetupError, RemoteError: See `identity.explained`.
     """
     parameters: dict[str, Parameter] = {}
@@ -146,7 +146,7 @@ def fetch_parameters(
                 missing.append(f"{path} (no parameter is below it)")
     if missing:
         region = session.region_name
-        raise NotGoodError(
+        raise CommandFailedError(
             f"{region} has no parameter {', '.join(sorted(missing))}; compare {SETTING} in"
             " toolkit.env with `aws ssm describe-parameters`"
         )
@@ -172,7 +172,7 @@ def plan_files(root: Path, parameters: Sequence[Parameter], skipped: Sequence[st
         skipped: Names of skipped secrets.
 
     Raises:
-        NotGoodError: Names cannot become files beside each other.
+        CommandFailedError: Names cannot become files beside each other.
         SetupError: A file of values cannot be read.
     """
     _require_paths(parameters)
@@ -213,11 +213,11 @@ def _require_paths(parameters: Sequence[Parameter]) -> None:
     for file, name in paths.items():
         parts = Path(file).parts
         if ".." in parts or file in (RECORD, f"{FOLDER}/"):
-            raise NotGoodError(f"{name} cannot become a file; leave it out of {SETTING}")
+            raise CommandFailedError(f"{name} cannot become a file; leave it out of {SETTING}")
         for parent in list(Path(file).parents)[:-2]:
             other = paths.get(str(parent))
             if other:
-                raise NotGoodError(
+                raise CommandFailedError(
                     f"{other} and {name} cannot both become files: one is a folder of the other;"
                     f" leave one of them out of {SETTING}"
                 )
@@ -252,7 +252,7 @@ def write_files(root: Path, plan: FilePlan, force: bool) -> list[Path]:
 
     Raises:
         SetupError: Git does not ignore the files.
-        NotGoodError: Other files block them; the message names all of those.
+        CommandFailedError: Other files block them; the message names all of those.
     """
     contents = {each.file: (each.value.encode(), each.is_secret) for each in plan.parameters}
     secrets = {each.name for each in plan.parameters if each.is_secret}
@@ -331,7 +331,7 @@ def _require_own(
             if present not in (before.get(file), hashlib.sha256(data).hexdigest()):
                 foreign.append(file)
     if foreign:
-        raise NotGoodError(
+        raise CommandFailedError(
             f"not written by this command, or changed since: {', '.join(sorted(set(foreign)))};"
             " move them away, or overwrite them with --force"
         )
@@ -350,7 +350,7 @@ def _require_unblocked(root: Path, files: Iterable[str]) -> None:
                 blocking.add(str(parent))
     if blocking:
         names = ", ".join(sorted(blocking))
-        raise NotGoodError(f"conflicts with the files to write: {names}; move it away")
+        raise CommandFailedError(f"conflicts with the files to write: {names}; move it away")
 
 
 def _remove_stale(root: Path, before: dict[str, str], now: dict[str, str]) -> None:

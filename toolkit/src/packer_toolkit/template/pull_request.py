@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from packer_toolkit.errors import NotGoodError, RemoteError, SetupError
+from packer_toolkit.errors import CommandFailedError, RemoteError, SetupError
 from packer_toolkit.git.addresses import without_secret
 from packer_toolkit.git.command import Git, GitError
 from packer_toolkit.git.network import limit_question, limit_transfer
-from packer_toolkit.template.merge import SUBMODULE, Conflict, Entry, Kind, Tree, write_tree
+from packer_toolkit.template.merge import Conflict, Kind
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.summary import ConflictNote, Summary
+from packer_toolkit.template.trees import SUBMODULE, Entry, Tree, write_tree
 from packer_toolkit.template.update import Plan
 from packer_toolkit.text.markdown import code, quiet
 from packer_toolkit.text.paths import show_path
@@ -144,7 +145,7 @@ class Branch:
         """Make sure that nobody has worked on the branch.
 
         Raises:
-            NotGoodError: when somebody has.
+            CommandFailedError: when somebody has.
         """
         # A full clone stays one; in a shallow one, the tip and its parent are enough.
         shallow = self._git.text("rev-parse", "--is-shallow-repository") == "true"
@@ -152,7 +153,7 @@ class Branch:
         self._ask("fetch", "--quiet", "--no-tags", *depth, "origin", tip)
         # Ours is always the one commit on top of the default branch's.
         if self._git.text("log", "-1", "--format=%ce", tip) != _EMAIL:
-            raise NotGoodError(
+            raise CommandFailedError(
                 f"somebody has committed to the branch {self._name}, so it is left as it is; merge "
                 "its pull request, or close it and delete the branch"
             )
@@ -161,7 +162,7 @@ class Branch:
         """Let the branch be at a commit, unless it has the same files on the same parent already.
 
         Raises:
-            NotGoodError: when somebody has worked on the branch.
+            CommandFailedError: when somebody has worked on the branch.
             RemoteError: when it cannot be pushed.
         """
         tip = self.tip()
