@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from packer_toolkit.checks.inspec_profile import check_profile
+from packer_toolkit.checks.inspec import check_profile
 from packer_toolkit.checks.tools import (
     Finding,
     MissingToolError,
