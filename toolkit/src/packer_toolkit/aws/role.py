@@ -75,7 +75,7 @@ def environment(settings: Mapping[str, str]) -> dict[str, str | None]:
     """Return what has to change in the environment for a person's access to AWS.
 
     Args:
-        settings: the repository's settings and the environment in one, see `settings.settings`.
+        settings: the repository's settings and the environment in one, see `read_settings`.
 
     Returns:
         Names with their new values; None removes a variable.

@@ -7,7 +7,11 @@ from dataclasses import asdict
 
 import click
 
-from packer_toolkit.repository import collections as galaxy
+from packer_toolkit.repository.collections import (
+    add_collections,
+    create_collection,
+    install_collections,
+)
 from packer_toolkit.repository.galaxy_install import Installed, Options
 from packer_toolkit.repository.requirements_file import REQUIREMENTS
 from packer_toolkit.repository.settings import require_repository
@@ -27,7 +31,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the folder as JSON.")
 def init(name: str, as_json: bool) -> None:
     """Make a collection with the base structure, such as acme.web."""
-    folder = galaxy.init(require_repository(), name)
+    folder = create_collection(require_repository(), name)
     if as_json:
         click.echo(json.dumps({"name": name, "folder": str(folder)}))
         return
@@ -51,9 +55,9 @@ def install(names: tuple[str, ...], server: str | None, force: bool, as_json: bo
     root = require_repository()
     options = Options(force=force)
     if names:
-        _report(galaxy.add(root, names, server, options), as_json)
+        _report(add_collections(root, names, server, options), as_json)
     else:
-        _report(galaxy.install(root, options), as_json)
+        _report(install_collections(root, options), as_json)
 
 
 @command.command()
@@ -61,7 +65,7 @@ def install(names: tuple[str, ...], server: str | None, force: bool, as_json: bo
 def update(as_json: bool) -> None:
     """Take the newest versions that requirements.yml allows."""
     options = Options(refresh=True, upgrade=True)
-    _report(galaxy.install(require_repository(), options), as_json)
+    _report(install_collections(require_repository(), options), as_json)
 
 
 def _report(installed: Installed, as_json: bool) -> None:

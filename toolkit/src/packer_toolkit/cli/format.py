@@ -6,7 +6,8 @@ import json
 
 import click
 
-from packer_toolkit.checks import run as checks
+from packer_toolkit.checks.format import format_files
+from packer_toolkit.checks.run import run_checks
 from packer_toolkit.errors import CommandFailedError, SetupError
 from packer_toolkit.repository.settings import require_repository
 
@@ -27,7 +28,7 @@ def command(only_check: bool, as_json: bool) -> None:
     """
     root = require_repository()
     if only_check:
-        results = checks.run(root, ["packer-fmt", "shfmt"])
+        results = run_checks(root, ["packer-fmt", "shfmt"])
         for result in results:
             if result.status == "missing":
                 raise SetupError(f"{result.reason}: use task format, or install it")
@@ -35,7 +36,7 @@ def command(only_check: bool, as_json: bool) -> None:
         changed = sorted({finding.file or "" for finding in found})
         lines = [f"{finding.place}: {finding.message}" for finding in found]
     else:
-        changed = checks.format_files(root)
+        changed = format_files(root)
         lines = [f"formatted {name}" for name in changed]
     if as_json:
         click.echo(json.dumps({"dry_run": only_check, "files": changed}, indent=2))
