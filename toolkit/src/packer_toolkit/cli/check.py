@@ -10,6 +10,7 @@ import click
 from packer_toolkit.checks import run as checks
 from packer_toolkit.checks.run import Result
 from packer_toolkit.checks.tools import Finding
+from packer_toolkit.cli.options import json_option
 from packer_toolkit.errors import CommandFailedError, RemoteError, SetupError
 from packer_toolkit.github.runner_commands import print_command
 from packer_toolkit.repository.settings import require_repository
@@ -28,18 +29,21 @@ _COLOURS = {
     "--only",
     multiple=True,
     metavar="NAME",
-    help="Run this check or group only; several with commas, or by repeating the option.",
+    help="Run only this check or group; separate several with commas, or repeat the option.  "
+    "[default: all checks]",
 )
-@click.option("--list", "listed", is_flag=True, help="Name the checks and groups, and run none.")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
-def command(only: tuple[str, ...], listed: bool, as_json: bool) -> None:
-    """Check everything that a pull request is checked for.
+@click.option("--list", "is_list", is_flag=True, help="List the checks and groups; run no check.")
+@json_option
+def command(only: tuple[str, ...], is_list: bool, as_json: bool) -> None:
+    """Run the checks that a pull request must pass.
 
-    First installs what requirements.yml names and is not installed yet.  All checks run, then what
-    they found is told, with file and line.  Exit code: 0 when nothing was found, 1 when something
-    was, 3 when a tool is missing, 4 when a server of requirements.yml cannot be reached.
+    First installs the collections and roles that requirements.yml names and that are not installed
+    yet.  All checks run; then the findings are printed, with file and line.
+
+    Exit code 0: no findings.  1: findings.  3: a tool is missing.  4: a server of requirements.yml
+    cannot be reached.
     """
-    if listed:
+    if is_list:
         _list(as_json)
         return
     names = [name for text in only for name in text.split(",") if name]
