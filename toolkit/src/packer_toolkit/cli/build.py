@@ -27,7 +27,10 @@ def command(as_json: bool, arguments: tuple[str, ...]) -> None:
     Takes the arguments of `packer build`.  Without -only it builds on EC2 (-only=amazon-ebs.*);
     -except excludes sources from that.  It only tests, and creates an image on request; a build
     that would create one without the request does not start.
-    To create an image: packer-toolkit build -var skip_create_ami=false -var version=1.2.3
+
+    \b
+    Example, which creates an image:
+      packer-toolkit build -var skip_create_ami=false -var version=1.2.3
 
     First, unfinished images that a killed build of that version left behind are deleted; only
     architectures without a finished image are built.  Then each image is verified: if one is

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from packer_toolkit.cli.options import json_option
-from packer_toolkit.repository import collections as galaxy
+from packer_toolkit.repository import collections
 from packer_toolkit.repository.galaxy_install import Installed, Options
 from packer_toolkit.repository.requirements_file import REQUIREMENTS
 from packer_toolkit.repository.settings import require_repository
@@ -31,12 +31,12 @@ def init(name: str, as_json: bool) -> None:
 
     Exit code 0: created.  3: the name is not valid, or the collection exists.
     """
-    folder = galaxy.init(require_repository(), name)
+    folder = collections.init(require_repository(), name)
     if as_json:
         click.echo(json.dumps({"name": name, "folder": str(folder)}))
         return
-    click.echo(f"{name} is in {folder}")
-    click.echo(f"Put roles into roles/, and call one by its full name: {name}.ROLE")
+    click.echo(f"Created {name} in {folder}")
+    click.echo(f"Add roles to roles/, and use one by its full name: {name}.ROLE")
 
 
 @command.command()
@@ -60,9 +60,9 @@ def install(names: tuple[str, ...], server: str | None, force: bool, as_json: bo
     root = require_repository()
     options = Options(force=force)
     if names:
-        _report(galaxy.add(root, names, server, options), as_json)
+        _print_installed(collections.add(root, names, server, options), as_json)
     else:
-        _report(galaxy.install(root, options), as_json)
+        _print_installed(collections.install(root, options), as_json)
 
 
 @command.command()
@@ -74,10 +74,10 @@ def update(as_json: bool) -> None:
     reached.
     """
     options = Options(refresh=True, upgrade=True)
-    _report(galaxy.install(require_repository(), options), as_json)
+    _print_installed(collections.install(require_repository(), options), as_json)
 
 
-def _report(installed: Installed, as_json: bool) -> None:
+def _print_installed(installed: Installed, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(installed), indent=2))
         return
@@ -88,11 +88,11 @@ def _report(installed: Installed, as_json: bool) -> None:
             if change.before is None:
                 click.echo(f"{name} {version} installed")
             elif change.before == change.after:
-                click.echo(f"{name} {version} as before")
+                click.echo(f"{name} {version} unchanged")
             else:
                 click.echo(f"{name} {change.before} -> {version}")
     if not installed.collections and not installed.roles:
         click.echo(
-            f"{REQUIREMENTS} names no collection; add one with:"
+            f"{REQUIREMENTS} lists no collection; add one with:"
             " task ansible-collection-install -- NAMESPACE.NAME"
         )

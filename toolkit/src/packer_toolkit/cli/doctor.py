@@ -34,8 +34,8 @@ def command(as_json: bool) -> None:
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
-            word, colour = _STYLES[check.state]
-            mark = click.style(f"{word:7}", fg=colour)
+            word, color = _STYLES[check.state]
+            mark = click.style(f"{word:7}", fg=color)
             click.echo(f"{mark}  {check.name:{width}}  {check.found}")
             if check.fix:
                 for line in check.fix.splitlines():

@@ -26,8 +26,8 @@ def command(is_check: bool, as_json: bool) -> None:
 
     HCL is formatted by `packer fmt`, shell scripts by shfmt with the rules of .editorconfig.
 
-    Exit code 0: formatted, or with --check nothing to format.  1: with --check, files to format.
-    3: a tool is missing.
+    Exit code 0: formatted, or with --check nothing to format.  1: with --check, there are files to
+    format.  3: a tool is missing.
     """
     root = require_repository()
     if is_check:
@@ -35,9 +35,9 @@ def command(is_check: bool, as_json: bool) -> None:
         for result in results:
             if result.status == "missing":
                 raise SetupError(f"{result.reason}: run `task format`, or install it")
-        found = [finding for result in results for finding in result.findings]
-        changed = sorted({finding.file or "" for finding in found})
-        lines = [f"{finding.place}: {finding.message}" for finding in found]
+        findings = [finding for result in results for finding in result.findings]
+        changed = sorted({finding.file or "" for finding in findings})
+        lines = [f"{finding.place}: {finding.message}" for finding in findings]
     else:
         changed = checks.format_files(root)
         lines = [f"formatted {name}" for name in changed]

@@ -8,8 +8,7 @@ import click
 
 from packer_toolkit.aws import identity
 from packer_toolkit.cli.options import json_option
-from packer_toolkit.repository import settings
-from packer_toolkit.repository import ssm_files as legacy_deps
+from packer_toolkit.repository import settings, ssm_files
 
 
 @click.command()
@@ -40,24 +39,24 @@ def command(
     """
     root = settings.require_repository()
     values = settings.settings()
-    asked = list(names) or legacy_deps.wanted(values.get(legacy_deps.SETTING, ""))
+    requested = list(names) or ssm_files.wanted(values.get(ssm_files.SETTING, ""))
     session = identity.session(region or values.get("AWS_REGION"))
-    parameters, skipped = legacy_deps.fetch(session, asked, with_secrets)
-    planned = legacy_deps.plan(root, parameters, skipped)
-    legacy_deps.write(root, planned, force)
+    parameters, skipped = ssm_files.fetch(session, requested, with_secrets)
+    plan = ssm_files.plan(root, parameters, skipped)
+    ssm_files.write(root, plan, force)
     for name in skipped:
         click.echo(f"skipped secret {name} (include it with --with-secrets)", err=True)
     if as_json:
-        click.echo(json.dumps(_report(planned), indent=2))
+        click.echo(json.dumps(_make_json(plan), indent=2))
         return
-    click.echo(f"{len(parameters)} files in {legacy_deps.FOLDER}/")
-    click.echo(f"{len(planned.variables)} variables in {legacy_deps.VARIABLES}")
-    for name, reason in planned.without_variable.items():
+    click.echo(f"{len(parameters)} files in {ssm_files.FOLDER}/")
+    click.echo(f"{len(plan.variables)} variables in {ssm_files.VARIABLES}")
+    for name, reason in plan.without_variable.items():
         click.echo(f"{name}: written as a file only ({reason})", err=True)
 
 
-def _report(planned: legacy_deps.Plan) -> dict[str, object]:
-    variables = {name: variable for variable, name in planned.sources.items()}
+def _make_json(plan: ssm_files.Plan) -> dict[str, object]:
+    variables = {name: variable for variable, name in plan.sources.items()}
     return {
         "parameters": [
             {
@@ -66,8 +65,8 @@ def _report(planned: legacy_deps.Plan) -> dict[str, object]:
                 "variable": variables.get(each.name),
                 "secret": each.secret,
             }
-            for each in planned.parameters
+            for each in plan.parameters
         ],
-        "skipped": list(planned.skipped),
-        "without_variable": planned.without_variable,
+        "skipped": list(plan.skipped),
+        "without_variable": plan.without_variable,
     }

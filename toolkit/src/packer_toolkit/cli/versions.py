@@ -33,30 +33,30 @@ def command(pinned: Path | None, as_json: bool) -> None:
       packer-toolkit versions
       packer-toolkit versions --json | jq -r '.tools[] | select(.ok | not) | .name'
     """
-    found = versions.compare(pinned or versions.PINNED)
-    compared = found[0].pinned is not None
-    bad = [each for each in found if not each.ok]
+    tools = versions.compare(pinned or versions.PINNED)
+    is_compared = tools[0].pinned is not None
+    differing = [each for each in tools if not each.ok]
     if as_json:
         click.echo(
-            json.dumps({"ok": not bad, "tools": [each.as_json() for each in found]}, indent=2)
+            json.dumps({"ok": not differing, "tools": [each.as_json() for each in tools]}, indent=2)
         )
     else:
-        _table(found)
-    if bad and compared:
-        names = ", ".join(each.name for each in bad)
+        _print_table(tools)
+    if differing and is_compared:
+        names = ", ".join(each.name for each in differing)
         raise CommandFailedError(
             f"not the versions that versions.env pins: {names}; rebuild the image, or pull it again"
         )
 
 
-def _table(found: list[versions.Found]) -> None:
+def _print_table(tools: list[versions.Found]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for column in ("tool", "pinned", "here", ""):
+    for column in ("tool", "pinned", "installed", ""):
         table.add_column(column, overflow="fold")
-    for each in found:
+    for each in tools:
         note = each.problem or ("" if each.ok else "differs")
         table.add_row(each.name, each.pinned or "-", each.actual or "-", note)
     Console().print(table)

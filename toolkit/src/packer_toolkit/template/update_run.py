@@ -76,7 +76,7 @@ def update_repository(
         with planned(project, wanted, answers, trust) as plan:
             require_seen(plan)
             if plan.changes and not dry_run:
-                echo(f"If this is interrupted, go back with: {report.way_back(project)}")
+                echo(f"If this is interrupted, undo it with: {report.way_back(project)}")
                 saved = journal.write(plan)
                 late = journal.copy_saved_aside()
             copies = {path: copy and str(copy) for path, copy in saved.items()}

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from packer_toolkit.adopt.adoption import Adoption
 
 _STATES = {
-    "missing": "not here",
-    "same": "as the template has it",
-    "different": "yours differs, and stays",
-    "in the way": "something of yours is in its place, and stays",
-    "ignored": "not here, and ignored by git",
+    "missing": "missing",
+    "same": "same as in the template",
+    "different": "different; yours is kept",
+    "in the way": "blocked by a path of yours, which is kept",
+    "ignored": "missing, and ignored by git",
 }
 
 

@@ -32,14 +32,14 @@ def command(answers_file: str | None, as_json: bool) -> int:
     newer = release.version > present
     news = changes(project.source, present, release) if newer else ""
     if as_json:
-        answer = {
+        result = {
             "template": without_secret(project.source),
             "release": project.release,
             "newest": release.tag,
             "newer": newer,
             "changelog": news,
         }
-        click.echo(json.dumps(answer, indent=2))
+        click.echo(json.dumps(result, indent=2))
         return int(newer)
     if not newer:
         click.echo(up_to_date(project.release))
