@@ -240,7 +240,7 @@ def test_a_dry_run_says_what_would_be_taken_back(eventful: Path) -> None:
 
 def test_an_undo_takes_no_other_order(eventful: Path) -> None:
     """It is not a way to another release."""
-    with pytest.raises(click.UsageError, match="no --to"):
+    with pytest.raises(click.UsageError, match="no --vcs-ref"):
         toolkit(eventful, "template-update", "--undo", "--to", "v1.1.0")
 
 
