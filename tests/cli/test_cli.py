@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import click
@@ -14,8 +12,6 @@ from click.testing import CliRunner
 from packer_toolkit.cli import options
 from packer_toolkit.cli.main import COMMANDS, FORMER_COMMANDS, group, load_command
 
-# Libraries that `--help` must not wait for.
-SLOW = ("boto3", "botocore", "copier", "github", "hcl2", "jinja2", "questionary", "rich")
 GROUPS = ("template", "pipeline")
 # Options whose help text is different in two commands, because they set different things.
 OWN_TEXTS = {
@@ -133,20 +129,6 @@ def test_copiers_options_have_copiers_names() -> None:
     assert "--defaults" in names
 
 
-@pytest.mark.parametrize("words", ["", *COMMANDS])
-def test_help_imports_nothing_that_is_slow(words: str) -> None:
-    """`--help`, in a process of its own, imports no library that takes long."""
-    script = (
-        "import sys; from click.testing import CliRunner; from packer_toolkit.cli.main import "
-        f"group; CliRunner().invoke(group, {[*words.split(), '--help']}); "
-        f"print(*[name for name in {SLOW} if name in sys.modules])"
-    )
-    process = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert process.stdout.strip() == ""
-
-
 def complete(words: str, incomplete: str) -> list[str]:
     """Return what a shell completes, as its function asks the program."""
     from click.shell_completion import BashComplete
@@ -164,46 +146,6 @@ def test_a_shell_completes_groups_commands_and_options() -> None:
     assert complete("template update", "--vcs") == ["--vcs-ref"]
     assert complete("template update", "--to") == complete("template update", "--undo") == []
     assert complete("cleanup", "--m") == ["--max-deletions"]
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["nonsense"], "No such command 'nonsense'; see: packer-toolkit --help"),
-        (
-            ["template", "nonsense"],
-            "No such command 'nonsense'; see: packer-toolkit template --help",
-        ),
-        (["doctor", "x"], "Got unexpected extra argument (x); see: packer-toolkit doctor --help"),
-        (
-            ["collection", "init"],
-            "Missing argument 'NAMESPACE.NAME'; see: packer-toolkit collection init --help",
-        ),
-        (
-            ["sweep", "--finished-images"],
-            "--finished-images needs --run-id; see: packer-toolkit sweep --help",
-        ),
-        (
-            ["cleanup", "--max-deletions=x"],
-            "Invalid value for '--max-deletions': 'x' is not a valid integer range; "
-            "see: packer-toolkit cleanup --help",
-        ),
-    ],
-)
-def test_an_error_of_the_command_line_is_one_line(words: list[str], message: str) -> None:
-    """A wrong command line exits with 2 and names the help of the command."""
-    command = [sys.executable, "-m", "packer_toolkit", *words]
-    process = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (process.returncode, process.stderr) == (2, f"packer-toolkit: {message}\n")
-
-
-@pytest.mark.parametrize("words", [[], ["template"], ["pipeline"], ["collection"]])
-def test_a_group_alone_prints_its_help(words: list[str]) -> None:
-    """A group without a command lists its commands, and exits with 2."""
-    command = [sys.executable, "-m", "packer_toolkit", *words]
-    process = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert process.returncode == 2
-    assert "Commands:" in process.stderr
 
 
 def test_answers_are_read_from_data_and_file(tmp_path: options.Path) -> None:

@@ -13,9 +13,6 @@ from packer_toolkit.cli.main import FORMER_COMMANDS, group
 
 RELEASES: dict[str, dict[str, dict[str, Any]]] = json.loads(RECORD.read_text())
 COMMANDS = [(release, words) for release, commands in RELEASES.items() for words in commands]
-OPTIONS = [
-    (release, words, name) for release, words in COMMANDS for name in RELEASES[release][words]
-]
 # Defaults that are written out today, where 1.x had none and its command filled in the same.
 WRITTEN_OUT = {("template-pr", "--branch"): "update-from-template", ("summary", "--outcome"): None}
 
@@ -58,17 +55,18 @@ def test_a_former_command_is_todays(release: str, words: str) -> None:
     assert resolve(group, words.split()) is resolve(group, today)
 
 
-@pytest.mark.parametrize(("release", "words", "name"), OPTIONS)
-def test_a_former_option_sets_the_same_value(release: str, words: str, name: str) -> None:
-    """An option of 1.x, its default and its variable give the command the same value (issue 13)."""
-    recorded = RELEASES[release][words][name]
+@pytest.mark.parametrize(("release", "words"), COMMANDS)
+def test_former_options_set_the_same_values(release: str, words: str) -> None:
+    """Options of 1.x, their defaults and variables give a command the same values (issue 13)."""
     command = resolve(group, words.split())
-    option = find_option(command, name)
-    assert option.name
-    assert make_plain(parse(command, recorded["arguments"])[option.name]) == recorded["value"]
-    default = WRITTEN_OUT.get((words, name), recorded["default"])
-    assert make_plain(parse(command, [])[option.name]) == default
-    assert option.envvar == recorded["variable"]
+    defaults = parse(command, [])
+    for name, recorded in RELEASES[release][words].items():
+        option = find_option(command, name)
+        assert option.name
+        assert make_plain(parse(command, recorded["arguments"])[option.name]) == recorded["value"]
+        default = WRITTEN_OUT.get((words, name), recorded["default"])
+        assert make_plain(defaults[option.name]) == default, name
+        assert option.envvar == recorded["variable"], name
 
 
 @pytest.mark.parametrize("words", FORMER_COMMANDS)

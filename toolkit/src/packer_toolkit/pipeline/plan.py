@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from packer_toolkit.aws import session as aws
-from packer_toolkit.build import released_images as released
-from packer_toolkit.build.released_images import Release, make_entry, split_artifact
+from packer_toolkit.build import version_images as released
 from packer_toolkit.build.source_amis import find_source_amis
 from packer_toolkit.build.values import Values, inspect, read_arguments
+from packer_toolkit.build.version_images import Release, make_entry, split_artifact
 from packer_toolkit.errors import CommandFailedError, SetupError
 from packer_toolkit.pipeline.artifacts import FOUND_AGAIN
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from packer_toolkit.template import report
-from packer_toolkit.template.journal import Journal, Undone, show_copy
+from packer_toolkit.template.journal import Journal, Undone
+from packer_toolkit.template.kept_copies import show_copy
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.source import up_to_date
 from packer_toolkit.template.update import planned, require_seen, target

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from packer_toolkit.aws import session as aws
-from packer_toolkit.build.cleanup.sweep import CredentialsEndedError, Found, Scope, Sweep
+from packer_toolkit.build.cleanup.find import CredentialsEndedError, Found, Scope, Sweep
 from packer_toolkit.build.report import Left, Thing
 from packer_toolkit.build.values import Values, inspect, read_arguments
 from packer_toolkit.errors import RemoteError, SetupError
