@@ -181,7 +181,7 @@ def test_a_template_without_a_changelog_says_nothing(
     release(template, "v3.0.0")
     record(project, "_src_path", str(template))
     answer = toolkit(project, "template-check")
-    assert (answer.code, "says nothing" in answer.stdout) == (1, True)
+    assert (answer.code, "has no entry" in answer.stdout) == (1, True)
 
 
 def test_the_environment_of_a_git_hook_does_not_mislead(
