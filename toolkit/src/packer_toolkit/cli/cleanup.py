@@ -13,12 +13,17 @@ from typing import TypedDict
 
 import click
 
-from packer_toolkit.aws import session as aws
+from packer_toolkit.aws.identity import read_identity
 from packer_toolkit.aws.partitions import describe_refusal
 from packer_toolkit.aws.role import ARN
-from packer_toolkit.build.cleanup.find import CredentialsEndedError, Scope, Sweep
-from packer_toolkit.build.report import Left, Thing
-from packer_toolkit.build.values import Values, inspect, read_arguments
+from packer_toolkit.aws.session import make_clients, open_role_session
+from packer_toolkit.build.arguments import read_arguments
+from packer_toolkit.build.cleanup.calls import CredentialsExpiredError
+from packer_toolkit.build.cleanup.delete import LeftoverDeleter
+from packer_toolkit.build.cleanup.find import LeftoverFinder
+from packer_toolkit.build.cleanup.scope import Scope
+from packer_toolkit.build.report import Leftover, Resource
+from packer_toolkit.build.values import Values, inspect
 from packer_toolkit.errors import CommandFailedError, RemoteError, SetupError
 
 
@@ -29,10 +34,10 @@ class Result(TypedDict):
     regions: list[str]
     run_id: str
     dry_run: bool
-    found: list[Thing]
-    swept: list[Thing]
-    left: list[Left]
-    kept: list[Left]
+    found: list[Resource]
+    swept: list[Resource]
+    left: list[Leftover]
+    kept: list[Leftover]
 
 
 def check_regions(
@@ -121,24 +126,25 @@ def command(
     if not (repository and regions):
         raise SetupError("the HCL here has no run_tags or region: give --repository and --region")
     role = assume_role or values.text("var.assume_role_arn")
-    base = aws.session(role, "packer-toolkit-sweep", regions[0])
-    who = aws.identity(base, regions[0])
+    session = open_role_session(role, "packer-toolkit-sweep", regions[0])
+    identity = read_identity(session, regions[0])
 
     def say(line: str) -> None:
         click.echo(line, err=as_json)
 
-    say(f"{who.line()}; {', '.join(regions)}; {repository}")
-    sweep = Sweep(base, Scope(repository, regions, run_id, finished_images), say=say)
+    say(f"{identity.describe()}; {', '.join(regions)}; {repository}")
+    scope = Scope(repository, regions, run_id, finished_images)
+    finder = LeftoverFinder(make_clients(session), scope)
     try:
-        found = sweep.find()
-    except CredentialsEndedError as error:
+        found = finder.find()
+    except CredentialsExpiredError as error:
         raise RemoteError(f"{error}: get new ones, and repeat") from None
     except Exception as error:
         raise RemoteError(f"cannot look: {' '.join(str(error).split())}") from None
-    going = [each for each in found if not each.kept]
-    kept = [each for each in found if each.kept]
+    going = [each for each in found if not each.retained]
+    kept = [each for each in found if each.retained]
     for each in kept:
-        say(f"kept    {each.kind} {each.id} in {each.region}: {each.kept}")
+        say(f"kept    {each.kind} {each.id} in {each.region}: {each.retained}")
     word = "would delete" if dry_run else "found  "
     for each in going:
         extra = f" with {', '.join(each.snapshots)}" if each.snapshots else ""
@@ -153,25 +159,25 @@ def command(
         "regions": list(regions),
         "run_id": run_id,
         "dry_run": dry_run,
-        "found": [each.thing for each in going],
+        "found": [each.resource for each in going],
         "swept": [],
         "left": [],
-        "kept": [{**each.thing, "reason": each.kept} for each in kept],
+        "kept": [{**each.resource, "reason": each.retained} for each in kept],
     }
     if dry_run or not going:
         _end(result, as_json, say)
         return
     if not yes and not click.confirm(f"Delete these {len(going)}?", err=True):
         raise click.Abort
-    outcome = sweep.run()
-    result["swept"] = outcome.swept
-    result["left"] = outcome.left
-    for left in outcome.left:
+    outcome = LeftoverDeleter(finder, echo=say).run()
+    result["swept"] = outcome.deleted
+    result["left"] = outcome.leftovers
+    for left in outcome.leftovers:
         say(f"LEFT    {left['kind']} {left['id']} in {left['region']}: {left['reason']}")
     _end(result, as_json, say)
-    if outcome.left:
+    if outcome.leftovers:
         raise CommandFailedError(
-            f"{len(outcome.left)} could not be deleted, see above: repeat later"
+            f"{len(outcome.leftovers)} could not be deleted, see above: repeat later"
         )
 
 

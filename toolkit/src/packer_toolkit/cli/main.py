@@ -11,14 +11,14 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
-from types import FrameType
+from collections.abc import Mapping
 from typing import NoReturn
 
 import click
 
 from packer_toolkit.errors import ToolkitError
 from packer_toolkit.github.runner_commands import escaped_output
+from packer_toolkit.signals import TerminatedBySignal, raise_on_termination
 
 # Name -> what `--help` says about it, in the order a person needs them; the command is `command` of
 # the module that MODULES names.
@@ -105,31 +105,6 @@ def group() -> None:
     """
 
 
-class _EndedBySignal(BaseException):
-    """SIGTERM or SIGHUP came: as with Ctrl-C, whatever is open is left in order."""
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[None]:
-    """Take SIGTERM and SIGHUP: Python would end at once, and leave its temporary folders."""
-
-    def end(number: int, frame: FrameType | None) -> NoReturn:
-        del frame
-        signal.signal(number, signal.SIG_DFL)  # a second one does not wait
-        raise _EndedBySignal(number)
-
-    both = (signal.SIGTERM, signal.SIGHUP)
-    # Not what `nohup` has asked to ignore.
-    taken = [number for number in both if signal.getsignal(number) == signal.SIG_DFL]
-    for number in taken:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number in taken:
-            signal.signal(number, signal.SIG_DFL)
-
-
 def _say(line: str) -> None:
     with contextlib.suppress(OSError):  # the terminal may be closed
         click.echo(f"packer-toolkit: {line}", err=True)
@@ -145,7 +120,7 @@ def main() -> NoReturn:
 def _run() -> int:
     """Run the command line; return its exit code."""
     try:
-        with _signals():
+        with raise_on_termination():
             result = group.main(prog_name="packer-toolkit", standalone_mode=False)
         code = result if isinstance(result, int) else 0
     except ToolkitError as error:
@@ -163,7 +138,7 @@ def _run() -> int:
     except (click.Abort, KeyboardInterrupt):
         code = 128 + signal.SIGINT
         _say("interrupted")
-    except _EndedBySignal as ended:
+    except TerminatedBySignal as ended:
         code = 128 + int(ended.args[0])
         _say("interrupted")
     except BrokenPipeError:

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from packer_toolkit.aws import identity
+from packer_toolkit.aws.session import open_session
 from packer_toolkit.repository import settings
 from packer_toolkit.repository import ssm_files as legacy_deps
 
@@ -38,7 +38,7 @@ def command(
     root = settings.require_repository()
     values = settings.settings()
     asked = list(names) or legacy_deps.wanted(values.get(legacy_deps.SETTING, ""))
-    session = identity.session(region or values.get("AWS_REGION"))
+    session = open_session(region or values.get("AWS_REGION"))
     parameters, skipped = legacy_deps.fetch(session, asked, with_secrets)
     planned = legacy_deps.plan(root, parameters, skipped)
     legacy_deps.write(root, planned, force)

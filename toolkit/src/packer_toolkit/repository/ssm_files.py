@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from packer_toolkit.aws import identity
+from packer_toolkit.aws.errors import translate_aws_errors
 from packer_toolkit.errors import CommandFailedError, SetupError
 
 if TYPE_CHECKING:
@@ -116,14 +116,14 @@ def fetch(
 
     Raises:
         CommandFailedError: when some do not exist; the message names all of them.
-        SetupError, RemoteError: see `identity.explained`.
+        SetupError, RemoteError: see `translate_aws_errors`.
     """
     found: dict[str, Parameter] = {}
     missing: list[str] = []
     asked = list(names)
     from botocore.config import Config
 
-    with identity.explained():
+    with translate_aws_errors():
         # Hundreds of parameters are many calls, and SSM throttles early.
         settings = Config(retries={"mode": "standard", "total_max_attempts": _ATTEMPTS})
         ssm = session.client("ssm", config=settings)
