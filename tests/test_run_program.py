@@ -25,6 +25,7 @@ def test_one_line_of_the_output_matters(completed: Completed, line: str) -> None
     assert completed.line == line
 
 
+@pytest.mark.integration
 def test_input_and_output_pass_unchanged(tmp_path: Path) -> None:
     """A program gets its input, its folder and its environment."""
     script = "import os, sys; print(sys.stdin.read(), os.getcwd(), os.environ['X']); sys.exit(3)"
@@ -34,6 +35,7 @@ def test_input_and_output_pass_unchanged(tmp_path: Path) -> None:
     assert completed == Completed(3, f"in {tmp_path.resolve()} 1\n")
 
 
+@pytest.mark.integration
 def test_a_program_that_does_not_exist_has_the_code_of_a_shell(tmp_path: Path) -> None:
     """Neither a missing program nor a missing folder raises an error."""
     assert run_program(["no-such-program"]) == Completed(
@@ -44,6 +46,7 @@ def test_a_program_that_does_not_exist_has_the_code_of_a_shell(tmp_path: Path) -
     assert run_program([tmp_path]).code == 126
 
 
+@pytest.mark.integration
 def test_a_program_that_takes_too_long_is_stopped() -> None:
     """The timeout is reported with the program and the seconds."""
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -52,6 +55,7 @@ def test_a_program_that_takes_too_long_is_stopped() -> None:
     assert completed.line == f"{sys.executable} timed out after 0.05 seconds"
 
 
+@pytest.mark.integration
 def test_a_signal_stops_a_program() -> None:
     """The error of the function that looks for signals reaches the caller."""
 

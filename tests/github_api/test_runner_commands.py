@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 import pytest
-from build_reports import REPOSITORY
 
 from packer_toolkit.build.console import Console
 from packer_toolkit.build.masking import Mask
@@ -18,6 +17,7 @@ from packer_toolkit.build.packer_process import PackerProcess
 from packer_toolkit.build.request import BuildRequest
 from packer_toolkit.github.runner_commands import escape_commands, escaped_output, print_command
 from packer_toolkit.signals import ReceivedSignals
+from rig.build_reports import REPOSITORY
 from rig.ec2 import Ec2
 from rig.github import GitHub, Repository
 from rig.repository import add_script, small_repository
@@ -123,6 +123,7 @@ def test_a_build_gives_the_runner_no_commands(
     assert find_commands(done.output) == []
 
 
+@pytest.mark.integration
 def test_the_reader_of_packer_escapes_for_each_caller(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
