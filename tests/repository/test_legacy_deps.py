@@ -282,9 +282,9 @@ def test_a_full_disk_leaves_the_old_files(
 
 
 def _session(ec2: Ec2) -> object:
-    from packer_toolkit.aws import identity
+    from packer_toolkit.aws.session import open_session
 
-    return identity.session(ec2.region)
+    return open_session(ec2.region)
 
 
 @pytest.mark.parametrize(

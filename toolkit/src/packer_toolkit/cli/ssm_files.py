@@ -6,7 +6,7 @@ import json
 
 import click
 
-from packer_toolkit.aws import identity
+from packer_toolkit.aws.session import open_session
 from packer_toolkit.cli.options import json_option
 from packer_toolkit.repository import ssm_files
 from packer_toolkit.repository.settings import read_settings, require_repository
@@ -41,7 +41,7 @@ def command(
     root = require_repository()
     values = read_settings()
     requested = list(names) or ssm_files.split_names(values.get(ssm_files.SETTING, ""))
-    session = identity.session(region or values.get("AWS_REGION"))
+    session = open_session(region or values.get("AWS_REGION"))
     parameters, skipped = ssm_files.fetch_parameters(session, requested, with_secrets)
     plan = ssm_files.plan_files(root, parameters, skipped)
     ssm_files.write_files(root, plan, force)

@@ -52,7 +52,7 @@ def command(
 
     Exit code 0: written, whatever the result of the build.
     """
-    from packer_toolkit.build.deadline import expiry
+    from packer_toolkit.build.deadline import read_credentials_expiry
     from packer_toolkit.github.outputs import add_summary
     from packer_toolkit.pipeline.artifacts import read, warn_about_refused
     from packer_toolkit.pipeline.summary import page
@@ -68,7 +68,7 @@ def command(
         outcome=outcome,
         note=note,
         limit=credentials_seconds,
-        expires=expiry(os.environ),
+        expires=read_credentials_expiry(os.environ),
         last=last,
         last_name=name,
     )
