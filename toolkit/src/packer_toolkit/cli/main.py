@@ -18,7 +18,7 @@ from typing import NoReturn
 import click
 
 from packer_toolkit.errors import ToolkitError
-from packer_toolkit.github.runner_commands import escaped_output
+from packer_toolkit.github.runner_commands import escape_output
 
 # Name -> what `--help` says about it, in the order a person needs them; the command is `command` of
 # the module that MODULES names.
@@ -137,7 +137,7 @@ def _say(line: str) -> None:
 
 def main() -> NoReturn:
     """Run the command line, and end with an exit code of `packer_toolkit.errors`."""
-    with escaped_output():
+    with escape_output():
         code = _run()
     sys.exit(code)
 

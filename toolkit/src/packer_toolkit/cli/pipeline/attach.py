@@ -10,7 +10,7 @@ import click
 
 from packer_toolkit.cli.options import github_options
 from packer_toolkit.errors import SetupError
-from packer_toolkit.github.actions import token
+from packer_toolkit.github.actions import read_token
 
 
 @click.command()
@@ -46,16 +46,21 @@ def command(
     Exit code 0: all is attached.  1: there is no such release, or it has other files.  3: something
     is missing here.  4: GitHub refused, or could not be reached.
     """
-    from packer_toolkit.github.client import Place
-    from packer_toolkit.pipeline.artifacts import MANIFEST, read, require_sound, unpack
-    from packer_toolkit.pipeline.releases import attach
+    from packer_toolkit.github.client import RepositoryAccess
+    from packer_toolkit.pipeline.artifacts import (
+        MANIFEST,
+        read_artifacts,
+        require_valid_files,
+        unpack_artifacts,
+    )
+    from packer_toolkit.pipeline.releases import attach_artifacts
 
-    records = read(Path()) if bundle is None else unpack(bundle)
-    require_sound(records.refused)
-    if MANIFEST not in records.files:
+    artifacts = read_artifacts(Path()) if bundle is None else unpack_artifacts(bundle)
+    require_valid_files(artifacts.rejected)
+    if MANIFEST not in artifacts.files:
         raise SetupError(f"there is no {MANIFEST}: build the image first, then attach what it left")
-    github = Place(repository, token(), api_url, patience).connect()
-    done = attach(github, tag, records, replace=replace, dry_run=dry_run)
+    github = RepositoryAccess(repository, read_token(), api_url, patience).connect()
+    done = attach_artifacts(github, tag, artifacts, replace=replace, dry_run=dry_run)
     if as_json:
         click.echo(json.dumps(asdict(done), indent=2))
         return

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from packer_toolkit.github.actions import warn
+from packer_toolkit.github.actions import set_outputs, warn
 
 
 @click.command()
@@ -20,25 +20,24 @@ def command(as_json: bool) -> None:
 
     Exit code 0: handed on, also when there are no records.
     """
-    from packer_toolkit.github.outputs import set_outputs
     from packer_toolkit.pipeline.artifacts import (
         LONGEST_BUNDLE,
-        Records,
-        is_packages,
-        pack,
-        read,
-        warn_about_refused,
+        BuildArtifacts,
+        is_package_list,
+        pack_artifacts,
+        read_artifacts,
+        warn_about_rejected,
     )
 
-    records = warn_about_refused(read(Path()))
-    line = pack(records)
+    artifacts = warn_about_rejected(read_artifacts(Path()))
+    line = pack_artifacts(artifacts)
     if len(line) > LONGEST_BUNDLE:
         warn("the package lists are too long to be handed on, and are left out")
-        records = Records(
-            {name: raw for name, raw in records.files.items() if not is_packages(name)}
+        artifacts = BuildArtifacts(
+            {name: raw for name, raw in artifacts.files.items() if not is_package_list(name)}
         )
-        line = pack(records)
+        line = pack_artifacts(artifacts)
     if as_json:
-        click.echo(json.dumps({"files": sorted(records.files), "bundle": line}, indent=2))
+        click.echo(json.dumps({"files": sorted(artifacts.files), "bundle": line}, indent=2))
         return
     set_outputs({"bundle": line})

@@ -6,12 +6,16 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from packer_toolkit.cli.options import github_options
-from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.github.actions import token, warn
+from packer_toolkit.errors import SetupError
+from packer_toolkit.github.actions import read_token, set_outputs
+
+if TYPE_CHECKING:
+    from packer_toolkit.pipeline.status import RecordedStatus
 
 
 @click.command()
@@ -60,63 +64,42 @@ def command(
     """
     from packer_toolkit.pipeline import plan
 
-    kind = plan.kind_of(event, asked or "")
+    kind = plan.get_build_kind(event, asked or "")
     if kind == "test":
-        done = plan.Plan("test", True, "A test build: everything but the image.")
+        decision = plan.BuildPlan("test", True, "A test build: no image is created.")
     elif kind == "release":
-        tag = os.environ.get("GITHUB_REF_NAME", "")
         if os.environ.get("GITHUB_REF_TYPE") != "tag":
             raise SetupError(
                 'a release is built from its tag: choose the tag under "Use workflow from"'
             )
-        version = plan.version_of(tag)
-        values = plan.values_here()
-        done = plan.release(plan.client(values), values, version)
+        version = plan.parse_version_tag(os.environ.get("GITHUB_REF_NAME", ""))
+        values = plan.read_values()
+        clients = plan.create_clients(values)
+        decision = plan.plan_release(clients, values, version)
     else:
-        values = plan.values_here()
-        parents = plan.newest_parents(plan.client(values), values)
-        remembered, why = None, ""
+        values = plan.read_values()
+        ec2 = plan.create_clients(values)(values.text("var.region"))
+        base_images = plan.find_base_images(ec2, values)
+        last_build: RecordedStatus | str = ""
         if not always:
-            remembered, why = _remembered(repository, api_url, patience, commit)
-        done = plan.daily(remembered, parents, always=always, why=why)
-    if as_json:
-        click.echo(json.dumps(asdict(done), indent=2))
-        return
-    from packer_toolkit.github.outputs import set_outputs
-    from packer_toolkit.pipeline.artifacts import MANIFEST, read
+            from packer_toolkit.github.client import RepositoryAccess
+            from packer_toolkit.pipeline.status import read_last_build
 
-    if done.kind == "release" and not done.build:
-        again = plan.manifest_again(values, done.version)
-        # A manifest of other images is what an earlier or a killed build left here.
-        if not plan.is_manifest_of(read(Path()).manifest, again):
-            Path(MANIFEST).write_text(json.dumps(again, indent=2) + "\n")
-    click.echo(f"{done.kind}: {done.reason}", err=True)
+            access = RepositoryAccess(repository, read_token(), api_url, patience)
+            last_build = read_last_build(access, commit)
+        decision = plan.plan_daily_build(last_build, base_images, always=always)
+    if as_json:
+        click.echo(json.dumps(asdict(decision), indent=2))
+        return
+    if decision.kind == "release" and not decision.build:
+        plan.write_missing_manifest(Path(), clients, values, decision.version)
+    click.echo(f"{decision.kind}: {decision.reason}", err=True)
     set_outputs(
         {
-            "build": str(done.build).lower(),
-            "kind": done.kind,
-            "version": done.version,
-            "reason": done.reason,
-            "skip_create_ami": str(done.kind != "release").lower(),
+            "build": str(decision.build).lower(),
+            "kind": decision.kind,
+            "version": decision.version,
+            "reason": decision.reason,
+            "skip_create_ami": str(decision.kind != "release").lower(),
         }
     )
-
-
-def _remembered(
-    repository: str, api_url: str, patience: float, commit: str
-) -> tuple[dict[str, str] | None, str]:
-    """Return the parents of the commit's last build, when it was good, or why there are none."""
-    from packer_toolkit.github.client import Place
-    from packer_toolkit.pipeline.status import of_commit
-
-    try:
-        found = of_commit(Place(repository, token(), api_url, patience).connect(), commit)
-    except RemoteError as error:
-        # A build too many costs minutes; one too few hides a failure.
-        warn(f"it is not known how the last build was, so there is one now: {error}")
-        return None, "It is not known how the last build was."
-    if found is None:
-        return None, "This commit has not been built before."
-    if not found.good:
-        return None, "The last build of this commit failed."
-    return dict(found.parents), ""

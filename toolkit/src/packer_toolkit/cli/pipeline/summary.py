@@ -10,7 +10,7 @@ import click
 
 from packer_toolkit.cli.options import github_options
 from packer_toolkit.errors import RemoteError
-from packer_toolkit.github.actions import token
+from packer_toolkit.github.actions import add_summary, read_token
 
 
 @click.command()
@@ -52,33 +52,31 @@ def command(
     Exit code 0: written, however the build ended.  2: an option is wrong.
     """
     from packer_toolkit.build.deadline import expiry
-    from packer_toolkit.github.outputs import add_summary
-    from packer_toolkit.pipeline.artifacts import read, warn_about_refused
-    from packer_toolkit.pipeline.summary import page
+    from packer_toolkit.pipeline.artifacts import read_artifacts, warn_about_rejected
+    from packer_toolkit.pipeline.summary import write_summary
 
-    records = warn_about_refused(read(Path()))
+    artifacts = warn_about_rejected(read_artifacts(Path()))
     if not outcome:
-        outcome = "success" if records.report.get("exit_code") == 0 else "failure"
-    last, name = None, ""
-    if records.packages and token() and repository:
-        from packer_toolkit.github.client import Place
-        from packer_toolkit.pipeline.releases import last_packages
+        outcome = "success" if artifacts.report.get("exit_code") == 0 else "failure"
+    last = None
+    if artifacts.packages and read_token() and repository:
+        from packer_toolkit.github.client import RepositoryAccess
+        from packer_toolkit.pipeline.releases import find_last_packages
 
         tag = os.environ.get("GITHUB_REF_TYPE") == "tag"
         now = os.environ.get("GITHUB_REF_NAME", "") if tag else ""
         try:
-            github = Place(repository, token(), api_url, patience).connect()
-            name, last = last_packages(github, before=now)
+            github = RepositoryAccess(repository, read_token(), api_url, patience).connect()
+            last = find_last_packages(github, before=now)
         except RemoteError as error:
-            click.echo(f"note: packages are compared with nothing: {error}", err=True)
-    text = page(
-        records,
-        outcome=outcome,
+            click.echo(f"note: packages are not compared: {error}", err=True)
+    text = write_summary(
+        artifacts,
+        result=outcome,
         note=note,
-        limit=credentials_seconds,
+        seconds=credentials_seconds,
         expires=expiry(os.environ),
         last=last,
-        last_name=name,
     )
     if as_json:
         shown = {"outcome": outcome, "note": note or None, "text": text}

@@ -19,15 +19,14 @@ from packer_toolkit.cli.options import (
     github_options,
     trust_option,
 )
-from packer_toolkit.github.actions import run_url, token
-from packer_toolkit.github.outputs import add_summary, set_outputs
+from packer_toolkit.github.actions import add_summary, get_run_url, read_token, set_outputs
 from packer_toolkit.template.project import Project
 
 if TYPE_CHECKING:
     from github.PullRequest import PullRequest
     from github.Repository import Repository
 
-    from packer_toolkit.github.client import Place
+    from packer_toolkit.github.client import RepositoryAccess
     from packer_toolkit.template.summary import Summary
 
 _CONTEXT = "update-from-template"
@@ -111,7 +110,7 @@ def command(
     commits of others.  3: the update cannot be done.  4: the template or GitHub cannot be reached,
     or refused.
     """
-    from packer_toolkit.github.client import Place
+    from packer_toolkit.github.client import RepositoryAccess
     from packer_toolkit.template import exported_template as handed_template
     from packer_toolkit.template import pull_request, saved_update
     from packer_toolkit.template.clone import clone_template
@@ -123,7 +122,7 @@ def command(
         raise click.UsageError("--fetch, --save, --from and --checked exclude each other")
     if template and (fetch_into or saved_in or checked or release):
         raise click.UsageError("--template goes with --save or alone, and names the release itself")
-    place = Place(repository, token(), api_url, patience)
+    place = RepositoryAccess(repository, read_token(), api_url, patience)
     if checked:
         return _note_checks(place, checked, commit, dry_run, as_json)
     project = find_project(Path.cwd(), answers_file)
@@ -135,7 +134,7 @@ def command(
     push = _Push(project, place, branch or pull_request.BRANCH, base, dry_run, as_json)
     if not save_into:
         # For the template too, where it is private and on the same host.
-        os.environ.update(pull_request.authorized(pull_request.origin(project), token()))
+        os.environ.update(pull_request.authorized(pull_request.origin(project), read_token()))
     if saved_in:
         return push.saved(saved_in, release)
     if not (dry_run or fetch_into or save_into):
@@ -181,7 +180,7 @@ class _Push:
     """
 
     project: Project
-    place: Place
+    place: RepositoryAccess
     branch: str
     base: str
     dry_run: bool
@@ -242,7 +241,7 @@ class _Push:
 
     def open(self, summary: Summary, tree: str) -> int:
         """Push an update and open its pull request, or refresh the one that is open."""
-        from packer_toolkit.github.client import speaking
+        from packer_toolkit.github.client import translate_github_errors
         from packer_toolkit.template import pull_request, saved_update
 
         saved_update.require_release(self.project, tree, summary.release)
@@ -255,13 +254,13 @@ class _Push:
                 click.echo(f"would open: {title}\n\n{body}")
             return 0
         hub = self.place.connect()
-        with speaking("look for the pull request"):
+        with translate_github_errors("look for the pull request"):
             closed = self._find_closed(hub, summary.release)
         if closed:
             return self._leave_closed(closed, summary.release)
         made = pull_request.commit_update(self.project, tree, summary.release)
         pushed = pull_request.Branch(self.project, self.branch).push(made)
-        with speaking("open the pull request"):
+        with translate_github_errors("open the pull request"):
             address = self._open_pull(hub, title, body)
         if self.as_json:
             self._print({**shown, "updated": True, "commit": pushed.commit, "url": address})
@@ -326,18 +325,18 @@ class _Push:
 
 
 def _note_checks(
-    place: Place, checked: str, commit: str | None, dry_run: bool, as_json: bool
+    place: RepositoryAccess, checked: str, commit: str | None, dry_run: bool, as_json: bool
 ) -> int:
     """Note at a commit how its checks ended."""
-    from packer_toolkit.github.client import speaking
+    from packer_toolkit.github.client import translate_github_errors
 
     state = "success" if checked == "success" else "failure"
     if not dry_run:
         hub = place.connect()
-        with speaking("note the result of the checks"):
+        with translate_github_errors("note the result of the checks"):
             hub.get_commit(commit or "").create_status(
                 state,
-                target_url=run_url(),
+                target_url=get_run_url(),
                 description=f"task check: {checked}",
                 context=_CONTEXT,
             )
