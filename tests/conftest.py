@@ -22,6 +22,7 @@ from rig.signals import set_handlers
 
 pytest_plugins = [
     "rig.ec2.fixtures",
+    "rig.fast_tests",
     "rig.github.fixtures",
     "rig.pipeline_fixtures",
     "rig.task_fixtures",

@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from packer_toolkit.build import release_images as build_release
-from packer_toolkit.build.released_images import read_release
 from packer_toolkit.build.values import Values
+from packer_toolkit.build.version_images import read_release
 from packer_toolkit.errors import CommandFailedError, RemoteError
 from packer_toolkit.pipeline import plan
 from rig.ec2 import image_tags, run_tags

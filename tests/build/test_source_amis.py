@@ -8,10 +8,10 @@ import pytest
 
 from packer_toolkit.aws import session as aws
 from packer_toolkit.build import release_images as build_release
-from packer_toolkit.build.released_images import Release
 from packer_toolkit.build.run import Run
 from packer_toolkit.build.source_amis import describe_rejected, find_source_amis, make_arguments
 from packer_toolkit.build.values import Values
+from packer_toolkit.build.version_images import Release
 from packer_toolkit.errors import CommandFailedError
 from packer_toolkit.pipeline import plan
 from rig.ec2 import image_tags, run_tags

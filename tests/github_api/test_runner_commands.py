@@ -119,6 +119,7 @@ def test_a_build_gives_the_runner_no_commands(
     assert find_commands(done.output) == []
 
 
+@pytest.mark.integration
 def test_the_reader_of_packer_escapes_for_each_caller(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

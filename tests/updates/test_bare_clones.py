@@ -12,6 +12,8 @@ from packer_toolkit.template.source import changes, parse_version, releases
 from rig.template import git
 from rig.updating import toolkit
 
+pytestmark = pytest.mark.integration
+
 ANSWERS = ".copier-answers.yml"
 
 

@@ -16,6 +16,8 @@ from packer_toolkit.template.pull_request import Branch
 from rig.copier_command import run_copier
 from rig.template import git
 
+pytestmark = pytest.mark.integration
+
 ANSWERS = ".copier-answers.yml"
 
 

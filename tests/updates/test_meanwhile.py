@@ -25,6 +25,8 @@ from packer_toolkit.template import render
 from rig.template import git
 from rig.updating import files, state, toolkit
 
+pytestmark = pytest.mark.integration
+
 INTERLEAVINGS = int(os.environ.get("TEMPLATE_PACKER_AMI_INTERLEAVINGS", "80"))
 BATCHES = 4
 UPDATE = ["template-update"]
@@ -329,13 +331,13 @@ def test_the_check_finds_a_lost_line(
     edited: Path, whole: Ran, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a product that overwrites files, the property does not hold: it can fail."""
-    from packer_toolkit.template import journal
+    from packer_toolkit.template import update_writer
 
     def overwrite(place: Path, aside: Path, replacement: Path | None = None) -> None:
         shutil.copy2(place, aside, follow_symlinks=False)
         (replacement or place).replace(place) if replacement else place.unlink()
 
-    monkeypatch.setattr(journal, "move_aside", overwrite)
+    monkeypatch.setattr(update_writer, "move_aside", overwrite)
     repository = Path(shutil.copytree(edited, edited.with_name("broken"), symlinks=True))
     broken = meanwhile.run(repository, UPDATE, {})
     point = broken.find(f"'{repository}/sources.hcl']")
@@ -652,7 +654,7 @@ def test_an_undo_needs_no_space(edited: Path, small_disk: Callable[[int], Path])
 
 def test_an_undo_that_fails_says_so(edited: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the undo inside of an update fails, the message has the command (review C7)."""
-    from packer_toolkit.template import journal
+    from packer_toolkit.template import index, rollback
 
     before = state(edited)
 
@@ -660,8 +662,8 @@ def test_an_undo_that_fails_says_so(edited: Path, monkeypatch: pytest.MonkeyPatc
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(journal.Journal, "_change_index", fail)
-        patch.setattr(journal, "put", fail)
+        patch.setattr(index.Index, "change", fail)
+        patch.setattr(rollback, "put", fail)
         answer = toolkit(edited, *UPDATE)
     assert answer.code == 3
     assert "the update is not undone yet (No space left on device)" in answer.stderr

@@ -16,6 +16,8 @@ from packer_toolkit.template.source import between, git_url, parse_version
 from rig.template import git, release
 from rig.updating import state, toolkit
 
+pytestmark = pytest.mark.integration
+
 ANSWERS = ".copier-answers.yml"
 
 

@@ -14,6 +14,8 @@ from rig.small_template import RELEASES
 from rig.template import ROOT, git
 from rig.updating import toolkit
 
+pytestmark = pytest.mark.integration
+
 PAGE = (ROOT / "docs" / "updating.md").read_text()
 
 

@@ -17,6 +17,8 @@ import pytest
 from rig.template import git
 from rig.updating import files, state, toolkit
 
+pytestmark = pytest.mark.integration
+
 KILLED = Path(__file__).with_name("killed.py")
 POINTS = 12
 
@@ -313,10 +315,10 @@ def test_an_update_that_cannot_be_written_changes_nothing(
     eventful: Path, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     """A full disk, for instance: it goes back by itself."""
-    from packer_toolkit.template import journal
+    from packer_toolkit.template import index, update_writer
 
     before = state(eventful)
-    real: Callable[..., None] = journal._write
+    real: Callable[..., None] = update_writer.write_file
     calls = 0
 
     def fail(*arguments: object) -> None:
@@ -327,10 +329,10 @@ def test_an_update_that_cannot_be_written_changes_nothing(
         real(*arguments)
 
     if broken == "write":
-        monkeypatch.setattr(journal, "_write", fail)
+        monkeypatch.setattr(update_writer, "write_file", fail)
     else:
         calls = 10
-        monkeypatch.setattr(journal.Journal, "_change_index", fail)
+        monkeypatch.setattr(index.Index, "change", fail)
     answer = toolkit(eventful, "template-update")
     assert answer.code == 3
     assert "No space left on device" in answer.stderr

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from packer_toolkit.aws.session import config
-from packer_toolkit.build.cleanup.sweep import NEVER, Scope, Sweep
-from packer_toolkit.build.released_images import (
+from packer_toolkit.build.cleanup.find import NEVER, Scope, Sweep
+from packer_toolkit.build.selection import Selection
+from packer_toolkit.build.values import Arguments, Values
+from packer_toolkit.build.version_images import (
     Clients,
     Image,
     Release,
@@ -26,8 +28,6 @@ from packer_toolkit.build.released_images import (
     make_entry,
     read_release,
 )
-from packer_toolkit.build.selection import Selection
-from packer_toolkit.build.values import Arguments, Values
 from packer_toolkit.errors import CommandFailedError, RemoteError
 
 _ATTEMPTS = 5  # earlier ones of a run that are looked at
@@ -64,8 +64,8 @@ def read_missing(session: Any, values: Values, arguments: Arguments) -> Release:
         What exists of the version: finished images are not built again.
 
     Raises:
-        CommandFailedError: When the version is finished, or a name is used by an image that a
-            build must not delete.
+        CommandFailedError: When the version is finished, or a name belongs to an image that must
+            not be deleted.
         RemoteError: When a region cannot be asked.
     """
     version = values.text("var.version")

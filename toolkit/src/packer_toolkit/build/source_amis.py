@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from packer_toolkit.build.cleanup.sweep import read_expiry
-from packer_toolkit.build.released_images import get_repository
+from packer_toolkit.build.cleanup.find import read_expiry
 from packer_toolkit.build.values import Values
+from packer_toolkit.build.version_images import get_repository
 from packer_toolkit.errors import CommandFailedError, RemoteError
 
 VARIABLE = "source_ami_ids"

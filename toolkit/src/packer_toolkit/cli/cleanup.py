@@ -16,7 +16,7 @@ import click
 from packer_toolkit.aws import session as aws
 from packer_toolkit.aws.partitions import describe_refusal
 from packer_toolkit.aws.role import ARN
-from packer_toolkit.build.cleanup.sweep import CredentialsEndedError, Scope, Sweep
+from packer_toolkit.build.cleanup.find import CredentialsEndedError, Scope, Sweep
 from packer_toolkit.build.report import Left, Thing
 from packer_toolkit.build.values import Values, inspect, read_arguments
 from packer_toolkit.errors import CommandFailedError, RemoteError, SetupError

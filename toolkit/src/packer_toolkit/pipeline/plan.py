@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from packer_toolkit.aws import session as aws
-from packer_toolkit.build.released_images import make_entry, read_release, split_artifact
 from packer_toolkit.build.source_amis import find_source_amis
 from packer_toolkit.build.values import Values, inspect, read_arguments
+from packer_toolkit.build.version_images import make_entry, read_release, split_artifact
 from packer_toolkit.errors import CommandFailedError, SetupError
 from packer_toolkit.pipeline.artifacts import MANIFEST, RECONSTRUCTED, read_artifacts
 

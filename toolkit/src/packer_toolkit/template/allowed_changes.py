@@ -7,7 +7,7 @@ import re
 
 from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import Git
-from packer_toolkit.template.merge import SUBMODULE, Entry, Tree
+from packer_toolkit.template.trees import SUBMODULE, Entry, Tree
 from packer_toolkit.text.paths import show_path
 
 _LINK = "120000"

@@ -65,6 +65,19 @@ def exists(place: Path) -> bool:
     return os.path.lexists(place)
 
 
+def find_blocking_file(root: Path, path: str) -> Path | None:
+    """Return the file or link that is where a path needs a folder, if there is one.
+
+    Args:
+        root: the folder that the path is below.
+        path: the path.
+    """
+    for above in reversed(list((root / path).parents)[: path.count("/")]):
+        if above.is_symlink() or (exists(above) and not above.is_dir()):
+            return above
+    return None
+
+
 def move_aside(place: Path, aside: Path, replacement: Path | None = None) -> None:
     """Move a file aside as it is, and put another one in its place.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import Git
 from packer_toolkit.template.project import Project
+from packer_toolkit.template.trees import Entry, add_to_index, format_index_line
 from packer_toolkit.text.paths import join_paths, show_path
 
 
@@ -74,11 +75,7 @@ def _find_left_out(project: Project, paths: Sequence[str]) -> list[str]:
         git = top.with_env(GIT_INDEX_FILE=str(Path(scratch, "index")))
         empty = git.text("hash-object", "-w", "--stdin")
         names = [project.prefix + path for path in paths]
-        lines = (
-            f"100644 {empty} 0\t".encode() + name.encode("utf-8", "surrogateescape") + b"\0"
-            for name in names
-        )
-        git.raw("update-index", "-z", "--index-info", stdin=b"".join(lines))
+        add_to_index(git, (format_index_line(name, Entry("100644", empty)) for name in names))
         tree = git.text("write-tree")
         Path(scratch, "index").unlink()
         aside = Path(scratch, "tree")

@@ -16,6 +16,7 @@ from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import Git
 from packer_toolkit.template.file_changes import put
 from packer_toolkit.template.project import Project
+from packer_toolkit.template.trees import add_to_index
 
 _TIMEOUT = 5.0
 """Seconds to wait for another git command, most of which take milliseconds."""
@@ -62,14 +63,13 @@ class Index:
             SetupError: when another git command has it locked.
             GitError: when git refuses the entries.
         """
-        text = b"".join(line + b"\0" for line in lines)
         end = time.monotonic() + _TIMEOUT
         while True:
             before = self._path.read_bytes()
             self._fresh.unlink(missing_ok=True)
             shutil.copy2(self._path, self._fresh)
             git = Git.at(self._top, GIT_INDEX_FILE=str(self._fresh))
-            git.raw("update-index", "-z", "--replace", "--index-info", stdin=text)
+            add_to_index(git, lines, "--replace")
             with self._locked_once() as is_locked:
                 # Another command may have changed the index since it was copied.
                 if is_locked and self._path.read_bytes() == before:

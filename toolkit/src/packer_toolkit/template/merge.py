@@ -20,9 +20,10 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from packer_toolkit.git.command import Git
+from packer_toolkit.template.trees import SUBMODULE, Entry, Tree
 
 Kind = Literal["both changed", "both added", "removed", "no text", "in the way"]
 
@@ -35,25 +36,8 @@ _REASONS: Mapping[Kind, str] = {
 }
 # Copier's labels: https://copier.readthedocs.io/en/stable/updating/
 _LABELS = ("before updating", "last update", "after updating")
-_FILES = ("100644", "100755")
-SUBMODULE = "160000"
 # How alike two files must be to count as one that was renamed; git's own default.
 _RENAMED = "-M50%"
-
-
-class Entry(NamedTuple):
-    """A file, link or submodule in a tree: git's mode and object id."""
-
-    mode: str
-    oid: str
-
-    @property
-    def is_file(self) -> bool:
-        """Whether this is a regular file."""
-        return self.mode in _FILES
-
-
-Tree = dict[str, Entry]
 
 
 @dataclass(frozen=True)
@@ -95,36 +79,6 @@ class Merged:
     conflicts: dict[str, Conflict] = field(default_factory=dict)
     kept_deleted: list[str] = field(default_factory=list)
     renamed: dict[str, str] = field(default_factory=dict)
-
-
-def read_tree(git: Git, tree: str) -> Tree:
-    """Return the files of a tree object, by path."""
-    found = {}
-    for line in git.fields("ls-tree", "-r", "-z", "--full-tree", tree):
-        meta, _, path = line.partition("\t")
-        mode, _, oid = meta.split(" ")
-        found[path] = Entry(mode, oid)
-    return found
-
-
-def write_tree(git: Git, tree: Mapping[str, Entry], index: Path) -> str:
-    """Make a tree object of files.
-
-    Args:
-        git: git in the repository that gets it.
-        tree: the files, by path.
-        index: a file that does not exist, for the time being.
-    """
-    lines = b"".join(
-        f"{entry.mode} {entry.oid}\t".encode() + path.encode("utf-8", "surrogateescape") + b"\0"
-        for path, entry in sorted(tree.items())
-    )
-    at = git.with_env(GIT_INDEX_FILE=str(index))
-    try:
-        at.raw("update-index", "-z", "--index-info", stdin=lines)
-        return at.text("write-tree")
-    finally:
-        index.unlink(missing_ok=True)
 
 
 def merge(

@@ -141,11 +141,15 @@ class Project:
         """Git's own folder for this work tree."""
         return Path(Git.at(self.top).text("rev-parse", "--absolute-git-dir"))
 
+    def read_head(self) -> str:
+        """Return the commit that is checked out now."""
+        return self.git.text("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+
     @cached_property
     def head(self) -> str:
-        """The commit that is checked out."""
+        """The commit that was checked out at the first look."""
         try:
-            return self.git.text("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+            return self.read_head()
         except GitError:
             raise SetupError(f"{self.folder} has no commit yet; commit everything first") from None
 

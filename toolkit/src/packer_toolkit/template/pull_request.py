@@ -20,9 +20,10 @@ from packer_toolkit.errors import CommandFailedError, RemoteError, SetupError
 from packer_toolkit.git.addresses import without_secret
 from packer_toolkit.git.command import Git, GitError
 from packer_toolkit.git.network import limit_question, limit_transfer
-from packer_toolkit.template.merge import SUBMODULE, Conflict, Entry, Kind, Tree, write_tree
+from packer_toolkit.template.merge import Conflict, Kind
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.summary import ConflictNote, Summary
+from packer_toolkit.template.trees import SUBMODULE, Entry, Tree, write_tree
 from packer_toolkit.template.update import Plan
 from packer_toolkit.text.markdown import format_code as code
 from packer_toolkit.text.markdown import format_code_block

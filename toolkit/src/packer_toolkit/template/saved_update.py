@@ -19,10 +19,10 @@ from packer_toolkit.git.network import limit_question
 from packer_toolkit.repository.answers_file import parse_answers
 from packer_toolkit.template import job_files as hand_over
 from packer_toolkit.template.allowed_changes import require_harmless
-from packer_toolkit.template.merge import read_tree
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.source import parse_version
 from packer_toolkit.template.summary import Summary
+from packer_toolkit.template.trees import read_tree
 from packer_toolkit.text.paths import show_path
 
 WHAT = "the update that was handed over"

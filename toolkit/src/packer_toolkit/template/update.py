@@ -19,13 +19,9 @@ from packer_toolkit.template.clone import clone_template
 from packer_toolkit.template.hidden_changes import require_seen_by_git
 from packer_toolkit.template.merge import (
     Conflict,
-    Entry,
     Merged,
-    Tree,
     merge,
-    read_tree,
     template_renames,
-    write_tree,
 )
 from packer_toolkit.template.partial_clones import fetch_missing
 from packer_toolkit.template.path_names import (
@@ -38,6 +34,7 @@ from packer_toolkit.template.path_names import (
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.sandbox import small_environment
 from packer_toolkit.template.source import is_release, named, newest
+from packer_toolkit.template.trees import Entry, Tree, read_tree, write_tree
 from packer_toolkit.text.paths import join_paths
 
 Change = Literal["added", "changed", "deleted"]

@@ -55,7 +55,8 @@ def command(
     was undone.  4: the template cannot be read.
     """
     from packer_toolkit.template import report
-    from packer_toolkit.template.journal import Journal, Undone, find_project, show_copy
+    from packer_toolkit.template.journal import Journal, Undone, find_project
+    from packer_toolkit.template.kept_copies import show_copy
     from packer_toolkit.template.source import up_to_date
     from packer_toolkit.template.update import planned, require_seen, target
 
@@ -114,7 +115,8 @@ def command(
 
 
 def _undo(dry_run: bool, as_json: bool) -> None:
-    from packer_toolkit.template.journal import Journal, Undone, show_copy
+    from packer_toolkit.template.journal import Journal, Undone
+    from packer_toolkit.template.kept_copies import show_copy
 
     journal = Journal.near(Path.cwd())
     with journal.exclusive() if not dry_run else nullcontext():
@@ -156,7 +158,7 @@ def _undo(dry_run: bool, as_json: bool) -> None:
 
 def name_copies(undone: Undone) -> None:
     """Name the copies of what the user saved into an update's files."""
-    from packer_toolkit.template.journal import show_copy
+    from packer_toolkit.template.kept_copies import show_copy
 
     for path, copy in undone.copies.items():
         oid = undone.kept.get(path)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from packer_toolkit.build.cleanup.sweep import DEAD_STATES, MANAGED_BY, NEVER, read_expiry
+from packer_toolkit.build.cleanup.find import DEAD_STATES, MANAGED_BY, NEVER, read_expiry
 from packer_toolkit.build.values import Values
 from packer_toolkit.errors import CommandFailedError, RemoteError
 
