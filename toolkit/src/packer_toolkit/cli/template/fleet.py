@@ -18,7 +18,7 @@ from packer_toolkit.cli.options import (
     timeout_option,
 )
 from packer_toolkit.errors import CommandFailedError
-from packer_toolkit.github.actions import token
+from packer_toolkit.github.actions import read_token
 
 if TYPE_CHECKING:
     from packer_toolkit.template.fleet import Fleet, Row
@@ -110,7 +110,9 @@ def command(
         local = LocalFleet(folder, prefix, questions)
         found, left_out = _read(local, at_once=2), 0
     else:
-        remote = GitHubFleet(token(), api_url, timeout, questions, organization, prefix, listed)
+        remote = GitHubFleet(
+            read_token(), api_url, timeout, questions, organization, prefix, listed
+        )
         remote.with_workflows = with_workflows
         # GitHub asks for few requests at the same time:
         # https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
