@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from github.Repository import Repository
 
     from packer_toolkit.github.client import Place
-    from packer_toolkit.template.summary import Summary
+    from packer_toolkit.template.summary import UpdateSummary
 
 _CONTEXT = "update-from-template"
 _FILE = "; - is standard input, or the outputs of a step of a workflow."
@@ -112,12 +112,17 @@ def command(
     or refused.
     """
     from packer_toolkit.github.client import Place
-    from packer_toolkit.template import exported_template as handed_template
-    from packer_toolkit.template import pull_request, saved_update
+    from packer_toolkit.template import exported_template, saved_update
+    from packer_toolkit.template.blocking_files import require_writable
+    from packer_toolkit.template.changelog import read_news
+    from packer_toolkit.template.clean_state import require_clean
     from packer_toolkit.template.clone import clone_template
     from packer_toolkit.template.journal import Journal, find_project
-    from packer_toolkit.template.source import changes, named
-    from packer_toolkit.template.update import planned, require_seen, target
+    from packer_toolkit.template.source import find_release
+    from packer_toolkit.template.summary import summarize_update
+    from packer_toolkit.template.update import choose_release, plan_update
+    from packer_toolkit.template.update_branch import BRANCH, build_authorization, get_push_url
+    from packer_toolkit.template.update_commit import keep_conflicting_files, write_repository_tree
 
     if sum(map(bool, (fetch_into, save_into, saved_in, checked))) > 1:
         raise click.UsageError("--fetch, --save, --from and --checked exclude each other")
@@ -129,13 +134,13 @@ def command(
     project = find_project(Path.cwd(), answers_file)
     journal = Journal(project)
     if not dry_run:
-        click.get_current_context().with_resource(journal.exclusive())
+        click.get_current_context().with_resource(journal.lock())
     journal.require_settled()
-    project.require_clean()
-    push = _Push(project, place, branch or pull_request.BRANCH, base, dry_run, as_json)
+    require_clean(project)
+    push = _Push(project, place, branch or BRANCH, base, dry_run, as_json)
     if not save_into:
         # For the template too, where it is private and on the same host.
-        os.environ.update(pull_request.authorized(pull_request.origin(project), token()))
+        os.environ.update(build_authorization(get_push_url(project), token()))
     if saved_in:
         return push.saved(saved_in, release)
     if not (dry_run or fetch_into or save_into):
@@ -144,22 +149,22 @@ def command(
     with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
         clone = Path(scratch, "template.git")
         if template:
-            wanted, present = handed_template.read_template(template, clone)
+            wanted, present = exported_template.read_template(template, clone)
             project.set_release(present)
         else:
-            wanted = target(project, release)
+            wanted = choose_release(project, release)
         if wanted == project.release and not given:
             return push.nothing(wanted, release)
         if not template:
             clone_template(project, clone)
         if fetch_into:
-            line = handed_template.pack_template(project, clone, wanted)
-            return push.hand_over(line, fetch_into, {"release": wanted}, handed_template.WHAT)
-        news = changes(str(clone), project.version, named(str(clone), wanted))
-        with planned(project, wanted, given, trust, clone) as plan:
-            require_seen(plan)
-            summary = pull_request.summarize(plan, news)
-            tree = pull_request.write_update(plan, pull_request.files_without_markers(plan))
+            line = exported_template.pack_template(project, clone, wanted)
+            return push.hand_over(line, fetch_into, {"release": wanted}, exported_template.WHAT)
+        news = read_news(str(clone), project.version, find_release(str(clone), wanted))
+        with plan_update(project, wanted, given, trust, clone) as plan:
+            require_writable(plan)
+            summary = summarize_update(plan, news)
+            tree = write_repository_tree(plan, keep_conflicting_files(plan))
     if save_into:
         line = saved_update.save_update(project, tree, summary)
         shown = push.describe(summary, tree)
@@ -189,39 +194,39 @@ class _Push:
 
     def nothing(self, wanted: str, asked: str | None) -> int:
         """Report that there is nothing to update."""
-        from packer_toolkit.template.source import up_to_date
+        from packer_toolkit.template.source import describe_up_to_date
 
         if self.as_json:
             self._print({"release": wanted})
             return 0
-        click.echo(up_to_date(wanted, asked))
+        click.echo(describe_up_to_date(wanted, asked))
         if not self.dry_run:
             set_outputs({"updated": "false", "release": wanted, "commit": ""})
         return 0
 
-    def describe(self, summary: Summary, tree: str) -> dict[str, Any]:
+    def describe(self, summary: UpdateSummary, tree: str) -> dict[str, Any]:
         """Return what the pull request shows."""
         from packer_toolkit.git.addresses import hide_secret
         from packer_toolkit.template import pull_request
-        from packer_toolkit.template.saved_update import changed_paths
+        from packer_toolkit.template.saved_update import list_changed_paths
 
-        workflows = pull_request.find_workflows(changed_paths(self.project, tree))
+        workflows = pull_request.find_workflows(list_changed_paths(self.project, tree))
         return {
             "release": summary.release,
-            "title": pull_request.title(summary),
-            "text": hide_secret(pull_request.body(summary, workflows), self.project.source),
+            "title": pull_request.format_title(summary),
+            "text": hide_secret(pull_request.format_body(summary, workflows), self.project.source),
             "conflicts": [item.path for item in summary.conflicts],
             "workflows": workflows,
         }
 
     def hand_over(self, line: str, file: str, shown: Mapping[str, Any], what: str) -> int:
         """Write what the next job needs into a file, or into the outputs of this step."""
-        from packer_toolkit.template import job_files as hand_over
+        from packer_toolkit.template import job_files
 
         if file == "-":
-            hand_over.require_short(line, what)
+            job_files.require_line_fits(line, what)
         if not self.dry_run:
-            hand_over.write(line, file, what)
+            job_files.write_line(line, file, what)
             if not self.as_json:
                 set_outputs({"updated": "true", "release": str(shown["release"])})
         if self.as_json:
@@ -232,18 +237,20 @@ class _Push:
 
     def saved(self, file: str, release: str | None) -> int:
         """Push an update that another job has worked out."""
-        from packer_toolkit.template import job_files as hand_over
         from packer_toolkit.template import saved_update
+        from packer_toolkit.template.job_files import read_line
 
-        update = saved_update.read_update(hand_over.read(file, saved_update.WHAT))
+        update = saved_update.read_update(read_line(file, saved_update.WHAT))
         tree = saved_update.apply_update(self.project, update, release)
         saved_update.require_current(self.project, self.base)
         return self.open(update.summary, tree)
 
-    def open(self, summary: Summary, tree: str) -> int:
+    def open(self, summary: UpdateSummary, tree: str) -> int:
         """Push an update and open its pull request, or refresh the one that is open."""
         from packer_toolkit.github.client import speaking
-        from packer_toolkit.template import pull_request, saved_update
+        from packer_toolkit.template import saved_update
+        from packer_toolkit.template.update_branch import UpdateBranch
+        from packer_toolkit.template.update_commit import commit_update
 
         saved_update.require_release(self.project, tree, summary.release)
         shown = self.describe(summary, tree)
@@ -259,8 +266,8 @@ class _Push:
             closed = self._find_closed(hub, summary.release)
         if closed:
             return self._leave_closed(closed, summary.release)
-        made = pull_request.commit_update(self.project, tree, summary.release)
-        pushed = pull_request.Branch(self.project, self.branch).push(made)
+        made = commit_update(self.project, tree, summary.release)
+        pushed = UpdateBranch(self.project, self.branch).push(made)
         with speaking("open the pull request"):
             address = self._open_pull(hub, title, body)
         if self.as_json:

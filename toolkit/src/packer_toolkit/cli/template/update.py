@@ -54,11 +54,18 @@ def command(
     with files that you saved meanwhile.  3: the update cannot be done; nothing was changed, or it
     was undone.  4: the template cannot be read.
     """
-    from packer_toolkit.template import report
+    from packer_toolkit.template.blocking_files import require_writable
+    from packer_toolkit.template.clean_state import require_clean, require_commit
     from packer_toolkit.template.journal import Journal, Undone, find_project
     from packer_toolkit.template.kept_copies import show_copy
-    from packer_toolkit.template.source import up_to_date
-    from packer_toolkit.template.update import planned, require_seen, target
+    from packer_toolkit.template.source import describe_up_to_date
+    from packer_toolkit.template.update import choose_release, plan_update
+    from packer_toolkit.template.update_result import (
+        describe_no_update,
+        describe_update,
+        format_result,
+        format_undo_command,
+    )
 
     if undo:
         if release or data or answers:
@@ -69,38 +76,47 @@ def command(
         return 0
     project = find_project(Path.cwd(), answers_file)
     journal = Journal(project)
-    with journal.exclusive() if not dry_run else nullcontext():
-        project.require_commit()
+    with journal.lock() if not dry_run else nullcontext():
+        require_commit(project)
         if dry_run:
             journal.require_settled()
         else:
             journal.require_unlocked()
             name_copies(journal.settle())
-        project.require_clean()
+        require_clean(project)
         given = collect_answers(data, answers)
-        wanted = target(project, release)
+        wanted = choose_release(project, release)
         if wanted == project.release and not given:
             if as_json:
-                verdict = {**report.nothing(project), "saved_meanwhile": {}, "dry_run": dry_run}
+                verdict = {
+                    **describe_no_update(project),
+                    "saved_meanwhile": {},
+                    "dry_run": dry_run,
+                }
                 click.echo(json.dumps(verdict, indent=2))
             else:
-                click.echo(up_to_date(wanted, release))
+                click.echo(describe_up_to_date(wanted, release))
             return 0
         saved: dict[str, Path | None] = {}
-        with planned(project, wanted, given, trust) as plan:
-            require_seen(plan)
+        with plan_update(project, wanted, given, trust) as plan:
+            require_writable(plan)
             is_written = bool(plan.changes) and not dry_run
             if is_written:
                 click.echo(
-                    f"If this is interrupted, go back with: {report.way_back(project)}", err=True
+                    f"If this is interrupted, go back with: {format_undo_command(project)}",
+                    err=True,
                 )
                 saved = journal.write(plan)
             if as_json:
                 more = {path: copy and str(copy) for path, copy in saved.items()}
-                verdict = {**report.as_json(plan), "saved_meanwhile": more, "dry_run": dry_run}
+                verdict = {
+                    **describe_update(plan),
+                    "saved_meanwhile": more,
+                    "dry_run": dry_run,
+                }
                 click.echo(json.dumps(verdict, indent=2))
             else:
-                for line in report.lines(plan, done=not dry_run):
+                for line in format_result(plan, is_written=not dry_run):
                     click.echo(line)
         late = journal.copy_saved_aside() if is_written else Undone()
         name_copies(late)
@@ -118,8 +134,8 @@ def _undo(dry_run: bool, as_json: bool) -> None:
     from packer_toolkit.template.journal import Journal, Undone
     from packer_toolkit.template.kept_copies import show_copy
 
-    journal = Journal.near(Path.cwd())
-    with journal.exclusive() if not dry_run else nullcontext():
+    journal = Journal.find(Path.cwd())
+    with journal.lock() if not dry_run else nullcontext():
         undone = journal.undo(dry_run) or Undone()
     if as_json:
         answer: dict[str, object] = {
@@ -138,9 +154,9 @@ def _undo(dry_run: bool, as_json: bool) -> None:
         return
     if not undone.release:
         click.echo("Nothing to take back: no update is open.")
-        if journal.kept_earlier:
+        if journal.copies:
             click.echo(
-                f"What earlier updates have kept is in {show_copy(journal.kept_earlier)}; delete "
+                f"What earlier updates have kept is in {show_copy(journal.copies)}; delete "
                 "it when you do not need it.",
                 err=True,
             )
