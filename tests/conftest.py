@@ -20,7 +20,13 @@ from rig.docker_engine import DockerEngine
 from rig.session import Session
 from rig.signals import set_handlers
 
-pytest_plugins = ["rig.ec2.fixtures", "rig.github.fixtures", "rig.task_fixtures"]
+pytest_plugins = [
+    "rig.ec2.fixtures",
+    "rig.fast_tests",
+    "rig.github.fixtures",
+    "rig.pipeline_fixtures",
+    "rig.task_fixtures",
+]
 
 _SESSION = pytest.StashKey[Session]()
 

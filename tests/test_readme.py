@@ -6,8 +6,12 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from rig.template import ROOT, git
 from rig.tools import require
+
+pytestmark = pytest.mark.integration
 
 
 def commands() -> list[str]:

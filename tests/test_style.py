@@ -37,6 +37,7 @@ def shell_scripts() -> list[str]:
     return found
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     "command",
     [

@@ -29,6 +29,8 @@ from rig.template import ROOT, git, hand_over_environment, release, render
 from rig.terminal import DOWN, ENTER, ERASE, SPACE, Terminal
 from rig.updating import toolkit
 
+pytestmark = pytest.mark.integration
+
 Make = Callable[[str], Path]
 ANSWERS = ".copier-answers.yml"
 

@@ -15,6 +15,8 @@ from packer_toolkit.errors import SetupError
 from rig.hook import tree
 from rig.template import git, hand_over_environment
 
+pytestmark = pytest.mark.integration
+
 SOURCE = """\
 source "amazon-ebs" "NAME" {
   ami_name      = "web-1.0.0"

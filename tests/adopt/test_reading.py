@@ -11,7 +11,7 @@ import pytest
 from packer_toolkit.adopt import legacy_json
 from packer_toolkit.adopt.answers import image_name
 from packer_toolkit.adopt.ci_config import parse_remote
-from packer_toolkit.hcl import evaluate as hcl
+from packer_toolkit.hcl.read import read_packer
 from packer_toolkit.hcl.sources import UNKNOWN
 
 DEFINITIONS = r"""
@@ -99,7 +99,7 @@ def test_expression(tmp_path: Path, expression: str, value: Any) -> None:
     file = tmp_path / "it.pkr.hcl"
     source = f'source "amazon-ebs" "it" {{\n  ami_name = {expression}\n}}\n'
     file.write_text(DEFINITIONS + source)
-    packer = hcl.read(tmp_path, [file])
+    packer = read_packer(tmp_path, [file])
     assert packer.unread == []
     (found,) = packer.sources
     assert found.values["ami_name"].value == value
@@ -115,7 +115,7 @@ def test_long_chains_of_locals_end(tmp_path: Path, depth: int) -> None:
         "locals {\n" + "\n".join(lines) + f'\n  l{depth} = "end"\n}}\n'
         'source "amazon-ebs" "it" {\n  region = local.l0\n}\n'
     )
-    (found,) = hcl.read(tmp_path, [file]).sources
+    (found,) = read_packer(tmp_path, [file]).sources
     assert found.values["region"].value == ("end" if depth == 10 else UNKNOWN)
 
 
@@ -132,7 +132,7 @@ def test_values_that_packer_takes_by_itself_come_first(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in files]
     for path in paths:
         path.write_text(files[path.name])
-    (found,) = hcl.read(tmp_path, paths).sources
+    (found,) = read_packer(tmp_path, paths).sources
     assert {name: value.value for name, value in found.values.items()} == {
         "region": "default",
         "ami_name": "given",
@@ -149,7 +149,7 @@ def test_odd_hcl_never_ends_in_an_error(tmp_path: Path, text: str) -> None:
     """It is read as far as it goes, or named."""
     file = tmp_path / "it.pkr.hcl"
     file.write_text(text)
-    assert hcl.read(tmp_path, [file]).sources == []
+    assert read_packer(tmp_path, [file]).sources == []
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from packer_toolkit.cli.template.update import command as update_command
 from rig.hook import manifest, tree
 from rig.template import git, hand_over_environment
 
+pytestmark = pytest.mark.integration
+
 Make = Callable[[str], Path]
 
 

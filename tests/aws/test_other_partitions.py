@@ -163,6 +163,7 @@ def test_a_role_of_another_partition_is_refused(role: str, region: str) -> None:
         aws_access.role_arn(role, ACCOUNT, region)
 
 
+@pytest.mark.integration
 def test_doctor_names_region_and_image(repository: Path) -> None:
     """Both lines say that the partition is not supported (field 17)."""
     answer = toolkit(repository, "doctor", "--json")
@@ -171,6 +172,7 @@ def test_doctor_names_region_and_image(repository: Path) -> None:
         assert "aws-cn is not supported" in checks[name]["found"], checks[name]
 
 
+@pytest.mark.integration
 def test_login_to_a_registry_of_another_partition_is_refused(
     tmp_path: Path, template: Path
 ) -> None:
@@ -196,6 +198,7 @@ def test_login_to_a_registry_of_another_partition_is_refused(
         assert f"the partition of {region} is not supported" in done.stderr
 
 
+@pytest.mark.integration
 def test_fleet_names_repositories_that_stay(template: Path, tmp_path: Path) -> None:
     """The row of a repository in another partition says why it is behind (field 17)."""
     source = snapshot(tmp_path / "template")

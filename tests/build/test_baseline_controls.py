@@ -17,6 +17,8 @@ from rig.repository import STANDINS
 from rig.template import ROOT, git, render
 from rig.tools import require
 
+pytestmark = pytest.mark.integration
+
 CONTROL = "baseline-security-updates"
 RHEL = """
 printf 'ID="rhel"\\nID_LIKE="fedora"\\nVERSION_ID="9.4"\\n' >/etc/os-release

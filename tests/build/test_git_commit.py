@@ -12,6 +12,8 @@ from packer_toolkit.build.run import Run
 from rig.template import git, render
 from rig.tools import Packer
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def repository(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -18,6 +18,8 @@ from rig.repository import STANDINS
 from rig.template import ROOT
 from rig.tools import require
 
+pytestmark = pytest.mark.integration
+
 SCRIPT = ROOT / "template/provisioners/inspec.sh"
 
 PASSES = """\

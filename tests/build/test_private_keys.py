@@ -304,6 +304,7 @@ def test_report_issue_and_summary_hold_no_line_of_a_key() -> None:
         assert leaked(key, page(records, outcome="failure")) == []
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     "line",
     [

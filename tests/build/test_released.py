@@ -10,9 +10,9 @@ import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from packer_toolkit.build import release_images as build_release
-from packer_toolkit.build.released_images import read_release
 from packer_toolkit.build.values import Values
-from packer_toolkit.errors import NotGoodError, RemoteError
+from packer_toolkit.build.version_images import read_release
+from packer_toolkit.errors import CommandFailedError, RemoteError
 from packer_toolkit.pipeline import plan
 from rig.ec2 import image_tags, run_tags
 
@@ -136,7 +136,7 @@ def test_what_a_killed_build_left_is_built_again(
     for id_ in ids:
         assert id_ in decision.reason
     assert "run run-1" in decision.reason
-    with pytest.raises(NotGoodError, match=r"version 1\.0\.0: it is not finished for x86_64"):
+    with pytest.raises(CommandFailedError, match=r"version 1\.0\.0: it is not finished for x86_64"):
         plan.manifest_again(make_values(), "1.0.0")
 
 
@@ -157,12 +157,12 @@ def test_a_finished_image_without_its_copy_is_not_deleted(
     """A finished image that lacks a copy altogether was not left by a killed build (review C1)."""
     for region in regions:
         account.add(region, DONE)
-    with pytest.raises(NotGoodError) as refused:
+    with pytest.raises(CommandFailedError) as refused:
         account.release()
     (other,) = {HOME, COPY} - set(regions)
     assert f"is finished, and {other} has no finished copy of it" in str(refused.value)
     assert "sweep --run-id run-1 --finished-images" in str(refused.value)
-    with pytest.raises(NotGoodError):
+    with pytest.raises(CommandFailedError):
         plan.manifest_again(make_values(), "1.0.0")
 
 
@@ -192,7 +192,7 @@ def test_what_no_killed_build_leaves_is_refused(
     (other,) = {HOME, COPY} - {region}
     finished = account.add(other, beside) if beside is not None else ""
     id_ = account.add(region, FOREIGN[name])
-    with pytest.raises(NotGoodError) as refused:
+    with pytest.raises(CommandFailedError) as refused:
         account.release()
     assert str(refused.value).isprintable()
     # A finished image whose copy is not one of ours may be named instead.
@@ -214,11 +214,11 @@ def test_a_finished_image_in_another_state_is_refused(
     """A finished image that was disabled, or a copy of it on its way, stays (review C1)."""
     account.add(HOME, DONE)
     account.add(COPY, DONE, state)
-    with pytest.raises(NotGoodError) as refused:
+    with pytest.raises(CommandFailedError) as refused:
         account.release()
     assert "ami-" in str(refused.value)
     account.images[HOME].clear()
-    with pytest.raises(NotGoodError, match=says):
+    with pytest.raises(CommandFailedError, match=says):
         account.release()
 
 
@@ -230,11 +230,11 @@ def test_a_released_image_that_was_marked_is_not_deleted(
     """A developer who gives a copy of a release a time does not delete the release (review C1)."""
     account.add(done, DONE)
     id_ = account.add(marked, {**DONE, "ExpiresAt": "2026-12-01T00:00:00Z"}, state)
-    with pytest.raises(NotGoodError) as refused:
+    with pytest.raises(CommandFailedError) as refused:
         account.release()
     assert "sweep --run-id run-1 --finished-images" in str(refused.value)
     account.images[done].clear()
-    with pytest.raises(NotGoodError, match=rf"{id_} in .* has the tag Version of a finished"):
+    with pytest.raises(CommandFailedError, match=rf"{id_} in .* has the tag Version of a finished"):
         account.release()
 
 
@@ -283,7 +283,7 @@ def test_a_pending_image_without_tags_is_waited_for(account: Account) -> None:
     """EC2 may set the tags of a copy late, so that its owner is not known yet (review C1)."""
     account.add(HOME, RUN)
     account.add(COPY, {}, "pending")
-    with pytest.raises(NotGoodError, match="start again once it is done"):
+    with pytest.raises(CommandFailedError, match="start again once it is done"):
         account.release()
 
 
@@ -302,7 +302,7 @@ def test_regions_of_different_builds_are_not_one_version(account: Account) -> No
     """What was tested is what ships: copies of two builds are refused (review C1)."""
     account.add(HOME, DONE)
     account.add(COPY, {**DONE, "RunId": "run-2"})
-    with pytest.raises(NotGoodError, match="images of different builds"):
+    with pytest.raises(CommandFailedError, match="images of different builds"):
         account.release()
     account.add(HOME, {**DONE, "RunId": "run-2"})
     assert account.release().images == {X86: f"ami-{3:017x}"}
@@ -336,7 +336,7 @@ def test_a_missing_architecture_is_added(account: Account) -> None:
     decision = account.release(X86, ARM)
     assert decision.build
     assert f"the build deletes {leftover}" in decision.reason
-    with pytest.raises(NotGoodError, match="it is not finished for arm64"):
+    with pytest.raises(CommandFailedError, match="it is not finished for arm64"):
         plan.manifest_again(make_values((X86, ARM)), "1.0.0")
 
 
@@ -345,7 +345,7 @@ def test_an_architecture_of_another_commit_is_not_added(account: Account, commit
     """Both images of a version are of one commit; otherwise the plan refuses (review C1)."""
     account.add(HOME, DONE)
     account.add(COPY, DONE)
-    with pytest.raises(NotGoodError) as refused:
+    with pytest.raises(CommandFailedError) as refused:
         account.release(X86, ARM, commit=commit)
     assert f"was built from commit {SHA}" in str(refused.value)
     assert f"from {commit or 'unknown'};" in str(refused.value)

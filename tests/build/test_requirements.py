@@ -16,6 +16,8 @@ from rig.repository import add_role, build, build_report, manifest, small_reposi
 from rig.template import ROOT, git
 from rig.tools import Packer
 
+pytestmark = pytest.mark.integration
+
 IMAGE = ("-var", "skip_create_ami=false")
 SCRIPT = ROOT / "template/provisioners/requirements.sh"
 REQUIREMENTS = "provisioners/ansible/requirements.yml"

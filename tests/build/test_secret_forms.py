@@ -240,6 +240,7 @@ def work(text: str) -> float:
     return min(once() for _ in range(3))
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("part", PARTS)
 def test_the_work_grows_with_the_length_of_a_line_only(part: str) -> None:
     """Eight times the length is not 64 times the work, whatever repeats (review C27)."""

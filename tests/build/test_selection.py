@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit.build.output import Progress
-from packer_toolkit.build.released_images import Release
 from packer_toolkit.build.run import Run
 from packer_toolkit.build.selection import Selection, matches
 from packer_toolkit.build.unrequested_images import find_wish, require_request
 from packer_toolkit.build.values import InspectError, Values, inspect, read_arguments
+from packer_toolkit.build.version_images import Release
 from packer_toolkit.errors import SetupError
 from rig.template import render
 from rig.tools import Packer

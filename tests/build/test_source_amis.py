@@ -8,11 +8,11 @@ import pytest
 
 from packer_toolkit.aws import session as aws
 from packer_toolkit.build import release_images as build_release
-from packer_toolkit.build.released_images import Release
 from packer_toolkit.build.run import Run
 from packer_toolkit.build.source_amis import describe_rejected, find_source_amis, make_arguments
 from packer_toolkit.build.values import Values
-from packer_toolkit.errors import NotGoodError
+from packer_toolkit.build.version_images import Release
+from packer_toolkit.errors import CommandFailedError
 from packer_toolkit.pipeline import plan
 from rig.ec2 import image_tags, run_tags
 
@@ -126,7 +126,9 @@ def test_without_an_acceptable_image_the_build_is_refused() -> None:
     ec2, values = Ec2(image(1, run_tags("packer-ami-base")), image(2, BASE | {"Repository":
                   "packer-ami-web"})), make_values()  # fmt: skip
     assert plan.newest_parents(ec2, values) == {}
-    with pytest.raises(NotGoodError, match=r"ami-2 \(base-2\), is an image of this repository; "):
+    with pytest.raises(
+        CommandFailedError, match=r"ami-2 \(base-2\), is an image of this repository; "
+    ):
         make_arguments(find_source_amis(ec2, values), values)
     assert make_arguments(find_source_amis(Ec2(), values), values) == []  # Packer explains it
 
@@ -136,7 +138,9 @@ def test_hcl_of_an_earlier_release_gets_a_hint() -> None:
     values = make_values()
     old = Values({name: text for name, text in values.raw.items() if "_ids" not in name})
     ec2 = Ec2(image(1, BASE), image(2, run_tags("packer-ami-base")))
-    with pytest.raises(NotGoodError, match=r"no variable source_ami_ids .* task template-update"):
+    with pytest.raises(
+        CommandFailedError, match=r"no variable source_ami_ids .* task template-update"
+    ):
         make_arguments(find_source_amis(ec2, old), old)
     # As before, where nothing but the deprecation is against it.
     choices = find_source_amis(Ec2(image(1, BASE), image(2, BASE, deprecated=PAST)), old)
@@ -185,7 +189,7 @@ def test_only_what_is_built_needs_a_source_ami(
     run.values = TWO
     run._release = Release("1.2.3", {}, missing)
     if is_refused:
-        with pytest.raises(NotGoodError, match="source AMI for arm64: no match"):
+        with pytest.raises(CommandFailedError, match="source AMI for arm64: no match"):
             run._choose_source_amis()
     else:
         run._choose_source_amis()

@@ -14,6 +14,8 @@ import pytest
 from rig.repository import TOOLKIT
 from rig.template import git, release, render
 
+pytestmark = pytest.mark.integration
+
 ANSIBLE = "provisioners/ansible"
 REQUIREMENTS = f"{ANSIBLE}/requirements.yml"
 MODULE = """#!/usr/bin/python

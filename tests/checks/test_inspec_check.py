@@ -15,6 +15,8 @@ from packer_toolkit.checks.tools import Finding
 from rig.repository import STANDINS
 from rig.tools import require
 
+pytestmark = pytest.mark.integration
+
 CONTROL = """\
 control 'web-1' do
   impact 0.7

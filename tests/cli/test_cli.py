@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 from packer_toolkit.cli.main import COMMANDS, MODULES, group
 
+pytestmark = pytest.mark.integration
+
 # What a person who asks for help should not wait for.
 SLOW = ("boto3", "botocore", "copier", "github", "hcl2", "jinja2", "questionary", "rich")
 

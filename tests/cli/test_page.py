@@ -7,6 +7,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from packer_toolkit import errors
 from packer_toolkit.cli.main import COMMANDS, group
 from rig.toolkit_image import versions
@@ -77,6 +79,7 @@ def test_every_variable_that_is_read_is_on_a_page() -> None:
     assert ours <= set(re.findall(r"\w+", written))
 
 
+@pytest.mark.integration
 def test_the_build_arguments_of_the_page_are_the_versions() -> None:
     """The command line makes them of versions.env."""
     command = re.search(r"\$\((sed .*?)\) --file", PAGE)

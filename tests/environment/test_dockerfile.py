@@ -14,6 +14,8 @@ from rig import tools
 from rig.docker_engine import DockerEngine, DockerError
 from rig.host import HOST_ENV
 
+pytestmark = pytest.mark.integration
+
 CHECKOUT = Path(__file__).parents[2]
 DOCKERFILE = CHECKOUT / "toolkit" / "Dockerfile"
 

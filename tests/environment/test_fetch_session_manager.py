@@ -19,6 +19,8 @@ from rig import tools
 from rig.docker_engine import DockerEngine, DockerError
 from rig.web import serving
 
+pytestmark = pytest.mark.integration
+
 CHECKOUT = Path(__file__).parents[2]
 RELEASE = Path(__file__).parent / "release/session-manager"
 

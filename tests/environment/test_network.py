@@ -24,6 +24,8 @@ from packer_toolkit.environment.network import find_changes
 from rig.tasks import Tasks, says
 from rig.template import git
 
+pytestmark = pytest.mark.integration
+
 # --- Certificates -------------------------------------------------------------------------------
 
 

@@ -15,6 +15,8 @@ from rig.ec2.rig import Ec2
 from rig.tasks import Tasks, says
 from rig.template import git, release, render, snapshot
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def aws(tasks: Tasks, ec2: Ec2) -> Tasks:

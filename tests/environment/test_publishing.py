@@ -16,6 +16,8 @@ import yaml
 from rig import tools
 from rig.toolkit_image import versions
 
+pytestmark = pytest.mark.integration
+
 CHECKOUT = Path(__file__).parents[2]
 WORKFLOW = CHECKOUT / ".github" / "workflows" / "publish-toolkit.yml"
 DIGEST = f"sha256:{'a1' * 32}"

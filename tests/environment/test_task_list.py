@@ -12,6 +12,8 @@ import pytest
 
 from rig.template import ROOT
 
+pytestmark = pytest.mark.integration
+
 # As the page about packer builds shows it, from which this project starts.
 SEED = """\
 task: Available tasks for this project:

@@ -21,6 +21,8 @@ from rig.host import HOST_ENV
 from rig.tasks import Tasks, says
 from rig.template import ROOT, git
 
+pytestmark = pytest.mark.integration
+
 NEEDED = ("bash", "awk", "dirname", "env", "ls", "sed", "task")
 
 

@@ -21,6 +21,8 @@ import pytest
 from rig.tasks import Tasks, says
 from rig.template import ROOT, git, render
 
+pytestmark = pytest.mark.integration
+
 STANDIN = Path(__file__).parents[1] / "rig/standins/engine"
 ROLE = "SOL_CET_USER_ROLE"
 # What the seed's page tells people to write.

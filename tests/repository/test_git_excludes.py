@@ -51,6 +51,7 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.integration
 def test_the_template_ignores_all_that_builds_write(template: Path, tmp_path: Path) -> None:
     """A rendered repository needs no help: nothing is added to it (inspec 2)."""
     rendered = render(template, tmp_path / "packer-ami-web", {"image_name": "web"})

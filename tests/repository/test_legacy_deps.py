@@ -295,11 +295,11 @@ def _session(ec2: Ec2) -> object:
 )
 def test_names_that_are_no_files_are_refused(repository: Path, names: list[str], said: str) -> None:
     """Whatever a name is, nothing is written outside of the folder."""
-    from packer_toolkit.errors import NotGoodError
+    from packer_toolkit.errors import CommandFailedError
     from packer_toolkit.repository import ssm_files as legacy_deps
 
     parameters = [legacy_deps.Parameter(name, "String", "x") for name in names]
-    with pytest.raises(NotGoodError, match=said):
+    with pytest.raises(CommandFailedError, match=said):
         legacy_deps.plan(repository, parameters, [])
 
 

@@ -162,6 +162,7 @@ MISSING: dict[str, tuple[dict[str, str | None], tuple[str, ...], str, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("case", MISSING)
 def test_missing_content_is_found(case: str, root: Path) -> None:
     """A folder without what is expected in it is named, and how to fetch it (field 5)."""

@@ -28,6 +28,8 @@ from rig import tools
 from rig.galaxy import Galaxy
 from rig.template import git, release
 
+pytestmark = pytest.mark.integration
+
 META = "galaxy_info: {author: rig, description: rig, license: MIT, min_ansible_version: '2.15'}\n"
 
 

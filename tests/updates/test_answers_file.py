@@ -16,6 +16,8 @@ from rig.small_template import ANSWERS as TEMPLATE_FILE
 from rig.template import ROOT, git, release, render
 from rig.updating import files, state, toolkit
 
+pytestmark = pytest.mark.integration
+
 DEFAULT = ".copier-answers.yml"
 NAMES = [
     ".copier-answers.ami.yml",

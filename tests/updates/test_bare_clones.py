@@ -13,6 +13,8 @@ from packer_toolkit.template.source import list_releases, parse_version
 from rig.template import git
 from rig.updating import toolkit
 
+pytestmark = pytest.mark.integration
+
 ANSWERS = ".copier-answers.yml"
 
 

@@ -18,6 +18,8 @@ from rig.small_template import ANSWERS as ANSWERS_TEMPLATE
 from rig.template import git, release, render
 from rig.updating import files
 
+pytestmark = pytest.mark.integration
+
 KILLED = Path(__file__).with_name("killed.py")
 NFC, NFD = "caf\u00e9.txt", "cafe\u0301.txt"
 BEFORE = {

@@ -5,11 +5,14 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
 from histories import Edit, History, Team
 from test_loses_nothing import live
 
 from rig.template import git
 from rig.updating import files, state, toolkit, unmerged
+
+pytestmark = pytest.mark.integration
 
 
 def lived(

@@ -20,6 +20,8 @@ from rig.hook import without_gitpython
 from rig.template import ROOT, git, release, render
 from rig.updating import files, state, toolkit
 
+pytestmark = pytest.mark.integration
+
 OLDEST_COPIER = yaml.safe_load((ROOT / "copier.yml").read_text())["_min_copier_version"]
 
 

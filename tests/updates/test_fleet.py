@@ -19,6 +19,8 @@ from rig.github.state import sha_of
 from rig.silent_server import has_ended, silent_server
 from rig.template import ROOT, git
 
+pytestmark = pytest.mark.integration
+
 ANSWERS = ".copier-answers.yml"
 
 

@@ -14,6 +14,8 @@ from rig.releases import add_releases, why_not
 from rig.template import PARTS, git, release, render, snapshot
 from rig.updating import toolkit, unmerged
 
+pytestmark = pytest.mark.integration
+
 ANSWERS = ".copier-answers.yml"
 TODAY = "v9999.0.0"
 

@@ -17,6 +17,8 @@ from packer_toolkit.template.update_branch import UpdateBranch
 from rig.copier_command import run_copier
 from rig.template import git
 
+pytestmark = pytest.mark.integration
+
 ANSWERS = ".copier-answers.yml"
 
 

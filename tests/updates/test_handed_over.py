@@ -23,6 +23,8 @@ from rig.hostile_release import add_origin, make_project, make_template
 from rig.template import git, release
 from rig.toolkit_process import Said, Toolkit
 
+pytestmark = pytest.mark.integration
+
 NAME = "globex/packer-ami-web"
 TOKEN = "ghs_0123456789abcdefghij0123456789abcdef"  # noqa: S105 - nobody's
 BRANCH = "update-from-template"

@@ -16,6 +16,8 @@ from histories import IGNORED_PATHS, OWN_PATHS, TEMPLATE_PATHS, History, Team, a
 from rig.small_template import RELEASES
 from rig.template import git
 
+pytestmark = pytest.mark.integration
+
 PATHS = sorted({*TEMPLATE_PATHS, *OWN_PATHS, *IGNORED_PATHS})
 LINKS = ("README.md", "gone", "../x")
 

@@ -30,6 +30,8 @@ from packer_toolkit.template import render
 from rig.template import ROOT, git
 from rig.updating import state, toolkit
 
+pytestmark = pytest.mark.integration
+
 HISTORIES = int(os.environ.get("TEMPLATE_PACKER_AMI_HISTORIES", "200"))
 BATCHES = 8
 # What this run has set for itself, and its workers.

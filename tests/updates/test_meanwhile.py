@@ -25,6 +25,8 @@ from packer_toolkit.template import render
 from rig.template import git
 from rig.updating import files, state, toolkit
 
+pytestmark = pytest.mark.integration
+
 INTERLEAVINGS = int(os.environ.get("TEMPLATE_PACKER_AMI_INTERLEAVINGS", "80"))
 BATCHES = 4
 UPDATE = ["template-update"]

@@ -18,6 +18,8 @@ from rig.github import GitHub, Repository
 from rig.template import git
 from rig.toolkit_process import Said, Toolkit
 
+pytestmark = pytest.mark.integration
+
 NAME = "globex/packer-ami-web"
 TOKEN = "ghs_0123456789abcdefghij0123456789abcdef"  # noqa: S105 - nobody's
 BRANCH = "update-from-template"

@@ -11,6 +11,8 @@ from rig.hook import manifest, tree
 from rig.template import git, release, render, snapshot
 from rig.updating import state, toolkit, unmerged
 
+pytestmark = pytest.mark.integration
+
 NEW_DEMO = "provisioners/shell/60-demo.sh"
 
 

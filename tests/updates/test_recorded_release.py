@@ -13,6 +13,8 @@ from packer_toolkit.template.source import match_release, resolve_release
 from rig.template import git, release
 from rig.updating import state, toolkit
 
+pytestmark = pytest.mark.integration
+
 ANSWERS = ".copier-answers.yml"
 
 

@@ -21,6 +21,8 @@ from rig.silent_server import find_processes, has_ended, silent_server
 from rig.template import git
 from rig.updating import toolkit
 
+pytestmark = pytest.mark.integration
+
 ANSWERS = ".copier-answers.yml"
 
 

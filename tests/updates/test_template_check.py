@@ -18,6 +18,8 @@ from packer_toolkit.template.source import parse_version
 from rig.template import git, release
 from rig.updating import state, toolkit
 
+pytestmark = pytest.mark.integration
+
 ANSWERS = ".copier-answers.yml"
 
 

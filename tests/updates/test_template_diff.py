@@ -5,9 +5,13 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from rig.template import git
 from rig.terminal import Terminal
 from rig.updating import files, state, toolkit
+
+pytestmark = pytest.mark.integration
 
 
 def commit(repository: Path, path: str, text: str) -> None:

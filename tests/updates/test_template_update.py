@@ -15,6 +15,8 @@ import yaml
 from rig.template import git, release, render
 from rig.updating import files, state, toolkit, unmerged
 
+pytestmark = pytest.mark.integration
+
 ANSWERS = ".copier-answers.yml"
 
 

@@ -15,6 +15,8 @@ from rig.github import GitHub
 from rig.hostile_release import add_origin, make_project, make_template
 from rig.template import git
 
+pytestmark = pytest.mark.integration
+
 NAME = "globex/packer-ami-web"
 SECRET = "s3cr3t-0123456789"  # noqa: S105 - opens nothing
 # Each is set to a value with SECRET in it; none may arrive.

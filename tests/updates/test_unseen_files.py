@@ -13,6 +13,8 @@ from packer_toolkit.template.partial_clones import fetch_missing
 from rig.template import git
 from rig.updating import Answer, files, state, toolkit
 
+pytestmark = pytest.mark.integration
+
 _ALL = ["--no-cone", "/*"]
 
 

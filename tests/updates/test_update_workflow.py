@@ -179,6 +179,7 @@ def jobs(
     return found
 
 
+@pytest.mark.integration
 def test_jobs_that_run_unreviewed_code_have_no_rights(jobs: dict[str, Any]) -> None:
     """Render and Check may only read the repository, without secret and role (review C3)."""
     assert set(jobs) == set(JOBS)

@@ -14,6 +14,8 @@ from rig.small_template import RELEASES
 from rig.template import ROOT, git
 from rig.updating import toolkit
 
+pytestmark = pytest.mark.integration
+
 PAGE = (ROOT / "docs" / "updating.md").read_text()
 
 
@@ -67,7 +69,11 @@ def test_the_exit_codes_are_those_of_the_toolkit() -> None:
     """The table of the page, and the classes."""
     listed = re.findall(r"^\| ([0-9]) \|", PAGE, re.MULTILINE)
     assert listed == ["0", "1", "2", "3", "4"]
-    assert (errors.NotGoodError.code, errors.SetupError.code, errors.RemoteError.code) == (1, 3, 4)
+    assert (errors.CommandFailedError.code, errors.SetupError.code, errors.RemoteError.code) == (
+        1,
+        3,
+        4,
+    )
 
 
 def generalize(line: str) -> str:

@@ -17,6 +17,8 @@ import pytest
 from rig.template import git
 from rig.updating import files, state, toolkit
 
+pytestmark = pytest.mark.integration
+
 KILLED = Path(__file__).with_name("killed.py")
 POINTS = 12
 

@@ -15,6 +15,8 @@ import pytest
 from rig.template import git, hand_over_environment, release, render
 from rig.updating import toolkit
 
+pytestmark = pytest.mark.integration
+
 
 def edit_a_file_that_is_removed(repository: Path) -> None:
     """The release removes it."""

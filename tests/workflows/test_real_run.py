@@ -10,11 +10,11 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
-import events
 import pytest
-from build_reports import REPOSITORY
 
+from rig import events
 from rig.act import STANDINS, Act
+from rig.build_reports import REPOSITORY
 from rig.docker_engine import DockerEngine
 from rig.ec2 import Ec2
 from rig.ec2.credentials import ACCOUNT

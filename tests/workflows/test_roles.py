@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import events
 import pytest
 import yaml
-from build_reports import REPOSITORY
 
+from rig import events
 from rig.act import Act
+from rig.build_reports import REPOSITORY
 from rig.checks import BY_NAME
 from rig.github import GitHub, Repository
 from rig.linting import lint, read_tree

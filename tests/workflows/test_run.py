@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import events
 import pytest
-from build_reports import REPOSITORY, build_report
 
+from rig import events
 from rig.act import TOKEN, Act
+from rig.build_reports import REPOSITORY, build_report
 from rig.github import GitHub, Repository
 from rig.template import render
 

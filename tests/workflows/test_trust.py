@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from build_reports import REPOSITORY
 
+from rig.build_reports import REPOSITORY
 from rig.template import ROOT
 from rig.trust import AUDIENCE, GITHUB_COM, Hosted, documented, is_trusted
 

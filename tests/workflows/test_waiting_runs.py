@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import events
 import pytest
 import yaml
-from build_reports import REPOSITORY
 
+from rig import events
 from rig.act import WORKFLOW, Act
+from rig.build_reports import REPOSITORY
 from rig.template import render
 
 # What starts a run: the event, its payload.

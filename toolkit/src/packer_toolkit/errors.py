@@ -1,40 +1,42 @@
-"""What can go wrong, one class for each exit code.
+"""The errors that end a command, one class for each exit code.
 
 | code | meaning |
 |---|---|
-| 0 | done, and all is well |
-| 1 | done, and the answer is no: a build failed, a check found something, an update has conflicts |
+| 0 | the command succeeded |
+| 1 | the command ran and reports a failure: of a build, of a check, or conflicts of an update |
 | 2 | the command line is wrong (Click's own code) |
 | 3 | something is missing or wrong on this machine or in this repository: nothing was started |
-| 4 | AWS, GitHub, Galaxy, the registry or the template could not be reached, or refused |
+| 4 | AWS, GitHub, Galaxy, the registry or the template cannot be reached, or refused the request |
 | 70 | a defect of the toolkit |
-| 128 + N | ended by signal N, after cleaning up |
+| 128 + N | interrupted by signal N, after cleaning up |
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class ToolkitError(Exception):
-    """Ends the command with one line on stderr: the thing, the reason and the next step."""
+    """End the command with one line on stderr: the thing, the reason and the next step.
 
-    code: ClassVar[int] = 70
+    Attributes:
+        code: The exit code.  An instance may have another one than its class, such as Packer's.
+    """
+
+    code: int = 70
 
 
-class NotGoodError(ToolkitError):
-    """What was asked for was done, and its answer is no."""
+class CommandFailedError(ToolkitError):
+    """The command ran, and what it was asked for failed."""
 
     code = 1
 
 
 class SetupError(ToolkitError):
-    """Something is missing on this machine or in this repository; nothing was started."""
+    """Something is missing or wrong on this machine or in this repository; nothing was started."""
 
     code = 3
 
 
 class RemoteError(ToolkitError):
-    """A service could not be reached, or refused."""
+    """A service could not be reached, or refused the request."""
 
     code = 4

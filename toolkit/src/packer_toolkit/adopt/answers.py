@@ -12,8 +12,8 @@ from packer_toolkit.adopt import legacy_json
 from packer_toolkit.adopt.ci_config import Surroundings
 from packer_toolkit.aws import partitions
 from packer_toolkit.errors import SetupError
-from packer_toolkit.hcl import evaluate as hcl
-from packer_toolkit.hcl.sources import UNKNOWN, Packer, Place, Source, Value, folders
+from packer_toolkit.hcl.read import read_packer as read_hcl
+from packer_toolkit.hcl.sources import UNKNOWN, Packer, Place, Source, Value, list_folders
 from packer_toolkit.text.paths import join_paths
 
 # Owners that AWS knows by a name; where the accounts are from: includes/base_images.jinja.
@@ -70,8 +70,8 @@ def read_packer(repository: Path, chosen: Path | None, found: Found) -> Packer:
         SetupError: when the chosen folder has none.
     """
     read: list[tuple[str, Packer]] = []
-    for folder, files in folders(chosen or repository):
-        packer = hcl.read(repository, files)
+    for folder, files in list_folders(chosen or repository):
+        packer = read_hcl(repository, files)
         older = legacy_json.read(repository, files)
         packer.sources += older.sources
         packer.variables = {**older.variables, **packer.variables}

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from packer_toolkit.aws.session import config
-from packer_toolkit.build.cleanup.sweep import NEVER, Scope, Sweep
-from packer_toolkit.build.released_images import (
+from packer_toolkit.build.cleanup.find import NEVER, Scope, Sweep
+from packer_toolkit.build.selection import Selection
+from packer_toolkit.build.values import Arguments, Values
+from packer_toolkit.build.version_images import (
     Clients,
     Image,
     Release,
@@ -26,9 +28,7 @@ from packer_toolkit.build.released_images import (
     make_entry,
     read_release,
 )
-from packer_toolkit.build.selection import Selection
-from packer_toolkit.build.values import Arguments, Values
-from packer_toolkit.errors import NotGoodError, RemoteError
+from packer_toolkit.errors import CommandFailedError, RemoteError
 
 _ATTEMPTS = 5  # earlier ones of a run that are looked at
 # EC2 may show new tags late: it is asked again after so many seconds each.
@@ -64,8 +64,8 @@ def read_missing(session: Any, values: Values, arguments: Arguments) -> Release:
         What exists of the version: finished images are not built again.
 
     Raises:
-        NotGoodError: When the version is finished, or a name is used by an image that a build must
-            not delete.
+        CommandFailedError: When the version is finished, or a name belongs to an image that must
+            not be deleted.
         RemoteError: When a region cannot be asked.
     """
     version = values.text("var.version")
@@ -76,7 +76,9 @@ def read_missing(session: Any, values: Values, arguments: Arguments) -> Release:
             f"{images[0].name} is {images[0].id} in {images[0].region}"
             for images in release.finished.values()
         )
-        raise NotGoodError(f"version {version}: it exists already, {shown}; build another version")
+        raise CommandFailedError(
+            f"version {version}: it exists already, {shown}; build another version"
+        )
     return release
 
 

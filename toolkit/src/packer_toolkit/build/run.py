@@ -28,12 +28,11 @@ from packer_toolkit.build import inspec as inspec_report
 from packer_toolkit.build import release_images as build_release
 from packer_toolkit.build import report as build_report
 from packer_toolkit.build import source_amis
-from packer_toolkit.build.cleanup.sweep import MANAGED_BY, Outcome, Scope, Sweep, advice
+from packer_toolkit.build.cleanup.find import MANAGED_BY, Outcome, Scope, Sweep, advice
 from packer_toolkit.build.deadline import Deadline, deadline, watched
 from packer_toolkit.build.git_values import set_git_values
 from packer_toolkit.build.masking import Mask
 from packer_toolkit.build.output import PackerOutput
-from packer_toolkit.build.released_images import Release
 from packer_toolkit.build.report import BuildReport, Inspec, Kind, Left, Parent, describe_account
 from packer_toolkit.build.selection import (
     DEFAULT_ONLY,
@@ -53,7 +52,8 @@ from packer_toolkit.build.values import (
     inspect,
     read_arguments,
 )
-from packer_toolkit.errors import NotGoodError, RemoteError, SetupError, ToolkitError
+from packer_toolkit.build.version_images import Release
+from packer_toolkit.errors import CommandFailedError, RemoteError, SetupError, ToolkitError
 from packer_toolkit.github.actions import warn
 from packer_toolkit.github.runner_commands import escape_commands
 from packer_toolkit.repository.galaxy_install import Options, hold_requirements
@@ -120,7 +120,7 @@ class Signals:
         """Raise when a signal has come."""
         if self.received:
             error = EndedError("ended by a signal before Packer ran; nothing was started")
-            error.code = self.exit_code  # type: ignore[misc]
+            error.code = self.exit_code
             raise error
 
 
@@ -870,9 +870,9 @@ def verdict(report: BuildReport) -> ToolkitError | None:
     ]
     if code > 128:
         error = EndedError(f"the build was ended by {signal.Signals(code - 128).name}")
-        error.code = code  # type: ignore[misc]
+        error.code = code
         return error
     where = f": {', '.join(failed)}" if failed else ""
-    error_ = NotGoodError(f"the build failed{where}; see above, and {build_report.FILE}")
-    error_.code = code  # type: ignore[misc]
+    error_ = CommandFailedError(f"the build failed{where}; see above, and {build_report.FILE}")
+    error_.code = code
     return error_

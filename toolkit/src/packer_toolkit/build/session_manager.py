@@ -79,7 +79,7 @@ def _read_settings(values: Values, name: str, template: Path) -> tuple[str, bool
         return _read_json(values, name, template) or by_variable
     read = read_template(template)
     interfaces = find_settings(read, name, values, "ssh_interface")
-    if read.packer.unread or not interfaces:
+    if read.unread or not interfaces:
         return by_variable
     used = [
         by_variable[0] if UNKNOWN in str(each.value) else str(each.value or "")

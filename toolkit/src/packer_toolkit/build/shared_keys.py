@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from packer_toolkit.build.released_images import Clients
 from packer_toolkit.build.values import Values
+from packer_toolkit.build.version_images import Clients
 from packer_toolkit.errors import SetupError
 
 _CONSUMERS = ("var.ami_users", "var.ami_org_arns", "var.ami_ou_arns")

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from packer_toolkit.build.cleanup.sweep import read_expiry
-from packer_toolkit.build.released_images import get_repository
+from packer_toolkit.build.cleanup.find import read_expiry
 from packer_toolkit.build.values import Values
-from packer_toolkit.errors import NotGoodError, RemoteError
+from packer_toolkit.build.version_images import get_repository
+from packer_toolkit.errors import CommandFailedError, RemoteError
 
 VARIABLE = "source_ami_ids"
 
@@ -85,7 +85,7 @@ def make_arguments(choices: Mapping[str, Choice], values: Values) -> list[str]:
         values: Of the HCL.
 
     Raises:
-        NotGoodError: When no match can be taken, or the HCL has no variable to pass an ID in.
+        CommandFailedError: When no match can be taken, or the HCL has no variable to pass an ID in.
     """
     ids = values.table(f"var.{VARIABLE}")
     needed = {}
@@ -94,13 +94,13 @@ def make_arguments(choices: Mapping[str, Choice], values: Values) -> list[str]:
             continue
         (newest, reason), *_ = choice.rejected
         if choice.image is None:
-            raise NotGoodError(
+            raise CommandFailedError(
                 f"source AMI for {architecture}: no match of the filter can be taken, the newest "
                 f"one, {newest.id} ({newest.name}), {reason}; finish the base image, or change "
                 "source_ami_names"
             )
         if f"var.{VARIABLE}" not in values.raw:
-            raise NotGoodError(
+            raise CommandFailedError(
                 f"source AMI for {architecture}: {newest.id} ({newest.name}), the newest match, "
                 f"{reason}, and the HCL has no variable {VARIABLE} to take another one; update "
                 "from the template: task template-update"

@@ -12,7 +12,8 @@ from packer_toolkit.build.values import Values
 from packer_toolkit.hcl.sources import UNKNOWN, Place
 
 if TYPE_CHECKING:
-    from packer_toolkit.hcl.evaluate import Block, Evaluator, Folder
+    from packer_toolkit.hcl.evaluate import Evaluator, Folder
+    from packer_toolkit.hcl.parse import Block
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,11 @@ def read_template(template: Path) -> Folder:
     Args:
         template: The folder or file that `packer build` gets.
     """
-    from packer_toolkit.hcl import evaluate as hcl
+    from packer_toolkit.hcl.folder import load_folder
 
     folder = template if template.is_dir() else template.parent
     files = sorted(folder.iterdir()) if template.is_dir() else [template]
-    return hcl.load(folder, [file for file in files if file.is_file()])
+    return load_folder(folder, [file for file in files if file.is_file()])
 
 
 def find_settings(read: Folder, name: str, values: Values, attribute: str) -> list[Setting]:
@@ -78,51 +79,56 @@ def find_settings(read: Folder, name: str, values: Values, attribute: str) -> li
 
 def _take_values(read: Folder, values: Values) -> None:
     """Use the values that Packer itself reports, where they are text or a boolean."""
-    from packer_toolkit.hcl import evaluate as hcl
+    from packer_toolkit.hcl.evaluate import Definition
+    from packer_toolkit.hcl.parse import parse_expression
 
     for key, text in values.raw.items():
         kind, _, name = key.partition(".")
         known = read.variables if kind == "var" else read.locals
         if text in ("true", "false"):
-            known[name] = hcl.Definition(hcl.parse_expression(text), "")
+            known[name] = Definition(parse_expression(text), "")
         elif "<sensitive>" not in text and not text.startswith(("[", "{")) and text.isprintable():
             quoted = json.dumps(text, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
-            known[name] = hcl.Definition(hcl.parse_expression(quoted), "")
+            known[name] = Definition(parse_expression(quoted), "")
 
 
 def _bases(read: Folder, wanted: _Wanted) -> Iterator[tuple[str, Setting]]:
-    from packer_toolkit.hcl.evaluate import Evaluator, blocks
+    from packer_toolkit.hcl.evaluate import Evaluator
+    from packer_toolkit.hcl.parse import list_blocks
 
     for block in read.blocks:
         if block.labels[:2] == ("source", wanted.kind) and len(block.labels) == 3:
             setting = _setting_of(block, Evaluator(read, block.place.file), wanted.attribute)
             if setting is None:
-                inner = frozenset(each.labels[0] for each in blocks(block.body, block.place.file))
+                inner = frozenset(
+                    each.labels[0] for each in list_blocks(block.body, block.place.file)
+                )
                 setting = Setting(block.place, is_set=False, blocks=inner)
             yield block.labels[2], setting
 
 
 def _uses(read: Folder, wanted: _Wanted) -> Iterator[tuple[str, str, Setting | None]]:
     """Yield the name of a build, that of its source, and what the build itself sets."""
-    from packer_toolkit.hcl.evaluate import Evaluator, attributes, blocks
+    from packer_toolkit.hcl.evaluate import Evaluator
+    from packer_toolkit.hcl.parse import list_attributes, list_blocks
 
     for build in read.blocks:
         if build.labels[0] != "build":
             continue
         file = build.place.file
-        for block in blocks(build.body, file):
+        for block in list_blocks(build.body, file):
             if block.labels[0] == "source" and len(block.labels) == 2:
                 yield from _use(block.labels[1], block, Evaluator(read, file), wanted)
             elif block.labels == ("dynamic", "source"):
-                given = dict(attributes(block.body))
+                given = dict(list_attributes(block.body))
                 outside = Evaluator(read, file)
                 items = outside.evaluate(given["for_each"]) if "for_each" in given else UNKNOWN
-                iterator = outside.name_of(given["iterator"]) if "iterator" in given else "source"
+                iterator = outside.read_name(given["iterator"]) if "iterator" in given else "source"
                 pairs = items.items() if isinstance(items, dict) else zip(items, items, strict=True)
                 for key, value in pairs:
                     inside = Evaluator(read, file, {iterator: {"key": key, "value": value}})
                     labels = inside.evaluate(given["labels"]) if "labels" in given else []
-                    for inner in blocks(block.body, file):
+                    for inner in list_blocks(block.body, file):
                         for label in labels if isinstance(labels, list) else [UNKNOWN]:
                             yield from _use(str(label), inner, inside, wanted)
 
@@ -130,13 +136,13 @@ def _uses(read: Folder, wanted: _Wanted) -> Iterator[tuple[str, str, Setting | N
 def _use(
     label: str, block: Block, evaluator: Evaluator, wanted: _Wanted
 ) -> Iterator[tuple[str, str, Setting | None]]:
-    from packer_toolkit.hcl.evaluate import attributes
+    from packer_toolkit.hcl.parse import list_attributes
 
     kind, _, base = label.removeprefix("source.").partition(".")
     if kind != wanted.kind and UNKNOWN not in label:
         return
     base = UNKNOWN if UNKNOWN in label else base
-    given = dict(attributes(block.body))
+    given = dict(list_attributes(block.body))
     name = str(evaluator.evaluate(given["name"])) if "name" in given else base
     yield (
         UNKNOWN if UNKNOWN in name else name,
@@ -146,9 +152,9 @@ def _use(
 
 
 def _setting_of(block: Block, evaluator: Evaluator, attribute: str) -> Setting | None:
-    from packer_toolkit.hcl.evaluate import attributes, line_of
+    from packer_toolkit.hcl.parse import find_line, list_attributes
 
-    node = dict(attributes(block.body)).get(attribute)
+    node = dict(list_attributes(block.body)).get(attribute)
     if node is None:
         return None
-    return Setting(Place(block.place.file, line_of(node)), evaluator.evaluate(node))
+    return Setting(Place(block.place.file, find_line(node)), evaluator.evaluate(node))

@@ -38,9 +38,9 @@ def find_wish(arguments: Arguments, environment: Mapping[str, str]) -> str:
         if name == VARIABLE:
             return _as_wish(value)
     for file in reversed(arguments.all("var-file")):
-        from packer_toolkit.hcl import evaluate as hcl
+        from packer_toolkit.hcl.folder import read_value
 
-        if (given := hcl.read_value(Path(file), VARIABLE)) is not None:
+        if (given := read_value(Path(file), VARIABLE)) is not None:
             return _as_wish(str(given))
     return _as_wish(environment.get(f"PKR_VAR_{VARIABLE}", ""))
 
@@ -98,8 +98,8 @@ def require_request(values: Values, selection: Selection, template: Path) -> Non
 def _why_ebs_creates(name: str, values: Values, template: Path) -> str:
     """Return why a source of the type amazon-ebs would make an image; empty when it does not."""
     read = read_template(template)
-    if read.packer.unread:
-        return f"{read.packer.unread[0][0].file} cannot be read to rule it out"
+    if read.unread:
+        return f"{read.unread[0][0].file} cannot be read to rule it out"
     for file in sorted(template.iterdir()) if template.is_dir() else [template]:
         if file.name.endswith(".pkr.json") and _sets_in_build(file):
             return f"a build in {file.name} sets {VARIABLE}, which cannot be evaluated here"

@@ -10,7 +10,7 @@ import click
 from packer_toolkit.checks import run as checks
 from packer_toolkit.checks.run import Result
 from packer_toolkit.checks.tools import Finding
-from packer_toolkit.errors import NotGoodError, RemoteError, SetupError
+from packer_toolkit.errors import CommandFailedError, RemoteError, SetupError
 from packer_toolkit.github.runner_commands import print_command
 from packer_toolkit.repository.settings import require_repository
 
@@ -59,7 +59,7 @@ def command(only: tuple[str, ...], listed: bool, as_json: bool) -> None:
         _tell(results)
     if found:
         where = ", ".join(result.name for result in results if result.findings)
-        raise NotGoodError(f"{found} finding{'s' if found > 1 else ''} of {where}")
+        raise CommandFailedError(f"{found} finding{'s' if found > 1 else ''} of {where}")
     if missing:
         reasons = ", ".join(dict.fromkeys(missing))
         raise SetupError(f"not everything was checked: {reasons}; use task check, or install it")

@@ -16,10 +16,10 @@ import click
 from packer_toolkit.aws import session as aws
 from packer_toolkit.aws.partitions import describe_refusal
 from packer_toolkit.aws.role import ARN
-from packer_toolkit.build.cleanup.sweep import CredentialsEndedError, Scope, Sweep
+from packer_toolkit.build.cleanup.find import CredentialsEndedError, Scope, Sweep
 from packer_toolkit.build.report import Left, Thing
 from packer_toolkit.build.values import Values, inspect, read_arguments
-from packer_toolkit.errors import NotGoodError, RemoteError, SetupError
+from packer_toolkit.errors import CommandFailedError, RemoteError, SetupError
 
 
 class Result(TypedDict):
@@ -144,7 +144,7 @@ def command(
         extra = f" with {', '.join(each.snapshots)}" if each.snapshots else ""
         say(f"{word} {each.kind} {each.id}{extra} in {each.region}")
     if len(going) > at_most and not dry_run:
-        raise NotGoodError(
+        raise CommandFailedError(
             f"{len(going)} things would be deleted, more than {at_most}: look at them with"
             f" --dry-run, then repeat with --at-most {len(going)}"
         )
@@ -170,7 +170,9 @@ def command(
         say(f"LEFT    {left['kind']} {left['id']} in {left['region']}: {left['reason']}")
     _end(result, as_json, say)
     if outcome.left:
-        raise NotGoodError(f"{len(outcome.left)} could not be deleted, see above: repeat later")
+        raise CommandFailedError(
+            f"{len(outcome.left)} could not be deleted, see above: repeat later"
+        )
 
 
 def _values() -> Values:

@@ -7,7 +7,7 @@ import json
 import click
 
 from packer_toolkit.checks import run as checks
-from packer_toolkit.errors import NotGoodError, SetupError
+from packer_toolkit.errors import CommandFailedError, SetupError
 from packer_toolkit.repository.settings import require_repository
 
 
@@ -42,4 +42,4 @@ def command(only_check: bool, as_json: bool) -> None:
     else:
         click.echo("\n".join(lines or ["nothing to format"]))
     if only_check and changed:
-        raise NotGoodError(f"{len(changed)} to format")
+        raise CommandFailedError(f"{len(changed)} to format")

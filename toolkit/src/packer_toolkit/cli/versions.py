@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from packer_toolkit.environment import versions
-from packer_toolkit.errors import NotGoodError
+from packer_toolkit.errors import CommandFailedError
 
 
 @click.command
@@ -40,7 +40,7 @@ def command(as_json: bool, pinned: Path | None) -> None:
         _table(found)
     if bad and compared:
         names = ", ".join(each.name for each in bad)
-        raise NotGoodError(
+        raise CommandFailedError(
             f"not what versions.env pins: {names}; build the image again, or pull it"
         )
 

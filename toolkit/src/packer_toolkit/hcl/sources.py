@@ -1,4 +1,4 @@
-"""What a folder of Packer files comes to: sources with their values, and where each stands."""
+"""The sources of a folder of Packer files: their values, each with its place."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# Stands for what only a build knows: the time, the environment, a value of AWS.  It may be a part
-# of a text, such as "web-\ue000".
+# Takes the place of what only a build knows: the time, the environment, a value of AWS.  It may be
+# a part of a string, such as "web-\ue000".
 UNKNOWN = "\ue000"
 
 
@@ -17,8 +17,8 @@ class Place:
     """A line of a file.
 
     Attributes:
-        file: relative to the repository.
-        line: counted from 1; 0 for the file as a whole.
+        file: Relative to the repository.
+        line: Counted from 1; 0 for the file as a whole.
     """
 
     file: str
@@ -30,12 +30,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Value:
-    """A value with the place where it is set.
+    """A value with the place that sets it.
 
     Attributes:
-        value: as JSON would have it; what is not known is UNKNOWN, or holds it.
-        place: where it is set; for a variable, where the variable gets its value.
-        reference: of a value that is another block's, that block: ("data", "amazon-ami", "base").
+        value: As in JSON; UNKNOWN, or with UNKNOWN in it, where only a build knows it.
+        place: The line that sets it; for a variable, the line that gives the variable its value.
+        reference: The block that the value is taken from, such as ("data", "amazon-ami", "base").
     """
 
     value: Any
@@ -44,7 +44,7 @@ class Value:
 
     @property
     def known(self) -> bool:
-        """Whether all of it is known, and there is something."""
+        """Whether it is not empty, and all of it is known."""
         return self.value not in (None, "", [], {}) and UNKNOWN not in str(self.value)
 
 
@@ -53,11 +53,11 @@ class Source:
     """A source (in JSON templates: a builder) or a data source.
 
     Attributes:
-        kind: such as amazon-ebs.
-        name: its name, "" when it has none.
-        place: where it begins.
-        values: by path, such as region or source_ami_filter.filters.name; of blocks that stand
-            there several times, the first that is known.
+        kind: Such as amazon-ebs.
+        name: Its name; "" when it has none.
+        place: Where it begins.
+        values: By path, such as region or source_ami_filter.filters.name; of repeated blocks the
+            first value that is known.
     """
 
     kind: str
@@ -66,7 +66,7 @@ class Source:
     values: dict[str, Value] = field(default_factory=dict)
 
     def get(self, *paths: str) -> Value | None:
-        """Return the first value at one of the paths that is known."""
+        """Return the value at the first of the paths that has a known one."""
         for path in paths:
             value = self.values.get(path)
             if value and value.known:
@@ -74,7 +74,7 @@ class Source:
         return None
 
     def add(self, path: str, value: Value) -> None:
-        """Keep a value, and each part of an object by its own path."""
+        """Add a value; each part of an object by its own path."""
         if isinstance(value.value, dict):
             for name, part in value.value.items():
                 self.add(f"{path}.{name}", Value(part, value.place))
@@ -85,13 +85,13 @@ class Source:
 
 @dataclass
 class Packer:
-    """What was read of one folder.
+    """The Packer files of one folder.
 
     Attributes:
-        sources: sources that make AMIs.
-        data: data sources, by kind and name.
-        variables: variables by name.
-        unread: files that could not be read: place -> reason.
+        sources: Sources that create AMIs.
+        data: Data sources, by kind and name.
+        variables: Values of variables by name.
+        unread: Files that could not be read: place and reason.
     """
 
     sources: list[Source] = field(default_factory=list)
@@ -100,13 +100,13 @@ class Packer:
     unread: list[tuple[Place, str]] = field(default_factory=list)
 
 
-# Folders in which no Packer file of a team's lies.
+# Folders that never have a Packer file of the team.
 _SKIPPED = {".git", ".terraform", ".venv", "node_modules", "packer_cache", "vendor"}
 _DEPTH = 4
 
 
-def folders(repository: Path) -> Iterator[tuple[Path, list[Path]]]:
-    """Yield the folders of a repository with their files, the nearest to its top first."""
+def list_folders(repository: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Yield the folders of a repository with their files, those at its top first."""
     level = [repository]
     for _ in range(_DEPTH):
         below: list[Path] = []

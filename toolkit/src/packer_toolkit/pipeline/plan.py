@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from packer_toolkit.aws import session as aws
-from packer_toolkit.build import released_images as released
-from packer_toolkit.build.released_images import Release, make_entry, split_artifact
+from packer_toolkit.build import version_images as released
 from packer_toolkit.build.source_amis import find_source_amis
 from packer_toolkit.build.values import Values, inspect, read_arguments
-from packer_toolkit.errors import NotGoodError, SetupError
+from packer_toolkit.build.version_images import Release, make_entry, split_artifact
+from packer_toolkit.errors import CommandFailedError, SetupError
 from packer_toolkit.pipeline.artifacts import FOUND_AGAIN
 
 Kind = Literal["test", "daily", "release"]
@@ -113,7 +113,7 @@ def read_release(ec2: Any, values: Values, version: str) -> Release:
         version: Such as 1.2.3.
 
     Raises:
-        NotGoodError, RemoteError: See `released.read_release`.
+        CommandFailedError, RemoteError: See `released.read_release`.
     """
     home = values.text("var.region")
     clients = {home: ec2}
@@ -130,12 +130,12 @@ def manifest_again(values: Values, version: str) -> dict[str, Any]:
     For a run that is started again because the build artifacts were lost.
 
     Raises:
-        NotGoodError: When the version is not finished for every architecture in every region.
+        CommandFailedError: When the version is not finished for every architecture in every region.
     """
     release = read_release(client(values, values.text("var.region")), values, version)
     if release.missing or not release.finished:
         missing = ", ".join(release.missing or values.texts("var.architectures"))
-        raise NotGoodError(
+        raise CommandFailedError(
             f"version {version}: it is not finished for {missing}, so that manifest.json cannot be "
             "written; start the run again, which builds it"
         )
@@ -162,7 +162,7 @@ def release(ec2: Any, values: Values, version: str) -> Plan:
     """Decide about a release: a version is built once, and counts as built when it is finished.
 
     Raises:
-        NotGoodError: When something has a name of the version that a build must not delete.
+        CommandFailedError: When something has a name of the version that a build must not delete.
         RemoteError: When a region cannot be asked.
     """
     existing = read_release(ec2, values, version)

@@ -13,7 +13,7 @@ from github.GitReleaseAsset import GitReleaseAsset
 from github.Repository import Repository
 
 from packer_toolkit.build.report import FILE as REPORT
-from packer_toolkit.errors import NotGoodError, SetupError
+from packer_toolkit.errors import CommandFailedError, SetupError
 from packer_toolkit.github.client import require_answer, speaking
 from packer_toolkit.pipeline.artifacts import (
     FOUND_AGAIN,
@@ -52,20 +52,20 @@ def attach(
         dry_run: whether nothing is written; what is returned is what would become of each file.
 
     Raises:
-        NotGoodError: when there is no such release, or another file of the same name, or when the
-            manifest names images that are not finished.
+        CommandFailedError: when there is no such release, or another file of the same name, or when
+            the manifest names images that are not finished.
         SetupError: when the files are of another version or image.
         RemoteError: when GitHub does not do it.
     """
     if reason := explain_unfinished(records):
-        raise NotGoodError(
+        raise CommandFailedError(
             f"version {tag}: {reason}; start the run of the release again, which finishes it"
         )
     with speaking(f"find the release {tag}"):
         try:
             release = repository.get_release(tag)
         except UnknownObjectException:
-            raise NotGoodError(
+            raise CommandFailedError(
                 f"there is no release of the tag {tag}: publish one, and start the run again"
             ) from None
         there = {asset.name: asset for asset in release.get_assets()}
@@ -81,7 +81,7 @@ def attach(
                 done.same.append(name)
                 continue
             if old and not replace:
-                raise NotGoodError(
+                raise CommandFailedError(
                     f"the release {tag} has another {name} already: this version was built before. "
                     "Publish a new release, or give --replace"
                 )

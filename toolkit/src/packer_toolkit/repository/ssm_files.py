@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packer_toolkit.aws import identity
-from packer_toolkit.errors import NotGoodError, SetupError
+from packer_toolkit.errors import CommandFailedError, SetupError
 
 if TYPE_CHECKING:
     import boto3
@@ -115,7 +115,7 @@ def fetch(
         The parameters in the order of their names, and the names of secrets that were left out.
 
     Raises:
-        NotGoodError: when some do not exist; the message names all of them.
+        CommandFailedError: when some do not exist; the message names all of them.
         SetupError, RemoteError: see `identity.explained`.
     """
     found: dict[str, Parameter] = {}
@@ -147,7 +147,7 @@ def fetch(
                 missing.append(f"{path} (nothing is below it)")
     if missing:
         region = session.region_name
-        raise NotGoodError(
+        raise CommandFailedError(
             f"there is no parameter {', '.join(sorted(missing))} in {region}; compare {SETTING} in"
             " toolkit.env with `aws ssm describe-parameters`"
         )
@@ -173,7 +173,7 @@ def plan(root: Path, parameters: Sequence[Parameter], skipped: Sequence[str]) ->
         skipped: names of secrets that were left out.
 
     Raises:
-        NotGoodError: when names cannot become files side by side.
+        CommandFailedError: when names cannot become files side by side.
     """
     _check_paths(parameters)
     declared, elsewhere = _declared(root), _set_elsewhere(root)
@@ -209,11 +209,11 @@ def _check_paths(parameters: Sequence[Parameter]) -> None:
     for file, name in paths.items():
         parts = Path(file).parts
         if ".." in parts or file in (RECORD, f"{FOLDER}/"):
-            raise NotGoodError(f"{name} cannot become a file; leave it out of {SETTING}")
+            raise CommandFailedError(f"{name} cannot become a file; leave it out of {SETTING}")
         for parent in list(Path(file).parents)[:-2]:
             other = paths.get(str(parent))
             if other:
-                raise NotGoodError(
+                raise CommandFailedError(
                     f"{other} and {name} cannot both become files: one is a folder of the other;"
                     f" leave one of them out of {SETTING}"
                 )
@@ -273,7 +273,8 @@ def write(root: Path, planned: Plan, force: bool) -> list[Path]:
 
     Raises:
         SetupError: when git would take them into a commit.
-        NotGoodError: when files of somebody else are in the way; the message names all of them.
+        CommandFailedError: when files of somebody else are in the way; the message names all of
+            them.
     """
     contents = {each.file: (each.value.encode(), each.secret) for each in planned.parameters}
     secrets = {each.name for each in planned.parameters if each.secret}
@@ -349,7 +350,7 @@ def _check_foreign(
             if present not in (before.get(file), hashlib.sha256(data).hexdigest()):
                 foreign.append(file)
     if foreign:
-        raise NotGoodError(
+        raise CommandFailedError(
             f"not written by this command, or changed since: {', '.join(sorted(set(foreign)))};"
             " move them away, or overwrite them with --force"
         )
@@ -367,7 +368,7 @@ def _check_the_way(root: Path, files: Iterable[str]) -> None:
             if there.is_symlink() or (there.exists() and not there.is_dir()):
                 found.add(str(parent))
     if found:
-        raise NotGoodError(f"in the way: {', '.join(sorted(found))}; move it away")
+        raise CommandFailedError(f"in the way: {', '.join(sorted(found))}; move it away")
 
 
 def _remove_stale(root: Path, before: dict[str, str], now: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from packer_toolkit.errors import NotGoodError, RemoteError, SetupError
+from packer_toolkit.errors import CommandFailedError, RemoteError, SetupError
 from packer_toolkit.git.addresses import remove_secrets
 from packer_toolkit.git.command import Git, GitError
 from packer_toolkit.git.network import limit_query, limit_transfer
@@ -54,7 +54,7 @@ class UpdateBranch:
         """Make sure that the branch has no commits of others.
 
         Raises:
-            NotGoodError: It has.
+            CommandFailedError: It has.
         """
         # A full clone stays one; in a shallow one, the tip and its parent are enough.
         shallow = self._git.text("rev-parse", "--is-shallow-repository") == "true"
@@ -62,7 +62,7 @@ class UpdateBranch:
         self._run_git("fetch", "--quiet", "--no-tags", *depth, "origin", tip)
         # Ours is always the one commit on top of the default branch's.
         if self._git.text("log", "-1", "--format=%ce", tip) != EMAIL:
-            raise NotGoodError(
+            raise CommandFailedError(
                 f"the branch {self._name} has commits of others, so it was not changed; merge its "
                 "pull request, or close it and delete the branch"
             )
@@ -71,7 +71,7 @@ class UpdateBranch:
         """Push a commit, unless the branch has the same files on the same parent already.
 
         Raises:
-            NotGoodError: The branch has commits of others.
+            CommandFailedError: The branch has commits of others.
             RemoteError: It cannot be pushed.
         """
         tip = self.read_tip()

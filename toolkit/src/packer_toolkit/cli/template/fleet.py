@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from packer_toolkit.errors import NotGoodError
+from packer_toolkit.errors import CommandFailedError
 from packer_toolkit.github.actions import token
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def command(
     failed = [row.name for row in found if row.failed]
     if failed:
         names = ", ".join(failed[:5]) + (f" and {len(failed) - 5} more" if failed[5:] else "")
-        raise NotGoodError(f"could not be read: {names}; the table says why")
+        raise CommandFailedError(f"could not be read: {names}; the table says why")
     return 0
 
 

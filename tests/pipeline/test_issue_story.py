@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from build_reports import REPOSITORY, SHA, build_report, write_report
 
 from packer_toolkit.pipeline.advice import advice
+from rig.build_reports import REPOSITORY, SHA, build_report, write_report
 from rig.github import GitHub, Repository
 from rig.template import ROOT
 from rig.toolkit_process import Toolkit

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from build_reports import REPOSITORY, SHA, write_report
 
+from rig.build_reports import REPOSITORY, SHA, write_report
 from rig.github import GitHub, Repository
 from rig.toolkit_process import Said, Toolkit
 

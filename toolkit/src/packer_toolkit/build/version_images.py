@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from packer_toolkit.build.cleanup.sweep import DEAD_STATES, MANAGED_BY, NEVER, read_expiry
+from packer_toolkit.build.cleanup.find import DEAD_STATES, MANAGED_BY, NEVER, read_expiry
 from packer_toolkit.build.values import Values
-from packer_toolkit.errors import NotGoodError, RemoteError
+from packer_toolkit.errors import CommandFailedError, RemoteError
 
 # Returns EC2's client of a region.
 Clients = Callable[[str], Any]
@@ -100,8 +100,8 @@ def read_release(
             only what is finished counts.
 
     Raises:
-        NotGoodError: When something has a name of the version that a build must not delete, or
-            when the version cannot be completed because its other images are of another commit.
+        CommandFailedError: When something has a name of the version that a build must not delete,
+            or when the version cannot be completed because its other images are of another commit.
         RemoteError: When a region cannot be asked.
     """
     architectures = values.texts("var.architectures")
@@ -235,7 +235,7 @@ def _select_finished(images: Sequence[Image], values: Values) -> tuple[Image, ..
     """Return the finished image of each region; nothing when a region has none.
 
     Raises:
-        NotGoodError: When those of two regions are of different builds.
+        CommandFailedError: When those of two regions are of different builds.
     """
     repository = get_repository(values)
     by_region = {
@@ -254,7 +254,7 @@ def _select_finished(images: Sequence[Image], values: Values) -> tuple[Image, ..
         shown = ", ".join(
             image.describe() for runs in by_region.values() for image in runs.values()
         )
-        raise NotGoodError(
+        raise CommandFailedError(
             f"{newest.name}: its regions have images of different builds, {shown}; delete those of "
             "one build with packer-toolkit sweep --run-id RUN --finished-images, then start again"
         )
@@ -269,7 +269,7 @@ def _select_deletable(images: Sequence[Image], values: Values) -> list[Image]:
     is set, and with them the images of the same run that look finished in another region.
 
     Raises:
-        NotGoodError: When there is an image that a build must not delete.
+        CommandFailedError: When there is an image that a build must not delete.
     """
     repository = get_repository(values)
     killed = {
@@ -279,7 +279,7 @@ def _select_deletable(images: Sequence[Image], values: Values) -> list[Image]:
     }
     for image in images:
         if reason := _explain_blocker(image, images, values, killed):
-            raise NotGoodError(f"{image.name}: {reason}")
+            raise CommandFailedError(f"{image.name}: {reason}")
     return list(images)
 
 
@@ -353,14 +353,14 @@ def _check_commits(
     """Refuse to complete a version from two commits.
 
     Raises:
-        NotGoodError: When a finished image is of another commit, or the commit is not known.
+        CommandFailedError: When a finished image is of another commit, or the commit is not known.
     """
     commit = values.table("local.image_tags").get("Commit", "")
     for images in finished.values():
         image = images[0]
         built = image.tags.get("Commit", "")
         if built != commit or built == "unknown":
-            raise NotGoodError(
+            raise CommandFailedError(
                 f"version {version}: {image.id} ({image.architecture}, {image.region}) was built "
                 f"from commit {_quote(built) or 'unknown'}, and {', '.join(missing)} would be "
                 f"built from {_quote(commit) or 'unknown'}; build that commit, another version, "

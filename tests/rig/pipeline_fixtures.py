@@ -1,12 +1,12 @@
-"""What the tests of workflows share."""
+"""Fixtures for tests that run the toolkit as a job of a workflow does."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from build_reports import REPOSITORY, SHA
 
+from rig.build_reports import REPOSITORY, SHA
 from rig.github import GitHub, Repository
 from rig.toolkit_process import Toolkit
 

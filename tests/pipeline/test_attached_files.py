@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from build_reports import build_report
 
 from packer_toolkit.errors import SetupError
 from packer_toolkit.pipeline.artifacts import find_fault, pack, read, unpack
+from rig.build_reports import build_report
 from rig.github import Repository
 from rig.toolkit_process import Toolkit
 

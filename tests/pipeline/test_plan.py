@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from build_reports import SHA
 
 from packer_toolkit.build.values import Values
 from packer_toolkit.errors import SetupError
 from packer_toolkit.pipeline import plan
+from rig.build_reports import SHA
 from rig.github import GitHub, Repository
 from rig.template import render
 from rig.toolkit_process import Toolkit

@@ -7,12 +7,12 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from build_reports import REPOSITORY, write_report
 
 from packer_toolkit.github import oidc
 from packer_toolkit.pipeline.advice import advice
 from packer_toolkit.pipeline.job_log import failure_in
 from packer_toolkit.pipeline.role_advice import ROLE_FAILURES
+from rig.build_reports import REPOSITORY, write_report
 from rig.github import GitHub, Repository
 from rig.template import ROOT
 from rig.toolkit_process import Toolkit

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import click
 import pytest
-from build_reports import REPOSITORY
 
 from packer_toolkit.build.run import Run
 from packer_toolkit.github.runner_commands import escape_commands, escaped_output, print_command
+from rig.build_reports import REPOSITORY
 from rig.ec2 import Ec2
 from rig.github import GitHub, Repository
 from rig.repository import add_script, small_repository
@@ -119,6 +119,7 @@ def test_a_build_gives_the_runner_no_commands(
     assert find_commands(done.output) == []
 
 
+@pytest.mark.integration
 def test_the_reader_of_packer_escapes_for_each_caller(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

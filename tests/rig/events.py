@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from build_reports import REPOSITORY, SHA
+from rig.build_reports import REPOSITORY, SHA
 
 HOME: dict[str, Any] = {
     "full_name": REPOSITORY,

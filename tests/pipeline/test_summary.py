@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from build_reports import REPOSITORY, build_report, write_report
 
 from packer_toolkit.pipeline.artifacts import unpack
 from packer_toolkit.pipeline.instance_types import larger
 from packer_toolkit.pipeline.summary import changes
+from rig.build_reports import REPOSITORY, build_report, write_report
 from rig.github import GitHub, Repository
 from rig.toolkit_process import Toolkit
 
