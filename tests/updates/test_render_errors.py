@@ -201,4 +201,4 @@ def test_files_of_unusual_size_are_refused(tmp_path: Path, monkeypatch: pytest.M
 
 def test_paths_are_joined_for_one_line() -> None:
     """The first paths are named, escaped, and the others counted."""
-    assert join_paths(["a", "b\n", "c\udcff", "d", "e"]) == "a, b\\n, c\\udcff and 2 more"
+    assert join_paths(["a", "b\n", "c\udcff", "d", "e"]) == "a, b\\n, c\\xff and 2 more"
