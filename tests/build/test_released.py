@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from packer_toolkit.build import release_images as build_release
 from packer_toolkit.build.values import Values
-from packer_toolkit.build.version_images import read_release
+from packer_toolkit.build.version_images import read_version_state
 from packer_toolkit.errors import CommandFailedError, RemoteError
 from packer_toolkit.pipeline import plan
 from rig.ec2 import image_tags, run_tags
@@ -249,29 +249,25 @@ def test_a_version_of_a_run_is_not_that_of_a_release(account: Account, version: 
 
 
 @pytest.mark.parametrize("regions", [(HOME, COPY), (COPY, HOME)])
-def test_what_a_build_marks_is_deletable(
-    account: Account, regions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_build_marks_is_deletable(account: Account, regions: tuple[str, str]) -> None:
     """The next run deletes an image that was marked and then stayed (review C1)."""
     calls: list[dict[str, Any]] = []
 
-    class Session:
-        def client(self, *_: Any, region_name: str, **__: Any) -> Any:
-            client = account.client(region_name)
-            client.create_tags = lambda **call: calls.append({**call, "region": region_name})
-            return client
+    def get_client(region: str) -> Any:
+        client = account.client(region)
+        client.create_tags = lambda **call: calls.append({**call, "region": region})
+        return client
 
-    monkeypatch.setattr(build_release, "Sweep", interrupt)
     account.add(regions[0], DONE)
     account.add(regions[1], RUN)
-    release = read_release(account.client, make_values(), "1.0.0")
+    release = read_version_state(account.client, make_values(), "1.0.0")
     with pytest.raises(KeyboardInterrupt):
-        build_release.delete_unfinished(Session(), make_values(), release)
+        build_release.delete_unfinished(get_client, make_values(), release, delete=interrupt)
     (call,) = calls
     tags = {**DONE, **{tag["Key"]: tag["Value"] for tag in call["Tags"]}}
     account.images[regions[0]].clear()
     account.add(regions[0], tags)
-    assert len(read_release(account.client, make_values(), "1.0.0").unfinished) == 2
+    assert len(read_version_state(account.client, make_values(), "1.0.0").unfinished) == 2
 
 
 def interrupt(*_: Any, **__: Any) -> Any:
@@ -283,7 +279,7 @@ def test_a_pending_image_without_tags_is_waited_for(account: Account) -> None:
     """EC2 may set the tags of a copy late, so that its owner is not known yet (review C1)."""
     account.add(HOME, RUN)
     account.add(COPY, {}, "pending")
-    with pytest.raises(CommandFailedError, match="start again once it is done"):
+    with pytest.raises(CommandFailedError, match="start again once it is available"):
         account.release()
 
 

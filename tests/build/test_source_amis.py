@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from packer_toolkit.aws import session as aws
-from packer_toolkit.build import release_images as build_release
-from packer_toolkit.build.run import Run
+from packer_toolkit.build.image_preparation import choose_source_amis
+from packer_toolkit.build.request import BuildRequest
 from packer_toolkit.build.source_amis import describe_rejected, find_source_amis, make_arguments
 from packer_toolkit.build.values import Values
-from packer_toolkit.build.version_images import Release
+from packer_toolkit.build.version_images import VersionState
 from packer_toolkit.errors import CommandFailedError
 from packer_toolkit.pipeline import plan
 from rig.ec2 import image_tags, run_tags
@@ -70,7 +69,7 @@ def make_values(**raw: str) -> Values:
         (image(2, {"ExpiresAt": "2020-01-01"}), "is unfinished"),
         (image(2, image_tags("packer-ami-web")), "is an image of this repository"),
         (image(2, run_tags("packer-ami-web")), "is an image of this repository"),
-        (image(2, BASE, deprecated=PAST), f"is deprecated since {PAST}"),
+        (image(2, BASE, deprecated=PAST), f"has been deprecated since {PAST}"),
     ],
 )
 def test_a_newer_image_that_must_not_be_taken(newer: dict[str, Any], reason: str) -> None:
@@ -176,21 +175,18 @@ TWO = make_values(
     ],
 )
 def test_only_what_is_built_needs_a_source_ami(
-    monkeypatch: pytest.MonkeyPatch,
     words: tuple[str, ...],
     missing: tuple[str, ...],
     is_refused: bool,
 ) -> None:
     """An architecture that Packer does not build cannot refuse the build (review C1)."""
     ec2 = Ec2(image(1, run_tags("packer-ami-base")))
-    monkeypatch.setattr(aws, "session", lambda *_, **__: None)
-    monkeypatch.setattr(build_release, "make_clients", lambda _: lambda _: ec2)
-    run = Run(words, str, str, {})
-    run.values = TWO
-    run._release = Release("1.2.3", {}, missing)
+    request = BuildRequest.read(words, {})
+    request.values = TWO
+    state = VersionState("1.2.3", {}, missing)
     if is_refused:
         with pytest.raises(CommandFailedError, match="source AMI for arm64: no match"):
-            run._choose_source_amis()
+            choose_source_amis(request, lambda _: ec2, "", state, str)
     else:
-        run._choose_source_amis()
-        assert run._chosen == []
+        choose_source_amis(request, lambda _: ec2, "", state, str)
+        assert request.more_options == []

@@ -173,7 +173,7 @@ def test_github_out_of_reach_takes_nothing_from_the_summary(
     (toolkit.directory / "packages-x86_64.txt").write_text("bash 5.2\n")
     github.fault("GET", "/releases$", 403)
     done = toolkit.run("summary")
-    assert "compared with nothing" in done.stderr
+    assert "not compared with the last release" in done.stderr
     assert "ami-0fedcba9876543210" in done.stdout
 
 

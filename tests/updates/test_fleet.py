@@ -151,7 +151,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(clones: Path, templat
     found = rows(result)
     failed = {name for name, row in found.items() if row["failed"]}
     assert failed == {"packer-ami-bad", "packer-ami-elsewhere", "packer-ami-broken"}
-    assert "is no YAML in line 2" in found["packer-ami-bad"]["problem"]
+    assert "is not valid YAML in line 2" in found["packer-ami-bad"]["problem"]
     assert "there is no such folder" in found["packer-ami-elsewhere"]["problem"]
     assert found["packer-ami-old"]["behind"] == 2
     last = result.stderr.splitlines()[-1]

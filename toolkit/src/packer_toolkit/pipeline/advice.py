@@ -40,7 +40,7 @@ KNOWN: Sequence[Advice] = (
     ),
     _known(
         "stopped-in-time",
-        r"stopped before the credentials end",
+        r"stopped before the credentials (?:end|expire)",
         "The build was stopped so that it could still clean up. Name a larger type in "
         "`instance_types` of `image.auto.pkrvars.hcl`; the table of phases in the run's summary "
         "shows where the time goes.",

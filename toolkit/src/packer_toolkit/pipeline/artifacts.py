@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from packer_toolkit.build.report import FILE as REPORT
-from packer_toolkit.build.report import SCHEMA, fits
+from packer_toolkit.build.report import SCHEMA, has_report_shape
 from packer_toolkit.errors import SetupError
 
 MANIFEST = "manifest.json"
@@ -51,7 +51,7 @@ class Records:
     def report(self) -> Mapping[str, Any]:
         """Return the build report; empty when there is none that this version understands."""
         found = _json(self.files.get(REPORT, b""))
-        return found if found.get("schema") == SCHEMA and fits(found) else {}
+        return found if found.get("schema") == SCHEMA and has_report_shape(found) else {}
 
     @property
     def manifest(self) -> Mapping[str, Any]:

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from packer_toolkit.aws import session as aws
-from packer_toolkit.build import version_images as released
+from packer_toolkit.aws.session import make_clients, open_role_session
+from packer_toolkit.build.arguments import read_arguments
+from packer_toolkit.build.manifest import reconstruct_entry, split_artifact
 from packer_toolkit.build.source_amis import find_source_amis
-from packer_toolkit.build.values import Values, inspect, read_arguments
-from packer_toolkit.build.version_images import Release, make_entry, split_artifact
+from packer_toolkit.build.values import Values, inspect
+from packer_toolkit.build.version_images import VersionState, read_version_state
 from packer_toolkit.errors import CommandFailedError, SetupError
 from packer_toolkit.pipeline.artifacts import FOUND_AGAIN
 
@@ -90,8 +91,8 @@ def values_here() -> Values:
 def client(values: Values, region: str = "") -> Any:
     """Return EC2's client of the region, or another one, and the role that the HCL names."""
     region = region or values.text("var.region")
-    session = aws.session(values.text("var.assume_role_arn"), "packer-toolkit-plan", region)
-    return session.client("ec2", region_name=region, config=aws.config())
+    session = open_role_session(values.text("var.assume_role_arn"), "packer-toolkit-plan", region)
+    return make_clients(session)(region)
 
 
 def newest_parents(ec2: Any, values: Values) -> dict[str, str]:
@@ -104,7 +105,7 @@ def newest_parents(ec2: Any, values: Values) -> dict[str, str]:
     return {name: choice.image.id for name, choice in choices.items() if choice.image}
 
 
-def read_release(ec2: Any, values: Values, version: str) -> Release:
+def read_release(ec2: Any, values: Values, version: str) -> VersionState:
     """Find out what exists of a version.
 
     Args:
@@ -113,7 +114,7 @@ def read_release(ec2: Any, values: Values, version: str) -> Release:
         version: Such as 1.2.3.
 
     Raises:
-        CommandFailedError, RemoteError: See `released.read_release`.
+        CommandFailedError, RemoteError: See `read_version_state`.
     """
     home = values.text("var.region")
     clients = {home: ec2}
@@ -121,7 +122,7 @@ def read_release(ec2: Any, values: Values, version: str) -> Release:
     def get_client(region: str) -> Any:
         return clients.setdefault(region, client(values, region)) if region != home else ec2
 
-    return released.read_release(get_client, values, version)
+    return read_version_state(get_client, values, version)
 
 
 def manifest_again(values: Values, version: str) -> dict[str, Any]:
@@ -139,7 +140,7 @@ def manifest_again(values: Values, version: str) -> dict[str, Any]:
             f"version {version}: it is not finished for {missing}, so that manifest.json cannot be "
             "written; start the run again, which builds it"
         )
-    entries = [make_entry(values, version, images) for images in release.finished.values()]
+    entries = [reconstruct_entry(values, version, images) for images in release.finished.values()]
     return {"builds": entries, "last_run_uuid": "", FOUND_AGAIN: True}
 
 
