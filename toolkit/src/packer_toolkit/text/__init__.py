@@ -1,1 +1,1 @@
-"""Format text: lines, paths and Markdown."""
+"""Text for users: lines, paths and Markdown."""

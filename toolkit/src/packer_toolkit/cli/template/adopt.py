@@ -20,7 +20,7 @@ from packer_toolkit.cli.options import (
     json_option,
     renamed_option,
 )
-from packer_toolkit.git.addresses import without_secret
+from packer_toolkit.git.addresses import remove_secrets
 from packer_toolkit.text.paths import show_path
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _show(adoption: Adoption) -> None:
 
     # For a file or another program: one line each, whatever its length.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
-    click.echo(f"Baseline: {adoption.release} of {without_secret(adoption.source)}")
+    click.echo(f"Baseline: {adoption.release} of {remove_secrets(adoption.source)}")
     if adoption.found.folder:
         click.echo(f"Packer files: {adoption.found.folder}")
     table = Table(box=box.SIMPLE, pad_edge=False, title="Answers", title_justify="left")
@@ -241,7 +241,7 @@ def _next_steps(adoption: Adoption, folder: Path, written: Sequence[str]) -> Non
 
 def _runner(adoption: Adoption) -> str:
     """Return what runs template-check in the adopted folder, of what is there."""
-    from packer_toolkit.template.source import uvx_requirement
+    from packer_toolkit.template.source import format_uvx_requirement
 
     taskfile = adoption.folder / "Taskfile.yml"
     if (
@@ -256,7 +256,7 @@ def _runner(adoption: Adoption) -> str:
         path = [folder for folder in path if folder != str(Path(sys.executable).parent)]
     if shutil.which("packer-toolkit", path=os.pathsep.join(path)):
         return "packer-toolkit"
-    requirement = uvx_requirement(adoption.source, adoption.release)
+    requirement = format_uvx_requirement(adoption.source, adoption.release)
     return f"uvx --from {shlex.quote(requirement)} packer-toolkit"
 
 
@@ -264,7 +264,7 @@ def _as_json(
     adoption: Adoption, accepted: Sequence[str], written: Sequence[str], diff: str, dry_run: bool
 ) -> dict[str, Any]:
     return {
-        "template": without_secret(adoption.source),
+        "template": remove_secrets(adoption.source),
         "release": adoption.release,
         "packer": adoption.found.folder,
         "answers": {
