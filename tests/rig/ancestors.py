@@ -202,7 +202,7 @@ run(before=[v0_3_0_no_amazon_linux_1])
 def _validator_tightened(template: Path) -> None:
     edit(
         template / "includes" / "rules.jinja",
-        "{%- elif value != value.strip() -%}\nno blank at the start or end\n",
+        "{%- elif value != value.strip() -%}\nmust have no spaces around it\n",
         "",
     )
 

@@ -99,22 +99,22 @@ def assert_refused_and_untouched(project: Path, question: str, *command: str | P
 @pytest.mark.parametrize(
     ("question", "value", "reason"),
     [
-        ("image_name", "packer-ami-web", "leave out packer-ami-; such as web"),
-        ("image_name", "1e3", "use a-z, 0-9, -; such as web-server"),
-        ("image_description", " web", "no blank at the start or end"),
-        ("aws_management_account", "1234", "use 12 digits"),
-        ("aws_region", "moon", "use a code such as eu-central-1"),
-        ("aws_copy_regions", "eu-west-1,moon", "item 2 is no code of a region"),
-        ("aws_copy_regions", "eu-west-1,eu-west-1", "name eu-west-1 once"),
-        ("image_consumers", "everybody", "item 1 is no account or ARN"),
-        ("aws_kms_key", "packer-ami", "use an alias, a key id or an ARN"),
-        ("github_host", "https://github.com", "host name only, such as github.com"),
-        ("github_organization", "my organization", "use letters, digits and -"),
-        ("github_runner", "$(id)", "use letters, digits, . _ - and ,"),
-        ("aws_build_role", "builder", "use the ARN of a role"),
-        ("aws_release_role", "releaser", "use the ARN of a role"),
-        ("toolkit_image", "toolkit:1.0", "use registry/name without a tag"),
-        ("personal_role_variable", "role", "use A-Z, 0-9 and _"),
+        ("image_name", "packer-ami-web", "must omit packer-ami-; e.g. web"),
+        ("image_name", "1e3", "must be a-z, 0-9, -; e.g. web-server"),
+        ("image_description", " web", "must have no spaces around it"),
+        ("aws_management_account", "1234", "must be 12 digits"),
+        ("aws_region", "moon", "must be a region; e.g. eu-central-1"),
+        ("aws_copy_regions", "eu-west-1,moon", "item 2 must be a region code"),
+        ("aws_copy_regions", "eu-west-1,eu-west-1", "must list eu-west-1 once"),
+        ("image_consumers", "everybody", "item 1 must be an ID or ARN"),
+        ("aws_kms_key", "packer-ami", "must be an alias, key ID or ARN"),
+        ("github_host", "https://github.com", "must be a hostname; e.g. github.com"),
+        ("github_organization", "my organization", "must be letters, digits, -"),
+        ("github_runner", "$(id)", "must be labels; e.g. linux, arm64"),
+        ("aws_build_role", "builder", "must be the ARN of an IAM role"),
+        ("aws_release_role", "releaser", "must be the ARN of an IAM role"),
+        ("toolkit_image", "toolkit:1.0", "must be registry/name with no tag"),
+        ("personal_role_variable", "role", "must be A-Z, 0-9 and _"),
     ],
 )
 def test_wrong_form(refused: Refused, question: str, value: str, reason: str) -> None:
@@ -126,18 +126,20 @@ def test_wrong_form(refused: Refused, question: str, value: str, reason: str) ->
 @pytest.mark.parametrize(
     ("question", "value", "reason"),
     [
-        ("parent_owner", "amazon", "use an id of 12 digits, or self"),
-        ("parent_name", "*", "no AMI has such a name"),
-        ("parent_name", "***", "a wildcard alone takes any image"),
+        ("parent_owner", "amazon", "must be a 12-digit ID, or self"),
+        ("parent_name", "*", "must be an AMI name; e.g. base-*"),
+        ("parent_name", "***", "must be more than *; e.g. base-*"),
     ],
 )
-def test_wrong_form_of_own_parent(refused: Refused, question: str, value: str, reason: str) -> None:
+def test_wrong_form_of_own_base_image(
+    refused: Refused, question: str, value: str, reason: str
+) -> None:
     """A text that breaks the rule of a question which only parent_image=own asks."""
     line = refused(question, *data(parent_image="own", **{question: value}), shown=value)
     assert f" is refused: {reason}. " in line
 
 
-def test_empty_text(refused: Refused) -> None:
+def test_empty_string(refused: Refused) -> None:
     """No answer where one is needed."""
     refused("image_description", *data(image_description=""), shown="")
 
@@ -155,7 +157,7 @@ def test_four_kibibytes(refused: Refused) -> None:
     assert len(line) < 500
 
 
-def test_bytes_that_are_no_utf_8(refused: Refused) -> None:
+def test_bytes_that_are_not_utf_8(refused: Refused) -> None:
     """An answer in another encoding."""
     assert r"caf\udce9" in refused("image_description", *data(image_description="caf\udce9"))
 
@@ -174,24 +176,24 @@ def test_bytes_that_are_no_utf_8(refused: Refused) -> None:
         ),
     ],
 )
-def test_no_text_in_a_data_file(
+def test_not_a_string_in_a_data_file(
     refused: Refused, tmp_path: Path, question: str, yaml: str, shown: str
 ) -> None:
     """A value that YAML reads as something else than text."""
     line = refused(question, *data_file(tmp_path, yaml))
-    assert f'{question}="{shown}" is refused: this is no text; in YAML put it in quotes. ' in (
+    assert f'{question}="{shown}" is refused: must be a string; quote it in YAML. ' in (
         line.replace("\\'", "'")
     )
 
 
 @pytest.mark.parametrize("value", ["2", ""])
-def test_junk_for_yes_or_no(refused: Refused, value: str) -> None:
+def test_invalid_boolean(refused: Refused, value: str) -> None:
     """What Copier itself would take as yes, or as no."""
     line = refused("keep_demo", *data(keep_demo=value), shown=value)
-    assert " is refused: this is neither yes nor no. " in line
+    assert " is refused: must be true or false. " in line
 
 
-def test_junk_for_yes_or_no_in_a_data_file(refused: Refused, tmp_path: Path) -> None:
+def test_invalid_boolean_in_a_data_file(refused: Refused, tmp_path: Path) -> None:
     """The same from a file."""
     refused("start_git", *data_file(tmp_path, "start_git: 2"), shown="2")
 
@@ -201,18 +203,18 @@ def test_choice_that_is_not_in_the_list(refused: Refused, question: str) -> None
     """A choice goes by its value, not by its title."""
     answers = {"parent_image": "own", question: "Debian 13"}
     line = refused(question, *data(**answers), shown="Debian 13")
-    assert " is refused: this is none of the choices. " in line
+    assert " is refused: must be one of the choices. " in line
     assert "debian-13" in line
 
 
 @pytest.mark.parametrize("value", ["[]", "x86_64", "[x86_64, , arm64]"])
-def test_no_list_of_processors(refused: Refused, value: str) -> None:
+def test_invalid_architectures(refused: Refused, value: str) -> None:
     """An empty list, no list, an unknown processor, and what YAML cannot read."""
     line = refused("image_architectures", *data(image_architectures=value), shown=value)
-    assert " is refused: this is no list of processors. " in line
+    assert " is refused: must be a list of architectures. " in line
 
 
-def test_no_list_of_processors_in_a_data_file(refused: Refused, tmp_path: Path) -> None:
+def test_invalid_architectures_in_a_data_file(refused: Refused, tmp_path: Path) -> None:
     """The same from a file."""
     refused("image_architectures", *data_file(tmp_path, "image_architectures: [x86_64, sparc]"))
 
@@ -268,10 +270,10 @@ def test_key_of_another_region(refused: Refused) -> None:
     """An instance cannot be started with the key of another region (review R16)."""
     key = "arn:aws:kms:eu-west-1:111122223333:alias/packer-ami"
     line = refused("aws_kms_key", *data(aws_kms_key=key), shown=key)
-    assert " is refused: this key is not in eu-central-1. " in line
+    assert " is refused: must be a key in eu-central-1. " in line
 
 
-def test_parent_name_for_one_processor(refused: Refused) -> None:
+def test_parent_name_for_one_architecture(refused: Refused) -> None:
     """The build for the other processor would find no base image (review R16)."""
     answers = data(parent_image="own", parent_name="base-amd64-*", image_architectures="[arm64]")
     line = refused("image_architectures", *answers, shown="[arm64]")
@@ -340,7 +342,7 @@ def test_recorded_answer_in_another_partition(project: Path, command: str) -> No
         project, "aws_region", command, "--trust", "--defaults", *more
     )
     assert " in .copier-answers.yml is refused: aws-us-gov is not supported. " in line
-    assert "To stay at the present release, start no update and delete .github/" in line
+    assert "To stay at the current release, do not start updates, and delete .github/" in line
 
 
 @pytest.mark.parametrize(
@@ -359,7 +361,7 @@ def test_bad_answer_on_recopy(project: Path) -> None:
     assert_refused_and_untouched(project, "aws_region", "recopy", *options)
 
 
-def test_recorded_key_does_not_fit_any_longer(two_releases: Path, tmp_path: Path) -> None:
+def test_recorded_key_no_longer_fits(two_releases: Path, tmp_path: Path) -> None:
     """Copier alone would drop the team's key for the account's default key."""
     key = "12345678-90ab-cdef-1234-567890abcdef"
     project = render(two_releases, tmp_path / "web", {"aws_kms_key": key}, vcs_ref="v1.0.0")
@@ -371,7 +373,7 @@ def test_recorded_key_does_not_fit_any_longer(two_releases: Path, tmp_path: Path
     assert "aws_kms_key: alias/ours" in (project / ".copier-answers.yml").read_text()
 
 
-def test_oldest_copier_refuses_alike(
+def test_oldest_copier_refuses_too(
     two_releases: Path, folder_template: Path, tmp_path: Path
 ) -> None:
     """The refusals rest on what Copier hands to templates; 9.18.0 does so too."""

@@ -41,7 +41,7 @@ def test_bad_input_lists_exactly_the_tested_rows() -> None:
 def test_bad_input_names_every_row_that_copier_answers_with_a_traceback() -> None:
     """The list at the page's end is that of the table."""
     page = (ROOT / "docs" / "bad-input.md").read_text()
-    tables, _, end = page.partition("## What Copier gives no hook for")
+    tables, _, end = page.partition("## Errors that the template cannot explain")
     rows = re.findall(r"^\| `([a-z0-9-]+)` \|.*traceback of Copier", tables, re.MULTILINE)
     listed = re.findall(r"`([a-z0-9-]+)`", end.partition("In each of them")[0])
     assert sorted(listed) == sorted(rows)

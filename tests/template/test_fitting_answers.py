@@ -22,9 +22,9 @@ OWN = {"parent_image": "own", "parent_owner": "self"}
 BOTH = "[x86_64, arm64]"
 REFUSED = [
     # A key of another region, in each form of an ARN.
-    ("aws_kms_key", {"aws_kms_key": KEY}, "this key is not in eu-central-1"),
-    ("aws_kms_key", {"aws_kms_key": ALIAS}, "this key is not in eu-central-1"),
-    ("aws_kms_key", {"aws_kms_key": MULTI_REGION}, "this key is not in eu-central-1"),
+    ("aws_kms_key", {"aws_kms_key": KEY}, "must be a key in eu-central-1"),
+    ("aws_kms_key", {"aws_kms_key": ALIAS}, "must be a key in eu-central-1"),
+    ("aws_kms_key", {"aws_kms_key": MULTI_REGION}, "must be a key in eu-central-1"),
     (
         "aws_kms_key",
         {"aws_kms_key": KEY, "aws_region": "eu-west-1", "aws_copy_regions": "us-east-1"},
@@ -60,10 +60,10 @@ REFUSED = [
     (
         "image_architectures",
         {**OWN, "parent_name": "base-2026.11", "image_architectures": BOTH},
-        "parent_name is one image",
+        "parent_name needs a * or ?",
     ),
     # A name that another program reads.
-    ("personal_role_variable", {"personal_role_variable": "PATH"}, "this name is taken"),
+    ("personal_role_variable", {"personal_role_variable": "PATH"}, "other programs read it"),
 ]
 ACCEPTED = [
     {"aws_kms_key": KEY, "aws_region": "eu-west-1"},
@@ -132,11 +132,11 @@ def test_a_typed_architecture_that_does_not_fit_is_explained(
     given = [*options(answers), "--data=parent_name=base-amd64-*"]
     arguments = ("copy", "--trust", *given, str(template), str(tmp_path / "web"))
     with copier(*arguments, cwd=tmp_path) as terminal:
-        terminal.wait_for("The processors to build for")
+        terminal.wait_for("Architectures to build for")
         terminal.send("\x1b[B \r")  # down, mark arm64 as well, Enter
         terminal.wait_for("parent_name is x86_64 only")
         terminal.send(" \r")
-        terminal.wait_for("The AWS account that builds")
+        terminal.wait_for("ID of the AWS account that builds")
 
 
 # ------------------------------------------------------------------------------------- updates
@@ -148,7 +148,7 @@ def two_rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     template = snapshot(tmp_path_factory.mktemp("rules") / "template", tag="today")
     git(template, "tag", "--delete", "today")
     now = (template / "includes" / "rules.jinja").read_text()
-    for reason in ("this key is not in", "parent_name is one image", "this name is taken"):
+    for reason in ("must be a key in", "parent_name needs a * or ?", "other programs read it"):
         assert reason in now
     old = now.replace('{%- elif region and value.startswith("arn:")', "{%- elif false and (region)")
     old = old.replace("{%- elif value in reserved_variables -%}", "{%- elif false -%}")
@@ -215,4 +215,4 @@ def test_every_reserved_variable_has_the_form_of_an_answer() -> None:
     """A name that the form refuses already would not need the list (review R16)."""
     assert rules().reserved_variables
     for name in rules().reserved_variables:
-        assert rules().why_not("personal_role_variable", name, {}) == "this name is taken"
+        assert rules().why_not("personal_role_variable", name, {}) == "other programs read it"

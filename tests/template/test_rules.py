@@ -260,8 +260,8 @@ def test_example_of_each_rule_is_accepted() -> None:
     asked = rules()
     for question in TEXTS:
         rule = asked.accepted[question]
-        assert "; such as " in rule, question
-        assert asked.why_not(question, rule.rpartition("; such as ")[2], {}) == ""
+        assert "; e.g. " in rule, question
+        assert asked.why_not(question, rule.rpartition("; e.g. ")[2], {}) == ""
 
 
 def test_questions_are_few() -> None:

@@ -193,7 +193,7 @@ def test_wrong_input_is_explained_and_asked_again(template: Path, destination: P
     }
 
 
-def test_key_is_explained_by_who_uses_the_image(template: Path, destination: Path) -> None:
+def test_key_must_fit_the_consumers(template: Path, destination: Path) -> None:
     """The reason is that of the answers before it."""
     options = data_but("image_consumers", "aws_kms_key")
     with copier("copy", "--trust", *options, template, destination, cwd=ROOT) as terminal:
@@ -212,7 +212,7 @@ def test_key_is_explained_by_who_uses_the_image(template: Path, destination: Pat
         ("parent_image", [DOWN], "parent_owner=self", "it needs parent_image=own"),
     ],
 )
-def test_given_answer_turns_out_not_to_fit(
+def test_given_answer_conflicts_with_a_typed_one(
     template: Path, destination: Path, asked: str, keys: list[str], given: str, reason: str
 ) -> None:
     """An answer of the command line is refused as soon as a typed one makes it wrong."""
