@@ -137,7 +137,7 @@ def test_renamed_files_bring_edits_along(
     assert (old / "image.auto.pkrvars.hcl").stat().st_mode & 0o111
     assert tree(old).keys() == tree(new).keys()
     assert git(old, "ls-files", "--unmerged") == ""
-    assert "image.pkr.hcl is called build.pkr.hcl now; your changes" in capfd.readouterr().err
+    assert "image.pkr.hcl is now named build.pkr.hcl; your changes" in capfd.readouterr().err
 
 
 def test_conflict_in_a_renamed_file_is_marked_and_unmerged(ancestors: Path, tmp_path: Path) -> None:

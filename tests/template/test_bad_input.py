@@ -88,7 +88,7 @@ def test_data_without_equals_sign(template: Path, destination: Path) -> None:
     assert not destination.exists()
 
 
-def test_name_of_copiers_own(template: Path, destination: Path) -> None:
+def test_reserved_name_of_copier(template: Path, destination: Path) -> None:
     """Copier stumbles over an answer to a name that it sets itself."""
     outcome = copy(template, destination, "--data=_folder_name=web", cwd=destination.parent)
     assert_traceback(outcome, "multiple values for keyword argument '_folder_name'")
@@ -241,7 +241,7 @@ def test_answers_file_is_missing(project: Path) -> None:
     assert_left_alone(project, outcome, before)
 
 
-def test_answers_file_is_no_yaml(project: Path) -> None:
+def test_answers_file_is_not_yaml(project: Path) -> None:
     """Conflict markers, for example."""
     answers = project / ".copier-answers.yml"
     answers.write_text("<<<<<<< before updating\n" + answers.read_text())
@@ -271,7 +271,7 @@ def test_copy_without_git_installed(template: Path, destination: Path) -> None:
     arguments = ("copy", *DEFAULTS, str(template), str(destination))
     outcome = run_copier(*arguments, cwd=destination.parent, env={"PATH": str(empty)})
     assert outcome.code == 0, outcome
-    assert "Git was not started, because it is not installed" in outcome.stderr
+    assert "Git is not installed, so there is no repository; install git" in outcome.stderr
     assert "`copier update` cannot work here" in outcome.stderr
     assert (destination / "build.pkr.hcl").is_file()
 
@@ -368,7 +368,7 @@ def test_template_does_not_exist(destination: Path) -> None:
     assert not destination.exists()
 
 
-def test_template_out_of_reach(destination: Path) -> None:
+def test_template_cannot_be_reached(destination: Path) -> None:
     """Nobody answers at its URL: the last lines are git's."""
     url = "http://127.0.0.1:9/template.git"
     outcome = copy(url, destination, cwd=destination.parent)

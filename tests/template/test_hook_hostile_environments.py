@@ -16,7 +16,7 @@ from rig.template import git, render
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 
-SUBJECT = "Start packer-ami-web from its template"
+SUBJECT = "Create packer-ami-web from the template"
 
 # Copies to a path and returns what was left undone, one line each.
 Copy = Callable[..., list[str]]
@@ -157,7 +157,9 @@ def test_without_identity_no_commit_is_made_up(
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     new = tmp_path / "new"
     (note,) = copy(new)
-    assert note.startswith("No commit was made, because git does not know your name"), git_way
+    assert note.startswith("No commit was created, because git has no name and email for you"), (
+        git_way
+    )
     assert git(new, "for-each-ref") == ""
     assert set(git(new, "ls-files").splitlines()) == set(tree(new))
 
@@ -287,8 +289,10 @@ def test_repository_of_somebody_else_around_it_is_left_alone(
     os.chown(tmp_path, 12345, 12345)
     new = tmp_path / "new"
     demo, repository = copy(new)
-    assert demo.startswith("The demo was left in: git cannot read the repository"), git_way
-    assert repository.startswith("No git repository was started, because this is inside")
+    assert demo.startswith("The demo was not removed, because git cannot read the repository"), (
+        git_way
+    )
+    assert repository.startswith("No git repository was created, because this folder is inside")
     assert not (new / ".git").exists()
 
 
@@ -301,7 +305,9 @@ def test_without_git_the_demo_goes_and_one_line_says_what_to_do(
     new = tmp_path / "new"
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     git_note, update_note = copy(new, own)
-    assert git_note.startswith("Git was not started, because it is not installed"), git_way
+    assert git_note.startswith("Git is not installed, so there is no repository; install git"), (
+        git_way
+    )
     assert "git init -b main && git add --all && git commit" in git_note
     assert ".copier-answers.yml has no _commit" in update_note
     assert not set(tree(new)) & set(manifest())

@@ -36,7 +36,7 @@ def test_first_commit_holds_everything_on_main(template: Path, bare: Path, git_w
     """In the person's own name, as a clean working tree."""
     assert notes(run_hook(bare, template)) == [], git_way
     assert git(bare, "log", "--format=%an <%ae> %s") == (
-        "Tess Tester <tess@example.com> Start packer-ami-web from its template"
+        "Tess Tester <tess@example.com> Create packer-ami-web from the template"
     )
     assert git(bare, "symbolic-ref", "HEAD") == "refs/heads/main"
     assert git(bare, "status", "--porcelain") == ""
@@ -84,7 +84,7 @@ def test_existing_repository_is_left_alone(
     result = run_hook(bare, template)
     assert git(bare, "status", "--porcelain=2", "--branch") == before, git_way
     assert notes(result) == []
-    assert "commit it" in numbered(result)[2]
+    assert "commit them" in numbered(result)[2]
 
 
 def test_inside_another_repository_no_repository_is_nested(
@@ -96,7 +96,7 @@ def test_inside_another_repository_no_repository_is_nested(
     new = render(template, tmp_path / "images" / "web", {"start_git": False})
     before = git_state(tmp_path)
     (note,) = notes(run_hook(new, template))
-    assert f"this is inside the repository {tmp_path}" in note, git_way
+    assert f"this folder is inside the repository {tmp_path}" in note, git_way
     assert not (new / ".git").exists()
     assert git_state(tmp_path) == before
 
@@ -154,9 +154,9 @@ exec {real} "$@"
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(fake.parent), prepend=os.pathsep)
     (note,) = notes(run_hook(bare, template))
-    assert note.startswith("Note: Git was not started (fatal: disk full); do it with: "), git_way
+    assert note.startswith("Note: Git could not be set up (fatal: disk full); run: "), git_way
     assert ("git init -b main" in note) == (command == "init")
-    assert "git add --all && git commit -m 'Start packer-ami-web from its template'" in note
+    assert "git add --all && git commit -m 'Create packer-ami-web from the template'" in note
 
 
 def test_commands_that_a_note_names_do_what_was_left_undone(
@@ -166,7 +166,7 @@ def test_commands_that_a_note_names_do_what_was_left_undone(
     with monkeypatch.context() as patch:
         patch.setenv("GIT_CONFIG_GLOBAL", str(bare.parent / "gitconfig"))
         (note,) = notes(run_hook(bare, template))
-        command = note.partition("do it with: ")[2]
+        command = note.partition("run: ")[2]
         subprocess.run(["sh", "-c", command], cwd=bare, check=True, capture_output=True)
         assert git(bare, "log", "--format=%an <%ae>") == "YOUR NAME <YOU@EXAMPLE.COM>"
 
@@ -181,8 +181,8 @@ def test_three_next_steps_name_folder_values_build_and_home(template: Path, bare
         github_organization="platform",
     )
     assert [line.split(":")[0].strip() for line in numbered(result)] == [
-        "1. Look",
-        "2. Build it here, without AWS",
+        "1. Review it",
+        "2. Build it locally, without AWS",
         "3. Share it",
     ]
     assert """cd '../a team'"'"'s répo', and""" in numbered(result)[0]
@@ -234,7 +234,7 @@ def test_trouble_that_nobody_thought_of_is_one_line(template: Path, bare: Path) 
     result = run_hook(bare, template, answers_file=".")
     assert result.returncode == 0
     (note,) = notes(result)
-    assert note.startswith("Note: This did not work: Say so when Copier could not record")
+    assert note.startswith("Note: This step failed: Report if Copier could not record")
     assert git(bare, "rev-list", "--count", "HEAD") == "1"
 
 

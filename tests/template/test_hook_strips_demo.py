@@ -133,7 +133,7 @@ def test_own_file_at_a_demo_path_stays_on_copy(
     assert tree(new)[SCRIPT] == before[SCRIPT]
     assert not (new / CONTROL).exists()
     (note,) = [line for line in result.stderr.splitlines() if line.startswith("Note:")]
-    assert note.endswith(f"they are not the demo as the template has it: {SCRIPT}")
+    assert note.endswith(f"they differ from the template's demo: {SCRIPT}")
 
 
 def test_folder_at_a_demo_path_stays(template: Path, tmp_path: Path) -> None:
@@ -200,7 +200,10 @@ def test_file_that_cannot_be_removed_is_named(template: Path, tmp_path: Path) ->
     (new / SCRIPT).parent.chmod(0o555)
     result = run_hook(new, template, start_git=False)
     (new / SCRIPT).parent.chmod(0o755)
-    assert f"Could not remove, please do: '{SCRIPT} (Permission denied)'" in result.stderr
+    assert (
+        f"Some demo files could not be removed; delete them: '{SCRIPT} (Permission denied)'"
+        in result.stderr
+    )
     assert not (new / CONTROL).exists()
 
 
@@ -223,7 +226,7 @@ def test_recopy_puts_back_own_committed_file(
     _recopy(without_demo)
     assert (tree(without_demo), git_state(without_demo)) == (before, git_before), git_way
     assert git(without_demo, "status", "--porcelain") == ""
-    assert f"Left as git has them, because they may be yours: {SCRIPT}" in capfd.readouterr().err
+    assert f"Restored from git, because they may be yours: {SCRIPT}" in capfd.readouterr().err
 
 
 def test_recopy_puts_back_own_staged_file(without_demo: Path, git_way: str) -> None:
@@ -307,7 +310,7 @@ def test_broken_repository_is_left_alone(
     result = run_hook(with_demo, template)
     assert tree(with_demo) == before, git_way
     (note,) = [line for line in result.stderr.splitlines() if line.startswith("Note:")]
-    assert note.startswith("Note: The demo was left in: git cannot read the repository")
+    assert note.startswith("Note: The demo was not removed, because git cannot read the repository")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
@@ -331,7 +334,7 @@ def test_without_git_a_repository_is_left_alone(
     before = tree(with_demo)
     result = run_hook(with_demo, template)
     assert tree(with_demo) == before, git_way
-    assert "The demo was left in: git cannot read the repository" in result.stderr
+    assert "The demo was not removed, because git cannot read the repository" in result.stderr
 
 
 def test_pretended_copy_writes_nothing(template: Path, tmp_path: Path) -> None:
