@@ -277,7 +277,7 @@ def test_a_template_that_uv_cannot_get_is_told_in_one_line(bare: Tasks) -> None:
     assert (done.returncode, says(done)) == (4, reason)
     done = bare.run("doctor")
     assert done.returncode == 3
-    assert says(done).splitlines()[0].startswith(f"{reason}; until then the container is asked")
+    assert says(done).splitlines()[0].startswith(f"{reason}; continuing in the container")
     assert "neither docker nor podman is on PATH; install" in says(done).splitlines()[1]
 
 
@@ -326,7 +326,7 @@ def test_an_older_docker_without_a_daemon_is_understood(bare: Tasks) -> None:
     docker.chmod(0o755)
     done = bare.run("check")
     assert done.returncode == 3
-    assert "docker does not answer (Cannot connect to the Docker daemon at" in says(done)
+    assert "docker cannot be reached (Cannot connect to the Docker daemon at" in says(done)
     program = Path(bare.env["PATH"]) / "packer-toolkit"
     program.symlink_to(Path(sys.executable).with_name("packer-toolkit"))
     env = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(bare.repository.parent)}
