@@ -686,9 +686,11 @@ def format_next_steps(job: Job, project: Path, before: Path | None) -> list[str]
         )
     else:
         repository = f"{job.github_organization}/packer-ami-{job.image_name}"
-        first = "" if find_enclosing_repository(project) else "git init -b main, commit, "
+        first = (
+            "" if find_enclosing_repository(project) else "run git init -b main, commit, and then "
+        )
         share = (
-            f"create an empty repository {repository} on {job.github_host}, then {first}git remote "
+            f"create an empty repository {repository} on {job.github_host}, {first}run: git remote "
             f"add origin https://{job.github_host}/{repository}.git && git push -u origin main"
         )
     return [

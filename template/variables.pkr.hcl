@@ -50,7 +50,7 @@ variable "source_ami_owners" {
 
   validation {
     condition     = length(var.source_ami_owners) > 0
-    error_message = "The source_ami_owners must have an account; without one, a build could use any public image."
+    error_message = "The source_ami_owners must not be empty; without an owner, a build could use any public image."
   }
 }
 
@@ -213,7 +213,7 @@ variable "skip_inspec" {
 }
 
 variable "install_requirements" {
-  description = "Install requirements.yml when a build starts. packer-toolkit installs it first and sets this to false."
+  description = "Install the roles and collections of requirements.yml. false: packer-toolkit has already done so."
   type        = bool
   default     = true
 }
@@ -263,7 +263,7 @@ variable "ssh_interface" {
 }
 
 variable "ssh_source_cidrs" {
-  description = "CIDRs with SSH access. Empty: the build host's public address. private_ip: set its private address."
+  description = "CIDRs with SSH access. Empty: the build host's public address. private_ip requires its private one."
   type        = list(string)
   default     = []
 
@@ -287,7 +287,7 @@ variable "iam_instance_profile" {
 }
 
 variable "remote_folder" {
-  description = "Folder for scripts on the instance. Set another one if a hardened source AMI mounts /tmp noexec."
+  description = "Folder for scripts on the instance. Set another one if the source AMI mounts /tmp with noexec."
   type        = string
   default     = "/tmp"
 }

@@ -59,20 +59,20 @@ class Update:
             new: New answer for each old answer that is no longer accepted; others are kept.
             reason: Reason of the change, as a clause for the note.
         """
-        answers = self.answers()
+        answers = self.read_answers()
         old = answers.get(question)
         if old in new:
             self.change_answers({question: new[old]})
             say(f"{question} changed from {old!r} to {new[old]!r}: {reason}")
 
-    def answers(self) -> dict[str, Any]:
+    def read_answers(self) -> dict[str, Any]:
         """Read the recorded answers."""
         text = Path(self.answers_file).read_text(encoding="utf-8")
         return dict(yaml.safe_load(text) or {})
 
     def change_answers(self, changes: Mapping[str, Any]) -> None:
         """Write answers to the answers file, before Copier reads it for the new release."""
-        text = yaml.safe_dump({**self.answers(), **changes}, allow_unicode=True)
+        text = yaml.safe_dump({**self.read_answers(), **changes}, allow_unicode=True)
         Path(self.answers_file).write_text(f"# Written by Copier\n{text}", encoding="utf-8")
 
     # -------------------------------------------------------------------------- stage "after"

@@ -141,7 +141,7 @@ def _question_removed(template: Path) -> None:
 _QUESTION = """
 def v0_6_0_one_question_for_all_copies(update: Update) -> None:
     '''Old: aws_copy_region, besides aws_copy_regions. New: aws_copy_regions only.'''
-    answers = update.answers()
+    answers = update.read_answers()
     one, more = answers.get("aws_copy_region", ""), answers.get("aws_copy_regions", "")
     regions = [region.strip() for region in more.split(",") if region.strip()]
     if one and one not in regions:
@@ -210,7 +210,7 @@ def _validator_tightened(template: Path) -> None:
 _VALIDATOR = """
 def v0_2_0_description_without_blanks_around_it(update: Update) -> None:
     '''Old: image_description may begin and end with blanks. New: it may not.'''
-    old = update.answers()["image_description"]
+    old = update.read_answers()["image_description"]
     reason = "blanks at the start and end are refused"
     update.map_answer("image_description", {old: old.strip()} if old != old.strip() else {}, reason)
 
