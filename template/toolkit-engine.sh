@@ -4,7 +4,7 @@
 # shellcheck disable=SC2154 # toolkit.sh sets the variables
 set -o errexit -o nounset -o pipefail
 
-# Sets `engine`, its `kind`, and its `info`: name=rootless, name=selinux, name=remote, and the OS in Docker.
+# Sets `engine`, its `kind`, and its `info`: name=rootless, name=selinux, name=remote, and the OS that Docker reports.
 find_engine() {
   local output install="install Docker (https://docs.docker.com/get-docker/) or Podman (https://podman.io/docs/installation)"
   if [[ -n ${CONTAINER_ENGINE:-} ]]; then

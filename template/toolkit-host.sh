@@ -2,7 +2,7 @@
 # Usage: ./toolkit-host.sh [--or-container] packer-toolkit COMMAND [ARGUMENT]...
 # Runs packer-toolkit on this machine instead of in the container, because updates from the template need the user's git
 # and its credentials, and the doctor must inspect the machine. It uses the installed packer-toolkit; if none is
-# installed, uv runs the one of the template release that this repository was created with.
+# installed, uv runs the one of the template release that the answers file records.
 #
 #   --or-container  if neither is available, use the packer-toolkit in the container
 #
@@ -146,7 +146,7 @@ if command -v packer-toolkit >/dev/null; then
   exec "$@"
 fi
 command -v uvx >/dev/null ||
-  fail 3 "this runs on your machine and needs uv; install it: https://docs.astral.sh/uv/getting-started/installation/"
+  fail 3 "this command runs on your machine and requires uv; install it: https://docs.astral.sh/uv/getting-started/installation/"
 if [[ -d ${TOOLKIT_SOURCE:-} ]]; then
   exec uvx --quiet --from "packer-toolkit${TOOLKIT_EXTRAS:-} @ file://${TOOLKIT_SOURCE// /%20}" "$@"
 fi

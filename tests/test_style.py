@@ -156,6 +156,7 @@ PROSE = [
     "copier.yml",
     "docs/bad-input.md",
     "docs/questions.md",
+    "docs/tasks.md",
     "hooks",
     "includes",
     "template",

@@ -241,7 +241,7 @@ def test_what_is_missing_is_said_in_one_line(bare: Tasks) -> None:
     """Neither of both, or no word of the template."""
     done = bare.run("template-update")
     assert done.returncode == 3
-    assert "needs uv; install it: https://docs.astral.sh/uv/" in says(done)
+    assert "requires uv; install it: https://docs.astral.sh/uv/" in says(done)
     assert len(says(done).splitlines()) == 1
     add(bare, "uvx")
     file = bare.repository / ".copier-answers.yml"
@@ -289,7 +289,7 @@ def test_without_uv_the_doctor_looks_from_the_container(bare: Tasks, tmp_path: P
     bare.env["ENGINE_RECORD"] = str(tmp_path / "calls")
     done = bare.run("doctor", "--", "--json", folder="inspec")
     assert done.returncode == 0, done.stderr
-    assert "needs uv; install it: https://docs.astral.sh/uv/" in says(done)
+    assert "requires uv; install it: https://docs.astral.sh/uv/" in says(done)
     assert len(says(done).splitlines()) == 1, "beside the one of the fetched image"
     last = max((tmp_path / "calls").iterdir(), key=lambda folder: int(folder.name))
     call = (last / "arguments").read_text().split("\0")[:-1]
