@@ -1,4 +1,4 @@
-"""Answers that cannot work together are refused in one line, before anything is written."""
+"""Answers that conflict are refused with one line, before anything is written."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ ACCEPTED = [
 
 
 def options(answers: dict[str, str]) -> list[str]:
-    """Return answers as options of Copier."""
+    """Format answers as options of Copier."""
     return [f"--data={question}={value}" for question, value in answers.items()]
 
 
@@ -90,7 +90,7 @@ def options(answers: dict[str, str]) -> list[str]:
 def test_answers_that_do_not_fit_each_other(
     template: Path, tmp_path: Path, question: str, answers: dict[str, str], reason: str
 ) -> None:
-    """Each pair ends in one line that names the question and the reason (review R16)."""
+    """A conflict is refused with one line that has the question and the reason (review R16)."""
     folder = tmp_path / "web"
     arguments = ("copy", "--trust", "--defaults", *options(answers), template, folder)
     outcome = run_copier(*arguments, cwd=tmp_path)
@@ -106,7 +106,7 @@ def test_answers_that_do_not_fit_each_other(
 def test_answers_that_fit_each_other(
     template: Path, tmp_path: Path, answers: dict[str, str]
 ) -> None:
-    """Pairs that work stay accepted, also when they look unusual (review R16)."""
+    """Unusual combinations that work are accepted (review R16)."""
     folder = tmp_path / "web"
     arguments = ("copy", "--trust", "--defaults", *options(answers), template, folder)
     outcome = run_copier(*arguments, cwd=tmp_path)
@@ -117,7 +117,7 @@ def test_answers_that_fit_each_other(
 
 
 def test_an_account_that_is_named_twice_is_written_once(template: Path, tmp_path: Path) -> None:
-    """EC2 would receive each consumer once (review R16)."""
+    """A consumer that is listed twice is rendered once (review R16)."""
     answers = {"image_consumers": "444455556666, 444455556666,555566667777"}
     folder = render(template, tmp_path / "web", answers)
     values = (folder / "image.auto.pkrvars.hcl").read_text()
@@ -127,7 +127,7 @@ def test_an_account_that_is_named_twice_is_written_once(template: Path, tmp_path
 def test_a_typed_architecture_that_does_not_fit_is_explained(
     template: Path, tmp_path: Path
 ) -> None:
-    """On a terminal the question stays, with the reason (review R16)."""
+    """On a terminal, the reason is shown and the question is asked again (review R16)."""
     answers = {"image_name": "web", "image_description": "x", **OWN, "parent_os": "debian-13"}
     given = [*options(answers), "--data=parent_name=base-amd64-*"]
     arguments = ("copy", "--trust", *given, str(template), str(tmp_path / "web"))
@@ -144,7 +144,7 @@ def test_a_typed_architecture_that_does_not_fit_is_explained(
 
 @pytest.fixture(scope="module")
 def two_rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a template whose v1.1.0 has none of these rules, and whose v2.0.0 is of today."""
+    """Return a template whose v1.1.0 lacks these rules, and whose v2.0.0 is today's."""
     template = snapshot(tmp_path_factory.mktemp("rules") / "template", tag="today")
     git(template, "tag", "--delete", "today")
     now = (template / "includes" / "rules.jinja").read_text()
@@ -179,7 +179,7 @@ def test_recorded_answer_that_is_refused_now(
     answers: dict[str, str],
     correction: dict[str, str],
 ) -> None:
-    """An update stops in one line with the option that corrects the answer (review R16)."""
+    """An update fails with one line that has the option to correct the answer (review R16)."""
     folder = render(two_rules, tmp_path / "web", {"image_name": "web", **answers}, vcs_ref="v1.1.0")
     before = contents(folder)
     outcome = run_copier("update", "--trust", "--defaults", cwd=folder)
@@ -195,7 +195,7 @@ def test_recorded_answer_that_is_refused_now(
 
 @pytest.mark.parametrize("name", ["base-x86_64-*", "base-2026.11"])
 def test_recorded_architectures_are_kept(two_rules: Path, tmp_path: Path, name: str) -> None:
-    """An update keeps both answers, because a team may have edited the names (review R16)."""
+    """An update accepts recorded architectures that conflict with the name (review R16)."""
     answers = {"image_name": "web", **OWN, "parent_name": name, "image_architectures": BOTH}
     folder = render(two_rules, tmp_path / "web", answers, vcs_ref="v1.1.0")
     recorded = yaml.safe_load((folder / ".copier-answers.yml").read_text())
@@ -212,7 +212,7 @@ def test_recorded_architectures_are_kept(two_rules: Path, tmp_path: Path, name: 
 
 
 def test_every_reserved_variable_has_the_form_of_an_answer() -> None:
-    """A name that the form refuses already would not need the list (review R16)."""
+    """Every reserved variable has the form of a valid answer (review R16)."""
     assert rules().reserved_variables
     for name in rules().reserved_variables:
         assert rules().why_not("personal_role_variable", name, {}) == "other programs read it"
