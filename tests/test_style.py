@@ -214,7 +214,7 @@ def find_forbidden_phrases(text: str) -> list[str]:
 
 
 def test_texts_of_the_template_are_plain_english() -> None:
-    """No text of the template has a phrase that native-speaking engineers do not use (issue 13)."""
+    """No text of the template has a phrase that native-speaking engineers do not use."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *PROSE]
     listing = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
     names = [name for name in listing.stdout.split("\0") if (CHECKOUT / name).is_file()]
