@@ -495,14 +495,14 @@ def test_what_is_not_found_is_asked_on_a_terminal(two_releases: Path, make: Make
         *options,
     )
     with Terminal(*command, cwd=repository) as terminal:
-        terminal.wait_for("What the image is for")
+        terminal.wait_for("Purpose of the image")
         terminal.send(ERASE, "For the VPN", ENTER)
-        terminal.wait_for("The image to build on")
+        terminal.wait_for("Base image to build on")
         terminal.send(DOWN, DOWN, ENTER)
-        terminal.wait_for("The ARN of the role that workflows assume to build, such as")
+        terminal.wait_for("ARN of the IAM role that workflows assume to build, such as")
         assert not (repository / ANSWERS).exists()
         terminal.send(ENTER)
-        terminal.wait_for("The ARN of the role that workflows assume to build a release")
+        terminal.wait_for("ARN of the IAM role that workflows assume to build a release")
         terminal.send(ENTER)
         terminal.wait_for("Which of the template's files")
         terminal.send(SPACE, ENTER)

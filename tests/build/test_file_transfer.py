@@ -84,4 +84,4 @@ def test_another_way_is_refused(packer: Packer, repository: Path) -> None:
     options = ("validate", "-var", "ssh_file_transfer_method=SFTP", ".")
     done = packer.run(*options, cwd=repository, check=False)
     assert done.returncode == 1
-    assert "The ssh_file_transfer_method is sftp or scp." in done.stdout + done.stderr
+    assert "The ssh_file_transfer_method must be sftp or scp." in done.stdout + done.stderr
