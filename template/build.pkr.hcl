@@ -156,7 +156,8 @@ build {
     environment_vars = ["TEMPORARY_USERS=${join(" ", var.temporary_users)}"]
     execute_command  = local.execute_as_root
     remote_folder    = var.remote_folder
-    script           = "${path.root}/provisioners/cleanup.sh"
+    # The second script fails the build when the image would contain what the first one promises to remove.
+    scripts = ["${path.root}/provisioners/cleanup.sh", "${path.root}/provisioners/validate.sh"]
   }
 
   post-processor "manifest" {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs last: removes what must not be in an image, because every instance of it would share it or it only tells about
-# the build. Template's file: what it removes is what the template promises.
+# Removes what must not be in an image, because every instance of it would share it or it is only about the build.
+# Template's file: what it removes is what the template promises, and validate.sh verifies it afterwards.
 set -o errexit -o nounset -o pipefail
 
 # Accounts that were only needed for the build (temporary_users in image.auto.pkrvars.hcl).

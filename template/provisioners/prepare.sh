@@ -9,8 +9,10 @@ if command -v cloud-init >/dev/null; then
   cloud-init status --wait >/dev/null || [[ $? -eq 2 ]]
 fi
 
-# Container images come without Python, which Ansible needs, and some without sudo. Cloud images have both.
+# Container images come without Python, which Ansible needs, and some without sudo, or without find, which cleanup.sh
+# needs (Amazon Linux 2023). Cloud images have all three.
 missing=()
+command -v find >/dev/null || missing+=(findutils)
 command -v python3 >/dev/null || missing+=(python3)
 command -v sudo >/dev/null || missing+=(sudo)
 if [[ ${#missing[@]} -gt 0 ]]; then
