@@ -1,28 +1,43 @@
 locals {
-  # Whatever lies in the folders runs, in the order of the names.
-  shell_scripts = sort(concat(local.missing_content, [for script in fileset(path.root, "provisioners/shell/*.sh") : "${path.root}/${script}"]))
-  # Roles with tasks, and roles that only name others in their meta/main.yml.
+  # All scripts in the folder run, in the order of their names.
+  shell_scripts = sort(concat(
+    local.missing_content, # a guard, see below
+    [for script in fileset(path.root, "provisioners/shell/*.sh") : "${path.root}/${script}"],
+  ))
+  # Roles with tasks, and roles that only have dependencies in their meta/main.yml.
   roles = sort(distinct(concat(
     [for file in fileset(path.root, "provisioners/ansible/roles/*/tasks/main.{yml,yaml,json}") : split("/", file)[3]],
-    [for file in fileset(path.root, "provisioners/ansible/roles/*/meta/main.{yml,yaml,json}") : split("/", file)[3]
-    if !contains(local.roles_with_tasks, split("/", file)[3]) && try(length(yamldecode(file("${path.root}/${file}")).dependencies) > 0, false)],
+    [
+      for file in fileset(path.root, "provisioners/ansible/roles/*/meta/main.{yml,yaml,json}") : split("/", file)[3]
+      if !contains(local.roles_with_tasks, split("/", file)[3])
+      && try(length(yamldecode(file("${path.root}/${file}")).dependencies) > 0, false)
+    ],
   )))
-  roles_with_tasks   = [for file in fileset(path.root, "provisioners/ansible/roles/*/tasks/*") : split("/", file)[3]]
-  roles_with_folders = [for file in try(fileset(path.root, "provisioners/ansible/roles/*/*/*"), []) : split("/", file)[3]]
+  roles_with_tasks = [for file in fileset(path.root, "provisioners/ansible/roles/*/tasks/*") : split("/", file)[3]]
+  roles_with_folders = [
+    for file in try(fileset(path.root, "provisioners/ansible/roles/*/*/*"), []) : split("/", file)[3]
+  ]
 
-  # Without this, an image would silently lack a role whose folder is empty. As names of scripts, these texts make
-  # `packer validate` refuse the folder.
-  submodules = flatten(regexall("(?m)^[ \t]*path[ \t]*=[ \t]*((?:provisioners|inspec)(?:/.*\\S)?)", try(file("${path.root}/.gitmodules"), "")))
+  # Guard: each of these messages becomes the name of a script. It does not exist, so that `packer validate` fails and
+  # prints the message. Without it, an image would lack a role whose folder is empty, and nothing would report that.
+  submodule_lines = "(?m)^[ \t]*path[ \t]*=[ \t]*((?:provisioners|inspec)(?:/.*\\S)?)"
+  submodules      = flatten(regexall(local.submodule_lines, try(file("${path.root}/.gitmodules"), "")))
+  fetch_submodule = "fetch it with: git submodule update --init --recursive (or delete its entry in .gitmodules)"
   missing_content = concat(
-    [for submodule in local.submodules : "${submodule} is an empty Git submodule, fetch it with: git submodule update --init --recursive (or delete its entry in .gitmodules)"
-    if try(length(fileset(path.root, "${submodule}/{*,*/*}")), 1) == 0],
-    [for file in try(fileset(path.root, "provisioners/ansible/roles/[^.]*/*"), []) : "${dirname(file)} is empty, add tasks/main.yml or delete the folder"
-    if !contains(local.roles_with_folders, split("/", file)[3])],
-    # Of a symbolic link to what does not exist, fileset makes an error.
+    [
+      for submodule in local.submodules : "${submodule} is an empty Git submodule, ${local.fetch_submodule}"
+      if try(length(fileset(path.root, "${submodule}/{*,*/*}")), 1) == 0
+    ],
+    [
+      for file in try(fileset(path.root, "provisioners/ansible/roles/[^.]*/*"), []) :
+      "${dirname(file)} is empty, add tasks/main.yml or delete the folder"
+      if !contains(local.roles_with_folders, split("/", file)[3])
+    ],
+    # Guard: for a symbolic link to a path that does not exist, fileset returns an error.
     [for file in fileset(path.root, "provisioners/ansible/roles/[^.]*") : file if false],
   )
 
-  # This folder in a line of shell, whatever signs its path has.
+  # This folder in a line of shell, whatever characters its path has.
   shell_root = "'${replace(path.root, "'", "'\\''")}'"
 
   # An image must not be created untested; a local or a test build may do without, and says so.
@@ -76,7 +91,8 @@ build {
   provisioner "shell-local" {
     inline = [
       "grep -qs '${build.PackerRunUUID}' ${local.shell_root}/manifest.json || rm -f ${local.shell_root}/manifest.json",
-      "INSPEC_REQUIRED=${source.type != "docker" && local.inspec_required} exec ${local.shell_root}/provisioners/inspec.sh --available",
+      "export INSPEC_REQUIRED=${source.type != "docker" && local.inspec_required}",
+      "exec ${local.shell_root}/provisioners/inspec.sh --available",
     ]
   }
 
@@ -131,7 +147,8 @@ build {
       "INSPEC_BUILD=${source.type}.${source.name}",
       "INSPEC_PROFILE=${path.root}/inspec",
       "INSPEC_REQUIRED=${source.type != "docker" && local.inspec_required}",
-      "INSPEC_TARGET=${source.type == "docker" ? "docker://${build.ID}" : "ssh://${build.User}@${build.Host}:${build.Port}"}",
+      source.type == "docker" ? "INSPEC_TARGET=docker://${build.ID}"
+      : "INSPEC_TARGET=ssh://${build.User}@${build.Host}:${build.Port}",
     ]
     # The key stands here because Packer's debug log shows environment_vars.
     inline = [

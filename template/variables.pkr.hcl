@@ -28,7 +28,9 @@ variable "architectures" {
   type        = list(string)
 
   validation {
-    condition     = length(var.architectures) > 0 && length([for name in var.architectures : name if !contains(["x86_64", "arm64"], name)]) == 0
+    condition = length(var.architectures) > 0 && length([
+      for name in var.architectures : name if !contains(["x86_64", "arm64"], name)
+    ]) == 0
     error_message = "The architectures take at least one of x86_64 and arm64."
   }
 }
@@ -40,17 +42,17 @@ variable "region" {
   # The other partitions of AWS have codes of four parts, or begin with cn-.
   validation {
     condition     = can(regex("^[a-z]{2}-[a-z]+-[0-9]+$", var.region)) && !can(regex("^cn-", var.region))
-    error_message = "The region must be in the standard partition of AWS, such as eu-central-1; China, GovCloud and others are not supported."
+    error_message = "The region must be in the standard partition of AWS, as eu-central-1; others are not supported."
   }
 }
 
 variable "source_ami_owners" {
-  description = "Accounts whose images may be the parent: account ids, or self. Images of anybody else are never taken."
+  description = "Accounts whose images can be the source AMI: account IDs, or self. Others are never used."
   type        = list(string)
 
   validation {
     condition     = length(var.source_ami_owners) > 0
-    error_message = "The source_ami_owners name at least one account; without an owner anybody's image could be the parent."
+    error_message = "The source_ami_owners need an account; without one, an image of any account could be the source."
   }
 }
 
@@ -59,8 +61,9 @@ variable "source_ami_names" {
   type        = map(string)
 }
 
+# `packer-toolkit build` sets it if the newest match is not finished, or is an image of this repository.
 variable "source_ami_ids" {
-  description = "IDs of source AMIs by architecture, which are then taken instead of the newest match of source_ami_names. packer-toolkit build sets it when the newest match is unfinished or an image of this repository."
+  description = "IDs of source AMIs by architecture, used instead of the newest match of source_ami_names."
   type        = map(string)
   default     = {}
 }
@@ -71,7 +74,7 @@ variable "ssh_username" {
 }
 
 variable "root_device_name" {
-  description = "Device name of the parent's root volume, such as /dev/xvda. It must be the parent's, or the build adds a second disk."
+  description = "Device name of the source AMI's root volume, such as /dev/xvda. Another name adds a second disk."
   type        = string
 }
 
@@ -106,19 +109,23 @@ variable "copy_regions" {
   default     = []
 
   validation {
-    condition     = length([for region in var.copy_regions : region if !can(regex("^[a-z]{2}-[a-z]+-[0-9]+$", region)) || can(regex("^cn-", region))]) == 0
-    error_message = "The copy_regions must be in the standard partition of AWS, such as eu-west-1; China, GovCloud and others are not supported."
+    condition = length([
+      for region in var.copy_regions : region
+      if !can(regex("^[a-z]{2}-[a-z]+-[0-9]+$", region)) || can(regex("^cn-", region))
+    ]) == 0
+    error_message = "The copy_regions must be in the standard partition of AWS, as eu-west-1; others are not supported."
   }
 }
 
+# In a single region it can also be a key ID or ARN. An image with the account's default key cannot be shared.
 variable "kms_key_id" {
-  description = "KMS key that encrypts the image in every region: an alias or a multi-region key, in a single region also a key id or ARN. Empty: the account's default key; such an image cannot be shared."
+  description = "KMS key of the image in all regions: an alias or a multi-region key. Empty: the account's default key."
   type        = string
   default     = ""
 }
 
 variable "kms_key_ids" {
-  description = "KMS keys by region, where a region needs another key than kms_key_id, such as { us-east-1 = \"alias/other\" }."
+  description = "KMS keys of regions that need another key than kms_key_id, as { us-east-1 = \"alias/other\" }."
   type        = map(string)
   default     = {}
 }
@@ -142,8 +149,11 @@ variable "tags" {
 
   # What EC2 refuses only during the build: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html
   validation {
-    condition     = length([for key, value in var.tags : key if length(key) > 128 || length(value) > 256 || can(regex("^(?i)aws:|^$", key))]) == 0 && length(var.tags) <= 38
-    error_message = "The tags are at most 38, with keys of 1 to 128 characters that do not begin with aws:, and values of at most 256 characters."
+    condition = length(var.tags) <= 38 && length([
+      for key, value in var.tags : key
+      if length(key) > 128 || length(value) > 256 || can(regex("^(?i)aws:|^$", key))
+    ]) == 0
+    error_message = "The tags are at most 38, with keys of 1 to 128 characters, not aws:…, and values of 0 to 256."
   }
 }
 
@@ -212,8 +222,9 @@ variable "skip_inspec" {
   default     = false
 }
 
+# `packer-toolkit build` sets it to false, because it installs them before it starts Packer.
 variable "install_requirements" {
-  description = "Install what requirements.yml names when a build starts. packer-toolkit sets it to false, because it has done so."
+  description = "Install the roles and collections of requirements.yml when a build starts."
   type        = bool
   default     = true
 }
@@ -234,7 +245,7 @@ variable "assume_role_arn" {
 }
 
 variable "max_retries" {
-  description = "How often a call of AWS is tried while EC2 throttles, with pauses that grow to 20 seconds. More in accounts with many builds at once."
+  description = "How often a throttled call to AWS is tried, with pauses of up to 20 seconds. Raise it for many builds."
   type        = number
   default     = 10
 }
@@ -251,8 +262,9 @@ variable "subnet_id" {
   default     = ""
 }
 
+# session_manager works in a private subnet and opens no port; it needs iam_instance_profile.
 variable "ssh_interface" {
-  description = "Way to the instance: public_ip, private_ip, or session_manager (private subnet, no open port; needs iam_instance_profile)."
+  description = "How to reach the instance: public_ip, private_ip or session_manager."
   type        = string
   default     = "public_ip"
 
@@ -262,28 +274,10 @@ variable "ssh_interface" {
   }
 }
 
-variable "ssh_source_cidrs" {
-  description = "Addresses that may reach the instance over SSH. Empty: only the public address of the building host; private_ip needs its private one, such as 10.1.2.3/32."
-  type        = list(string)
-  default     = []
-
-  # 10.0.0.0/8 and fd00::/8 are private networks; several of that size could be most of the internet.
-  validation {
-    condition     = length([for cidr in var.ssh_source_cidrs : cidr if try(split("/", cidr)[1] * 1, 128) < (can(regex("^(?i)([^:]*$|f[cd][0-9a-f]{2}:)", cidr)) ? 8 : 16)]) == 0 && length([for cidr in var.ssh_source_cidrs : cidr if try(split("/", cidr)[1] * 1, 128) < (can(regex(":", cidr)) ? 32 : 16)]) <= 4
-    error_message = "The ssh_source_cidrs name the building host or its network, never most of the internet: no network is larger than /8 (IPv6: /16), and at most 4 networks are larger than /16 (IPv6: /32)."
-  }
-}
-
 variable "ssh_timeout" {
   description = "How long the instance may take until it answers over SSH, such as 5m or 90s."
   type        = string
   default     = "5m"
-}
-
-variable "iam_instance_profile" {
-  description = "Instance profile of the building instance; Session Manager needs one whose role has the policy AmazonSSMManagedInstanceCore. Empty: none."
-  type        = string
-  default     = ""
 }
 
 variable "remote_folder" {
