@@ -107,12 +107,20 @@ build {
     }
   }
 
-  provisioner "shell" {
-    execute_command = local.execute_as_root
-    remote_folder   = var.remote_folder
-    script          = "${path.root}/provisioners/prepare.sh"
-    # The first upload: where sshd offers no SFTP, or there is no scp, Packer would try for five minutes.
-    start_retry_timeout = "1m"
+  # Twice, because some base images restart during their first boot, which stops the first run. The restart may take as
+  # long as the first boot.
+  dynamic "provisioner" {
+    for_each = { first_run = true, second_run = false }
+    iterator = may_disconnect
+    labels   = ["shell"]
+
+    content {
+      execute_command     = local.execute_as_root
+      expect_disconnect   = may_disconnect.value
+      remote_folder       = var.remote_folder
+      script              = "${path.root}/provisioners/prepare.sh"
+      start_retry_timeout = var.ssh_timeout
+    }
   }
 
   # Dynamic, because Packer refuses an empty list of scripts.
