@@ -116,7 +116,7 @@ print_findings "rotated log of the build" "${rotated}"
 find_old "journal of the build" /var/log/journal/*
 
 if [[ ${findings} -gt 0 ]]; then
-  echo "validate.sh: FAILED, ${findings} leftovers that cleanup.sh must remove: restore the lines that remove them in" \
-    "provisioners/cleanup.sh; to keep them in the image, delete their checks in provisioners/validate.sh" >&2
+  echo "validate.sh: FAILED, leftovers in the image: ${findings}; restore the lines of provisioners/cleanup.sh that" \
+    "remove them, or, to keep them in the image, delete their checks in provisioners/validate.sh" >&2
   exit 1
 fi

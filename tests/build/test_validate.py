@@ -238,7 +238,9 @@ def test_each_deleted_statement_is_found(
     for finding in broken.findings or [f"validate.sh: {path}: " for path in named]:
         assert finding in result.stderr, result.stderr
     *findings, last = result.stderr.splitlines()
-    assert last.startswith(f"validate.sh: FAILED, {len(findings)} leftovers"), result.stderr
+    assert last.startswith(f"validate.sh: FAILED, leftovers in the image: {len(findings)}; "), (
+        result.stderr
+    )
     assert all(re.match(r"validate\.sh: /\S+: \w", finding) for finding in findings)
 
 
