@@ -23,11 +23,11 @@ locals {
 
   # The answers file of this template, whatever its name: those of other templates do not record these questions. A file
   # in a folder with Packer files describes that folder.
-  answers = "(?m)^(image_name|parent_image|aws_management_account|toolkit_image):"
+  questions = "(?m)^(image_name|parent_image|aws_management_account|toolkit_image):"
   answers_files = [
     for file in try(fileset(path.root, "{*,*/*,*/*/*}{.yml,.yaml,answers}"), [".copier-answers.yml"]) : file
     if can(regex("(?m)^_commit:", file("${path.root}/${file}")))
-    && length(distinct(flatten(try(regexall(local.answers, file("${path.root}/${file}")), [])))) >= 3
+    && length(distinct(flatten(try(regexall(local.questions, file("${path.root}/${file}")), [])))) >= 3
   ]
   own_answers_files = [for file in local.answers_files : file if dirname(file) == "."]
   recorded_release  = "(?m)^_commit: *['\"]?([^'\"\\s]+)"
@@ -98,10 +98,8 @@ locals {
     var.ami_org_arns, var.ami_ou_arns, values(var.kms_key_ids), [var.kms_key_id, var.assume_role_arn]
   )
   misfits = concat(
-    [
-      for name in [var.ssh_interface] : "private_ip needs ssh_source_cidrs, the building host's private address"
-      if name == "private_ip" && length(var.ssh_source_cidrs) == 0
-    ],
+    var.ssh_interface == "private_ip" && length(var.ssh_source_cidrs) == 0
+    ? ["private_ip needs ssh_source_cidrs, the building host's private address"] : [],
     [
       for arn in local.arns :
       "${arn} must be in the standard partition of AWS, as arn:aws:…; the others are not supported."
