@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from packer_toolkit.aws.session import make_clients, open_role_session
 from packer_toolkit.build import report as build_report
@@ -57,6 +59,7 @@ class Run:
         environment: Environment of the build.
         run_program: Runs a program.
         connect: Opens a session of AWS.
+        start: Starts the process of Packer.
         clock: Clock of the build.
     """
 
@@ -65,6 +68,7 @@ class Run:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     run_program: Runner = run_program
     connect: Connect = open_role_session
+    start: Callable[..., Any] = subprocess.Popen
     clock: Clock = time
 
     def __post_init__(self) -> None:
@@ -75,7 +79,9 @@ class Run:
         self.preparation = Preparation(
             self.request, self.console, self.signals, self.mask, self.run_program, self.connect
         )
-        self.process = PackerProcess(self.request, self.console, self.signals, self.mask)
+        self.process = PackerProcess(
+            self.request, self.console, self.signals, self.mask, self.start, clock=self.clock
+        )
         self.outcome = BuildOutcome(self.clock.time())
 
     def run(self) -> BuildReport:
@@ -142,6 +148,7 @@ class Run:
             read_entries(folder, self._started),
             len(state.missing or select_architectures(request.values, request.arguments)),
             lambda: self.signals.has_any,
+            self.clock,
         )
         for problem in problems:
             self.console.echo(f"UNFINISHED: {problem}")
