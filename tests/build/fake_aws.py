@@ -200,7 +200,7 @@ def _matches(item: dict[str, Any], condition: dict[str, Any]) -> bool:
     name, patterns = condition["Name"], condition["Values"]
     tags = {each["Key"]: each["Value"] for each in item["Tags"]}
     mappings = item.get("BlockDeviceMappings", [])
-    snapshots = [each["Ebs"]["SnapshotId"] for each in mappings]
+    snapshots = [each["Ebs"]["SnapshotId"] for each in mappings if "Ebs" in each]
     values = {
         "block-device-mapping.snapshot-id": snapshots,
         "description": [item.get("Description", "")],
