@@ -39,6 +39,7 @@ from packer_toolkit.build.preparation import Connect, Preparation
 from packer_toolkit.build.release_images import select_architectures, verify_images
 from packer_toolkit.build.report import BuildReport, describe_account
 from packer_toolkit.build.request import BuildRequest
+from packer_toolkit.build.version_images import VersionState
 from packer_toolkit.errors import ToolkitError
 from packer_toolkit.github.actions import warn
 from packer_toolkit.process import Runner, run_program
@@ -77,7 +78,13 @@ class Run:
         self.signals = ReceivedSignals()
         self.mask = Mask(self.environment)
         self.preparation = Preparation(
-            self.request, self.console, self.signals, self.mask, self.run_program, self.connect
+            self.request,
+            self.console,
+            self.signals,
+            self.mask,
+            self.run_program,
+            self.connect,
+            self.clock,
         )
         self.process = PackerProcess(
             self.request, self.console, self.signals, self.mask, self.start, clock=self.clock
@@ -154,12 +161,7 @@ class Run:
             self.console.echo(f"UNFINISHED: {problem}")
         self.outcome.unfinished = problems
         if state.finished and not problems:
-            entries = [reconstruct_entry(request.values, state.version, images)
-                       for images in state.finished.values()]  # fmt: skip
-            add_entries(folder / FILE, entries)
-            self.console.echo(
-                f"{FILE} also names the finished images for {', '.join(state.finished)}"
-            )
+            _add_finished_images(request, state, self.console.echo)
         return 1 if problems else 0
 
     @property
@@ -176,7 +178,7 @@ class Run:
         is_complete = self._has_complete_images()
         if (code or output.has_failed_cleanup) and not self.request.is_local:
             cleanup = BuildCleanup(
-                self.request, output, self.signals, self.console.echo, self.connect
+                self.request, output, self.signals, self.console.echo, self.connect, self.clock
             )
             self.outcome.deletion = cleanup.run(
                 has_failed=code != 0, has_complete_images=is_complete
@@ -210,3 +212,15 @@ def _remove_results(folder: Path, echo: Callable[[str], None]) -> None:
         )
     for file in (folder / build_report.FILE, *folder.glob("packages-*.txt")):
         file.unlink(missing_ok=True)
+
+
+def _add_finished_images(
+    request: BuildRequest, state: VersionState, echo: Callable[[str], None]
+) -> None:
+    """Add the images that an earlier build finished to the manifest."""
+    entries = [
+        reconstruct_entry(request.values, state.version, images)
+        for images in state.finished.values()
+    ]
+    add_entries(request.arguments.folder / FILE, entries)
+    echo(f"{FILE} also names the finished images for {', '.join(state.finished)}")
