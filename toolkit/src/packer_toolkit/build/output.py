@@ -157,7 +157,7 @@ class PackerOutput:
             self._others.append(shown.strip()[:_LONGEST])
         return (match[1], match[2].strip()) if match else ("", text)
 
-    def report(self, until: float) -> list[Build]:
+    def make_builds(self, until: float) -> list[Build]:
         """Return the part of the build report that the output determines.
 
         Args:
@@ -183,7 +183,7 @@ class PackerOutput:
             each.name: _describe_step(each) for each in builds if each.ended is None
         }
 
-    def last_lines(self) -> list[str]:
+    def get_last_lines(self) -> list[str]:
         """Return the last lines of each failed build up to its error, and of Packer itself."""
         failed = [build for build in self.builds.values() if not build.ok]
         lines = []
