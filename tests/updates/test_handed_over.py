@@ -418,7 +418,7 @@ def test_a_branch_that_has_moved_on_is_refused(
     git(clone, "commit", "--quiet", "--allow-empty", "-m", "Theirs")
     git(clone, "push", "--quiet", "origin", "main")
     said = run("--from", str(saved), code=3)
-    assert "main is not at" in said.stderr
+    assert "main is no longer at" in said.stderr
     assert "start a new run of the workflow" in said.stderr
     nothing_is_pushed(project, hub)
 

@@ -210,7 +210,6 @@ def serve_render(job: Mapping[str, Any], reply_fd: int, request_fd: int) -> None
     """
     from packer_toolkit.template import render
 
-    requests = os.fdopen(request_fd, "w")
     merged = threading.Semaphore(0)
     threading.Thread(target=_read_replies, args=(reply_fd, merged), daemon=True).start()
     options = dict(job["options"])
@@ -221,14 +220,15 @@ def serve_render(job: Mapping[str, Any], reply_fd: int, request_fd: int) -> None
         merged.acquire()
 
     steps = render.RenderSteps(merge, old, new)
-    try:
-        render.render_in_this_process(project, steps, render.RenderOptions(**options))
-    except Exception as error:
-        is_ours = isinstance(error, ToolkitError)
-        text = str(error) if is_ours else f"{type(error).__name__}: {error}"
-        _send(requests, {"event": "failed", "kind": type(error).__name__, "text": text})
-    else:
-        _send(requests, {"event": "done", "migrations": steps.migrations})
+    with os.fdopen(request_fd, "w") as requests:
+        try:
+            render.render_in_this_process(project, steps, render.RenderOptions(**options))
+        except Exception as error:
+            is_ours = isinstance(error, ToolkitError)
+            text = str(error) if is_ours else f"{type(error).__name__}: {error}"
+            _send(requests, {"event": "failed", "kind": type(error).__name__, "text": text})
+        else:
+            _send(requests, {"event": "done", "migrations": steps.migrations})
 
 
 def _read_replies(reply_fd: int, merged: threading.Semaphore) -> None:

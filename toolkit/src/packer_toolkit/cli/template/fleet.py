@@ -96,6 +96,7 @@ def command(
     Exit code 0: all repositories were read.  1: some could not be read, and are named.  3: there is
     no repository to read.  4: GitHub cannot be reached.
     """
+    from packer_toolkit.github.client import client
     from packer_toolkit.template.fleet import TagLister
     from packer_toolkit.template.github_fleet import GitHubFleet
     from packer_toolkit.template.local_fleet import LocalFleet
