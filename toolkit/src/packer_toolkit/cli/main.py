@@ -17,7 +17,7 @@ from typing import NoReturn
 import click
 
 from packer_toolkit.errors import ToolkitError
-from packer_toolkit.github.runner_commands import escaped_output
+from packer_toolkit.github.runner_commands import escape_output
 from packer_toolkit.signals import TerminatedBySignal, raise_on_termination
 
 # Words of each group and command -> the sentence that `--help` lists, in the order of a first use.
@@ -137,7 +137,7 @@ def _print_error(line: str) -> None:
 
 def main() -> NoReturn:
     """Run the command line, and exit with a code of `packer_toolkit.errors`."""
-    with escaped_output():
+    with escape_output():
         code = _run()
     sys.exit(code)
 

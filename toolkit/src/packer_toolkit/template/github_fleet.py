@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.git.addresses import split_host_and_path
-from packer_toolkit.github.client import speaking
+from packer_toolkit.github.client import translate_github_errors
 from packer_toolkit.repository.answers_file import (
     DEFAULT,
     describes_other_folder,
@@ -87,7 +87,7 @@ class GitHubFleet:
         return sorted(names, key=str.lower)
 
     def _list_owned(self) -> Iterable[Any]:
-        with speaking(f"list the repositories of {self.organization}"):
+        with translate_github_errors(f"list the repositories of {self.organization}"):
             from github import UnknownObjectException
 
             try:
@@ -111,7 +111,7 @@ class GitHubFleet:
     def _read(self, name: str, path: str) -> AnswersFile | None:
         from github import UnknownObjectException
 
-        with speaking(f"read {path}"):
+        with translate_github_errors(f"read {path}"):
             try:
                 file = self._get_client().get_repo(name).get_contents(path)
             except UnknownObjectException:
@@ -125,7 +125,7 @@ class GitHubFleet:
         """Return other paths that may be the answers file, likely ones first."""
         from github import GithubException
 
-        with speaking("list the files"):
+        with translate_github_errors("list the files"):
             try:
                 tree = self._get_client().get_repo(name).get_git_tree("HEAD", recursive=True).tree
             except GithubException as error:
@@ -154,7 +154,7 @@ class GitHubFleet:
 
     def find_update_time(self, name: str, path: str) -> str:
         """Return the time of the last commit of a file."""
-        with speaking(f"list the commits of {path}"):
+        with translate_github_errors(f"list the commits of {path}"):
             commits = self._get_client().get_repo(name).get_commits(path=path).get_page(0)
             return commits[0].commit.committer.date.isoformat() if commits else ""
 
@@ -164,7 +164,7 @@ class GitHubFleet:
         api_host = urlsplit(self.api_url).hostname or ""
         if host not in {api_host, api_host.removeprefix("api.")}:
             return self.tag_lister.list_tags(template)
-        with speaking(f"list the releases of {path}"):
+        with translate_github_errors(f"list the releases of {path}"):
             return {
                 tag.name: tag.commit.sha for tag in self._get_client().get_repo(path).get_tags()
             }
@@ -174,7 +174,7 @@ class GitHubFleet:
         if not self.with_workflows:
             return ""
         try:
-            with speaking("list the workflows"):
+            with translate_github_errors("list the workflows"):
                 workflows = list(self._get_client().get_repo(name).get_workflows())
         except RemoteError as error:
             return str(error)

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from packer_toolkit.template.notes import describe_answers, describe_moved_files
 from packer_toolkit.template.summary import UpdateSummary, shorten
-from packer_toolkit.text.markdown import code, quiet
+from packer_toolkit.text.lines import format_count
+from packer_toolkit.text.markdown import format_code, format_code_block, neutralize_markdown
 from packer_toolkit.text.paths import show_path
 
 # GitHub takes 65,536 characters; what each part may have of them.
@@ -21,7 +22,7 @@ _BODY, _DIFFS, _ONE_DIFF, _CHANGELOG = 60_000, 30_000, 6_000, 20_000
 def format_title(summary: UpdateSummary) -> str:
     """Return the title of the pull request."""
     count = len(summary.conflicts)
-    conflicts = f" ({_count_files(count)} to decide on)" if count else ""
+    conflicts = f" ({format_count(count, 'file')} to decide on)" if count else ""
     return f"Update from the template to {summary.release}{conflicts}"
 
 
@@ -33,8 +34,8 @@ def format_body(summary: UpdateSummary, workflows: Sequence[str] = ()) -> str:
         workflows: Files of the update that GitHub runs after the merge.
     """
     parts = [
-        f"{_describe_release(summary.release)} this repository is at {code(summary.present)}.  "
-        "Merge this pull request to update.",
+        f"{_describe_release(summary.release)} this repository is at "
+        f"{format_code(summary.present)}.  Merge this pull request to update.",
         *_describe_workflows(workflows),
         "No workflow of this branch has started, because it is not reviewed yet.  To start the "
         "checks after your review, push an empty commit to the branch, such as with "
@@ -42,7 +43,7 @@ def format_body(summary: UpdateSummary, workflows: Sequence[str] = ()) -> str:
         *_describe_conflicts(summary),
         *_list_notes(summary),
         "## What is new",
-        quiet(shorten(summary.changelog, _CHANGELOG))
+        neutralize_markdown(shorten(summary.changelog, _CHANGELOG))
         or "The changelog has no entry for this release.",
     ]
     return shorten("\n\n".join(parts), _BODY)
@@ -64,7 +65,7 @@ def find_workflows(paths: Iterable[str]) -> list[str]:
 
 
 def _describe_release(release: str) -> str:
-    return f"The template has the release {code(release)};"
+    return f"The template has the release {format_code(release)};"
 
 
 def _describe_workflows(paths: Sequence[str]) -> Iterator[str]:
@@ -73,7 +74,7 @@ def _describe_workflows(paths: Sequence[str]) -> Iterator[str]:
             "Review these files first: once this is merged, GitHub runs them with the permissions "
             "of this repository."
         )
-        yield "\n".join(f"- {code(path)}" for path in paths)
+        yield "\n".join(f"- {format_code(path)}" for path in paths)
 
 
 def _describe_conflicts(summary: UpdateSummary) -> Iterator[str]:
@@ -81,17 +82,19 @@ def _describe_conflicts(summary: UpdateSummary) -> Iterator[str]:
     if not conflicts:
         yield "There are no conflicts."
         return
-    yield f"## Conflicts: {_count_files(len(conflicts))}"
+    yield f"## Conflicts: {format_count(len(conflicts), 'file')}"
     yield (
         "You and the template changed the same lines or files.  **This branch has your version of "
         "each**; below is what the release changes in it, which you can copy manually or leave "
         "out.  To mark both versions in the files instead, close this pull request and run "
         "`task template-update`."
     )
-    yield "\n".join(f"- {code(item.path)}: {quiet(item.reason)}" for item in conflicts)
+    yield "\n".join(
+        f"- {format_code(item.path)}: {neutralize_markdown(item.reason)}" for item in conflicts
+    )
     left = _DIFFS
     for item in conflicts:
-        block = _format_diff(shorten(item.diff, min(left, _ONE_DIFF)))
+        block = format_code_block([shorten(item.diff, min(left, _ONE_DIFF))], "diff")
         left -= len(block)
         if left <= 0:
             yield "The changes of the other files are too long for this text: `task template-diff`."
@@ -101,23 +104,12 @@ def _describe_conflicts(summary: UpdateSummary) -> Iterator[str]:
 
 
 def _list_notes(summary: UpdateSummary) -> Iterator[str]:
-    answers = describe_answers(summary.new, summary.changed, code, code)
+    answers = describe_answers(summary.new, summary.changed, format_code, format_code)
     notes = [
         *(note for _, note in answers),
-        *(f"No longer asked: {code(name)}" for name in summary.gone),
-        *describe_moved_files(summary.renamed, summary.kept_deleted, code),
+        *(f"No longer asked: {format_code(name)}" for name in summary.gone),
+        *describe_moved_files(summary.renamed, summary.kept_deleted, format_code),
     ]
     if notes:
         yield "## Notes"
         yield "\n".join(f"- {note}." for note in notes)
-
-
-def _format_diff(text: str) -> str:
-    """Return a diff as a block of code that no line in it can end."""
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}diff\n{text}\n{fence}"
-
-
-def _count_files(number: int) -> str:
-    return f"{number} {'file' if number == 1 else 'files'}"

@@ -19,7 +19,7 @@ from github.PullRequest import PullRequest
 from github.Repository import Repository
 
 from packer_toolkit.git.addresses import hide_secret
-from packer_toolkit.github.client import Place, require_answer, speaking
+from packer_toolkit.github.client import RepositoryAccess, require_answer, translate_github_errors
 from packer_toolkit.template import exported_template, job_files, pull_request, saved_update
 from packer_toolkit.template.blocking_files import require_writable
 from packer_toolkit.template.changelog import read_news
@@ -66,7 +66,7 @@ class PullRequestJob:
 
     Attributes:
         project: The repository.
-        place: The repository on GitHub.
+        access: The repository on GitHub.
         base: Branch to merge into.
         branch: Branch to push.
         release: Release to update to; None for the latest.
@@ -80,7 +80,7 @@ class PullRequestJob:
     """
 
     project: Project
-    place: Place
+    access: RepositoryAccess
     base: str
     branch: str = BRANCH
     release: str | None = None
@@ -107,7 +107,7 @@ class PullRequestJob:
             if not self.save_into:
                 # For the template too, where it is private and on the same host.
                 url = get_push_url(self.project)
-                os.environ.update(build_authorization(url, self.place.token))
+                os.environ.update(build_authorization(url, self.access.token))
             return self._push_saved(self.saved_in) if self.saved_in else self._update()
 
     def _push_saved(self, file: str) -> PullRequestResult:
@@ -120,7 +120,7 @@ class PullRequestJob:
     def _update(self) -> PullRequestResult:
         """Fetch the template, render the update and push it, or the part that the job is for."""
         if not (self.dry_run or self.fetch_into or self.save_into):
-            self.place.connect()  # refuses a missing token before anything is rendered
+            self.access.connect()  # refuses a missing token before anything is rendered
         with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
             clone = Path(scratch, "template.git")
             if self.template:
@@ -187,14 +187,14 @@ class PullRequestJob:
         title, body = parts["title"], parts["text"]
         if self.dry_run:
             return PullRequestResult(parts, message=f"would open: {title}\n\n{body}")
-        repository = self.place.connect()
-        with speaking("look for the pull request"):
+        repository = self.access.connect()
+        with translate_github_errors("look for the pull request"):
             closed_url = self._find_closed(repository, summary.release)
         if closed_url:
             return self._keep_closed(closed_url, summary.release)
         commit = commit_update(self.project, tree, summary.release)
         pushed = UpdateBranch(self.project, self.branch).push(commit)
-        with speaking("open the pull request"):
+        with translate_github_errors("open the pull request"):
             url = self._open_pull(repository, title, body)
         return PullRequestResult(
             {**parts, "updated": True, "commit": pushed.commit, "url": url},
@@ -205,7 +205,7 @@ class PullRequestJob:
 
     def _list_pulls(self, repository: Repository, state: str) -> list[PullRequest]:
         """Return the pull requests of the branch, the newest first."""
-        owner = self.place.repository.partition("/")[0]
+        owner = self.access.repository.partition("/")[0]
         pulls = repository.get_pulls(state=state, head=f"{owner}:{self.branch}", base=self.base)
         return [pull for pull in pulls if pull.head.ref == self.branch]
 

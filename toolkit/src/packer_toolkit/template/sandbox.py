@@ -23,6 +23,7 @@ import click
 
 from packer_toolkit import errors
 from packer_toolkit.errors import SetupError, ToolkitError
+from packer_toolkit.text.lines import join_lines
 from packer_toolkit.text.paths import show_path
 
 ALLOWED = frozenset(
@@ -194,7 +195,7 @@ def _parse(line: str) -> dict[str, Any]:
 def _parse_error(message: Mapping[str, Any]) -> ToolkitError:
     """Return the error that the process reported, in one printable line."""
     kind = getattr(errors, str(message.get("kind")), None)
-    text = show_path(" ".join(str(message.get("text")).split()))[:2000]
+    text = show_path(join_lines(str(message.get("text"))))[:2000]
     if isinstance(kind, type) and issubclass(kind, ToolkitError):
         return kind(text)
     return ToolkitError(text)

@@ -19,7 +19,7 @@ from packer_toolkit.cli.options import (
     timeout_option,
 )
 from packer_toolkit.errors import CommandFailedError
-from packer_toolkit.github.actions import token
+from packer_toolkit.github.actions import read_token
 
 if TYPE_CHECKING:
     from packer_toolkit.template.fleet import Fleet, FleetRow
@@ -96,7 +96,7 @@ def command(
     Exit code 0: all repositories were read.  1: some could not be read, and are named.  3: there is
     no repository to read.  4: GitHub cannot be reached.
     """
-    from packer_toolkit.github.client import client
+    from packer_toolkit.github.client import create_client
     from packer_toolkit.template.fleet import TagLister
     from packer_toolkit.template.github_fleet import GitHubFleet
     from packer_toolkit.template.local_fleet import LocalFleet
@@ -114,7 +114,7 @@ def command(
         local = LocalFleet(folder, prefix, tags)
         found, left_out = _read(local, at_once=2), 0
     else:
-        connect = partial(client, token(), api_url, timeout)
+        connect = partial(create_client, read_token(), api_url, timeout)
         remote = GitHubFleet(connect, api_url, tags, organization, prefix, listed)
         remote.with_workflows = with_workflows
         # GitHub asks for few requests at the same time:
