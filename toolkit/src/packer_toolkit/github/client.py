@@ -137,7 +137,7 @@ class _BoundedRetry(GithubRetry):
                 )
             why = f"asks to wait {asked:.0f} s" if asked else "does not answer well"
             raise RemoteError(
-                f"GitHub {why}, longer than we may wait: try again later, or with a longer --timeout"
+                f"GitHub {why}, longer than we may wait: try again later, or raise --timeout"
             )
         time.sleep(wait)
 

@@ -106,8 +106,8 @@ def command(
 
     Detects answers to the template's questions in the Packer files (HCL and JSON), the workflows
     and the git remote of FOLDER (default: this folder), asks for the others, and adds
-    .copier-answers.yml, which updates need; --data overrides a detected answer.  Of the template's files, only those that you accept
-    are added; your files are not changed.  Nothing is committed.
+    .copier-answers.yml, which updates need; --data overrides a detected answer.  Of the template's
+    files, only those that you accept are added; your files are not changed.  Nothing is committed.
 
     Requires that everything is committed, except with --dry-run, which asks nothing.
 
