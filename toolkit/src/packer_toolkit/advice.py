@@ -27,8 +27,18 @@ def _known(name: str, pattern: str, text: str) -> Advice:
     return Advice(name, re.compile(pattern, re.I), text)
 
 
-# Nothing was started then, so nothing else can be the cause.
-_ROLE: Sequence[Advice] = [_known(*failure) for failure in ROLE_FAILURES]
+# Each of these is the only cause of its failure: without the role nothing was started, and the
+# check of the clean-up is the last step.
+_ONLY_CAUSES: Sequence[Advice] = [
+    *(_known(*failure) for failure in ROLE_FAILURES),
+    _known(
+        "image-leftovers",
+        r"validate\.sh: FAILED",
+        "The image would contain files of the build, which the lines that begin with "
+        "`validate.sh:` name. Restore the lines of `provisioners/cleanup.sh` that remove them. "
+        "Where the image must keep them, delete their checks in `provisioners/validate.sh`.",
+    ),
+]
 
 # The first ones are the surest: at most three of those that match are shown.
 KNOWN: Sequence[Advice] = (
@@ -219,9 +229,9 @@ def advice(lines: Sequence[str], step: str = "") -> list[str]:
         step: the step that failed.
     """
     text = "\n".join([step, *lines])
-    role = next((known.text for known in _ROLE if known.pattern.search(text)), None)
-    if role:
-        return [role]
+    only = next((known.text for known in _ONLY_CAUSES if known.pattern.search(text)), None)
+    if only:
+        return [only]
     matching = [known for known in KNOWN if known.pattern.search(text)]
     # Of InSpec's only the first: when a profile was not loaded, a failed control is not the cause.
     inspec = [known for known in matching if known.name.startswith("inspec")]
