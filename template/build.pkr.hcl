@@ -37,7 +37,7 @@ locals {
     [for file in fileset(path.root, "provisioners/ansible/roles/[^.]*") : file if false],
   )
 
-  # This folder in a line of shell, whatever characters its path has.
+  # This folder, quoted for the shell, whatever characters its path contains.
   shell_root = "'${replace(path.root, "'", "'\\''")}'"
 
   # An image must not be created untested. A local build or a test build may skip InSpec, and reports it.

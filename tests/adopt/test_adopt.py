@@ -614,7 +614,7 @@ def _nothing(repository: Path) -> None:
             "--accept nothing-like-it: the tem",
         ),
         (_nothing, ["--packer", "/"], SetupError, "/ is not in "),
-        (_nothing, ["--data", "aws_region=no"], SetupError, 'aws_region="no" is refused: use a co'),
+        (_nothing, ["--data", "aws_region=no"], SetupError, 'aws_region="no" is refused: must be'),
         (_nothing, ["--data", "typo=no"], SetupError, 'typo="no" is refused: no question has this'),
         (
             _nothing,
