@@ -1,4 +1,4 @@
-"""What is written here passes the linters that pyproject.toml configures.
+"""What is written here passes the checks of .pre-commit-config.yaml.
 
 What is rendered is linted in tests/rendered, with the rendered repository's own settings.
 """
@@ -6,68 +6,80 @@ What is rendered is linted in tests/rendered, with the rendered repository's own
 from __future__ import annotations
 
 import ast
+import os
+import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+import yaml
 
 from rig import tools
+from rig.host import HOST_ENV
 
 CHECKOUT = Path(__file__).parents[1]
+_CONFIGURATION = yaml.safe_load((CHECKOUT / ".pre-commit-config.yaml").read_text())
+HOOKS = [hook for repository in _CONFIGURATION["repos"] for hook in repository["hooks"]]
+
+
+def list_files() -> list[str]:
+    """Return the files that git knows and that are not deleted."""
+    listing = subprocess.run(
+        ["git", "ls-files"], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    return [name for name in listing if (CHECKOUT / name).is_file()]
 
 
 def shell_scripts() -> list[str]:
     """Return the project's own shell scripts, known by their first line."""
-    listing = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", ":!template"],
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    found = []
-    for name in listing:
-        file = CHECKOUT / name
-        if file.is_file() and file.read_bytes()[:32].startswith(
-            (b"#!/usr/bin/env bash\n", b"#!/bin/bash\n", b"#!/bin/sh\n")
-        ):
-            found.append(name)
-    return found
+    lines = (b"#!/usr/bin/env bash\n", b"#!/bin/bash\n", b"#!/bin/sh\n")
+    return [
+        name
+        for name in list_files()
+        if not name.startswith("template/")
+        and (CHECKOUT / name).read_bytes()[:32].startswith(lines)
+    ]
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize(
-    "command",
-    [
-        pytest.param(["ruff", "check", "."], id="ruff-check"),
-        pytest.param(["ruff", "format", "--diff", "."], id="ruff-format"),
-        pytest.param(["mypy"], id="mypy"),
-        pytest.param(["lint-imports", "--no-cache"], id="import-linter"),
-        pytest.param(["shellcheck", "SCRIPTS"], id="shellcheck"),
-        pytest.param(["shfmt", "--diff", "--indent=2", "SCRIPTS"], id="shfmt"),
-    ],
-)
-def test_linter_has_nothing_to_say(command: list[str]) -> None:
-    """Each linter reports by its exit code; what it found is the message."""
-    program, *arguments = command
-    if arguments[-1:] == ["SCRIPTS"]:
-        scripts = shell_scripts()
-        assert ".ci/run" in scripts
-        arguments[-1:] = scripts
+@pytest.mark.parametrize("hook", [hook["id"] for hook in HOOKS])
+def test_hook_passes_for_all_files(hook: str, tmp_path: Path) -> None:
+    """Each check of .pre-commit-config.yaml passes for the files that git knows."""
     result = subprocess.run(
-        [tools.require(program), *arguments],
+        [tools.require("pre-commit"), "run", hook, "--all-files", "--color=never"],
         cwd=CHECKOUT,
+        env={
+            **HOST_ENV,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{HOST_ENV.get('PATH', os.defpath)}",
+            "PRE_COMMIT_HOME": str(tmp_path),
+            "UV_NO_SYNC": "1",  # the environment is the one that the tests run in
+        },
         capture_output=True,
         text=True,
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
+    assert "Skipped" not in result.stdout, "the hook has files to check"
+
+
+@pytest.mark.parametrize("hook", ["shellcheck", "shfmt"])
+def test_hook_reads_every_shell_script(hook: str) -> None:
+    """The pattern of the hook matches each file whose first line names a shell, and no other."""
+    (settings,) = [each for each in HOOKS if each["id"] == hook]
+    matched = [
+        name
+        for name in list_files()
+        if re.search(settings["files"], name) and not re.search(settings["exclude"], name)
+    ]
+    assert ".ci/run" in matched
+    assert matched == shell_scripts()
 
 
 def test_every_file_of_tests_is_collected(pytestconfig: pytest.Config) -> None:
-    """By default pytest enters no folder named build, and says nothing of it."""
+    """No folder of tests is left out: pytest's default leaves out build without a message."""
     left_out = pytestconfig.getini("norecursedirs")
     folders = {file.parent for file in (CHECKOUT / "tests").rglob("test_*.py")}
     parts = {part for folder in folders for part in folder.relative_to(CHECKOUT).parts}

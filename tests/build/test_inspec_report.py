@@ -11,9 +11,9 @@ import pytest
 from packer_toolkit.build.inspec import read_reports, write_results
 from packer_toolkit.build.masking import Mask
 from packer_toolkit.build.report import BuildReport, has_report_shape
-from packer_toolkit.pipeline.advice import advice
-from packer_toolkit.pipeline.artifacts import Records
-from packer_toolkit.pipeline.outcome import facts
+from packer_toolkit.pipeline.advice import suggest_fixes
+from packer_toolkit.pipeline.artifacts import BuildArtifacts
+from packer_toolkit.pipeline.outcome import RunContext, collect_outcome
 
 CONTROL_ADVICE = "A control failed."
 SECRET = "correct-horse-battery"  # noqa: S105
@@ -135,8 +135,10 @@ def test_the_page_and_the_issue_show_numbers_and_reasons(tmp_path: Path) -> None
 def test_the_issue_masks_what_other_toolkits_wrote() -> None:
     """Titles of controls may have secrets in them (inspec 10)."""
     old = {"build": "x", "passed": 0, "failed": 1, "skipped": 0, "failures": ["a: 210987654321"]}
-    records = Records({"build-report.json": json.dumps({"schema": 1, "inspec": [old]}).encode()})
-    assert facts(records, kind="daily").inspec[0]["failures"] == ["a: <account>"]
+    artifacts = BuildArtifacts(
+        {"build-report.json": json.dumps({"schema": 1, "inspec": [old]}).encode()}
+    )
+    assert collect_outcome(artifacts, RunContext("daily")).inspec[0]["failures"] == ["a: <account>"]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +176,7 @@ def test_the_issue_masks_what_other_toolkits_wrote() -> None:
 )
 def test_the_advice_names_a_control_only_when_one_failed(lines: list[str], says: str) -> None:
     """Not when the profile was skipped or not loaded, or the machine not reached (inspec 10)."""
-    text = advice([*lines, "Script exited with non-zero exit status: 1."], "inspec")
+    text = suggest_fixes([*lines, "Script exited with non-zero exit status: 1."], "inspec")
     assert says in text[0]
     assert (CONTROL_ADVICE in " ".join(text)) == (says == CONTROL_ADVICE)
     assert "does not hold" not in " ".join(text)

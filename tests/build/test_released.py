@@ -73,7 +73,7 @@ class Account:
 
     def release(self, *architectures: str, commit: str = SHA) -> Any:
         """Decide about the version 1.0.0 of a repository with these architectures."""
-        return plan.release(self.client(HOME), make_values(architectures, commit), "1.0.0")
+        return plan.plan_release(self.client, make_values(architectures, commit), "1.0.0")
 
 
 def make_values(architectures: tuple[str, ...] = (X86,), commit: str = SHA) -> Values:
@@ -92,11 +92,9 @@ def make_values(architectures: tuple[str, ...] = (X86,), commit: str = SHA) -> V
 
 
 @pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+def account() -> Account:
     """Return an account without images."""
-    account = Account()
-    monkeypatch.setattr(plan, "client", lambda _, region="": account.client(region or HOME))
-    return account
+    return Account()
 
 
 def test_a_version_finished_in_every_region_is_not_built_again(account: Account) -> None:
@@ -104,7 +102,7 @@ def test_a_version_finished_in_every_region_is_not_built_again(account: Account)
     ids = [account.add(HOME, DONE), account.add(COPY, DONE)]
     decision = account.release()
     assert (decision.build, decision.images) == (False, {X86: ids[0]})
-    (entry,) = plan.manifest_again(make_values(), "1.0.0")["builds"]
+    (entry,) = plan.reconstruct_manifest(account.client, make_values(), "1.0.0")["builds"]
     assert entry["artifact_id"] == f"{HOME}:{ids[0]},{COPY}:{ids[1]}"
     assert entry["custom_data"] == {
         "architecture": X86,
@@ -137,7 +135,7 @@ def test_what_a_killed_build_left_is_built_again(
         assert id_ in decision.reason
     assert "run run-1" in decision.reason
     with pytest.raises(CommandFailedError, match=r"version 1\.0\.0: it is not finished for x86_64"):
-        plan.manifest_again(make_values(), "1.0.0")
+        plan.reconstruct_manifest(account.client, make_values(), "1.0.0")
 
 
 @pytest.mark.parametrize(("done", "unfinished"), [(HOME, COPY), (COPY, HOME)])
@@ -163,7 +161,7 @@ def test_a_finished_image_without_its_copy_is_not_deleted(
     assert f"is finished, and {other} has no finished copy of it" in str(refused.value)
     assert "sweep --run-id run-1 --finished-images" in str(refused.value)
     with pytest.raises(CommandFailedError):
-        plan.manifest_again(make_values(), "1.0.0")
+        plan.reconstruct_manifest(account.client, make_values(), "1.0.0")
 
 
 FOREIGN = {
@@ -245,7 +243,7 @@ def test_a_version_of_a_run_is_not_that_of_a_release(account: Account, version: 
     values = make_values()
     values = Values({**values.raw, "local.run_tags": '{\n  "Repository" = "packer-ami-web"\n'
                      f'  "Version" = "{version}"\n}}'})  # fmt: skip
-    assert plan.release(account.client(HOME), values, "1.0.0").build
+    assert plan.plan_release(account.client, values, "1.0.0").build
 
 
 @pytest.mark.parametrize("regions", [(HOME, COPY), (COPY, HOME)])
@@ -333,7 +331,7 @@ def test_a_missing_architecture_is_added(account: Account) -> None:
     assert decision.build
     assert f"the build deletes {leftover}" in decision.reason
     with pytest.raises(CommandFailedError, match="it is not finished for arm64"):
-        plan.manifest_again(make_values((X86, ARM)), "1.0.0")
+        plan.reconstruct_manifest(account.client, make_values((X86, ARM)), "1.0.0")
 
 
 @pytest.mark.parametrize("commit", ["f" * 40, "unknown", ""])

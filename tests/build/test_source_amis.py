@@ -75,7 +75,7 @@ def make_values(**raw: str) -> Values:
 def test_a_newer_image_that_must_not_be_taken(newer: dict[str, Any], reason: str) -> None:
     """Plan and build take the newest finished image of another repository (review C1)."""
     ec2, values = Ec2(newer, image(1, BASE)), make_values()
-    assert plan.newest_parents(ec2, values) == {"x86_64": "ami-1"}
+    assert plan.find_base_images(ec2, values) == {"x86_64": "ami-1"}
     choices = find_source_amis(ec2, values)
     assert make_arguments(choices, values) == ['-var=source_ami_ids={"x86_64": "ami-1"}']
     (line,) = describe_rejected(choices)
@@ -98,7 +98,7 @@ def test_a_newer_image_that_must_not_be_taken(newer: dict[str, Any], reason: str
 def test_the_newest_image_is_taken_as_ever(newer: dict[str, Any]) -> None:
     """Without a reason against it Packer's own filter decides (review C1)."""
     ec2, values = Ec2(image(1, BASE), newer), make_values()
-    assert plan.newest_parents(ec2, values) == {"x86_64": "ami-2"}
+    assert plan.find_base_images(ec2, values) == {"x86_64": "ami-2"}
     assert make_arguments(find_source_amis(ec2, values), values) == []
     assert ec2.filters["state"] == "available"
 
@@ -107,7 +107,7 @@ def test_the_newest_image_is_taken_as_ever(newer: dict[str, Any]) -> None:
 def test_only_available_images_are_taken(state: str) -> None:
     """An image in another state is not taken, of whatever account it is (review C1)."""
     ec2 = Ec2(image(1), image(2, state=state))
-    assert plan.newest_parents(ec2, make_values()) == {"x86_64": "ami-1"}
+    assert plan.find_base_images(ec2, make_values()) == {"x86_64": "ami-1"}
 
 
 def test_a_deprecated_image_is_better_than_none() -> None:
@@ -116,7 +116,7 @@ def test_a_deprecated_image_is_better_than_none() -> None:
         Ec2(image(1, BASE, deprecated=PAST), image(2, BASE, deprecated=PAST)),
         make_values(),
     )
-    assert plan.newest_parents(ec2, values) == {"x86_64": "ami-2"}
+    assert plan.find_base_images(ec2, values) == {"x86_64": "ami-2"}
     assert make_arguments(find_source_amis(ec2, values), values) == []
 
 
@@ -124,7 +124,7 @@ def test_without_an_acceptable_image_the_build_is_refused() -> None:
     """The error names the newest match and why it is not taken (review C1)."""
     ec2, values = Ec2(image(1, run_tags("packer-ami-base")), image(2, BASE | {"Repository":
                   "packer-ami-web"})), make_values()  # fmt: skip
-    assert plan.newest_parents(ec2, values) == {}
+    assert plan.find_base_images(ec2, values) == {}
     with pytest.raises(
         CommandFailedError, match=r"ami-2 \(base-2\), is an image of this repository; "
     ):
@@ -150,7 +150,7 @@ def test_a_given_id_is_taken() -> None:
     """An ID in the HCL is what the user decided, whatever the image's tags are (issue 11)."""
     values = make_values(var__source_ami_ids='{\n  "x86_64" = "ami-7"\n}')
     ec2 = Ec2(image(7, run_tags("packer-ami-base")))
-    assert plan.newest_parents(ec2, values) == {"x86_64": "ami-7"}
+    assert plan.find_base_images(ec2, values) == {"x86_64": "ami-7"}
     assert (ec2.filters["image-id"], "name" in ec2.filters) == ("ami-7", False)
     assert make_arguments(find_source_amis(ec2, values), values) == []
 

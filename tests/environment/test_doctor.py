@@ -379,7 +379,7 @@ def test_a_person_reads_it_too(machine: Machine) -> None:
     assert done.returncode == 3
     assert "MISSING  task        not on PATH" in done.stdout
     assert "install Task: https://taskfile.dev/installation/" in done.stdout
-    assert done.stderr == "packer-toolkit: missing to build here: task; what to do is said above\n"
+    assert done.stderr == "packer-toolkit: cannot build here, missing: task (see the fixes above)\n"
 
 
 def test_in_the_container_it_looks_at_what_can_be_seen_there(

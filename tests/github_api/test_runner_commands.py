@@ -15,7 +15,7 @@ from packer_toolkit.build.console import Console
 from packer_toolkit.build.masking import Mask
 from packer_toolkit.build.packer_process import PackerProcess
 from packer_toolkit.build.request import BuildRequest
-from packer_toolkit.github.runner_commands import escape_commands, escaped_output, print_command
+from packer_toolkit.github.runner_commands import escape_commands, escape_output, print_command
 from packer_toolkit.signals import ReceivedSignals
 from rig.build_reports import REPOSITORY
 from rig.ec2 import Ec2
@@ -71,7 +71,7 @@ def test_commands_in_parts_are_escaped(
     printed = io.StringIO(newline="")
     monkeypatch.setattr(sys, "stdout", printed)
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    with escaped_output():
+    with escape_output():
         for begin in range(0, len(text), size):
             sys.stdout.write(text[begin : begin + size])
     assert printed.getvalue() == escape_commands(text)
@@ -89,13 +89,13 @@ def test_commands_of_the_toolkit_itself_reach_the_runner(
     """A command of the toolkit is carried out, and what it quotes is not (review R9)."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     before = sys.stdout
-    with escaped_output():
+    with escape_output():
         print_command("::warning title=x::said ##[error]y")
         click.echo("::warning::x")
     assert sys.stdout is before
     assert capsys.readouterr().out == "::warning title=x::said ## [error]y\n: :warning::x\n"
     monkeypatch.delenv("GITHUB_ACTIONS")
-    with escaped_output():
+    with escape_output():
         click.echo("::warning::x")
     assert capsys.readouterr().out == "::warning::x\n"
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from packer_toolkit.errors import SetupError
-from packer_toolkit.repository.collections import write_down
+from packer_toolkit.repository.collections import write_entries
 from rig.galaxy import Galaxy
 from rig.tasks import Tasks, says
 from rig.template import git
@@ -35,7 +35,7 @@ def test_install_and_update_go_by_requirements_yml(tasks: Tasks, galaxy: Galaxy)
     git(tasks.repository, "commit", "--quiet", "-m", "A small repository")
     none = tasks.run("ansible-collection-install")
     assert (none.returncode, none.stderr) == (0, "")
-    assert "names no collection; add one with" in none.stdout
+    assert "lists no collection; add one with" in none.stdout
 
     allowed = {"name": "acme.tools", "version": ">=1.0.0,<2.0.0", "source": galaxy.url}
     file.write_text(f"# Ours\n{yaml.safe_dump({'collections': [allowed], 'roles': []})}")
@@ -44,7 +44,7 @@ def test_install_and_update_go_by_requirements_yml(tasks: Tasks, galaxy: Galaxy)
 
     galaxy.publish("acme.tools", "1.1.0")
     again = tasks.run("ansible-collection-install")
-    assert again.stdout == "acme.tools 1.0.0 as before\n"
+    assert again.stdout == "acme.tools 1.0.0 unchanged\n"
     newer = tasks.run("ansible-collection-update")
     assert newer.stdout == "acme.tools 1.0.0 -> 1.1.0\n"
 
@@ -52,7 +52,7 @@ def test_install_and_update_go_by_requirements_yml(tasks: Tasks, galaxy: Galaxy)
     galaxy.publish("acme.more", "3.2.1")
     added = tasks.run("ansible-collection-install", "--", "acme.more", "--server", galaxy.url)
     assert added.returncode == 0, added.stderr
-    assert added.stdout == "acme.more 3.2.1 installed\nacme.tools 1.1.0 as before\n"
+    assert added.stdout == "acme.more 3.2.1 installed\nacme.tools 1.1.0 unchanged\n"
     assert file.read_text().startswith("# Ours\n")
     more = {"name": "acme.more", "version": "3.2.1", "source": galaxy.url}
     assert yaml.safe_load(file.read_text()) == {"collections": [more, allowed], "roles": []}
@@ -111,7 +111,10 @@ def test_a_new_collection_passes_the_checks_and_is_found(tasks: Tasks) -> None:
     ran = tasks.run("docker-run", "--", "sh", "-c", script)
     assert '"msg": "Found"' in ran.stdout, ran.stdout + ran.stderr
 
-    for name, said in (("team.web", "exists already"), ("web", "is no name of a collection")):
+    for name, said in (
+        ("team.web", "exists already"),
+        ("web", "is not a valid name of a collection"),
+    ):
         refused = tasks.run("ansible-collection-init", "--", name)
         assert refused.returncode == 3
         assert said in says(refused)
@@ -122,7 +125,7 @@ WRITTEN = {
         '---\n# Ours\ncollections:\n  - name: a.b\n    version: "1.0.0"\nroles: []\n'
     ),
     "collections: # those\n- name: x.y # this\nroles: []\n": (
-        'collections:\n- name: a.b\n  version: "1.0.0"\n- name: x.y # this\nroles: []\n'
+        'collections: # those\n- name: a.b\n  version: "1.0.0"\n- name: x.y # this\nroles: []\n'
     ),
     "collections:\n\n    # first\n    - x.y\n": (
         'collections:\n    - name: a.b\n      version: "1.0.0"\n\n    # first\n    - x.y\n'
@@ -149,7 +152,7 @@ def test_requirements_keep_their_form(before: str, tmp_path: Path) -> None:
     after = WRITTEN[before]
     if after is None:
         with pytest.raises(SetupError, match=r"add:\n  - name: a\.b"):
-            write_down(tmp_path, entries)
+            write_entries(tmp_path, entries)
     else:
-        write_down(tmp_path, entries)
+        write_entries(tmp_path, entries)
     assert file.read_bytes().decode() == (after or before)

@@ -317,7 +317,7 @@ def test_damaged_file_of_this_template(small: Path, other: Path, tmp_path: Path)
     project = make(small, tmp_path / "web", "ami.yml", other)
     (project / "ami.yml").write_text("<<<<<<< before\n" + (project / "ami.yml").read_text())
     answer = toolkit(project, "template-update", "--trust")
-    assert (answer.code, "ami.yml is no YAML" in answer.stderr) == (3, True), answer.stderr
+    assert (answer.code, "ami.yml is not valid YAML" in answer.stderr) == (3, True), answer.stderr
 
 
 def test_project_further_down_is_another(small: Path, tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_update_is_undone(own: Path) -> None:
     assert update(own, "--trust").returncode == 0
     done = update(own, "--undo")
     assert done.returncode == 0, done.stderr
-    assert "Taken back" in done.stdout
+    assert "Undone" in done.stdout
     assert texts(own) == BEFORE
     assert status(own) == []
     assert update(own, "--trust").returncode == 0

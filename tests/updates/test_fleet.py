@@ -151,7 +151,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(clones: Path, templat
     found = rows(result)
     failed = {name for name, row in found.items() if row["failed"]}
     assert failed == {"packer-ami-bad", "packer-ami-elsewhere", "packer-ami-broken"}
-    assert "is no YAML in line 2" in found["packer-ami-bad"]["problem"]
+    assert "is not valid YAML in line 2" in found["packer-ami-bad"]["problem"]
     assert "there is no such folder here" in found["packer-ami-elsewhere"]["problem"]
     assert found["packer-ami-old"]["behind"] == 2
     last = result.stderr.splitlines()[-1]
@@ -456,7 +456,7 @@ def test_failures_of_github_are_named_and_the_rest_goes_on(globex: GitHub) -> No
     assert result.returncode == 1
     found = rows(result)
     assert [found[name]["failed"] for name in names] == [False, True, False, False]
-    assert "the token may not do this" in found["globex/packer-ami-001"]["problem"]
+    assert "the token lacks a permission" in found["globex/packer-ami-001"]["problem"]
     assert "there is no such repository" in found["globex/not-there"]["problem"]
     assert "Traceback" not in result.stderr
 

@@ -77,7 +77,7 @@ def check(repository: Path, *ran: Ran) -> None:
     """Make sure that nothing is lost, and that no command ended with a defect."""
     printed = "".join(item.stdout + item.stderr for item in ran)
     assert "Traceback" not in printed, printed
-    assert "a defect of the toolkit" not in printed, printed
+    assert "internal error" not in printed, printed
     lines = [line for item in ran for line in item.saved]
     lost = meanwhile.find_lost(repository, lines, printed)
     assert not lost, f"{lost} lost; {printed}"
@@ -166,7 +166,7 @@ def live(repository: Path, actions: dict[int, list[Action]]) -> None:
     ran = [meanwhile.run(repository, UPDATE, actions)]
     check_end(ran[0])
     printed = re.findall(
-        r"(?:go back with|Go back|take it back|solved): (.+)$", ran[0].stderr, re.M
+        r"(?:undo it with|Go back|take it back|solved): (.+)$", ran[0].stderr, re.M
     )
     check(repository, *ran) if ran[0].code >= 0 else None
     if printed:
@@ -421,7 +421,7 @@ def test_an_undo_without_an_update_names_what_was_kept_earlier(edited: Path) -> 
     copy.parent.mkdir(parents=True)
     copy.write_text("saved\n")
     answer = toolkit(edited, *UNDO)
-    assert answer.stdout == "Nothing to take back: no update is open.\n"
+    assert answer.stdout == "Nothing to undo: no update is open.\n"
     assert meanwhile.find_lost(edited, ["saved"], answer.stderr) == []
 
 
@@ -514,7 +514,7 @@ def test_a_record_that_is_out_of_date_blocks_nothing(
     copy = Path(shutil.copytree(killed, killed.with_name("undone"), symlinks=True))
     before = state(copy)
     answer = toolkit(copy, *UNDO)
-    assert (answer.code, "Nothing to take back: " in answer.stdout) == (0, True)
+    assert (answer.code, "Nothing to undo: " in answer.stdout) == (0, True)
     assert "The record of the update was deleted." in answer.stdout
     assert state(copy) == before
     for repository in (killed, copy):

@@ -16,7 +16,7 @@ import pytest
 from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import Git
 from packer_toolkit.git.network import SECONDS, limit_question, limit_transfer
-from packer_toolkit.repository.galaxy_command import is_unreachable, run_command
+from packer_toolkit.repository.galaxy_command import is_unreachable, run_in_ansible
 from rig.silent_server import find_processes, has_ended, silent_server
 from rig.template import git
 from rig.updating import toolkit
@@ -102,9 +102,10 @@ def test_ssh_ends_together_with_git(
 def test_requirements_are_looked_up_with_a_limit(tmp_path: Path, silent: str) -> None:
     """The git that looks up a version of requirements.yml is stopped, too (review C22)."""
     command = ["git", "ls-remote", f"http://{silent}/role.git"]
-    output = run_command(command, tmp_path, dict(os.environ), lambda: None, 1.0)
-    assert (output.code, output.text) == (124, "fatal: timed out after 1 seconds")
-    assert is_unreachable(output.text)
+    (tmp_path / "provisioners/ansible").mkdir(parents=True)
+    completed = run_in_ansible(tmp_path, command, os.environ, timeout=1.0)
+    assert (completed.code, completed.line) == (124, "git timed out after 1 seconds")
+    assert is_unreachable(completed.stderr)
     assert has_ended(silent)
 
 

@@ -99,9 +99,9 @@ def test_copier_is_not_imported(project: Path) -> None:
         (lambda p: record(p, "_commit", "0123abc"), 3, "is no release of the template"),
         (lambda p: record(p, "_commit", "[1]"), 3, "does not name its release"),
         (lambda p: record(p, "_src_path", None), 3, "does not name the template's address"),
-        (lambda p: (p / ANSWERS).write_text("{"), 3, "is no YAML"),
-        (lambda p: (p / ANSWERS).write_text("- a"), 3, "holds no answers"),
-        (lambda p: (p / ANSWERS).write_bytes(b"\xff\xfe\x00"), 3, "is no YAML"),
+        (lambda p: (p / ANSWERS).write_text("{"), 3, "is not valid YAML"),
+        (lambda p: (p / ANSWERS).write_text("- a"), 3, "does not contain answers"),
+        (lambda p: (p / ANSWERS).write_bytes(b"\xff\xfe\x00"), 3, "is not valid YAML"),
         (lambda p: record(p, "_src_path", "/nowhere/at/all"), 4, "there is no such folder here"),
         (lambda p: record(p, "_src_path", "file:///nowhere"), 4, "cannot be read"),
         (lambda p: record(p, "_src_path", "https://127.0.0.1:9/t.git"), 4, "cannot be read"),
@@ -181,7 +181,7 @@ def test_a_template_without_a_changelog_says_nothing(
     release(template, "v3.0.0")
     record(project, "_src_path", str(template))
     answer = toolkit(project, "template-check")
-    assert (answer.code, "says nothing" in answer.stdout) == (1, True)
+    assert (answer.code, "has no entry" in answer.stdout) == (1, True)
 
 
 def test_the_environment_of_a_git_hook_does_not_mislead(

@@ -274,7 +274,7 @@ def test_what_stands_in_the_way_is_one_line_and_changes_nothing(
         ("_commit: .*", "_commit: 0123abc", 3, "is no release of the template"),
         ("_commit: .*", "_commit: v0.5.0", 3, "has no 'v0.5.0', which .copier-answers.yml names"),
         ("_commit: .*", "", 3, "does not name its release"),
-        ("(?s).*", "- no answers", 3, "holds no answers"),
+        ("(?s).*", "- no answers", 3, "does not contain answers"),
     ],
 )
 def test_a_template_that_cannot_be_had_is_one_line(

@@ -7,7 +7,7 @@
 | 2 | the command line is wrong (Click's own code) |
 | 3 | something is missing or wrong on this machine or in this repository: nothing was started |
 | 4 | AWS, GitHub, Galaxy, the registry or the template cannot be reached, or refused the request |
-| 70 | a defect of the toolkit |
+| 70 | a bug in the toolkit |
 | 128 + N | interrupted by signal N, after cleaning up |
 """
 

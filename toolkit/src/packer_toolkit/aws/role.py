@@ -75,7 +75,7 @@ def make_environment(settings: Mapping[str, str]) -> dict[str, str | None]:
     """Return the variables that have to change for the user's access to AWS.
 
     Args:
-        settings: The repository's settings and the environment in one, see `settings.settings`.
+        settings: The repository's settings and the environment in one, see `read_settings`.
 
     Returns:
         New values by name; None removes a variable.

@@ -78,9 +78,9 @@ def examine(start: Path | None = None) -> list[Check]:
     Args:
         start: the folder; by default the present one.
     """
-    root = settings.repository(start)
+    root = settings.find_repository(start)
     try:
-        values, broken = settings.settings(start), None
+        values, broken = settings.read_settings(start), None
     except ToolkitError as error:
         values, broken = dict(os.environ), _missing("settings", str(error), "mend the line")
     place = Place(root, values, bool(os.environ.get("PACKER_TOOLKIT_VERSION")))

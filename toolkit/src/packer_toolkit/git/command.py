@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -199,6 +199,23 @@ class Git:
         return [
             os.fsdecode(part) for part in self.raw(*arguments, stdin=stdin).split(b"\0") if part
         ]
+
+    def filter_ignored(self, paths: Iterable[str]) -> set[str]:
+        """Return those of some paths that git ignores, whether it tracks them or not.
+
+        Args:
+            paths: Relative to the folder; they need not exist.
+
+        Raises:
+            GitError: when the folder is not in a repository.
+        """
+        stdin = "\0".join(paths).encode("utf-8", "surrogateescape")
+        arguments = ("check-ignore", "--no-index", "-z", "--stdin")
+        result = self.run(*arguments, stdin=stdin)
+        if result.returncode > 1:  # 1: git ignores none of them
+            stderr = result.stderr.decode(errors="replace")
+            raise GitError(arguments, result.returncode, stderr)
+        return set(os.fsdecode(result.stdout).split("\0")) - {""}
 
 
 def _stop(process: subprocess.Popen[bytes], *, has_own_group: bool) -> None:

@@ -17,7 +17,7 @@ from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
 from packer_toolkit.git.addresses import describe_secret, split_place, without_secret
 from packer_toolkit.git.command import Git, GitError
 from packer_toolkit.git.network import limit_question
-from packer_toolkit.github.client import client, speaking
+from packer_toolkit.github.client import create_client, translate_github_errors
 from packer_toolkit.repository.answers_file import (
     DEFAULT,
     choose_answers_file,
@@ -332,7 +332,7 @@ class GitHubFleet:
     def _client(self) -> Any:
         # PyGithub promises nothing about threads.
         if not hasattr(self._clients, "client"):
-            self._clients.client = client(self.token, self.api_url, self.patience)
+            self._clients.client = create_client(self.token, self.api_url, self.patience)
         return self._clients.client
 
     def names(self) -> Sequence[str]:
@@ -353,7 +353,7 @@ class GitHubFleet:
         return sorted(found, key=str.lower)
 
     def _owned(self) -> Iterable[Any]:
-        with speaking(f"list the repositories of {self.organization}"):
+        with translate_github_errors(f"list the repositories of {self.organization}"):
             from github import UnknownObjectException
 
             try:
@@ -377,7 +377,7 @@ class GitHubFleet:
     def _read(self, name: str, path: str) -> AnswersFile | None:
         from github import UnknownObjectException
 
-        with speaking(f"read {path}"):
+        with translate_github_errors(f"read {path}"):
             try:
                 file = self._client().get_repo(name).get_contents(path)
             except UnknownObjectException:
@@ -391,7 +391,7 @@ class GitHubFleet:
         """Return where else the answers file may be, the likely places first."""
         from github import GithubException
 
-        with speaking("list the files"):
+        with translate_github_errors("list the files"):
             try:
                 tree = self._client().get_repo(name).get_git_tree("HEAD", recursive=True).tree
             except GithubException as error:
@@ -420,7 +420,7 @@ class GitHubFleet:
 
     def updated(self, name: str, path: str) -> str:
         """Return when a file was last committed."""
-        with speaking(f"ask for the commits of {path}"):
+        with translate_github_errors(f"ask for the commits of {path}"):
             commits = self._client().get_repo(name).get_commits(path=path).get_page(0)
             return commits[0].commit.committer.date.isoformat() if commits else ""
 
@@ -430,7 +430,7 @@ class GitHubFleet:
         ours = urlsplit(self.api_url).hostname or ""
         if host not in {ours, ours.removeprefix("api.")}:
             return self.questions.list_tags(template)
-        with speaking(f"list the releases of {path}"):
+        with translate_github_errors(f"list the releases of {path}"):
             return {tag.name: tag.commit.sha for tag in self._client().get_repo(path).get_tags()}
 
     def find_disabled(self, name: str) -> str:
@@ -438,7 +438,7 @@ class GitHubFleet:
         if not self.with_workflows:
             return ""
         try:
-            with speaking("list the workflows"):
+            with translate_github_errors("list the workflows"):
                 found = list(self._client().get_repo(name).get_workflows())
         except RemoteError as error:
             return str(error)

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from packer_toolkit.errors import SetupError
-from packer_toolkit.github.outputs import set_outputs
+from packer_toolkit.github.actions import set_outputs
 
 PARTS, LONGEST_PART = 4, 120_000
 _LARGEST = 64 * 1024 * 1024

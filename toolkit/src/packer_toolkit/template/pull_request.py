@@ -25,7 +25,9 @@ from packer_toolkit.template.project import Project
 from packer_toolkit.template.summary import ConflictNote, Summary
 from packer_toolkit.template.trees import SUBMODULE, Entry, Tree, write_tree
 from packer_toolkit.template.update import Plan
-from packer_toolkit.text.markdown import code, quiet
+from packer_toolkit.text.markdown import format_code as code
+from packer_toolkit.text.markdown import format_code_block
+from packer_toolkit.text.markdown import neutralize_markdown as quiet
 from packer_toolkit.text.paths import show_path
 
 BRANCH = "update-from-template"
@@ -342,7 +344,7 @@ def _conflicts(summary: Summary) -> Iterator[str]:
     yield "\n".join(f"- {code(item.path)}: {quiet(item.reason)}" for item in conflicts)
     left = _HUNKS
     for item in conflicts:
-        shown = _fenced(_shortened(item.diff, min(left, _ONE_FILE)))
+        shown = format_code_block([_shortened(item.diff, min(left, _ONE_FILE))], "diff")
         left -= len(shown)
         if left <= 0:
             yield "The changes of the other files are too long for this text: `task template-diff`."
@@ -397,12 +399,6 @@ def _notes(summary: Summary) -> Iterator[str]:
     if lines:
         yield "## Good to know"
         yield "\n".join(f"- {line}" for line in lines)
-
-
-def _fenced(text: str) -> str:
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}diff\n{text}\n{fence}"
 
 
 def _shortened(text: str, most: int) -> str:

@@ -1,1 +1,1 @@
-"""Text for people: lines, paths and Markdown."""
+"""Format text: lines, paths and Markdown."""
