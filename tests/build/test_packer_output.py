@@ -24,6 +24,7 @@ GOOD = f"""\
     {X86}: TASK [baseline : Write the release file] ***************
 ==> {X86}: Running local shell script: /tmp/packer-shell2
 ==> {X86}: Provisioning with shell script: ./provisioners/cleanup.sh
+==> {X86}: Provisioning with shell script: ./provisioners/validate.sh
 ==> {X86}: Stopping the source instance...
 ==> {X86}: Creating AMI small from instance i-9a0b99f104f5c502f
 ==> {X86}: AMI: ami-763ca345583a33bd4
@@ -95,6 +96,7 @@ def test_the_failed_step_is_named() -> None:
             ("10-hello.sh", ()),
             ("TASK [", ("fatal: [default]: FAILED! => {}", "TASK [always] ****")),
             ("packer-shell2", ()),
+            ("validate.sh", ("validate.sh: /root/.bash_history: history of the build",)),
             ("Stopping", ()),
             ("Launching", ()),
         ]
@@ -103,6 +105,7 @@ def test_the_failed_step_is_named() -> None:
         "shell: 10-hello.sh",
         "ansible: baseline : Write the release file",
         "inspec",
+        "clean-up: validate.sh",
         "image, copies",
         "instance, until login",
     }

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from packer_toolkit.git.addresses import split_place
+from packer_toolkit.git.addresses import split_host_and_path
 from rig.github.server import GitHub
 from rig.github.state import sha_of
 from rig.silent_server import has_ended, silent_server
@@ -127,7 +127,7 @@ def test_clones_are_shown_with_how_far_they_are_behind(clones: Path, template: P
         "packer-ami-old": 2,
     }
     assert "packer-toolkit adopt" in found["packer-ami-by-hand"]["problem"]
-    assert "names no release" in found["packer-ami-nothing"]["problem"]
+    assert "does not name a release" in found["packer-ami-nothing"]["problem"]
     assert "5 repositories: 1 up to date, 2 behind, 2 without a known release" in result.stderr
 
 
@@ -152,12 +152,12 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(clones: Path, templat
     failed = {name for name, row in found.items() if row["failed"]}
     assert failed == {"packer-ami-bad", "packer-ami-elsewhere", "packer-ami-broken"}
     assert "is not valid YAML in line 2" in found["packer-ami-bad"]["problem"]
-    assert "there is no such folder here" in found["packer-ami-elsewhere"]["problem"]
+    assert "there is no such folder" in found["packer-ami-elsewhere"]["problem"]
     assert found["packer-ami-old"]["behind"] == 2
     last = result.stderr.splitlines()[-1]
     assert last == (
         "packer-toolkit: could not be read: packer-ami-bad, packer-ami-broken, "
-        "packer-ami-elsewhere; the table says why"
+        "packer-ami-elsewhere; the table has the reasons"
     )
 
 
@@ -185,7 +185,7 @@ def test_answers_file_of_any_name_is_read(tmp_path: Path, template: Path) -> Non
         assert (row["template"], row["release"], row["behind"]) == (str(template), "v1.2.0", 1)
         assert row["updated"]
     assert (found["packer-ami-shop"]["release"], found["packer-ami-shop"]["failed"]) == ("", False)
-    assert "is of another template" in found["packer-ami-shop"]["problem"]
+    assert "belongs to another template" in found["packer-ami-shop"]["problem"]
     assert "several answers files" in found["packer-ami-two"]["problem"]
     assert "/nowhere/other" not in result.stdout
 
@@ -243,8 +243,8 @@ def test_server_that_does_not_answer_stops_no_other(tmp_path: Path, template: Pa
     assert [row["failed"] for row in found.values()] == [True, True, True, False]
     assert "no answer within 5 seconds" in found["packer-ami-a"]["problem"]
     assert found["packer-ami-old"]["behind"] == 2
-    assert result.stderr.count(f"packer-toolkit: asking http://{first}/t.git for its") == 1
-    assert f"packer-toolkit: asking {template} for its releases" in result.stderr
+    assert result.stderr.count(f"packer-toolkit: listing the releases of http://{first}/t.git") == 1
+    assert f"packer-toolkit: listing the releases of {template}" in result.stderr
     assert "secret" not in result.stderr + result.stdout
 
 
@@ -267,8 +267,8 @@ def test_server_that_does_not_answer_is_limited_through_the_api(github: GitHub) 
     found = rows(result)
     assert "no answer within 1 seconds" in found["globex/packer-ami-0"]["problem"]
     assert found["globex/packer-ami-1"]["behind"] == 0
-    assert f"asking http://{silent}/t.git for its releases" in result.stderr
-    assert f"asking {where}" not in result.stderr
+    assert f"listing the releases of http://{silent}/t.git" in result.stderr
+    assert f"listing the releases of {where}" not in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -317,15 +317,15 @@ def test_one_clone_can_be_looked_at(clones: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
-        ([], 2, "give --organization, --repository, --list or --local"),
-        (["--local", ".", "--organization", "acme"], 2, "--local looks at clones"),
+        ([], 2, "give --organization, --repository, --from-file or --local"),
+        (["--local", ".", "--organization", "acme"], 2, "--local reads clones"),
         (
             ["--local", str(ROOT / "docs"), "--prefix", "nothing-"],
             3,
             "has no clone whose name begins with nothing-",
         ),
         (["--organization", "acme"], 3, "no token for GitHub: set GITHUB_TOKEN"),
-        (["--repository", "acme"], 3, '"acme" is no repository: it takes OWNER/NAME'),
+        (["--repository", "acme"], 3, '"acme" is not a repository; it must be OWNER/NAME'),
     ],
 )
 def test_wrong_command_line_is_one_line(options: list[str], code: int, says: str) -> None:
@@ -405,7 +405,7 @@ def test_answers_file_of_any_name_is_read_through_the_api(github: GitHub) -> Non
     for number in range(3):
         row = found[f"globex/packer-ami-{number}"]
         assert (row["template"], row["release"], row["behind"]) == (where, "v1.0.0", 1)
-    assert "is of another template" in found["globex/packer-ami-shop"]["problem"]
+    assert "belongs to another template" in found["globex/packer-ami-shop"]["problem"]
     assert found["globex/packer-ami-several"]["problem"].startswith("no .copier-answers.yml")
     assert not github.asked("GET", "Taskfile|workflows")
 
@@ -457,7 +457,7 @@ def test_failures_of_github_are_named_and_the_rest_goes_on(globex: GitHub) -> No
     found = rows(result)
     assert [found[name]["failed"] for name in names] == [False, True, False, False]
     assert "the token lacks a permission" in found["globex/packer-ami-001"]["problem"]
-    assert "there is no such repository" in found["globex/not-there"]["problem"]
+    assert "the repository does not exist" in found["globex/not-there"]["problem"]
     assert "Traceback" not in result.stderr
 
 
@@ -500,7 +500,7 @@ def test_refused_token_ends_with_one_line(globex: GitHub) -> None:
 )
 def test_address_of_a_template_is_understood(template: str, place: tuple[str, str]) -> None:
     """In every form that Copier takes."""
-    assert split_place(template) == place
+    assert split_host_and_path(template) == place
 
 
 def test_disabled_workflows_are_named(github: GitHub) -> None:

@@ -16,7 +16,7 @@ PHASES: tuple[tuple[str, str], ...] = (
     ("shell", r"Connected to SSH!|Provisioning with shell script|Using docker communicator"),
     ("ansible", r"Provisioning with Ansible"),
     ("inspec", r"Running local shell script"),
-    ("clean-up", r"Provisioning with shell script: .*\bcleanup\.sh$"),
+    ("clean-up", r"Provisioning with shell script: .*(?:\bcleanup|/provisioners/validate)\.sh$"),
     ("image, copies", r"Stopping the source instance|Creating AMI|Committing the container"),
     ("termination", r"Terminating the source AWS instance|Killing the container"),
 )
@@ -226,4 +226,4 @@ class PackerOutput:
 def _describe_step(build: Progress) -> str:
     phase = build.failed_in or build.phase
     step = build.failed_step or (build.step if build.failed_in is None else "")
-    return f"{phase}: {step}" if step and phase in (SHELL, ANSIBLE) else phase
+    return f"{phase}: {step}" if step and phase in (SHELL, ANSIBLE, CLEAN_UP) else phase

@@ -293,7 +293,7 @@ def _create(file: Path, data: bytes, secret: bool) -> None:
 def _require_ignored(root: Path, files: Sequence[str]) -> None:
     """Refuse to write what `git add .` would stage; outside of a git repository, nothing does."""
     try:
-        ignored = Git.at(root).filter_ignored(files)
+        ignored = Git(root).filter_ignored(files)
     except SetupError:
         return
     exposed = sorted(set(files) - ignored)
