@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from packer_toolkit.advice import advice
 
+from packer_toolkit.pipeline.advice import suggest_fixes
 from rig.ec2.rig import Ec2, Fault, Finished
 from rig.repository import (
     FULL_ANSWERS,
@@ -283,7 +283,7 @@ def clean_up_incomplete(site: Site) -> Finished:
     add_script(site.path, "10-work.sh", "echo secret >/root/.bash_history")
     done = site.build()
     assert not site.ec2.calls("CreateImage")
-    (tip, *_) = advice(build_report(site.path)["last_lines"])
+    (tip, *_) = suggest_fixes(build_report(site.path)["last_lines"])
     assert "`provisioners/validate.sh`" in tip
     return done
 
