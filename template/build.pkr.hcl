@@ -1,37 +1,52 @@
 locals {
-  # Whatever lies in the folders runs, in the order of the names.
-  shell_scripts = sort(concat(local.missing_content, [for script in fileset(path.root, "provisioners/shell/*.sh") : "${path.root}/${script}"]))
-  # Roles with tasks, and roles that only name others in their meta/main.yml.
+  # All scripts in the folder run, in the order of their names.
+  shell_scripts = sort(concat(
+    local.missing_content, # a guard, see below
+    [for script in fileset(path.root, "provisioners/shell/*.sh") : "${path.root}/${script}"],
+  ))
+  # Roles with tasks, and roles that only have dependencies in their meta/main.yml.
   roles = sort(distinct(concat(
     [for file in fileset(path.root, "provisioners/ansible/roles/*/tasks/main.{yml,yaml,json}") : split("/", file)[3]],
-    [for file in fileset(path.root, "provisioners/ansible/roles/*/meta/main.{yml,yaml,json}") : split("/", file)[3]
-    if !contains(local.roles_with_tasks, split("/", file)[3]) && try(length(yamldecode(file("${path.root}/${file}")).dependencies) > 0, false)],
+    [
+      for file in fileset(path.root, "provisioners/ansible/roles/*/meta/main.{yml,yaml,json}") : split("/", file)[3]
+      if !contains(local.roles_with_tasks, split("/", file)[3])
+      && try(length(yamldecode(file("${path.root}/${file}")).dependencies) > 0, false)
+    ],
   )))
-  roles_with_tasks   = [for file in fileset(path.root, "provisioners/ansible/roles/*/tasks/*") : split("/", file)[3]]
-  roles_with_folders = [for file in try(fileset(path.root, "provisioners/ansible/roles/*/*/*"), []) : split("/", file)[3]]
+  roles_with_tasks = [for file in fileset(path.root, "provisioners/ansible/roles/*/tasks/*") : split("/", file)[3]]
+  roles_with_folders = [
+    for file in try(fileset(path.root, "provisioners/ansible/roles/*/*/*"), []) : split("/", file)[3]
+  ]
 
-  # Without this, an image would silently lack a role whose folder is empty. As names of scripts, these texts make
-  # `packer validate` refuse the folder.
-  submodules = flatten(regexall("(?m)^[ \t]*path[ \t]*=[ \t]*((?:provisioners|inspec)(?:/.*\\S)?)", try(file("${path.root}/.gitmodules"), "")))
+  # Guard: each of these messages becomes the name of a script. It does not exist, so that `packer validate` fails and
+  # prints the message. Without it, an image would lack a role whose folder is empty, and nothing would report that.
+  submodule_lines = "(?m)^[ \t]*path[ \t]*=[ \t]*((?:provisioners|inspec)(?:/.*\\S)?)"
+  submodules      = flatten(regexall(local.submodule_lines, try(file("${path.root}/.gitmodules"), "")))
+  fetch_submodule = "fetch it with: git submodule update --init --recursive (or delete its entry in .gitmodules)"
   missing_content = concat(
-    [for submodule in local.submodules : "${submodule} is an empty Git submodule, fetch it with: git submodule update --init --recursive (or delete its entry in .gitmodules)"
-    if try(length(fileset(path.root, "${submodule}/{*,*/*}")), 1) == 0],
-    [for file in try(fileset(path.root, "provisioners/ansible/roles/[^.]*/*"), []) : "${dirname(file)} is empty, add tasks/main.yml or delete the folder"
-    if !contains(local.roles_with_folders, split("/", file)[3])],
-    # Of a symbolic link to what does not exist, fileset makes an error.
+    [
+      for submodule in local.submodules : "${submodule} is an empty Git submodule; ${local.fetch_submodule}"
+      if try(length(fileset(path.root, "${submodule}/{*,*/*}")), 1) == 0
+    ],
+    [
+      for file in try(fileset(path.root, "provisioners/ansible/roles/[^.]*/*"), []) :
+      "${dirname(file)} is empty; add tasks/main.yml or delete the folder"
+      if !contains(local.roles_with_folders, split("/", file)[3])
+    ],
+    # Guard: for a symbolic link to a path that does not exist, fileset returns an error.
     [for file in fileset(path.root, "provisioners/ansible/roles/[^.]*") : file if false],
   )
 
-  # This folder in a line of shell, whatever signs its path has.
+  # This folder in a line of shell, whatever characters its path has.
   shell_root = "'${replace(path.root, "'", "'\\''")}'"
 
-  # An image must not be created untested; a local or a test build may do without, and says so.
+  # An image must not be created untested. A local build or a test build may skip InSpec, and reports it.
   inspec_required = !var.skip_create_ami && !var.skip_inspec
 
-  # As root also where the login user is not root; containers are root and need no sudo.
+  # Runs as root even if the login user is not root. Containers run as root and need no sudo.
   execute_as_root = "$(test \"$(id -u)\" = 0 || echo sudo) env {{ .Vars }} {{ .Path }}"
 
-  # What scripts (environment) and roles (variables of the same name in lower case) know about the image.
+  # Metadata of the image for scripts (environment variables) and roles (lowercase variables of the same names).
   image_facts = {
     image_name    = var.image_name
     image_version = local.version
@@ -52,7 +67,7 @@ build {
       ami_name      = "${var.image_name}-${local.version}-${architecture.value}"
       instance_type = var.instance_types[architecture.value]
 
-      # A filter, not a data source: so `packer validate` needs no AWS. An ID, where one is given, replaces the name.
+      # A filter, not a data source, so that `packer validate` needs no AWS access. An ID, if set, replaces the name.
       source_ami_filter {
         filters = {
           (can(var.source_ami_ids[architecture.value]) ? "image-id" : "name") = try(
@@ -71,16 +86,17 @@ build {
 
   sources = ["source.docker.local"]
 
-  # The post-processor below appends: entries of earlier runs must be gone, those of this run's other builds stay.
-  # A missing auditor is told now, not after everything else.
+  # The manifest post-processor appends, so entries of earlier runs are deleted, but not those of parallel builds of
+  # this run. A missing auditor is reported here, before any other step.
   provisioner "shell-local" {
     inline = [
       "grep -qs '${build.PackerRunUUID}' ${local.shell_root}/manifest.json || rm -f ${local.shell_root}/manifest.json",
-      "INSPEC_REQUIRED=${source.type != "docker" && local.inspec_required} exec ${local.shell_root}/provisioners/inspec.sh --available",
+      "export INSPEC_REQUIRED=${source.type != "docker" && local.inspec_required}",
+      "exec ${local.shell_root}/provisioners/inspec.sh --available",
     ]
   }
 
-  # Unless packer-toolkit has done it for all builds.
+  # Skipped if packer-toolkit has already installed the requirements for all builds.
   dynamic "provisioner" {
     for_each = var.install_requirements ? ["requirements.sh"] : []
     iterator = script
@@ -91,12 +107,20 @@ build {
     }
   }
 
-  provisioner "shell" {
-    execute_command = local.execute_as_root
-    remote_folder   = var.remote_folder
-    script          = "${path.root}/provisioners/prepare.sh"
-    # The first upload: where sshd offers no SFTP, or there is no scp, Packer would try for five minutes.
-    start_retry_timeout = "1m"
+  # Twice, because some base images restart during their first boot, which stops the first run. The restart may take as
+  # long as the first boot.
+  dynamic "provisioner" {
+    for_each = { first_run = true, second_run = false }
+    iterator = may_disconnect
+    labels   = ["shell"]
+
+    content {
+      execute_command     = local.execute_as_root
+      expect_disconnect   = may_disconnect.value
+      remote_folder       = var.remote_folder
+      script              = "${path.root}/provisioners/prepare.sh"
+      start_retry_timeout = var.ssh_timeout
+    }
   }
 
   # Dynamic, because Packer refuses an empty list of scripts.
@@ -120,8 +144,8 @@ build {
       "--extra-vars", "image_parent=${try(build.SourceAMI, var.local_image)}",
     ]
     playbook_file = "${path.root}/provisioners/ansible/playbook.yml"
-    # A container is reached only through Packer. On EC2 Ansible connects itself: faster, and the proxy adapter speaks a
-    # protocol that OpenSSH 9 no longer does by default.
+    # Ansible reaches a container only through Packer's proxy. On EC2 it connects directly, which is faster; also, the
+    # proxy uses a protocol that OpenSSH 9 no longer uses by default.
     use_proxy = source.type == "docker"
     user      = source.type == "docker" ? "root" : var.ssh_username
   }
@@ -131,16 +155,17 @@ build {
       "INSPEC_BUILD=${source.type}.${source.name}",
       "INSPEC_PROFILE=${path.root}/inspec",
       "INSPEC_REQUIRED=${source.type != "docker" && local.inspec_required}",
-      "INSPEC_TARGET=${source.type == "docker" ? "docker://${build.ID}" : "ssh://${build.User}@${build.Host}:${build.Port}"}",
+      source.type == "docker" ? "INSPEC_TARGET=docker://${build.ID}"
+      : "INSPEC_TARGET=ssh://${build.User}@${build.Host}:${build.Port}",
     ]
-    # The key stands here because Packer's debug log shows environment_vars.
+    # The key is here because Packer's debug log contains environment_vars.
     inline = [
       "export INSPEC_SSH_KEY='${source.type == "docker" ? "" : build.SSHPrivateKey}'",
       "exec ${local.shell_root}/provisioners/inspec.sh",
     ]
   }
 
-  # What is installed: packages-x86_64.txt and so on, beside manifest.json.
+  # Writes the list of installed packages next to manifest.json, such as packages-x86_64.txt.
   provisioner "shell" {
     remote_folder = var.remote_folder
     script        = "${path.root}/provisioners/packages.sh"
@@ -156,7 +181,8 @@ build {
     environment_vars = ["TEMPORARY_USERS=${join(" ", var.temporary_users)}"]
     execute_command  = local.execute_as_root
     remote_folder    = var.remote_folder
-    script           = "${path.root}/provisioners/cleanup.sh"
+    # The second script fails the build when the image would contain what the first one promises to remove.
+    scripts = ["${path.root}/provisioners/cleanup.sh", "${path.root}/provisioners/validate.sh"]
   }
 
   post-processor "manifest" {

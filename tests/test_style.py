@@ -161,3 +161,96 @@ def test_every_test_asserts_something(file: Path) -> None:
 def test_hollow_tests_are_recognized(body: str, hollow: bool) -> None:
     """The check above finds a loop that may run over nothing, and nothing else (issue 12)."""
     assert find_hollow_tests(f"def test_x():\n {body}\n") == (["test_x"] if hollow else [])
+
+
+# Files whose texts a user of the template reads. The workflows in template/.github are not among
+# them yet.
+PROSE = [
+    "copier.yml",
+    "docs/bad-input.md",
+    "docs/questions.md",
+    "docs/tasks.md",
+    "hooks",
+    "includes",
+    "template",
+    ":(exclude)template/.github",
+]
+# What a native-speaking engineer would write instead of each phrase.
+REPLACEMENTS = {
+    r"mend(s|ed|ing)?": "fix",
+    r"(some|no|any|every)body": "a user, no user, any user, every user",
+    r"whoever": "the user who",
+    r"(a|each|the) person|people": "a user, a developer",
+    r"there is none": "it does not exist",
+    r"(?<!there )is no(?! longer)": "is not, must be",
+    r"by hand": "manually",
+    r"by itself": "automatically",
+    r"out of reach": "cannot be reached",
+    r"stands?": "is",
+    r"lies?": "is",
+    r"(is |are )?told": "is reported",
+    r"tells?": "reports, shows",
+    r"says?": "prints, shows",
+    r"blanks?": "spaces",
+    r"signs": "characters",
+    r"its hour|the hour": "its session",
+    r"at once": "immediately, in parallel",
+    r"in the way": "conflicts with",
+    r"hands? (on|over)": "pass, export, return",
+    r"bring(s|ing)? back": "restore",
+    r"comes? along": "is kept",
+    r"belongs? into": "belongs in",
+    r"good build": "successful build",
+    r"(?-i:account ids?)": "account ID",
+    r"\w*organi[s]ation\w*|licence": "organization, license",
+    r"lower-case|upper-case|lower case|upper case": "lowercase, uppercase",
+    r"building (host|instance)": "build host, build instance",
+    r"parents?( image)?s?": "base image; source AMI in HCL",
+}
+# Path and phrase -> why it may stay.
+ALLOWED_PHRASES = {
+    ("hooks/migrations/steps.py", "say"): "a function that migrations of a release import",
+    ("hooks/migrations/steps.py", "parent"): "the parent folder of a path",
+    ("hooks/migrations/steps.py", "parents"): "an argument of Path.mkdir",
+    ("hooks/post_gen.py", "parent"): "parent folders of a path",
+    ("hooks/post_gen.py", "parents"): "parent folders of a path",
+}
+
+
+def find_forbidden_phrases(text: str) -> list[str]:
+    """Return the phrases of a text that docs and messages must not contain."""
+    pattern = "|".join(f"(?:{phrase})" for phrase in REPLACEMENTS)
+    return [
+        match[0].lower().strip()
+        for match in re.finditer(rf"(?i)(?<![\w-])(?:{pattern})(?![\w-])", text)
+    ]
+
+
+def test_texts_of_the_template_are_plain_english() -> None:
+    """No text of the template has a phrase that native-speaking engineers do not use."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *PROSE]
+    listing = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    names = [name for name in listing.stdout.split("\0") if (CHECKOUT / name).is_file()]
+    assert "template/README.md.jinja" in names
+    phrases = {
+        (name, phrase)
+        for name in names
+        for phrase in find_forbidden_phrases((CHECKOUT / name).read_text())
+    }
+    assert phrases - ALLOWED_PHRASES.keys() == set()
+    assert ALLOWED_PHRASES.keys() - phrases == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "phrases"),
+    [
+        ("Tell what is missing, and mend it by hand.", ["tell", "mend", "by hand"]),
+        ("It is no list, and there is no longer one.", ["is no"]),
+        ("Nobody reads the lower-case account id.", ["nobody", "lower-case", "account id"]),
+        ("The parent image of parent_name, image_parent", ["parent image"]),
+        ("A standard client-side tellurium essay; misleading signals.", []),
+    ],
+)
+def test_forbidden_phrases_are_recognized(text: str, phrases: list[str]) -> None:
+    """The check above finds whole words in any case, and no part of another word."""
+    assert find_forbidden_phrases(text) == phrases

@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# Runs first: waits until the parent image has finished its own first boot, and makes sure that what the later steps
-# need is there. Template's file: put your own steps into provisioners/shell/.
+# Runs first, and twice: waits until the first boot of the source AMI is complete, and installs what later steps need.
+# Template's file: put your own steps into provisioners/shell/.
 set -o errexit -o nounset -o pipefail
 
-# Package managers are locked and users are not there yet while cloud-init works. It exits with 2 when it finished with
-# recoverable errors of the parent image, which are not ours to judge.
+# Until cloud-init is done, package managers are locked and users are missing. It exits with 2 when it finished with
+# recoverable errors, which are those of the source AMI.
 if command -v cloud-init >/dev/null; then
   cloud-init status --wait >/dev/null || [[ $? -eq 2 ]]
 fi
 
-# Container images come without Python, which Ansible needs, and some without sudo. Cloud images have both.
+# Container images come without Python, which Ansible needs, and some without sudo, or without find, which cleanup.sh
+# needs (Amazon Linux 2023). Cloud images have all three.
 missing=()
+command -v find >/dev/null || missing+=(findutils)
 command -v python3 >/dev/null || missing+=(python3)
 command -v sudo >/dev/null || missing+=(sudo)
 if [[ ${#missing[@]} -gt 0 ]]; then

@@ -495,16 +495,16 @@ def test_what_is_not_found_is_asked_on_a_terminal(two_releases: Path, make: Make
         *options,
     )
     with Terminal(*command, cwd=repository) as terminal:
-        terminal.wait_for("What the image is for")
+        terminal.wait_for("Purpose of the image")
         terminal.send(ERASE, "For the VPN", ENTER)
-        terminal.wait_for("The image to build on")
+        terminal.wait_for("Base image to build on")
         terminal.send(DOWN, DOWN, ENTER)
-        terminal.wait_for("The ARN of the role that workflows assume to build, such as")
+        terminal.wait_for("ARN of the IAM role that workflows assume to build, such as")
         assert not (repository / ANSWERS).exists()
         terminal.send(ENTER)
-        terminal.wait_for("The ARN of the role that workflows assume to build a release")
+        terminal.wait_for("ARN of the IAM role that workflows assume to build a release")
         terminal.send(ENTER)
-        terminal.wait_for("Which of the template's files")
+        terminal.wait_for("Which files of the template")
         terminal.send(SPACE, ENTER)
         terminal.wait_for("Add these 2 files?")
         assert not (repository / ANSWERS).exists()
@@ -554,7 +554,7 @@ def test_what_would_be_asked_takes_its_default_without_a_terminal(
 def test_help_speaks_of_adopting() -> None:
     """And not of answers that an update leaves as recorded."""
     said = CliRunner().invoke(adopt_command, ["--help"]).output
-    assert "goes before what is found here" in " ".join(said.split())
+    assert "--data overrides a detected answer" in " ".join(said.split())
     assert "recorded" not in said
 
 
@@ -678,7 +678,7 @@ def test_template_is_known_where_the_command_was_installed_from_it(
     command = [sys.executable, "-m", "packer_toolkit", "adopt", str(make("one-file"))]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2
-    assert "--template URL is needed" in result.stderr
+    assert "give --template URL" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -161,11 +161,14 @@ def test_the_issue_masks_what_other_toolkits_wrote() -> None:
                 "Transport error, can't connect to 'ssh' backend: SSH session could not be",
                 "InSpec: FAILED: no report: the machine could not be reached, or ...",
             ],
-            "did not reach the machine",
+            "could not reach the machine",
         ),
-        (["Sudo failed: sudo: a password is required"], "did not reach the machine"),
-        (["unsupported key type 'ssh-ed25519' (NotImplementedError)"], "did not reach the machine"),
-        (["No such file or directory - connect(2) for /var/run/docker.sock"], "did not reach"),
+        (["Sudo failed: sudo: a password is required"], "could not reach the machine"),
+        (
+            ["unsupported key type 'ssh-ed25519' (NotImplementedError)"],
+            "could not reach the machine",
+        ),
+        (["No such file or directory - connect(2) for /var/run/docker.sock"], "could not reach"),
         ([], "The InSpec step failed."),
         (
             ["InSpec: FAILED: no report: the machine could not be reached, or ..."],

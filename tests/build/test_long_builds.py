@@ -115,4 +115,4 @@ def test_a_time_that_makes_no_sense_is_refused(
     command = ("validate", "-var", f"wait_minutes={minutes}", ".")
     done = packer.run(*command, cwd=repository, check=False)
     assert done.returncode == 1
-    assert "The wait_minutes are more than 0" in done.stdout + done.stderr
+    assert "The wait_minutes must be more than 0" in done.stdout + done.stderr

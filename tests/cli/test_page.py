@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 from pathlib import Path
@@ -65,6 +66,7 @@ def test_former_names_are_on_the_page() -> None:
     assert rows == former
 
 
+@functools.cache
 def read_variables() -> set[str]:
     """Return the variables of the environment that the toolkit reads, options of commands too."""
     found = set()

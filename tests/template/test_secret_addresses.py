@@ -156,7 +156,7 @@ def test_a_new_repository_holds_no_secret(
     assert answers["_src_path"] == remove_secrets(address)
     assert answers["_commit"] == "v1.0.0"
     (note,) = [line for line in done.stderr.splitlines() if line.startswith("Note: ")]
-    assert "without your login" in note
+    assert "without your credentials" in note
     assert "gh auth setup-git" in note
     assert TOKEN not in done.stdout + done.stderr
 

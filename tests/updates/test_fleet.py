@@ -157,7 +157,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(clones: Path, templat
     last = result.stderr.splitlines()[-1]
     assert last == (
         "packer-toolkit: could not be read: packer-ami-bad, packer-ami-broken, "
-        "packer-ami-elsewhere; the table says why"
+        "packer-ami-elsewhere; the table has the reasons"
     )
 
 
@@ -243,8 +243,8 @@ def test_server_that_does_not_answer_stops_no_other(tmp_path: Path, template: Pa
     assert [row["failed"] for row in found.values()] == [True, True, True, False]
     assert "no answer within 5 seconds" in found["packer-ami-a"]["problem"]
     assert found["packer-ami-old"]["behind"] == 2
-    assert result.stderr.count(f"packer-toolkit: asking http://{first}/t.git for its") == 1
-    assert f"packer-toolkit: asking {template} for its releases" in result.stderr
+    assert result.stderr.count(f"packer-toolkit: listing the releases of http://{first}/t.git") == 1
+    assert f"packer-toolkit: listing the releases of {template}" in result.stderr
     assert "secret" not in result.stderr + result.stdout
 
 
@@ -267,8 +267,8 @@ def test_server_that_does_not_answer_is_limited_through_the_api(github: GitHub) 
     found = rows(result)
     assert "no answer within 1 seconds" in found["globex/packer-ami-0"]["problem"]
     assert found["globex/packer-ami-1"]["behind"] == 0
-    assert f"asking http://{silent}/t.git for its releases" in result.stderr
-    assert f"asking {where}" not in result.stderr
+    assert f"listing the releases of http://{silent}/t.git" in result.stderr
+    assert f"listing the releases of {where}" not in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -317,8 +317,8 @@ def test_one_clone_can_be_looked_at(clones: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
-        ([], 2, "give --organization, --repository, --list or --local"),
-        (["--local", ".", "--organization", "acme"], 2, "--local looks at clones"),
+        ([], 2, "give --organization, --repository, --from-file or --local"),
+        (["--local", ".", "--organization", "acme"], 2, "--local reads clones"),
         (
             ["--local", str(ROOT / "docs"), "--prefix", "nothing-"],
             3,

@@ -77,7 +77,7 @@ def test_signed_draft_of_a_template_is_recognized(
     options = ("--trust", "--defaults", "--quiet", "--vcs-ref=HEAD", "--data=image_name=web")
     outcome = run_copier("copy", *options, own, tmp_path / "new", cwd=tmp_path)
     assert outcome.code == 0, outcome.stderr
-    assert "uncommitted changes, which no update can read" in outcome.stderr
+    assert "uncommitted changes, which updates cannot read" in outcome.stderr
 
 
 @pytest.fixture

@@ -181,8 +181,7 @@ def data_options(command: _Command) -> _Command:
         "-d",
         multiple=True,
         metavar="QUESTION=ANSWER",
-        help="Set the answer to a question, instead of the recorded, detected or default one; may "
-        "be repeated.",
+        help="Set the answer to a question; may be repeated.",
     )
     return single(file(command))
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -108,8 +106,8 @@ def command(
 
     Detects answers to the template's questions in the Packer files (HCL and JSON), the workflows
     and the git remote of FOLDER (default: this folder), asks for the others, and adds
-    .copier-answers.yml, which updates need.  Of the template's files, only those that you accept
-    are added; your files are not changed.  Nothing is committed.
+    .copier-answers.yml, which updates need; --data overrides a detected answer.  Of the template's
+    files, only those that you accept are added; your files are not changed.  Nothing is committed.
 
     Requires that everything is committed, except with --dry-run, which asks nothing.
 
@@ -133,16 +131,16 @@ def command(
         data=collect_answers(data, data_file),
         ask=ask,
         write=not dry_run,
-        # A person at a terminal is asked, or will be after a dry run.
+        # A user at a terminal is asked, or will be after a dry run.
         guess=defaults or ask or (dry_run and terminal),
         answers_file=answers_file,
         say=lambda line: click.echo(line, err=True),
     ) as adoption:
         if not as_json:
-            _show(adoption)
+            _print_adoption(adoption)
         accepted = adoption.matching(accept or ["none"])
         if ask and not accept:
-            accepted = _choose(adoption)
+            accepted = _ask_files(adoption)
         diff = adoption.diff(accepted)
         if show_differences:
             diff = adoption.differences() + diff
@@ -150,18 +148,18 @@ def command(
             click.echo(f"\nThis {'would be' if dry_run or ask else 'is'} added:\n")
             click.echo(diff.encode("utf-8", "surrogateescape"), nl=False)
             sys.stdout.flush()
-        if ask and not _confirmed(len(accepted) + 1):
+        if ask and not _ask_confirmation(len(accepted) + 1):
             click.echo("Nothing was written.", err=True)
             return 0
         written = [] if dry_run else adoption.write(accepted)
         if as_json:
-            click.echo(json.dumps(_as_json(adoption, accepted, written, diff, dry_run), indent=2))
+            click.echo(json.dumps(_make_json(adoption, accepted, written, diff, dry_run), indent=2))
         elif written:
-            _next_steps(adoption, folder, written)
+            _print_next_steps(adoption, folder, len(written))
     return 0
 
 
-def _show(adoption: Adoption) -> None:
+def _print_adoption(adoption: Adoption) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -177,90 +175,64 @@ def _show(adoption: Adoption) -> None:
     for name, answer in adoption.answers.items():
         value = ", ".join(answer.value) if isinstance(answer.value, list) else str(answer.value)
         origin = f"found: {answer.place}" if answer.place else answer.origin
-        table.add_row(_plain(name), _plain(value), _plain(origin))
+        table.add_row(_make_text(name), _make_text(value), _make_text(origin))
     console.print(table)
     for question, reason in adoption.refused.items():
-        click.echo(f"Not taken for {question}: {show_path(reason)}", err=True)
+        click.echo(f"No answer to {question} was taken: {show_path(reason)}", err=True)
     for note in adoption.found.notes:
         click.echo(f"Note: {show_path(note)}", err=True)
     files = Table(box=box.SIMPLE, pad_edge=False, title="Files", title_justify="left")
-    for column in ("The template's file", "Here"):
+    for column in ("File of the template", "In this repository"):
         files.add_column(column, overflow="fold")
     for path, state in adoption.files.items():
-        files.add_row(_plain(path), _STATES[state])
+        files.add_row(_make_text(path), _STATES[state])
     console.print(files)
 
 
-def _plain(text: str) -> Any:
+def _make_text(text: str) -> Any:
     from rich.text import Text
 
     return Text(show_path(text))
 
 
-def _choose(adoption: Adoption) -> list[str]:
-    """Ask which of the missing files to add; none is chosen beforehand."""
+def _ask_files(adoption: Adoption) -> list[str]:
+    """Ask which of the missing files to add; none is selected beforehand."""
     import questionary
 
     missing = adoption.missing()
     if not missing:
         return []
     question = questionary.checkbox(
-        "Which of the template's files do you want to add? Later updates bring none of the others.",
+        "Which files of the template do you want to add? Later updates do not add the others.",
         choices=missing,
-        instruction="(space chooses, a chooses all, Enter goes on)",
+        instruction="(space selects, a selects all, Enter confirms)",
     )
     return list(question.unsafe_ask())
 
 
-def _confirmed(count: int) -> bool:
+def _ask_confirmation(count: int) -> bool:
     import questionary
 
     files = "this file" if count == 1 else f"these {count} files"
     return bool(questionary.confirm(f"Add {files}?", default=True).unsafe_ask())
 
 
-def _next_steps(adoption: Adoption, folder: Path, written: Sequence[str]) -> None:
-    """Say how to commit, and what to run then, from where the person is."""
-    here = adoption.folder == Path.cwd()
-    path = shlex.quote(str(folder))
-    git = "git" if here else f"git -C {path}"
-    message = shlex.quote(f"Adopt the template at {adoption.release}")
-    # Everything else was committed: this adds and commits what was written, and nothing else.
+def _print_next_steps(adoption: Adoption, folder: Path, count: int) -> None:
+    """Print how to commit the added files, and which command to run next."""
+    from packer_toolkit.adopt.next_steps import describe_commit, find_runner
+
+    files = "1 file" if count == 1 else f"{count} files"
+    commit = describe_commit(adoption.folder, folder, adoption.release)
+    click.echo(f"Added {files}. Commit: {commit}", err=True)
+    place = "" if adoption.folder == Path.cwd() else f", in {shlex.quote(str(folder))}"
+    runner = find_runner(adoption.folder, adoption.source, adoption.release)
+    # The names of 1.x: the release that was adopted, and its toolkit, may be one of 1.x.
     click.echo(
-        f"Added {len(written)} {'file' if len(written) == 1 else 'files'}. Commit: "
-        f"{git} add --all . && {git} commit -m {message} .",
-        err=True,
-    )
-    runner = _runner(adoption)
-    click.echo(
-        f"Then{'' if here else f', in {path}'}: {runner} template-check "
-        "(or template-diff, template-update)",
-        err=True,
+        f"Then{place}: {runner} template-check (or template-diff, template-update)", err=True
     )
 
 
-def _runner(adoption: Adoption) -> str:
-    """Return what runs template-check in the adopted folder, of what is there."""
-    from packer_toolkit.template.source import format_uvx_requirement
-
-    taskfile = adoption.folder / "Taskfile.yml"
-    if (
-        (adoption.folder / "toolkit-host.sh").is_file()
-        and taskfile.is_file()
-        and b"\n  template-check:" in taskfile.read_bytes()
-    ):
-        return "task"
-    # uv puts the folder of this very process before PATH; afterwards it is not there.
-    path = os.environ.get("PATH", "").split(os.pathsep)
-    if "UV" in os.environ:
-        path = [folder for folder in path if folder != str(Path(sys.executable).parent)]
-    if shutil.which("packer-toolkit", path=os.pathsep.join(path)):
-        return "packer-toolkit"
-    requirement = format_uvx_requirement(adoption.source, adoption.release)
-    return f"uvx --from {shlex.quote(requirement)} packer-toolkit"
-
-
-def _as_json(
+def _make_json(
     adoption: Adoption, accepted: Sequence[str], written: Sequence[str], diff: str, dry_run: bool
 ) -> dict[str, Any]:
     return {
