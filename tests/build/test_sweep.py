@@ -191,7 +191,9 @@ def test_by_time_only_what_is_past_goes(ec2: Ec2, leave: Leave) -> None:
     assert len(snapshots) == 1
     assert f"retained instance {instance} in {HERE}: its build may be running, until" in done.output
     assert f"retained image {finished} in {HERE}: it belongs to a finished image" in done.output
-    assert f"retained key-pair {key} in {HERE}: its tag ExpiresAt is no time" in done.output
+    assert (
+        f"retained key-pair {key} in {HERE}: its tag ExpiresAt is not a valid time" in done.output
+    )
 
 
 @pytest.mark.parametrize("too", [False, True], ids=["kept", "asked for"])
@@ -366,7 +368,7 @@ def test_credentials_that_end_in_the_middle_are_told(ec2: Ec2, leave: Leave) -> 
     assert done.code == 1
     assert len(keys & left(ec2)) == 2
     for key in keys & left(ec2):
-        assert f"LEFT     key-pair {key} in {HERE}: the credentials do not count any more" in (
+        assert f"LEFT     key-pair {key} in {HERE}: the AWS credentials are no longer valid" in (
             done.output
         )
 

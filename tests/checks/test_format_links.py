@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from packer_toolkit.checks import run as checks
+from packer_toolkit.checks import packer as packer_checks
+from packer_toolkit.checks import shell
+from packer_toolkit.checks.format import format_files
+from packer_toolkit.checks.run import run_checks
 from packer_toolkit.errors import SetupError
 from rig.template import git
 from rig.tools import Packer, require
@@ -64,9 +68,9 @@ def test_nothing_outside_of_the_repository_is_written(
     (root / name).symlink_to(next(iter(outside)).parent / target)
     if committed:
         git(root, "add", "--all")
-    assert {each.file for each in checks.CHECKS["packer-fmt"](root)} == {"own.pkr.hcl"}
-    assert {each.file for each in checks.CHECKS["shfmt"](root)} == {"scripts/own.sh"}
-    assert checks.format_files(root) == ["own.pkr.hcl", "scripts/own.sh"]
+    assert {each.file for each in packer_checks.check_format(root)} == {"own.pkr.hcl"}
+    assert {each.file for each in shell.check_format(root)} == {"scripts/own.sh"}
+    assert format_files(root) == ["own.pkr.hcl", "scripts/own.sh"]
     assert (root / name).is_symlink()
     assert {file: file.read_text() for file in outside} == outside
     assert (root / "own.pkr.hcl").read_text() == FORMATTED_HCL
@@ -81,7 +85,7 @@ def test_a_folder_that_became_a_link_is_left_out(root: Path, outside: dict[Path,
     folder = next(iter(outside)).parent
     (root / "scripts").symlink_to(folder)
     (folder / "own.sh").write_text(SHELL)
-    assert checks.format_files(root) == ["own.pkr.hcl"]
+    assert format_files(root) == ["own.pkr.hcl"]
     assert (folder / "own.sh").read_text() == SHELL
 
 
@@ -89,10 +93,10 @@ def test_what_a_link_inside_leads_to_is_formatted_once(root: Path) -> None:
     """Under its own name (review C31)."""
     (root / "again.pkr.hcl").symlink_to("own.pkr.hcl")
     (root / "again.sh").symlink_to("scripts/own.sh")
-    assert checks.format_files(root) == ["own.pkr.hcl", "scripts/own.sh"]
+    assert format_files(root) == ["own.pkr.hcl", "scripts/own.sh"]
     assert (root / "again.sh").is_symlink()
     assert (root / "again.pkr.hcl").read_text() == FORMATTED_HCL
-    assert checks.format_files(root) == []
+    assert format_files(root) == []
 
 
 @pytest.mark.parametrize("target", ["nowhere", "loop.sh"], ids=["dangling", "loop"])
@@ -100,13 +104,13 @@ def test_a_link_to_nothing_stops_no_formatting(target: str, root: Path) -> None:
     """A dangling link and one to itself are left out (review C31)."""
     (root / "loop.sh").symlink_to(target)
     (root / "loop.pkr.hcl").symlink_to(target)
-    assert checks.format_files(root) == ["own.pkr.hcl", "scripts/own.sh"]
+    assert format_files(root) == ["own.pkr.hcl", "scripts/own.sh"]
 
 
 def test_a_repository_that_is_reached_by_a_link_is_formatted(root: Path, tmp_path: Path) -> None:
     """Only links inside of it count (review C31)."""
     (tmp_path / "link").symlink_to(root)
-    assert checks.format_files(tmp_path / "link") == ["own.pkr.hcl", "scripts/own.sh"]
+    assert format_files(tmp_path / "link") == ["own.pkr.hcl", "scripts/own.sh"]
 
 
 def test_files_that_git_ignores_and_submodules_are_left_out(root: Path, tmp_path: Path) -> None:
@@ -120,7 +124,7 @@ def test_files_that_git_ignores_and_submodules_are_left_out(root: Path, tmp_path
     git(root, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other), "sub")
     (root / ".gitignore").write_text("/personal.pkrvars.hcl\n")
     (root / "personal.pkrvars.hcl").write_text(HCL)
-    assert checks.format_files(root) == ["own.pkr.hcl", "scripts/own.sh"]
+    assert format_files(root) == ["own.pkr.hcl", "scripts/own.sh"]
     assert (root / "sub/theirs.pkr.hcl").read_text() == HCL
     assert (root / "personal.pkrvars.hcl").read_text() == HCL
 
@@ -129,7 +133,7 @@ def test_the_mode_of_a_file_stays(root: Path) -> None:
     """An executable script and a read-only file keep their bits (review C31)."""
     (root / "scripts/own.sh").chmod(0o755)
     (root / "own.pkr.hcl").chmod(0o640)
-    checks.format_files(root)
+    format_files(root)
     assert (root / "scripts/own.sh").stat().st_mode & 0o777 == 0o755
     assert (root / "own.pkr.hcl").stat().st_mode & 0o777 == 0o640
 
@@ -138,7 +142,7 @@ def test_a_broken_file_does_not_stop_the_others(root: Path) -> None:
     """Its place is in the error, and shell scripts are formatted all the same (review C31)."""
     (root / "zz.pkrvars.hcl").write_text("x = {\n")
     with pytest.raises(SetupError, match=r"everything: zz\.pkrvars\.hcl:2: Missing expression"):
-        checks.format_files(root)
+        format_files(root)
     assert (root / "own.pkr.hcl").read_text() == FORMATTED_HCL
     assert (root / "scripts/own.sh").read_text() == FORMATTED_SHELL
 
@@ -147,6 +151,6 @@ def test_scripts_that_are_links_only_are_skipped(root: Path, outside: dict[Path,
     """The check reports that it had nothing to look at (review C31)."""
     (root / "scripts/own.sh").unlink()
     (root / "y.sh").symlink_to(next(file for file in outside if file.suffix == ".sh"))
-    (result,) = checks.run(root, ["shfmt"])
+    (result,) = run_checks(root, ["shfmt"])
     assert (result.status, result.reason) == ("skipped", "no shell script here")
-    assert json.dumps(result.as_json())
+    assert json.dumps(asdict(result))

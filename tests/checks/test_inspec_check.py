@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.checks.inspec_profile import check_profile
+from packer_toolkit.checks.inspec import check_profile
 from packer_toolkit.checks.tools import Finding
 from rig.repository import STANDINS
 from rig.tools import require

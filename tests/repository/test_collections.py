@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from packer_toolkit.errors import SetupError
-from packer_toolkit.repository.collections import write_down
+from packer_toolkit.repository.collections import write_entries
 from rig.galaxy import Galaxy
 from rig.tasks import Tasks, says
 from rig.template import git
@@ -111,7 +111,10 @@ def test_a_new_collection_passes_the_checks_and_is_found(tasks: Tasks) -> None:
     ran = tasks.run("docker-run", "--", "sh", "-c", script)
     assert '"msg": "Found"' in ran.stdout, ran.stdout + ran.stderr
 
-    for name, said in (("team.web", "exists already"), ("web", "is no name of a collection")):
+    for name, said in (
+        ("team.web", "exists already"),
+        ("web", "is not a valid name of a collection"),
+    ):
         refused = tasks.run("ansible-collection-init", "--", name)
         assert refused.returncode == 3
         assert said in says(refused)
@@ -122,7 +125,7 @@ WRITTEN = {
         '---\n# Ours\ncollections:\n  - name: a.b\n    version: "1.0.0"\nroles: []\n'
     ),
     "collections: # those\n- name: x.y # this\nroles: []\n": (
-        'collections:\n- name: a.b\n  version: "1.0.0"\n- name: x.y # this\nroles: []\n'
+        'collections: # those\n- name: a.b\n  version: "1.0.0"\n- name: x.y # this\nroles: []\n'
     ),
     "collections:\n\n    # first\n    - x.y\n": (
         'collections:\n    - name: a.b\n      version: "1.0.0"\n\n    # first\n    - x.y\n'
@@ -149,7 +152,7 @@ def test_requirements_keep_their_form(before: str, tmp_path: Path) -> None:
     after = WRITTEN[before]
     if after is None:
         with pytest.raises(SetupError, match=r"add:\n  - name: a\.b"):
-            write_down(tmp_path, entries)
+            write_entries(tmp_path, entries)
     else:
-        write_down(tmp_path, entries)
+        write_entries(tmp_path, entries)
     assert file.read_bytes().decode() == (after or before)

@@ -194,7 +194,7 @@ def test_missing_parameters_are_named_all_at_once(ec2: Ec2, repository: Path) ->
     before = status(repository)
     done = run(repository, "/packer/vpc_id", "/packer/no", "/x/", "nor-this", code=1)
     assert done.stderr.count("\n") == 1
-    for name in ("/packer/no", "/x/ (nothing is below it)", "nor-this"):
+    for name in ("/packer/no", "/x/ (no parameter is below it)", "nor-this"):
         assert name in done.stderr
     assert "/packer/vpc_id" not in done.stderr
     assert status(repository) == before
@@ -262,12 +262,12 @@ def test_a_full_disk_leaves_the_old_files(
 ) -> None:
     """Each file is complete before the first one is put into its place."""
     from packer_toolkit.errors import SetupError
-    from packer_toolkit.repository import ssm_files as legacy_deps
+    from packer_toolkit.repository import ssm_files
 
     put(ec2, "/packer/a", "new")
     put(ec2, "/packer/b", "new")
-    parameters, _ = legacy_deps.fetch(_session(ec2), ["/packer/"], with_secrets=False)
-    planned = legacy_deps.plan(repository, parameters, [])
+    parameters, _ = ssm_files.fetch_parameters(_session(ec2), ["/packer/"], with_secrets=False)
+    planned = ssm_files.plan_files(repository, parameters, [])
     before, calls = status(repository), []
 
     def create(*args: object) -> None:
@@ -275,16 +275,16 @@ def test_a_full_disk_leaves_the_old_files(
         if len(calls) == 2:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(legacy_deps, "_create", create)
+    monkeypatch.setattr(ssm_files, "_create", create)
     with pytest.raises(SetupError, match="No space left on device"):
-        legacy_deps.write(repository, planned, force=False)
+        ssm_files.write_files(repository, planned, force=False)
     assert status(repository) == before
 
 
 def _session(ec2: Ec2) -> object:
-    from packer_toolkit.aws import identity
+    from packer_toolkit.aws.session import open_session
 
-    return identity.session(ec2.region)
+    return open_session(ec2.region)
 
 
 @pytest.mark.parametrize(
@@ -297,19 +297,19 @@ def _session(ec2: Ec2) -> object:
 def test_names_that_are_no_files_are_refused(repository: Path, names: list[str], said: str) -> None:
     """Whatever a name is, nothing is written outside of the folder."""
     from packer_toolkit.errors import CommandFailedError
-    from packer_toolkit.repository import ssm_files as legacy_deps
+    from packer_toolkit.repository import ssm_files
 
-    parameters = [legacy_deps.Parameter(name, "String", "x") for name in names]
+    parameters = [ssm_files.Parameter(name, "String", "x") for name in names]
     with pytest.raises(CommandFailedError, match=said):
-        legacy_deps.plan(repository, parameters, [])
+        ssm_files.plan_files(repository, parameters, [])
 
 
 def test_two_parameters_of_one_name_become_no_variable(repository: Path) -> None:
     """Which of them was meant is not for us to guess."""
-    from packer_toolkit.repository import ssm_files as legacy_deps
+    from packer_toolkit.repository import ssm_files
 
-    parameters = [legacy_deps.Parameter(f"/{x}/vpc_id", "String", x) for x in "ab"]
-    planned = legacy_deps.plan(repository, parameters, [])
+    parameters = [ssm_files.Parameter(f"/{x}/vpc_id", "String", x) for x in "ab"]
+    planned = ssm_files.plan_files(repository, parameters, [])
     assert planned.variables == {}
     assert planned.without_variable["/a/vpc_id"] == "2 parameters are called vpc_id"
 
@@ -327,7 +327,7 @@ def test_something_else_in_a_files_place_is_not_touched(
     else:
         (repository / "legacy-deps" / "packer" / "vpc_id").mkdir(parents=True)
     done = run(repository, "--force", code=1)
-    assert "in the way: legacy-deps" in done.stderr
+    assert "conflicts with the files to write: legacy-deps" in done.stderr
     assert list(outside.iterdir()) == []
 
 

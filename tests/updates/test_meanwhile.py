@@ -41,7 +41,7 @@ ADDED = ("added.txt", "provision.hcl", "scripts/20-second.sh", "tool/own.txt", "
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch, made_by: dict[str, Path]) -> None:
     """Render each release once, and put temporary folders into memory."""
-    monkeypatch.setattr(render, "update", cached_renders(render.update))
+    monkeypatch.setattr(render, "render_update", cached_renders(render.render_update))
     if os.access("/dev/shm", os.W_OK):  # noqa: S108 - folders of one's own are made there
         monkeypatch.setattr(tempfile, "tempdir", "/dev/shm")  # noqa: S108
     with tempfile.TemporaryDirectory() as folder:
@@ -165,9 +165,7 @@ def live(repository: Path, actions: dict[int, list[Action]]) -> None:
     """Update a repository with disturbances, follow what is printed, and look for the lines."""
     ran = [meanwhile.run(repository, UPDATE, actions)]
     check_end(ran[0])
-    printed = re.findall(
-        r"(?:undo it with|Go back|take it back|solved): (.+)$", ran[0].stderr, re.M
-    )
+    printed = re.findall(r"(?:undo it with|To undo|undo it|then run): (.+)$", ran[0].stderr, re.M)
     check(repository, *ran) if ran[0].code >= 0 else None
     if printed:
         command = shlex.split(printed[-1])[1:]
@@ -440,7 +438,7 @@ def test_nothing_else_runs_beside_an_update(
 
     monkeypatch.setenv("GITHUB_TOKEN", "x")
     before = state(edited)
-    with Journal(Project.at(edited)).exclusive():
+    with Journal(Project.read(edited)).lock():
         answer = toolkit(edited, *command)
     assert (answer.code, "is running" in answer.stderr) == (3, True), answer
     assert state(edited) == before
@@ -663,7 +661,7 @@ def test_an_undo_that_fails_says_so(edited: Path, monkeypatch: pytest.MonkeyPatc
 
     with monkeypatch.context() as patch:
         patch.setattr(index.Index, "change", fail)
-        patch.setattr(rollback, "put", fail)
+        patch.setattr(rollback, "move_to_free_path", fail)
         answer = toolkit(edited, *UPDATE)
     assert answer.code == 3
     assert "the update is not undone yet (No space left on device)" in answer.stderr

@@ -116,7 +116,7 @@ def test_after_a_kill_an_update_says_how_to_go_back_first(
     run_killed(changes[POINTS // 2], eventful)
     half = files(eventful)
     answer = toolkit(eventful, "template-update")
-    assert (answer.code, "take it back first: " in answer.stderr) == (3, True)
+    assert (answer.code, "undo it first: " in answer.stderr) == (3, True)
     assert files(eventful) == half
     # Also where the answers file is gone.
     (eventful / ".copier-answers.yml").unlink()
@@ -126,7 +126,7 @@ def test_after_a_kill_an_update_says_how_to_go_back_first(
     ):
         answer = toolkit(eventful, *words)
         assert (answer.code, answer.stdout) == (3, "")
-        assert "an update was interrupted here; take it back first: " in answer.stderr
+        assert "an update was interrupted here; undo it first: " in answer.stderr
     assert toolkit(eventful, "template-update", "--undo").code == 0
     assert state(eventful) == before
 
@@ -184,7 +184,7 @@ def test_the_printed_way_back_of_git_alone_works_too(eventful: Path) -> None:
     shutil.rmtree(eventful / "provision.hcl")
     before = state(eventful)
     answer = toolkit(eventful, "template-update")
-    (printed,) = re.findall(r"^Go back with git alone: (.+)$", answer.stdout, re.M)
+    (printed,) = re.findall(r"^To undo with git alone: (.+)$", answer.stdout, re.M)
     subprocess.run(["sh", "-c", printed], cwd=eventful, check=True, capture_output=True)
     assert state(eventful) == before
 
@@ -204,7 +204,7 @@ def test_git_alone_leaves_other_folders_of_the_repository_alone(
     before = files(tmp_path)
     answer = toolkit(tmp_path / "web", "template-update")
     assert answer.code == 1
-    (printed,) = re.findall(r"^Go back with git alone: (.+)$", answer.stdout, re.M)
+    (printed,) = re.findall(r"^To undo with git alone: (.+)$", answer.stdout, re.M)
     subprocess.run(["sh", "-c", printed], cwd=tmp_path / "web", check=True, capture_output=True)
     assert files(tmp_path) == before
 

@@ -40,3 +40,16 @@ class RemoteError(ToolkitError):
     """A service could not be reached, or refused the request."""
 
     code = 4
+
+
+class InterruptedBySignalError(ToolkitError):
+    """A signal interrupted the build.
+
+    Args:
+        message: The line for the user.
+        code: The exit code: 128 + the number of the signal.
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code

@@ -20,8 +20,8 @@ from packer_toolkit.adopt import ci_config as surroundings
 from packer_toolkit.adopt.answers import Found
 from packer_toolkit.aws import partitions
 from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.git.addresses import git_url, without_secret
-from packer_toolkit.git.command import Git, GitError, environment
+from packer_toolkit.git.addresses import expand_address, remove_secrets
+from packer_toolkit.git.command import Git, GitError, build_environment
 from packer_toolkit.git.network import limit_transfer
 from packer_toolkit.hcl.sources import Packer, Place, Value
 from packer_toolkit.repository.answers_file import (
@@ -31,8 +31,9 @@ from packer_toolkit.repository.answers_file import (
     names_template,
     parse_answers,
 )
+from packer_toolkit.template.clean_state import require_committed
 from packer_toolkit.template.project import Project
-from packer_toolkit.template.source import Release, named, releases
+from packer_toolkit.template.source import TemplateRelease, find_release, list_releases
 from packer_toolkit.text.paths import show_path
 
 MANIFEST = "hooks/demo-manifest.txt"
@@ -198,7 +199,7 @@ def require_repository(folder: Path) -> Git:
     Raises:
         SetupError: when it cannot, with what to do first.
     """
-    git = Git.at(folder)
+    git = Git(folder)
     try:
         git.text("rev-parse", "--show-toplevel")
         git.text("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
@@ -226,7 +227,7 @@ def choose_file(folder: Path, wanted: str | None, git: Git) -> str:
         answers = parse_answers((folder / path).read_bytes(), str(folder / path))
         if answers.get("_commit"):
             raise SetupError(
-                f"{folder / path} names {without_secret(str(answers.get('_src_path')))} at "
+                f"{folder / path} names {remove_secrets(str(answers.get('_src_path')))} at "
                 f"{answers['_commit']} already; look for a newer "
                 "release with: task template-check"
             )
@@ -320,7 +321,7 @@ def prepared(
     noted = recorded(folder, answers_file)
     if write:
         # What was added can then be told from a person's own work, committed alone and taken back.
-        Project.anywhere(folder).require_committed()
+        require_committed(Project(folder.absolute()))
     if chosen and not chosen.is_relative_to(folder):
         raise SetupError(f"{chosen} is not in {folder}")
     source = str(Path(template).expanduser().resolve()) if _is_folder(template) else template
@@ -360,13 +361,13 @@ class _Work:
     def adoption(
         self, release: str | None, chosen: Path | None, ask: bool, guess: bool
     ) -> Adoption:
-        listed = releases(self.source, "--template")
+        listed = list_releases(self.source, "--template")
         known = [item for item in listed if not item.version.is_prerelease]
         if release:
-            release = named(self.source, release, "--template").tag
+            release = find_release(self.source, release, "--template").tag
         elif not known:
             raise RemoteError(
-                f"the template {without_secret(self.source)} has no release: no tag such as v1.0.0"
+                f"the template {remove_secrets(self.source)} has no release: no tag such as v1.0.0"
             )
         self._get_template()
         found = Found()
@@ -399,17 +400,17 @@ class _Work:
 
     def _get_template(self) -> None:
         try:
-            command = ["clone", "--quiet", "--no-checkout", "--", git_url(self.source)]
-            limit_transfer(Git.at(self.scratch)).text(*command, str(self.clone))
+            command = ["clone", "--quiet", "--no-checkout", "--", expand_address(self.source)]
+            limit_transfer(Git(self.scratch)).text(*command, str(self.clone))
         except GitError as error:
             raise RemoteError(
-                f"the template {without_secret(self.source)} cannot be fetched: "
-                f"{without_secret(error.reason)}"
+                f"the template {remove_secrets(self.source)} cannot be fetched: "
+                f"{remove_secrets(error.reason)}"
             ) from None
 
     def _file(self, tag: str, path: str) -> str:
         try:
-            return Git.at(self.clone).text("show", f"{tag}:{path}")
+            return Git(self.clone).text("show", f"{tag}:{path}")
         except GitError:
             return ""
 
@@ -518,7 +519,7 @@ class _Work:
         text = file.read_text(encoding="utf-8")
         if not parse_answers(text.encode(), "the template's answers file").get("_commit"):
             raise SetupError("git cannot tell the template's release; unset GIT_DIR and the like")
-        for key, value in (("_src_path", without_secret(self.source)), ("_commit", tag)):
+        for key, value in (("_src_path", remove_secrets(self.source)), ("_commit", tag)):
             line = yaml.safe_dump({key: value}, allow_unicode=True, width=10**6)
             pattern = rf"^{key}:.*(?:\n[ \t]+.*)*\n"
             text, count = re.subn(pattern, line.replace("\\", "\\\\"), text, flags=re.M)
@@ -544,7 +545,7 @@ class _Work:
 
     # ----------------------------------------------------------------------------- comparing
 
-    def _nearest(self, known: Sequence[Release], found: Found) -> str:
+    def _nearest(self, known: Sequence[TemplateRelease], found: Found) -> str:
         """Return the release that is most like what is here.
 
         A copy of an older release must be compared with that release: with the newest one, what
@@ -679,5 +680,5 @@ def _for_copier() -> Iterator[None]:
     with local.env(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         local.env.clear()
-        local.env.update(environment(Path.cwd()))
+        local.env.update(build_environment(Path.cwd()))
         yield

@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from packer_toolkit.template.source import uvx_requirement
+from packer_toolkit.template.source import format_uvx_requirement
 
 
 def describe_commit(folder: Path, argument: Path, release: str) -> str:
@@ -47,4 +47,4 @@ def find_runner(folder: Path, source: str, release: str) -> str:
         path = [each for each in path if each != str(Path(sys.executable).parent)]
     if shutil.which("packer-toolkit", path=os.pathsep.join(path)):
         return "packer-toolkit"
-    return f"uvx --from {shlex.quote(uvx_requirement(source, release))} packer-toolkit"
+    return f"uvx --from {shlex.quote(format_uvx_requirement(source, release))} packer-toolkit"

@@ -1,26 +1,36 @@
-"""What the checks share: findings, running a tool, and the files of a repository."""
+"""Findings, and what all checks use: running a tool, and the files of a repository."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# What others have made, and what tools keep; git ignores most of it anyway.
+from packer_toolkit.errors import SetupError
+from packer_toolkit.git.command import Git
+from packer_toolkit.process import NOT_ON_PATH, Completed, run_program
+from packer_toolkit.repository.missing_content import find_missing_content
+
+# Folders of others, and of tools; git ignores most of them anyway.
 _FOREIGN = (".git", ".ansible", ".galaxy", ".task", ".venv", "node_modules", "packer_cache")
+_VARIABLES = {
+    "ANSIBLE_NOCOLOR": "1",
+    "CHECKPOINT_DISABLE": "1",
+    "NO_COLOR": "1",
+    "PACKER_NO_COLOR": "1",
+}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong.
+    """A mistake that a check found.
 
     Attributes:
-        file: path from the repository's root; None when the tool names none.
-        line: from 1; None when the tool names none.
-        message: what is wrong, in one line.
+        file: Path from the root of the repository; None when the tool names none.
+        line: Counted from 1; None when the tool names none.
+        message: The mistake, in one line.
     """
 
     file: str | None
@@ -38,75 +48,101 @@ class MissingToolError(Exception):
 
 
 class SkippedError(Exception):
-    """The check does not run; the message says why."""
+    """The check does not run; the message has the reason."""
 
 
-def run(
-    root: Path, *command: str | Path, env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+RunTool = Callable[..., Completed]
+"""The type of `run_tool`; tests use a function of their own."""
+
+
+def run_tool(root: Path, *command: str | Path, env: dict[str, str] | None = None) -> Completed:
     """Run the tool of a check.
 
     Args:
-        root: the working directory.
-        command: the tool and its arguments.
-        env: further variables.
+        root: The working directory.
+        command: The tool and its arguments.
+        env: Further variables.
 
     Raises:
-        MissingToolError: when the tool is not on PATH.
+        MissingToolError: The tool is not on PATH.
     """
-    program = str(command[0])
-    if not shutil.which(program):
-        raise MissingToolError(program)
-    return subprocess.run(
-        [program, *map(str, command[1:])],
-        cwd=root,
-        env={
-            **os.environ,
-            "ANSIBLE_NOCOLOR": "1",
-            "CHECKPOINT_DISABLE": "1",
-            "NO_COLOR": "1",
-            "PACKER_NO_COLOR": "1",
-            **(env or {}),
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    completed = run_program(command, folder=root, env={**os.environ, **_VARIABLES, **(env or {})})
+    if completed.code == NOT_ON_PATH:
+        raise MissingToolError(str(command[0]))
+    return completed
 
 
-def read_unplaced(result: subprocess.CompletedProcess[str]) -> list[Finding]:
-    """Return what a tool said when none of it could be read: never a silent pass."""
-    if not result.returncode:
+def read_unplaced(completed: Completed) -> list[Finding]:
+    """Return the whole output of a failed tool as one finding, so that no failure is silent."""
+    if not completed.code:
         return []
-    said = [line.strip() for line in f"{result.stdout}\n{result.stderr}".splitlines()]
-    return [Finding(None, None, " ".join(filter(None, said)) or f"exit code {result.returncode}")]
+    lines = [line.strip() for line in f"{completed.stdout}\n{completed.stderr}".splitlines()]
+    return [Finding(None, None, " ".join(filter(None, lines)) or f"exit code {completed.code}")]
 
 
-def files(root: Path) -> list[str]:
-    """Return the repository's files as paths from its root, without those that git ignores."""
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+def read_syntax_errors(root: Path, completed: Completed) -> list[Finding]:
+    """Return the errors of shfmt: FILE:LINE:COLUMN: MESSAGE."""
+    errors = re.findall(r"^(.+?):(\d+):\d+: (.+)$", completed.stderr, re.M)
+    return [Finding(make_relative(root, path), int(line), text) for path, line, text in errors]
+
+
+def read_hunks(diff: str) -> Iterator[Finding]:
+    """Yield a finding for each hunk of a unified diff, at its first line that would change."""
+    name, line, is_before_change = "", 0, False
+    for text in diff.splitlines():
+        if text.startswith("--- "):
+            name = re.sub(r"^--- (?:old/)?(.+?)(?:\.orig)?(?:\t.*)?$", r"\1", text)
+        elif match := re.match(r"@@ -(\d+)", text):
+            line, is_before_change = int(match[1]), True
+        elif is_before_change and text.startswith((" ", "-", "+")) and not text.startswith("+++"):
+            if text.startswith(" "):
+                line += 1
+            else:
+                is_before_change = False
+                yield Finding(name, line, "is not formatted; fix it with: task format")
+
+
+def list_files(root: Path) -> list[str]:
+    """Return the files of a repository as paths from its root, without those that git ignores."""
     try:
-        result = subprocess.run(listing, cwd=root, capture_output=True, check=False)
-        found = os.fsdecode(result.stdout).split("\0") if result.returncode == 0 else []
-    except FileNotFoundError:
-        found = []
-    if not any(found):  # no repository: then all that is not known to be somebody else's
-        found = [
+        names = Git(root).fields("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    except SetupError:
+        names = []
+    if not names:  # outside of a git repository
+        names = [
             path.relative_to(root).as_posix()
             for path in root.rglob("*")
             if not set(path.relative_to(root).parts) & set(_FOREIGN)
         ]
-    return sorted(name for name in set(found) if name and (root / name).is_file())
+    return sorted(name for name in set(names) if (root / name).is_file())
 
 
-def without_links(root: Path, names: Iterable[str]) -> list[str]:
-    """Leave out symbolic links: their targets are formatted elsewhere, or belong to others.
+def list_missing_content(root: Path, *folders: str) -> list[Finding]:
+    """Return findings for missing content below folders; without folders, everywhere."""
+    return [
+        Finding(each.path.as_posix(), None, each.reason)
+        for each in find_missing_content(root)
+        if not folders or each.path.as_posix().startswith(folders)
+    ]
+
+
+def require_some(names: Sequence[str], kind: str) -> Sequence[str]:
+    """Return names of files.
+
+    Raises:
+        SkippedError: There are none of the kind.
+    """
+    if not names:
+        raise SkippedError(f"no {kind} here")
+    return names
+
+
+def exclude_links(root: Path, names: Iterable[str]) -> list[str]:
+    """Leave out symbolic links: their targets are checked elsewhere, or belong to others.
 
     Args:
-        root: the repository.
-        names: paths from its root. A folder on the way may be a link, too.
+        root: The repository.
+        names: Paths from its root. A folder above a file may be a link, too.
     """
     real = os.path.realpath(root)
     return [name for name in names if os.path.realpath(root / name) == os.path.join(real, name)]

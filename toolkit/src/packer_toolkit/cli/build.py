@@ -8,7 +8,9 @@ import sys
 
 import click
 
-from packer_toolkit.build.run import Run, verdict
+from packer_toolkit.build.console import Console
+from packer_toolkit.build.outcome import make_error
+from packer_toolkit.build.run import Run
 from packer_toolkit.cli.options import json_option
 
 
@@ -54,11 +56,11 @@ def command(as_json: bool, arguments: tuple[str, ...]) -> None:
             # build continues, so that it finishes or is cleaned up.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
-    def say(line: str) -> None:
+    def echo(line: str) -> None:
         show(f"packer-toolkit: {line}\n")
 
-    report = Run(arguments, show, say)()
+    report = Run(arguments, Console(show, echo)).run()
     if as_json:
         click.echo(json.dumps(report, indent=2))
-    if error := verdict(report):
+    if error := make_error(report):
         raise error

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 
 import click
 
-from packer_toolkit.checks import run as checks
-from packer_toolkit.checks.run import Result
+from packer_toolkit.checks.run import CHECKS, GROUPS, CheckResult, choose_checks, run_checks
 from packer_toolkit.checks.tools import Finding
 from packer_toolkit.cli.options import json_option
 from packer_toolkit.errors import CommandFailedError, RemoteError, SetupError
@@ -48,15 +48,15 @@ def command(only: tuple[str, ...], is_list: bool, as_json: bool) -> None:
         return
     names = [name for text in only for name in text.split(",") if name]
     for name in names:
-        if name not in checks.CHECKS and name not in checks.GROUPS:
-            known = ", ".join([*checks.CHECKS, *checks.GROUPS])
+        if name not in CHECKS and name not in GROUPS:
+            known = ", ".join([*CHECKS, *GROUPS])
             raise click.BadParameter(f"{name} is not a check; the checks and groups are {known}")
-    results = checks.run(require_repository(), checks.chosen(names), _print_progress)
+    results = run_checks(require_repository(), choose_checks(names), _print_progress)
     count = sum(len(result.findings) for result in results)
     missing = [result.reason for result in results if result.status == "missing"]
     unreachable = [result.reason for result in results if result.status == "unreachable"]
     if as_json:
-        entries = [result.as_json() for result in results]
+        entries = [asdict(result) for result in results]
         ok = not count and not missing and not unreachable
         click.echo(json.dumps({"ok": ok, "checks": entries}, indent=2))
     else:
@@ -77,15 +77,15 @@ def _print_progress(line: str) -> None:
 
 def _print_names(as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"checks": list(checks.CHECKS), "groups": checks.GROUPS}, indent=2))
+        click.echo(json.dumps({"checks": list(CHECKS), "groups": GROUPS}, indent=2))
         return
-    for name in checks.CHECKS:
+    for name in CHECKS:
         click.echo(name)
-    for group, members in checks.GROUPS.items():
+    for group, members in GROUPS.items():
         click.echo(f"{group}: {', '.join(members)}")
 
 
-def _print_results(results: list[Result]) -> None:
+def _print_results(results: list[CheckResult]) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -147,7 +147,7 @@ def command(
 
 def _print_leftovers(leftovers: Leftovers, dry_run: bool, echo: Callable[[str], None]) -> None:
     for resource in leftovers.retained:
-        echo(f"retained {resource.kind} {resource.id} in {resource.region}: {resource.kept}")
+        echo(f"retained {resource.kind} {resource.id} in {resource.region}: {resource.retained}")
     word = "would delete" if dry_run else "found   "
     for resource in leftovers.deletable:
         extra = f" with {', '.join(resource.snapshots)}" if resource.snapshots else ""

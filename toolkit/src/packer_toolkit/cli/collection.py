@@ -8,7 +8,11 @@ from dataclasses import asdict
 import click
 
 from packer_toolkit.cli.options import json_option
-from packer_toolkit.repository import collections
+from packer_toolkit.repository.collections import (
+    add_collections,
+    create_collection,
+    install_collections,
+)
 from packer_toolkit.repository.galaxy_install import Installed, Options
 from packer_toolkit.repository.requirements_file import REQUIREMENTS
 from packer_toolkit.repository.settings import require_repository
@@ -31,7 +35,7 @@ def init(name: str, as_json: bool) -> None:
 
     Exit code 0: created.  3: the name is not valid, or the collection exists.
     """
-    folder = collections.init(require_repository(), name)
+    folder = create_collection(require_repository(), name)
     if as_json:
         click.echo(json.dumps({"name": name, "folder": str(folder)}))
         return
@@ -60,9 +64,9 @@ def install(names: tuple[str, ...], server: str | None, force: bool, as_json: bo
     root = require_repository()
     options = Options(force=force)
     if names:
-        _print_installed(collections.add(root, names, server, options), as_json)
+        _print_installed(add_collections(root, names, server, options), as_json)
     else:
-        _print_installed(collections.install(root, options), as_json)
+        _print_installed(install_collections(root, options), as_json)
 
 
 @command.command()
@@ -74,7 +78,7 @@ def update(as_json: bool) -> None:
     reached.
     """
     options = Options(refresh=True, upgrade=True)
-    _print_installed(collections.install(require_repository(), options), as_json)
+    _print_installed(install_collections(require_repository(), options), as_json)
 
 
 def _print_installed(installed: Installed, as_json: bool) -> None:

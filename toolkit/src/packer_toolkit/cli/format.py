@@ -6,7 +6,8 @@ import json
 
 import click
 
-from packer_toolkit.checks import run as checks
+from packer_toolkit.checks.format import format_files
+from packer_toolkit.checks.run import run_checks
 from packer_toolkit.cli.options import json_option, renamed_option
 from packer_toolkit.errors import CommandFailedError, SetupError
 from packer_toolkit.repository.settings import require_repository
@@ -31,7 +32,7 @@ def command(is_check: bool, as_json: bool) -> None:
     """
     root = require_repository()
     if is_check:
-        results = checks.run(root, ["packer-fmt", "shfmt"])
+        results = run_checks(root, ["packer-fmt", "shfmt"])
         for result in results:
             if result.status == "missing":
                 raise SetupError(f"{result.reason}: run `task format`, or install it")
@@ -39,7 +40,7 @@ def command(is_check: bool, as_json: bool) -> None:
         changed = sorted({finding.file or "" for finding in findings})
         lines = [f"{finding.place}: {finding.message}" for finding in findings]
     else:
-        changed = checks.format_files(root)
+        changed = format_files(root)
         lines = [f"formatted {name}" for name in changed]
     if as_json:
         click.echo(json.dumps({"dry_run": is_check, "files": changed}, indent=2))

@@ -11,14 +11,14 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
-from types import FrameType
+from collections.abc import Mapping
 from typing import NoReturn
 
 import click
 
 from packer_toolkit.errors import ToolkitError
-from packer_toolkit.github.runner_commands import escaped_output
+from packer_toolkit.github.runner_commands import escape_output
+from packer_toolkit.signals import TerminatedBySignal, raise_on_termination
 
 # Words of each group and command -> the sentence that `--help` lists, in the order of a first use.
 # The command is `command` of the module with the same words: template.check for "template check".
@@ -130,31 +130,6 @@ def group() -> None:
     """
 
 
-class SignalReceivedError(BaseException):
-    """SIGTERM or SIGHUP was received: as with Ctrl-C, open resources are closed on the way out."""
-
-
-@contextlib.contextmanager
-def _raise_signals() -> Iterator[None]:
-    """Raise an exception on SIGTERM and SIGHUP, so that temporary folders are deleted."""
-
-    def end(number: int, frame: FrameType | None) -> NoReturn:
-        del frame
-        signal.signal(number, signal.SIG_DFL)  # a second signal ends the process immediately
-        raise SignalReceivedError(number)
-
-    # Signals that `nohup` ignores stay ignored.
-    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP)
-               if signal.getsignal(number) == signal.SIG_DFL]  # fmt: skip
-    for number in numbers:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            signal.signal(number, signal.SIG_DFL)
-
-
 def _print_error(line: str) -> None:
     with contextlib.suppress(OSError):  # the terminal may be closed
         click.echo(f"packer-toolkit: {line}", err=True)
@@ -162,7 +137,7 @@ def _print_error(line: str) -> None:
 
 def main() -> NoReturn:
     """Run the command line, and exit with a code of `packer_toolkit.errors`."""
-    with escaped_output():
+    with escape_output():
         code = _run()
     sys.exit(code)
 
@@ -170,7 +145,7 @@ def main() -> NoReturn:
 def _run() -> int:
     """Run the command line; return its exit code."""
     try:
-        with _raise_signals():
+        with raise_on_termination():
             result = group.main(prog_name="packer-toolkit", standalone_mode=False)
         code = result if isinstance(result, int) else 0
     except ToolkitError as error:
@@ -188,7 +163,7 @@ def _run() -> int:
     except (click.Abort, KeyboardInterrupt):
         code = 128 + signal.SIGINT
         _print_error("interrupted")
-    except SignalReceivedError as error:
+    except TerminatedBySignal as error:
         code = 128 + int(error.args[0])
         _print_error("interrupted")
     except BrokenPipeError:

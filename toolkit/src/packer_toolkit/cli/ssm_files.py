@@ -6,9 +6,10 @@ import json
 
 import click
 
-from packer_toolkit.aws import identity
+from packer_toolkit.aws.session import open_session
 from packer_toolkit.cli.options import json_option
-from packer_toolkit.repository import settings, ssm_files
+from packer_toolkit.repository import ssm_files
+from packer_toolkit.repository.settings import read_settings, require_repository
 
 
 @click.command()
@@ -37,13 +38,13 @@ def command(
       packer-toolkit ssm-files
       packer-toolkit ssm-files /packer/network/ /packer/token --with-secrets
     """
-    root = settings.require_repository()
-    values = settings.settings()
-    requested = list(names) or ssm_files.wanted(values.get(ssm_files.SETTING, ""))
-    session = identity.session(region or values.get("AWS_REGION"))
-    parameters, skipped = ssm_files.fetch(session, requested, with_secrets)
-    plan = ssm_files.plan(root, parameters, skipped)
-    ssm_files.write(root, plan, force)
+    root = require_repository()
+    values = read_settings()
+    requested = list(names) or ssm_files.split_names(values.get(ssm_files.SETTING, ""))
+    session = open_session(region or values.get("AWS_REGION"))
+    parameters, skipped = ssm_files.fetch_parameters(session, requested, with_secrets)
+    plan = ssm_files.plan_files(root, parameters, skipped)
+    ssm_files.write_files(root, plan, force)
     for name in skipped:
         click.echo(f"skipped secret {name} (include it with --with-secrets)", err=True)
     if as_json:
@@ -55,7 +56,7 @@ def command(
         click.echo(f"{name}: written as a file only ({reason})", err=True)
 
 
-def _make_json(plan: ssm_files.Plan) -> dict[str, object]:
+def _make_json(plan: ssm_files.FilePlan) -> dict[str, object]:
     variables = {name: variable for variable, name in plan.sources.items()}
     return {
         "parameters": [
@@ -63,7 +64,7 @@ def _make_json(plan: ssm_files.Plan) -> dict[str, object]:
                 "name": each.name,
                 "file": each.file,
                 "variable": variables.get(each.name),
-                "secret": each.secret,
+                "secret": each.is_secret,
             }
             for each in plan.parameters
         ],

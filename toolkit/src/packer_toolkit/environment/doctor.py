@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from packer_toolkit.aws import identity
 from packer_toolkit.aws import role as aws_access
+from packer_toolkit.aws.identity import read_identity
 from packer_toolkit.aws.partitions import describe_refusal
+from packer_toolkit.aws.session import open_session
 from packer_toolkit.environment import engine_address
 from packer_toolkit.errors import ToolkitError
 from packer_toolkit.repository import session_manager, settings
@@ -77,9 +78,9 @@ def examine(start: Path | None = None) -> list[Check]:
     Args:
         start: the folder; by default the present one.
     """
-    root = settings.repository(start)
+    root = settings.find_repository(start)
     try:
-        values, broken = settings.settings(start), None
+        values, broken = settings.read_settings(start), None
     except ToolkitError as error:
         values, broken = dict(os.environ), _missing("settings", str(error), "mend the line")
     place = Place(root, values, bool(os.environ.get("PACKER_TOOLKIT_VERSION")))
@@ -278,7 +279,7 @@ def _role(place: Place) -> Check:
         return _ok("role", f"none, says {source}: the credentials as they are")
     try:
         account, region = (place.values.get(name, "") for name in ("AWS_ACCOUNT_ID", "AWS_REGION"))
-        return _ok("role", f"{aws_access.role_arn(role, account, region)}, from {source}")
+        return _ok("role", f"{aws_access.make_role_arn(role, account, region)}, from {source}")
     except ToolkitError as error:
         return _missing("role", f"{variable}, from {source}: {error}", _lines_to_paste(variable))
 
@@ -321,17 +322,17 @@ def _aws(place: Place) -> Check:
     wanted = place.values.get("AWS_ACCOUNT_ID")
     try:
         with _session(place) as session:
-            who = identity.describe(session)
+            who = read_identity(session)
     except ToolkitError as error:
         problem, _, fix = str(error).partition("; ")
         return _missing("aws", problem, fix)
     if wanted and who.account != wanted:
         return _missing(
             "aws",
-            f"{who.line().removeprefix('AWS: ')}, but images are built in account {wanted}",
+            f"{who.describe().removeprefix('AWS: ')}, but images are built in account {wanted}",
             "take the role or the profile of that account, or mend AWS_ACCOUNT_ID in toolkit.env",
         )
-    return _ok("aws", who.line().removeprefix("AWS: "))
+    return _ok("aws", who.describe().removeprefix("AWS: "))
 
 
 def _session_manager(place: Place) -> Check:
@@ -351,10 +352,10 @@ def _session(place: Place) -> Iterator[Any]:
     variable = values.get("PERSONAL_ROLE_VARIABLE") or aws_access.DEFAULT_ROLE_VARIABLE
     if place.root and variable not in os.environ:
         values[variable] = _local_role(place.root, variable) or ""
-    access = aws_access.environment(values)
+    access = aws_access.make_environment(values)
     config = access.get("AWS_CONFIG_FILE")
     try:
-        yield identity.session(access.get("AWS_REGION"), access.get("AWS_PROFILE"), config)
+        yield open_session(access.get("AWS_REGION"), access.get("AWS_PROFILE"), config)
     finally:
         if config:
             shutil.rmtree(Path(config).parent)

@@ -13,7 +13,7 @@ from typing import NoReturn
 from packer_toolkit.aws import role as aws_access
 from packer_toolkit.environment import network
 from packer_toolkit.errors import ToolkitError
-from packer_toolkit.repository.settings import settings
+from packer_toolkit.repository.settings import read_settings
 
 _USERS = "/etc/passwd"
 
@@ -48,7 +48,7 @@ def prepare() -> None:
         os.environ["HOME"] = tempfile.mkdtemp(prefix="home-")
     _add_user(os.environ["HOME"])
     os.environ.update(network.find_changes(os.environ))
-    for name, value in aws_access.environment(settings()).items():
+    for name, value in aws_access.make_environment(read_settings()).items():
         if value is None:
             os.environ.pop(name, None)
         else:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from packer_toolkit.github.oidc import AUDIENCE, Subject, issuer
+from packer_toolkit.github.oidc import AUDIENCE, Subject, get_issuer
 
 BRANCH, PULL_REQUEST = "ref:refs/heads/main", "pull_request"
 _TAG_REF = "refs/tags/v1.0.0"
@@ -54,7 +54,7 @@ class Hosted:
             claims["ref"] = {"ref": value, PULL_REQUEST: "refs/pull/1/merge"}.get(kind, _TAG_REF)
             if kind == "environment":
                 claims["environment"] = value
-        return {f"{issuer(self.host)}:{claim}": value for claim, value in claims.items()}
+        return {f"{get_issuer(self.host)}:{claim}": value for claim, value in claims.items()}
 
     def renamed(self, owner: str, name: str) -> Hosted:
         """Return another repository, whose names are these and whose IDs are others."""
@@ -144,7 +144,7 @@ def problem_of(policy: Mapping[str, Any], repository: Hosted, purposes: set[str]
     """
 
     def admits(hosted: Hosted, context: str) -> bool:
-        return is_trusted(policy, issuer(hosted.host), hosted.token(context))
+        return is_trusted(policy, get_issuer(hosted.host), hosted.token(context))
 
     prefix = repository.subject.prefix
     if "build" in purposes:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from packer_toolkit.errors import SetupError
-from packer_toolkit.repository import settings
+from packer_toolkit.repository.settings import read_env_file
 
 PINNED = Path("/usr/local/share/packer-toolkit/versions.env")
 
@@ -102,7 +102,7 @@ def compare(pinned_file: Path = PINNED) -> list[Found]:
     Raises:
         SetupError: when the file lacks one of the tools.
     """
-    pinned = settings.read(pinned_file) if pinned_file.is_file() else None
+    pinned = read_env_file(pinned_file) if pinned_file.is_file() else None
     if pinned is not None:
         missing = [tool.key for tool in TOOLS if tool.key not in pinned]
         if missing:

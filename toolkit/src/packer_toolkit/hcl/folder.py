@@ -19,11 +19,9 @@ from packer_toolkit.hcl.parse import (
     parse_values,
     read_label,
 )
-from packer_toolkit.hcl.sources import Place, Value
+from packer_toolkit.hcl.sources import AUTOMATIC_VALUES, Place, Value
 
 _VALUES = (".pkrvars.hcl", ".pkrvars.json")
-AUTOMATIC_VALUES = (".auto.pkrvars.hcl", ".auto.pkrvars.json")
-"""Files of values that Packer takes without an option."""
 
 
 def load_folder(repository: Path, files: list[Path]) -> Folder:

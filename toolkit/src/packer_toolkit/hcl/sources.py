@@ -10,6 +10,8 @@ from typing import Any
 # Takes the place of what only a build knows: the time, the environment, a value of AWS.  It may be
 # a part of a string, such as "web-\ue000".
 UNKNOWN = "\ue000"
+# The ends of the names of files whose values Packer takes without an option.
+AUTOMATIC_VALUES = (".auto.pkrvars.hcl", ".auto.pkrvars.json")
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from packer_toolkit.github.actions import run_url
-from packer_toolkit.github.client import Place, speaking
+from packer_toolkit.github.actions import get_run_url
+from packer_toolkit.github.client import RepositoryAccess, translate_github_errors
 
 CONTEXT = "update-from-template"
 
@@ -13,14 +13,14 @@ def find_state(outcome: str) -> str:
     return "success" if outcome == "success" else "failure"
 
 
-def set_check_status(place: Place, commit: str, outcome: str) -> None:
+def set_check_status(access: RepositoryAccess, commit: str, outcome: str) -> None:
     """Set the status of a commit.
 
     A pull request that a workflow opens with its own token starts no other workflow, so the job
     that checked it reports the result.
 
     Args:
-        place: The repository on GitHub.
+        access: The repository on GitHub.
         commit: SHA of the checked commit.
         outcome: success, failure, cancelled or skipped.
 
@@ -28,11 +28,11 @@ def set_check_status(place: Place, commit: str, outcome: str) -> None:
         SetupError: When the repository or the token is missing.
         RemoteError: When GitHub cannot be reached, or refuses the request.
     """
-    repository = place.connect()
-    with speaking("set the status of the checks"):
+    repository = access.connect()
+    with translate_github_errors("set the status of the checks"):
         repository.get_commit(commit).create_status(
             find_state(outcome),
-            target_url=run_url(),
+            target_url=get_run_url(),
             description=f"task check: {outcome}",
             context=CONTEXT,
         )

@@ -7,15 +7,15 @@ from pathlib import Path
 from packer_toolkit.github.actions import warn
 from packer_toolkit.pipeline.artifacts import (
     LONGEST_BUNDLE,
-    Records,
-    is_packages,
-    pack,
-    read,
-    warn_about_refused,
+    BuildArtifacts,
+    is_package_list,
+    pack_artifacts,
+    read_artifacts,
+    warn_about_rejected,
 )
 
 
-def pack_artifacts(folder: Path) -> tuple[list[str], str]:
+def pack_folder(folder: Path) -> tuple[list[str], str]:
     """Pack the build artifacts of a folder into one line.
 
     The package lists are left out if the line would be too long for the output of a job.
@@ -23,12 +23,12 @@ def pack_artifacts(folder: Path) -> tuple[list[str], str]:
     Returns:
         The names of the packed files, and the line.
     """
-    records = warn_about_refused(read(folder))
-    line = pack(records)
+    artifacts = warn_about_rejected(read_artifacts(folder))
+    line = pack_artifacts(artifacts)
     if len(line) > LONGEST_BUNDLE:
         warn("the package lists are too long for a job output, and are left out")
-        records = Records(
-            {name: raw for name, raw in records.files.items() if not is_packages(name)}
+        artifacts = BuildArtifacts(
+            {name: raw for name, raw in artifacts.files.items() if not is_package_list(name)}
         )
-        line = pack(records)
-    return sorted(records.files), line
+        line = pack_artifacts(artifacts)
+    return sorted(artifacts.files), line

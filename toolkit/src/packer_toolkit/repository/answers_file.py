@@ -1,7 +1,7 @@
-"""The answers file of this template, whatever its name, among those of other templates.
+"""Find the answers file of this template, whatever its name, beside those of other templates.
 
 An address does not identify a template: forks, mirrors, local clones and SSH aliases all lead to
-the same one.  The questions do: only this template records these together (decision 26).
+the same one. The questions do: only this template records these together (decision 26).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import Git, GitError
 
 DEFAULT = ".copier-answers.yml"
-# Where another template's file has the default name.  Renovate reads this one, too.
+# Used where another template's file has the default name. Renovate reads this one, too.
 BESIDE_ANOTHER = ".copier-answers.packer-ami.yml"
 
 # sources.pkr.hcl, toolkit-host.sh and hooks/post_gen.py have the same rule.
@@ -38,7 +38,7 @@ def is_ours(text: bytes) -> bool:
 
 
 def names_template(text: bytes) -> bool:
-    """Report whether this is the text of an answers file, of whatever template."""
+    """Report whether this is the text of an answers file of any template."""
     return bool(_ADDRESS.search(text))
 
 
@@ -51,8 +51,8 @@ def describes_other_folder(path: str, has_packer_files: Callable[[str], bool]) -
     """Report whether an answers file describes a folder further down, such as images/web.
 
     Args:
-        path: the file's path.
-        has_packer_files: reports whether a folder on the way to the file has Packer files.
+        path: Path of the file.
+        has_packer_files: Reports whether a folder above the file has Packer files.
     """
     *folders, name = path.split("/")
     if folders and name == DEFAULT and not any(part.startswith(".") for part in folders):
@@ -68,10 +68,10 @@ def find_answers_files(folder: Path) -> list[str]:
     over a copy that it does not track.
 
     Args:
-        folder: the folder that the template was rendered into.
+        folder: The folder that the template was rendered into.
 
     Returns:
-        Paths below the folder; a link that leads to another file below it counts as that file.
+        Paths below the folder; for a link to another file below it, the path of that file.
     """
     paths = [path for path in _candidates(folder) if is_ours(_read(folder / path))]
 
@@ -89,14 +89,14 @@ def choose_answers_file(folder: Path, wanted: str | None = None) -> str:
     """Choose the answers file of this template that describes a folder.
 
     Args:
-        folder: the folder that the template was rendered into, absolute.
-        wanted: the path that the user gave, relative to the folder; None to look for the file.
+        folder: The folder that the template was rendered into, absolute.
+        wanted: The path that the user gave, relative to the folder; None to look for the file.
 
     Returns:
         Its path below the folder; `DEFAULT` when there is no such file.
 
     Raises:
-        SetupError: there are several, or the wanted file is not an answers file of this template.
+        SetupError: There are several, or the wanted file is not an answers file of this template.
     """
     if wanted is None:
         files = find_answers_files(folder)
@@ -114,7 +114,7 @@ def choose_answers_file(folder: Path, wanted: str | None = None) -> str:
     if not is_ours(_read(place)):
         raise SetupError(
             f"--answers-file {wanted}: it is not an answers file of this template; "
-            "leave the option out to have the file looked for"
+            "omit the option to look for the file"
         )
     return _resolve(folder, place.relative_to(folder).as_posix())
 
@@ -123,7 +123,7 @@ def parse_answers(text: bytes, name: str) -> dict[str, Any]:
     """Parse the text of an answers file.
 
     Raises:
-        SetupError: when it is no mapping in YAML.
+        SetupError: The text is not a mapping in YAML.
     """
     import yaml
 
@@ -132,9 +132,9 @@ def parse_answers(text: bytes, name: str) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
-        raise SetupError(f"{name} is no YAML{where}; restore it with git") from None
+        raise SetupError(f"{name} is not valid YAML{where}; restore it with git") from None
     if not isinstance(answers, dict):
-        raise SetupError(f"{name} holds no answers; restore it with git")
+        raise SetupError(f"{name} does not contain answers; restore it with git")
     return answers
 
 
@@ -190,7 +190,7 @@ def _resolve(folder: Path, path: str) -> str:
 
 def _tracked(folder: Path, paths: list[str]) -> list[str]:
     try:
-        listed = Git.at(folder).fields("ls-files", "-z", "--", *(f":(literal){p}" for p in paths))
+        listed = Git(folder).fields("ls-files", "-z", "--", *(f":(literal){p}" for p in paths))
     except GitError:
         return []
     return [path for path in paths if path in listed]

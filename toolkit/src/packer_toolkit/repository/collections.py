@@ -1,7 +1,7 @@
-"""Ansible collections of a repository: its own, and those from elsewhere.
+"""Ansible collections of a repository: its own, and those of others.
 
-Own ones lie in provisioners/ansible/collections and are committed.  Those from elsewhere are named
-in requirements.yml and installed into provisioners/ansible/.galaxy, which git ignores.
+Its own are in provisioners/ansible/collections and are committed. Those of others are named in
+requirements.yml and installed into provisioners/ansible/.galaxy, which git ignores.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -33,45 +34,45 @@ _SKELETON = Path(__file__).with_name("collection_skeleton")
 _NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 
 
-def check_name(name: str) -> str:
-    """Return a collection's name.
+def require_name(name: str) -> str:
+    """Return the name of a collection.
 
     Raises:
-        SetupError: when it is none.
+        SetupError: The name is not valid.
     """
     if not _NAME.fullmatch(name):
         raise SetupError(
-            f"{name} is no name of a collection: two words of lower-case letters, digits and _"
-            " with a dot between them, such as acme.web"
+            f"{name} is not a valid name of a collection; use two words of lower-case letters,"
+            " digits and _ with a dot between them, such as acme.web"
         )
     return name
 
 
-def init(root: Path, name: str) -> Path:
-    """Make a collection with its base structure; return its folder, relative to the repository.
+def create_collection(root: Path, name: str) -> Path:
+    """Create a collection with its base structure, and return its folder below the repository.
 
     Raises:
-        SetupError: when the name is none, or there is something of that name.
+        SetupError: The name is not valid, or the collection exists.
     """
-    folder = OWN / Path(*check_name(name).split("."))
+    folder = OWN / Path(*require_name(name).split("."))
     if os.path.lexists(root / folder):
-        raise SetupError(f"{folder} exists already; take another name, or remove it first")
+        raise SetupError(f"{folder} exists already; choose another name, or remove it first")
     (root / OWN).mkdir(parents=True, exist_ok=True)
     arguments = ("--init-path", root / OWN, "--collection-skeleton", _SKELETON, name)
     run_galaxy(root, "collection", "init", *arguments)
     return folder
 
 
-def install(root: Path, options: Options) -> Installed:
-    """Install what requirements.yml names; return what is installed then.
+def install_collections(root: Path, options: Options) -> Installed:
+    """Install what requirements.yml names, and return what is installed then.
 
     Args:
-        root: the repository.
-        options: how.
+        root: The repository.
+        options: How to install.
 
     Raises:
-        SetupError: when requirements.yml is missing or wrong.
-        RemoteError: when a server cannot be reached.
+        SetupError: requirements.yml is missing or wrong.
+        RemoteError: A server cannot be reached.
     """
     if not any((root / file).is_file() for file in FILES):
         raise SetupError(f"{REQUIREMENTS} is missing; restore it with: git checkout {REQUIREMENTS}")
@@ -79,46 +80,50 @@ def install(root: Path, options: Options) -> Installed:
         return installed
 
 
-def add(root: Path, wanted: Sequence[str], server: str | None, options: Options) -> Installed:
+def add_collections(
+    root: Path, names: Sequence[str], server: str | None, options: Options
+) -> Installed:
     """Install collections that requirements.yml does not name yet, and write them into it.
 
     Args:
-        root: the repository.
-        wanted: NAMESPACE.NAME, with :VERSION or a range such as :>=1.2,<2 if not any will do.
-        server: URL of the Galaxy server, for these only; by default ansible.cfg's.
-        options: how to install.
+        root: The repository.
+        names: NAMESPACE.NAME, each with :VERSION or a range such as :>=1.2,<2 for a certain one.
+        server: URL of the Galaxy server, for these only; None for that of ansible.cfg.
+        options: How to install.
 
     Raises:
-        SetupError: when one is named there already.
-        RemoteError: when a server cannot be reached.
+        SetupError: requirements.yml names one of them already.
+        RemoteError: A server cannot be reached.
     """
     required = {each.name for each in read_requirements(root).collections}
     additions = []
-    for each in wanted:
+    source = {"source": server} if server else {}
+    for each in names:
         name, _, version = each.partition(":")
-        if check_name(name) in required:
+        if require_name(name) in required:
             raise SetupError(
-                f"{name} is in {REQUIREMENTS} already; change its version there, or take the newest"
-                " that it allows: task ansible-collection-update"
+                f"{name} is in {REQUIREMENTS} already; change its version there, or install the"
+                " newest version that it allows: task ansible-collection-update"
             )
-        entry = {"name": name, "version": version or "*", **({"source": server} if server else {})}
+        entry = {"name": name, "version": version or "*", **source}
         additions.append(Requirement(entry, REQUIREMENTS, 1, name, version))
-    installed = install(root, replace(options, additions=additions))
-    versions = {change.name: change.after for change in installed.collections}
-    entries = [
-        {
-            "name": each.name,
-            "version": versions[each.name],
-            **({"source": server} if server else {}),
-        }
-        for each in additions
-    ]
-    write_down(root, entries)
+    installed = install_collections(root, replace(options, additions=additions))
+    versions = {each.name: each.after for each in installed.collections}
+    write_entries(
+        root, [{"name": each.name, "version": versions[each.name], **source} for each in additions]
+    )
     return installed
 
 
-def write_down(root: Path, entries: Sequence[dict[str, str]]) -> None:
-    """Add collections to requirements.yml, and leave its comments and the rest as they are."""
+def write_entries(root: Path, entries: Sequence[dict[str, str]]) -> None:
+    """Add collections to requirements.yml; its comments and everything else stay as they are.
+
+    The lines are inserted: a library that writes the whole file would change the form of the rest
+    (docs/decisions/0051).
+
+    Raises:
+        SetupError: The form of the file does not allow that; the message has the lines to add.
+    """
     file = root / REQUIREMENTS
     try:
         content = file.read_bytes().decode("utf-8-sig") if file.is_file() else "---\n"
@@ -127,32 +132,39 @@ def write_down(root: Path, entries: Sequence[dict[str, str]]) -> None:
             f"installed, but {REQUIREMENTS} is not in UTF-8; save it as that"
         ) from None
     text = content.replace("\r\n", "\n")
-    # Where the file has items already, the new ones stand in the same column.
-    column = re.search(r"^collections:.*\n(?:[ \t]*(?:#.*)?\n)*( *)- ", text, re.M)
-    indent = column[1] if column else "  "
-    lines = [
-        f"{indent}- name: {value}" if key == "name" else f"{indent}  {key}: {json.dumps(value)}"
+    start, end, indent = _split_for_entries(text)
+    block = "".join(
+        f"{indent}- name: {value}\n" if key == "name" else f"{indent}  {key}: {json.dumps(value)}\n"
         for entry in entries
         for key, value in entry.items()
-    ]
-    block = "\n".join(lines)
-    if re.search(r"^collections: *(\[\]|\{\}|~|null)?[ \t]*(#.*)?$", text, re.M):
-        changed = re.sub(
-            r"^collections:.*$", lambda _: f"collections:\n{block}", text, count=1, flags=re.M
-        )
-    else:
-        changed = f"{text.rstrip()}\ncollections:\n{block}\n".lstrip()
-    before = yaml.safe_load(text) or {}
-    try:
-        after = yaml.safe_load(changed)
-    except yaml.YAMLError:
-        after = None
-    new = [dict(entry) for entry in entries]
+    )
+    changed = f"{start}{block}{end}"
+    before, after = yaml.safe_load(text) or {}, _parse(changed)
     if not isinstance(before, dict) or after != {
         **before,
-        "collections": [*new, *(before.get("collections") or [])],
+        "collections": [*entries, *(before.get("collections") or [])],
     }:
         raise SetupError(f"installed, but {REQUIREMENTS} is for you to change; add:\n{block}")
     # Line breaks stay as they are.
-    changed = changed.replace("\n", "\r\n") if "\r\n" in content else changed
-    file.write_bytes(changed.encode())
+    file.write_bytes((changed.replace("\n", "\r\n") if "\r\n" in content else changed).encode())
+
+
+def _split_for_entries(text: str) -> tuple[str, str, str]:
+    """Return the text before and after the place of new entries, and their indentation."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else []:
+        if key.value == "collections":
+            end = text.find("\n", key.end_mark.index) + 1 or len(text)
+            if value.value and isinstance(value, yaml.SequenceNode) and not value.flow_style:
+                return text[:end], text[end:], " " * value.start_mark.column
+            # Without [], {} or null, so that entries may follow on the next lines.
+            line = text[: value.start_mark.index] + text[value.end_mark.index : end]
+            return f"{line.rstrip()}\n", text[end:], "  "
+    return f"{text.rstrip()}\ncollections:\n".lstrip(), "", "  "
+
+
+def _parse(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return None

@@ -1,19 +1,14 @@
-"""Runs ansible-galaxy, and reads why it failed."""
+"""Run ansible-galaxy, and read why it failed."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import shutil
-import signal
-import subprocess
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from packer_toolkit.errors import RemoteError, SetupError
+from packer_toolkit.process import NOT_ON_PATH, Completed, run_program
 from packer_toolkit.repository.requirements_file import ANSIBLE
 
 _UNREACHABLE = re.compile(
@@ -26,27 +21,8 @@ _UNREACHABLE = re.compile(
 )
 
 
-def _do_nothing() -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class Output:
-    """What a program printed.
-
-    Attributes:
-        code: exit code.
-        out: standard output.
-        text: standard error and standard output.
-    """
-
-    code: int
-    out: str
-    text: str
-
-
 def make_environment(root: Path) -> dict[str, str]:
-    """Return the environment of Ansible's programs: this one, with the repository's ansible.cfg."""
+    """Return the environment of this process, with the ansible.cfg of the repository."""
     env = {**os.environ, "ANSIBLE_NOCOLOR": "1", "GIT_TERMINAL_PROMPT": "0"}
     config = root / ANSIBLE / "ansible.cfg"
     if config.is_file():
@@ -54,80 +30,55 @@ def make_environment(root: Path) -> dict[str, str]:
     return env
 
 
-def run_command(
-    command: Sequence[str],
-    folder: Path,
-    env: dict[str, str],
-    check_signals: Callable[[], None],
-    timeout: float = float("inf"),
-) -> Output:
-    """Run a program that uses the network; a signal ends it.
-
-    Args:
-        command: the program and its arguments.
-        folder: where it runs.
-        env: its whole environment.
-        check_signals: called again and again; raises to stop the program.
-        timeout: seconds after which it is stopped, with exit code 124.
-    """
-    if not shutil.which(command[0]):
-        raise SetupError(
-            f"{command[0]} is not on PATH: use the tasks of Taskfile.yml, or install it"
-        )
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    end = time.monotonic() + timeout
-    try:
-        while True:
-            try:
-                out, err = process.communicate(timeout=0.2)
-                break
-            except subprocess.TimeoutExpired:
-                check_signals()
-                if time.monotonic() > end:
-                    raise
-    except subprocess.TimeoutExpired:
-        _stop(process)
-        return Output(124, "", f"fatal: timed out after {timeout:g} seconds")
-    except BaseException:
-        _stop(process)
-        raise
-    return Output(process.returncode, out, f"{err}\n{out}")
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)  # with the git that it has started
-    process.wait()
-    for stream in (process.stdout, process.stderr):
-        if stream:
-            stream.close()
-
-
 def run_galaxy(root: Path, *arguments: str | Path) -> None:
     """Run `ansible-galaxy`.
 
     Raises:
-        SetupError: when it is missing.
-        RemoteError: when it failed, with its own reason.
+        SetupError: It is not installed.
+        RemoteError: It failed; the message has its own reason.
     """
-    command = ["ansible-galaxy", *map(str, arguments)]
-    output = run_command(command, root / ANSIBLE, make_environment(root), _do_nothing)
-    if output.code:
-        raise RemoteError(f"ansible-galaxy: {find_reason(output.text)}")
+    command = ["ansible-galaxy", *arguments]
+    completed = run_in_ansible(root, command, make_environment(root))
+    if completed.code:
+        raise RemoteError(f"ansible-galaxy: {find_reason(join_output(completed))}")
+
+
+def run_in_ansible(
+    root: Path,
+    command: Sequence[str | Path],
+    env: Mapping[str, str],
+    check_signals: Callable[[], None] = lambda: None,
+    timeout: float | None = None,
+) -> Completed:
+    """Run a program that uses the network, such as ansible-galaxy or git.
+
+    Args:
+        root: The repository; the program runs in provisioners/ansible.
+        command: The program and its arguments.
+        env: Its whole environment.
+        check_signals: Called several times a second; raises to stop the program.
+        timeout: Seconds after which it is stopped.
+
+    Raises:
+        SetupError: It is not installed.
+    """
+    completed = run_program(
+        command, folder=root / ANSIBLE, env=env, check_signals=check_signals, timeout=timeout
+    )
+    if completed.code == NOT_ON_PATH:
+        raise SetupError(
+            f"{completed.line}; use the tasks of Taskfile.yml, or install {command[0]}"
+        )
+    return completed
+
+
+def join_output(completed: Completed) -> str:
+    """Return all that a program printed; its errors first."""
+    return f"{completed.stderr}\n{completed.stdout}"
 
 
 def is_unreachable(output: str) -> bool:
-    """Return whether a program failed because a server did not let it in, or cannot be reached."""
+    """Report whether a program failed because a server refused the login or cannot be reached."""
     return bool(_UNREACHABLE.search(output))
 
 
@@ -148,5 +99,5 @@ def find_reason(output: str) -> str:
 
 
 def hide_secrets(text: str) -> str:
-    """Leave out the users and passwords of URLs."""
+    """Remove the users and passwords of URLs from a text."""
     return re.sub(r"(?<=://)[^/@\s]+@", "", text)

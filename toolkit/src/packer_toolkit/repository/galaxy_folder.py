@@ -1,4 +1,4 @@
-"""The roles and collections that are installed in a folder."""
+"""Read the roles and collections that are installed in a folder."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Installation:
     """A folder with installed roles and collections.
 
     Attributes:
-        folder: the folder.
-        roles: their versions by name.
-        collections: their versions by name.
+        folder: The folder.
+        roles: Versions of roles by name.
+        collections: Versions of collections by name.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -40,18 +40,18 @@ class Installation:
             self._needs[name] = set(info.get("dependencies") or ())
 
     def is_complete(self, name: str) -> bool:
-        """Return whether no file of a collection is missing, as after a kill."""
+        """Report whether all files of a collection exist; after a kill some may not."""
         folder = self.folder.joinpath(COLLECTIONS, *name.split("."))
         files = read_mapping(folder / "FILES.json").get("files") or []
         return bool(files) and all((folder / str(each.get("name"))).exists() for each in files)
 
     def find_roles(self, names: Iterable[str]) -> set[str]:
-        """Return roles and those that they depend on, as far as they are installed."""
-        return _closure(names, self._role_dependencies) & set(self.roles)
+        """Return roles and their dependencies, as far as they are installed."""
+        return _close(names, self._role_dependencies) & set(self.roles)
 
     def find_collections(self, names: Iterable[str]) -> set[str]:
-        """Return collections and those that they depend on, as far as they are installed."""
-        return _closure(names, lambda name: self._needs.get(name, set())) & set(self.collections)
+        """Return collections and their dependencies, as far as they are installed."""
+        return _close(names, lambda name: self._needs.get(name, set())) & set(self.collections)
 
     def _role_dependencies(self, name: str) -> set[str]:
         entries: list[Any] = []
@@ -61,19 +61,19 @@ class Installation:
         return {role_name(entry) for entry in entries if isinstance(entry, str | dict)}
 
 
-def _closure(names: Iterable[str], find_needs: Callable[[str], set[str]]) -> set[str]:
-    found: set[str] = set()
+def _close(names: Iterable[str], find_needs: Callable[[str], set[str]]) -> set[str]:
+    closure: set[str] = set()
     waiting = list(names)
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found.add(name)
+        if name not in closure:
+            closure.add(name)
             waiting += find_needs(name)
-    return found
+    return closure
 
 
 def read_mapping(file: Path, *more: type) -> Any:
-    """Return the mapping of a file; an empty one when it is not there or not readable."""
+    """Return the mapping of a file; an empty one when the file cannot be read."""
     load = json.loads if file.suffix == ".json" else yaml.safe_load  # which is slow
     try:
         data = load(file.read_bytes())
@@ -82,7 +82,7 @@ def read_mapping(file: Path, *more: type) -> Any:
     return data if isinstance(data, (dict, *more)) else {}
 
 
-def fingerprint(path: Path) -> str:
+def make_fingerprint(path: Path) -> str:
     """Return a checksum of a file, or of the names and contents below a folder."""
     digest = hashlib.sha256()
     files = sorted(path.rglob("*")) if path.is_dir() else [path]

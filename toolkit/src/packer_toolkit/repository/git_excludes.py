@@ -1,16 +1,18 @@
-"""Lets git ignore what builds write, in a clone whose .gitignore does not.
+"""Let git ignore the files that builds write, in a clone whose .gitignore does not name them.
 
-Repositories that were not made from the template, and teams that removed lines, lack the patterns.
-The file .git/info/exclude belongs to the clone: nothing of the team's is changed.
+Repositories that were not created from the template lack the patterns, and teams may have removed
+lines. The file .git/info/exclude belongs to the clone: no file of the team changes.
 """
 
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
-# Pattern below the folder of the build -> a path that it is for.  The template's .gitignore has
+from packer_toolkit.errors import SetupError
+from packer_toolkit.git.command import Git
+
+# Pattern below the folder of the build -> a path that it matches. The template's .gitignore has
 # the same patterns.
 _RESULTS = {
     "build-report.json": "build-report.json",
@@ -26,29 +28,27 @@ _RESULTS = {
     "**/__pycache__/": "provisioners/__pycache__/file",
     "**/*.retry": "provisioners/playbook.retry",
 }
+_GIT_SECONDS = 30.0
 _HEADING = "# Written by builds; added by packer-toolkit because .gitignore does not name them"
 
 
 def exclude_results(folder: Path) -> list[str]:
-    """Exclude from git what a build in a folder writes, as far as nothing else does.
+    """Exclude the files that a build in a folder writes from git, as far as nothing else does.
 
     Args:
         folder: Folder that is built, in any repository or in none.
 
     Returns:
-        The patterns that were added to .git/info/exclude.  Empty when nothing was missing, and
-        when there is no repository or it cannot be written.
+        The patterns that were added to .git/info/exclude. Empty when git ignores all of the files
+        already, and when there is no repository or its file cannot be written.
     """
+    git = Git(folder).with_timeout(_GIT_SECONDS)
     try:
-        prefix, exclude = _git(
-            folder, "rev-parse", "--show-prefix", "--path-format=absolute",
-            "--git-path", "info/exclude",
-        ).splitlines()  # fmt: skip
+        prefix, exclude = git.text(
+            "rev-parse", "--show-prefix", "--path-format=absolute", "--git-path", "info/exclude"
+        ).splitlines()
         prefix = re.sub(r"([\\*?\[])", r"\\\1", prefix)
-        paths = "".join(f"{path}\0" for path in _RESULTS.values())
-        ignored = _git(folder, "check-ignore", "--no-index", "-z", "--stdin", text=paths).split(
-            "\0"
-        )
+        ignored = git.filter_ignored(_RESULTS.values())
         file = Path(exclude)
         present = file.read_text() if file.exists() else ""
         patterns = [
@@ -61,20 +61,6 @@ def exclude_results(folder: Path) -> list[str]:
             start = "" if present.endswith("\n") or not present else "\n"
             with file.open("a") as stream:
                 stream.write(start + "\n".join([_HEADING, *patterns, ""]))
-    except (OSError, ValueError, subprocess.SubprocessError):
+    except (OSError, ValueError, SetupError):
         return []
     return patterns
-
-
-def _git(folder: Path, *words: str, text: str = "") -> str:
-    result = subprocess.run(
-        ["git", "-C", str(folder), *words],
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    if result.returncode > 1:  # 1: check-ignore has found nothing
-        result.check_returncode()
-    return result.stdout

@@ -1,13 +1,12 @@
-"""Finds folders without what is expected in them, such as a Git submodule that was not fetched.
+"""Find folders without the expected content, such as a Git submodule that was not fetched.
 
-Without this an image would silently lack what the folder should hold.
+Without this check, an image would silently lack the content of the folder.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import yaml
 
 from packer_toolkit.errors import SetupError
+from packer_toolkit.git.command import Git, GitError
 from packer_toolkit.repository.requirements_file import (
     ANSIBLE,
     RequirementsError,
@@ -26,7 +26,7 @@ _ROLES = ANSIBLE / "roles"
 _COLLECTIONS = ANSIBLE / "collections" / "ansible_collections"
 _SHELL = Path("provisioners/shell")
 _INSPEC = Path("inspec")
-# What may be in a folder that is otherwise empty.
+# Files that may be in a folder that is otherwise empty.
 _PLACEHOLDER = re.compile(r"\.git.*|\.keep|readme.*|license.*|changelog.*|contributing.*", re.I)
 _MAIN = ("main.yml", "main.yaml", "main.json")
 _YAML = (".yml", ".yaml", ".json")
@@ -35,11 +35,11 @@ FETCH = "git submodule update --init --recursive"
 
 @dataclass(frozen=True)
 class MissingContent:
-    """A path without what is expected there.
+    """A path without the expected content.
 
     Attributes:
-        path: from the repository's root.
-        reason: what is missing, and the next step.
+        path: From the root of the repository.
+        reason: The missing content, and the next step.
     """
 
     path: Path
@@ -50,10 +50,10 @@ class MissingContent:
 
 
 def find_missing_content(root: Path) -> list[MissingContent]:
-    """Return the paths of a repository without the roles, collections, scripts or controls.
+    """Return the paths of a repository that lack roles, collections, scripts or controls.
 
     Args:
-        root: the repository, an absolute path.
+        root: The repository, an absolute path.
     """
     # The repository may be a folder of a larger one.
     top = next((each for each in (root, *root.parents) if (each / ".git").exists()), root)
@@ -62,7 +62,7 @@ def find_missing_content(root: Path) -> list[MissingContent]:
         for path in _find_submodules(top)
         if (top / path).is_relative_to(root)
     ]
-    found = [
+    missing = [
         MissingContent(path, f"the Git submodule is empty; fetch it with: {FETCH}")
         for path in submodules
         if _is_below(path, (Path("provisioners"), _INSPEC)) and _is_empty(root / path)
@@ -76,29 +76,29 @@ def find_missing_content(root: Path) -> list[MissingContent]:
         *_find_scripts(root),
         *_find_controls(root),
     ):
-        if any(path == each.path or each.path in path.parents for each in found):
+        if any(path == each.path or each.path in path.parents for each in missing):
             continue
         target = _find_target(root, path)
         if _is_below(path, submodules) or _is_below(target, submodules):
             next_step = f"it belongs to a Git submodule, fetch it with: {FETCH}"
-        found.append(MissingContent(path, f"{reason}; {next_step}"))
-    return sorted(dict.fromkeys(found), key=lambda each: each.path)
+        missing.append(MissingContent(path, f"{reason}; {next_step}"))
+    return sorted(dict.fromkeys(missing), key=lambda each: each.path)
 
 
 def require_content(root: Path) -> None:
-    """Raise when a folder of a repository lacks what is expected in it.
+    """Make sure that no folder of a repository lacks the expected content.
 
     Args:
-        root: the repository.
+        root: The repository.
 
     Raises:
-        SetupError: with the first folder.
+        SetupError: One does; the message has the first folder.
     """
-    found = find_missing_content(root.absolute())
-    if found:
-        others = len(found) - 1
+    missing = find_missing_content(root.absolute())
+    if missing:
+        others = len(missing) - 1
         more = f" (and {others} more, see: task check)" if others else ""
-        raise SetupError(f"{found[0]}{more}")
+        raise SetupError(f"{missing[0]}{more}")
 
 
 def find_applied_roles(root: Path) -> list[str]:
@@ -111,25 +111,24 @@ def find_applied_roles(root: Path) -> list[str]:
 
 
 def _find_submodules(root: Path, folder: Path = Path()) -> list[Path]:
-    """Return the paths of .gitmodules, also those of submodules in submodules."""
+    """Return the paths of .gitmodules, including those of submodules in submodules."""
     file = root / folder / ".gitmodules"
     if not file.is_file():
         return []
-    command = ["git", "config", "--file", str(file), "--null", "--get-regexp", r"\.path$"]
+    arguments = ("config", "--file", str(file), "--null", "--get-regexp", r"\.path$")
     try:
-        output = subprocess.run(command, capture_output=True, check=False).stdout.decode(
-            errors="surrogateescape"
-        )
-        paths = [entry.partition("\n")[2] for entry in output.split("\0") if entry]
-    except FileNotFoundError:  # without Git
+        paths = [entry.partition("\n")[2] for entry in Git(root).fields(*arguments)]
+    except GitError:  # no path
+        return []
+    except SetupError:  # git is not installed
         paths = re.findall(r"^\s*path\s*=\s*(.+?)\s*$", file.read_text(errors="replace"), re.M)
-    found = []
+    submodules = []
     for path in paths:
         submodule = folder / path
         is_inside = ".." not in submodule.parts and not submodule.is_absolute()
         if is_inside and submodule != folder:  # as with the path "."
-            found += [submodule, *_find_submodules(root, submodule)]
-    return found
+            submodules += [submodule, *_find_submodules(root, submodule)]
+    return submodules
 
 
 def _is_below(path: Path, folders: list[Path] | tuple[Path, ...]) -> bool:
@@ -137,7 +136,7 @@ def _is_below(path: Path, folders: list[Path] | tuple[Path, ...]) -> bool:
 
 
 def _find_target(root: Path, path: Path) -> Path:
-    """Return where a symbolic link points to, from the repository's root."""
+    """Return the target of a symbolic link, from the root of the repository."""
     start = Path(os.path.realpath(root))
     target = Path(os.path.realpath(root / path))
     return target.relative_to(start) if target.is_relative_to(start) else path
@@ -148,7 +147,7 @@ def _is_empty(folder: Path) -> bool:
 
 
 def _list_folders(folder: Path) -> list[Path]:
-    """Return what should be folders, without hidden ones."""
+    """Return the folders in a folder and the broken links, without hidden ones."""
     if not folder.is_dir():
         return []
     return sorted(
@@ -163,7 +162,7 @@ def _is_dangling(path: Path) -> bool:
 
 
 def _has_files(folder: Path) -> bool:
-    """Return whether there is a file below a folder that is not a placeholder."""
+    """Report whether there is a file below a folder that is not a placeholder."""
     for _, folders, names in os.walk(folder, followlinks=False):
         if any(not _PLACEHOLDER.fullmatch(name) for name in names):
             return True
@@ -186,7 +185,7 @@ def _find_folders(root: Path) -> Iterator[_Problem]:
 
 
 def _find_links(root: Path, submodules: list[Path]) -> Iterator[_Problem]:
-    """Find symbolic links into submodules that were not fetched."""
+    """Yield symbolic links into submodules that were not fetched."""
     if not submodules:
         return
     for part in (root / "provisioners", root / _INSPEC):
@@ -196,13 +195,13 @@ def _find_links(root: Path, submodules: list[Path]) -> Iterator[_Problem]:
                 if path.is_symlink() and (not path.exists() or _is_empty(path)):
                     link = path.relative_to(root)
                     if _is_below(_find_target(root, link), submodules):
-                        yield link, "the symbolic link points to what was not fetched", ""
+                        yield link, "the symbolic link points into a submodule", ""
 
 
 def _find_local_collections(root: Path) -> Iterator[_Problem]:
     try:
         collections = read_requirements(root).collections
-    except RequirementsError:  # which is reported where requirements are installed
+    except RequirementsError:  # reported where requirements are installed
         return
     for each in collections:
         path = each.local_path
@@ -250,14 +249,14 @@ def _has_dependencies(role: Path) -> bool:
 
 
 def _has_content(role: Path) -> bool:
-    """Return whether a role has something that other roles can use."""
+    """Report whether a role has something that other roles can use."""
     return any(
         _has_files(folder) for folder in _list_folders(role) if folder.name not in ("meta", "tests")
     )
 
 
 def _is_mentioned(root: Path, role: Path) -> bool:
-    """Return whether YAML outside of a role has its name."""
+    """Report whether a YAML file outside of a role has its name."""
     name = re.compile(rf"(?<![\w.-]){re.escape(role.name)}(?![\w-])")
     for folder, folders, files in os.walk(root / ANSIBLE):
         folders[:] = [each for each in folders if each != ".galaxy" and Path(folder, each) != role]
@@ -313,7 +312,7 @@ def _find_controls(root: Path) -> Iterator[_Problem]:
     if empty:
         yield (
             empty.relative_to(root),
-            "the folder has no controls, so they would check nothing",
+            "the folder has no controls, so InSpec would check nothing",
             "add controls/NAME.rb, or restore it with: git checkout inspec",
         )
     profile = _load(root / _INSPEC / "inspec.yml")

@@ -1,4 +1,4 @@
-"""The roles and collections that a repository requires, in every form that ansible-galaxy accepts.
+"""Read the roles and collections that a repository requires, in every form of ansible-galaxy.
 
 What ansible-galaxy refuses is refused here with the file and the line, before anything is started.
 """
@@ -36,9 +36,9 @@ class RequirementsError(SetupError):
     """A file of requirements that ansible-galaxy refuses.
 
     Attributes:
-        file: path from the repository's root.
-        line: from 1.
-        reason: what is wrong, and the next step.
+        file: Path from the root of the repository.
+        line: Counted from 1.
+        reason: The mistake, and the next step.
     """
 
     def __init__(self, file: Path, line: int, reason: str) -> None:
@@ -50,17 +50,17 @@ class RequirementsError(SetupError):
 
 @dataclass(frozen=True)
 class Requirement:
-    """One role, or one collection.
+    """A role or a collection.
 
     Attributes:
-        entry: what the file has, for ansible-galaxy.
-        file: path from the repository's root.
-        line: from 1.
-        name: the role's folder, or NAMESPACE.NAME; "" while only its source has the name.
-        version: what the file has, or "".
-        git_url: address of the repository, or "".
-        local_path: file or folder of this machine, which may not exist, or None.
-        is_exact: whether the version cannot change; of Git, only a commit is that.
+        entry: The entry of the file, for ansible-galaxy.
+        file: Path from the root of the repository.
+        line: Counted from 1.
+        name: The folder of the role, or NAMESPACE.NAME; "" where only its source has the name.
+        version: The version in the file, or "".
+        git_url: Address of the Git repository, or "".
+        local_path: File or folder on this machine, which may not exist, or None.
+        is_exact: Whether the version always means the same content; in Git, only a commit does.
     """
 
     entry: Any
@@ -75,13 +75,13 @@ class Requirement:
 
 @dataclass
 class Requirements:
-    """What all files of a repository require."""
+    """The requirements of all files of a repository."""
 
     roles: list[Requirement] = field(default_factory=list)
     collections: list[Requirement] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        """Whether anything is required."""
+        """Report whether anything is required."""
         return bool(self.roles or self.collections)
 
 
@@ -89,10 +89,10 @@ def read_requirements(root: Path) -> Requirements:
     """Read every file of requirements.
 
     Args:
-        root: the repository.
+        root: The repository.
 
     Raises:
-        RequirementsError: when ansible-galaxy would refuse a file.
+        RequirementsError: A file that ansible-galaxy would refuse.
     """
     requirements = Requirements()
     for file in FILES:
@@ -102,7 +102,7 @@ def read_requirements(root: Path) -> Requirements:
 
 
 def role_name(entry: Any) -> str:
-    """Return the folder of a role that requirements or the dependencies of a role name.
+    """Return the folder of a role that requirements or other roles name.
 
     Args:
         entry: SOURCE[,VERSION[,NAME]], or a mapping.
@@ -123,14 +123,14 @@ def _name_in_url(url: str) -> str:
 
 
 class _File:
-    """One file of requirements."""
+    """A file of requirements."""
 
     def __init__(self, root: Path, path: Path) -> None:
         self.root = root
         self.path = path
 
     def read(self, requirements: Requirements) -> None:
-        data, node = self._load(self.path)
+        data, node = _load(self.root, self.path)
         if data is None:
             return
         if isinstance(data, list):
@@ -149,35 +149,12 @@ class _File:
         else:
             self._refuse(node, f"{data!r} is not a mapping with roles and collections")
 
-    def _load(self, path: Path) -> tuple[Any, yaml.Node]:
-        """Return the data of a YAML file, and its nodes, which have the lines."""
-        try:
-            content = (self.root / path).read_bytes()
-        except OSError as error:
-            raise RequirementsError(path, 1, f"not readable: {error.strerror}") from None
-        try:
-            node = yaml.compose(content, Loader=yaml.SafeLoader)
-            return yaml.safe_load(content), node or yaml.ScalarNode("", "", _START, _START)
-        except yaml.reader.ReaderError as error:
-            line = content[: error.position].count(b"\n") + 1
-            reason = f"not valid YAML: {error.reason}; save the file as UTF-8"
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line = mark.line + 1 if mark else 1
-            problem = " ".join(str(error.problem or error.context).split())
-            hint = "indent with spaces" if "'\\t'" in problem else "correct the line"
-            reason = f"not valid YAML: {problem}; {hint}"
-        except (ValueError, RecursionError) as error:
-            # Of a value such as the date 2026-99-99, and of very deep lists.
-            line, reason = 1, f"not valid YAML: {error}; correct the file"
-        raise RequirementsError(path, line, reason)
-
     def _refuse(self, node: yaml.Node, reason: str) -> None:
         line = node.start_mark.line + 1
         raise RequirementsError(self.path, line, f"{reason}; see {ANSIBLE}/README.md")
 
     def _entries(self, values: Any, node: yaml.Node, what: str) -> Iterator[Any]:
-        """Return pairs of an entry and its node; of a mapping ansible-galaxy takes the keys."""
+        """Yield pairs of an entry and its node; of a mapping ansible-galaxy uses the keys."""
         if not values:
             return
         if not isinstance(values, list | dict):
@@ -188,7 +165,7 @@ class _File:
             nodes = [node] * len(entries)
         for entry, item in zip(entries, nodes, strict=True):
             if not isinstance(entry, str | dict) or not entry:
-                self._refuse(item, f"{entry!r} is not one of the {what}: a name or a mapping is")
+                self._refuse(item, f"{entry!r} is not one of the {what}; use a name or a mapping")
             yield entry, item
 
     def _roles(self, values: Any, node: yaml.Node) -> Iterator[Requirement]:
@@ -204,7 +181,7 @@ class _File:
             self._refuse(node, f"the file {name} to include does not exist")
         included = path.relative_to(self.root) if path.is_relative_to(self.root) else path
         other = _File(self.root, included)
-        data, inner = other._load(included)
+        data, inner = _load(self.root, included)
         if not isinstance(data, list):
             other._refuse(inner or node, "an included file must be a list of roles")
         for entry, item in other._entries(data, inner, "roles"):
@@ -231,7 +208,7 @@ class _File:
             entry = {"name": role_name(entry), "version": version, "src": str(local)}
         else:
             local = None
-        # Galaxy knows a role's versions by their names; an archive is what its URL is.
+        # Galaxy has the versions of a role by name; an archive changes only with its URL.
         is_exact = bool(local) or (
             not git_url
             and scm != "hg"
@@ -274,11 +251,35 @@ class _File:
         return Requirement(entry, self.path, line, "", version, local_path=local, is_exact=True)
 
     def _find(self, name: str) -> Path | None:
-        """Find a path of this machine; a relative one starts at the file's folder or the root."""
+        """Return a path of this machine; a relative one is below Ansible's folder or the root."""
         for start in (self.root / ANSIBLE, self.root):
             if name and (start / name).exists():
                 return Path(start.absolute() / name)
         return None
+
+
+def _load(root: Path, path: Path) -> tuple[Any, yaml.Node]:
+    """Return the data of a YAML file, and its nodes, which have the lines."""
+    try:
+        content = (root / path).read_bytes()
+    except OSError as error:
+        raise RequirementsError(path, 1, f"not readable: {error.strerror}") from None
+    try:
+        node = yaml.compose(content, Loader=yaml.SafeLoader)
+        return yaml.safe_load(content), node or yaml.ScalarNode("", "", _START, _START)
+    except yaml.reader.ReaderError as error:
+        line = content[: error.position].count(b"\n") + 1
+        reason = f"not valid YAML: {error.reason}; save the file as UTF-8"
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        problem = " ".join(str(error.problem or error.context).split())
+        hint = "indent with spaces" if "'\\t'" in problem else "correct the line"
+        reason = f"not valid YAML: {problem}; {hint}"
+    except (ValueError, RecursionError) as error:
+        # Such as for the date 2026-99-99, or for very deep lists.
+        line, reason = 1, f"not valid YAML: {error}; correct the file"
+    raise RequirementsError(path, line, reason)
 
 
 def _text(value: Any) -> str:

@@ -1,7 +1,7 @@
-"""What a repository says about itself: toolkit.env, below the environment.
+"""Read the settings of a repository: toolkit.env, and the environment, which takes precedence.
 
-Task reads the same file, and `docker run --env-file` takes it too; so it has neither quotes nor
-escapes: NAME=VALUE, comments on lines of their own.
+toolkit.sh reads the same file, and `docker run --env-file` accepts it: each line is NAME=VALUE or a
+comment, and a value has neither quotes nor escapes.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from packer_toolkit.errors import SetupError
 FILE = "toolkit.env"
 
 
-def repository(start: Path | None = None) -> Path | None:
-    """Return the packer-ami repository that a folder is in, or None.
+def find_repository(start: Path | None = None) -> Path | None:
+    """Return the packer-ami repository that a folder is in; None when it is in none.
 
     Args:
-        start: the folder; by default the present one.
+        start: The folder; by default the working directory.
 
     Raises:
-        SetupError: when this user may not read the folder.
+        SetupError: This user may not read the folder.
     """
     folder = (start or Path.cwd()).absolute()
     if not os.access(folder, os.R_OK | os.X_OK):
@@ -38,46 +38,39 @@ def require_repository(start: Path | None = None) -> Path:
     """Return the packer-ami repository that a folder is in.
 
     Raises:
-        SetupError: when there is none, or this user may not read the folder.
+        SetupError: The folder is in none, or this user may not read it.
     """
-    found = repository(start)
-    if found is None:
+    root = find_repository(start)
+    if root is None:
         raise SetupError(
-            f"no packer-ami repository here: {start or Path.cwd()} and the folders above it have no"
-            f" {FILE}; go to one, or see `packer-toolkit adopt --help`"
+            f"{start or Path.cwd()} is not in a packer-ami repository: no {FILE} there or in a"
+            " folder above; go to a repository, or see `packer-toolkit adopt --help`"
         )
-    return found
+    return root
 
 
-def read(file: Path) -> dict[str, str]:
-    """Return the names and values of an .env file.
+def read_env_file(file: Path) -> dict[str, str]:
+    """Return the names and values of an .env file, as toolkit.sh and `docker run` read it.
 
     Raises:
-        SetupError: when a line is not NAME=VALUE.
+        SetupError: A line is not NAME=VALUE.
     """
-    found = {}
+    values = {}
     for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
-        text = line.strip()
-        if not text or text.startswith("#"):
+        if not line.strip() or line.lstrip().startswith("#"):
             continue
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip().isidentifier():
-            raise SetupError(f"{file}: line {number} is not NAME=VALUE: {text}")
-        found[name.strip()] = _unquoted(value.strip())
-    return found
+        name, equals, value = line.partition("=")
+        if not equals or not name.isidentifier():
+            raise SetupError(f"{file}: line {number} is not NAME=VALUE: {line.strip()}")
+        values[name] = value
+    return values
 
 
-def settings(start: Path | None = None) -> dict[str, str]:
-    """Return the repository's settings; what the environment has set, and not to nothing, wins.
+def read_settings(start: Path | None = None) -> dict[str, str]:
+    """Return the settings of the repository; a variable of the environment that is set wins.
 
-    Without a repository it is the environment alone.
+    Outside of a repository these are the variables of the environment alone.
     """
-    root = repository(start)
-    own = read(root / FILE) if root else {}
-    return {**own, **{name: value for name, value in os.environ.items() if value}}
-
-
-def _unquoted(value: str) -> str:
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-        return value[1:-1]
-    return value
+    root = find_repository(start)
+    values = read_env_file(root / FILE) if root else {}
+    return {**values, **{name: value for name, value in os.environ.items() if value}}

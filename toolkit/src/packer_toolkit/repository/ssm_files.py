@@ -1,7 +1,7 @@
-"""SSM parameters as files and as a variables file, for Packer files that expect them.
+"""Write SSM parameters into files and into a file of variables, for Packer files that need them.
 
-All is fetched and checked first, then written into a folder beside the target, and only then moved
-into place: a parameter that is missing, a denied call or a full disk leaves everything as it was.
+Everything is fetched and checked first, then written into a folder beside the target, and only then
+moved there: a missing parameter, a denied call or a full disk leaves all files as they were.
 """
 
 from __future__ import annotations
@@ -11,40 +11,40 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from packer_toolkit.aws import identity
+from packer_toolkit.aws.errors import translate_aws_errors
 from packer_toolkit.errors import CommandFailedError, SetupError
+from packer_toolkit.git.command import Git
+from packer_toolkit.hcl.sources import AUTOMATIC_VALUES
 
 if TYPE_CHECKING:
     import boto3
 
+    from packer_toolkit.hcl.evaluate import Folder
+
 SETTING = "LEGACY_SSM_PARAMETERS"
 FOLDER = "legacy-deps"
 VARIABLES = "legacy-deps.auto.pkrvars.json"
-# What was written, so that it may be replaced: path below the repository -> SHA-256.
+# The files that were written, so that they may be replaced: path below the repository -> SHA-256.
 RECORD = f"{FOLDER}/.written.json"
 
-_BATCH = 10  # what GetParameters takes at once
+_BATCH = 10  # names in one call of GetParameters
 _ATTEMPTS = 8
-_AUTO_FILES = ("*.auto.pkrvars.hcl", "*.auto.pkrvars.json")
-_VARIABLE = re.compile(r'^[ \t]*variable[ \t]+"?([\w-]+)"?[ \t]*\{(.*?)^[ \t]*\}', re.M | re.S)
-_TYPE = re.compile(r"^[ \t]*type[ \t]*=[ \t]*(\w+)", re.M)
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter.
+    """A parameter.
 
     Attributes:
-        name: as AWS calls it, such as /packer/vpc_id.
+        name: Its name in SSM, such as /packer/vpc_id.
         kind: String, StringList or SecureString.
-        value: its value; of a StringList with commas.
+        value: Its value; the items of a StringList are separated by commas.
     """
 
     name: str
@@ -52,31 +52,31 @@ class Parameter:
     value: str
 
     @property
-    def secret(self) -> bool:
-        """Tell whether it is kept encrypted."""
+    def is_secret(self) -> bool:
+        """Whether SSM encrypts it."""
         return self.kind == "SecureString"
 
     @property
     def file(self) -> str:
-        """Return its file, relative to the repository: the folder, then the name as a path."""
-        return f"{FOLDER}/{_path(self.name)}"
+        """Its file, relative to the repository: the folder, then the name as a path."""
+        return f"{FOLDER}/{_make_path(self.name)}"
 
     @property
     def variable(self) -> str:
-        """Return the Packer variable that it is for: the end of its name, as an identifier."""
+        """The Packer variable that gets its value: the end of its name, as an identifier."""
         return re.sub(r"\W", "_", self.name.rpartition("/")[2], flags=re.ASCII)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is written, and what is not.
+class FilePlan:
+    """The files to write.
 
     Attributes:
-        parameters: those that become files.
-        variables: the contents of the variables file: name -> value.
-        sources: variable -> name of the parameter that it comes from.
-        skipped: names of secrets that were not asked for.
-        without_variable: name -> why it is in no variable.
+        parameters: Parameters that become files.
+        variables: The content of the file of variables: name -> value.
+        sources: Variable -> name of the parameter that it comes from.
+        skipped: Names of secrets that were not requested.
+        without_variable: Name of a parameter -> why no variable gets its value.
     """
 
     parameters: Sequence[Parameter]
@@ -86,97 +86,98 @@ class Plan:
     without_variable: dict[str, str]
 
 
-def wanted(text: str) -> list[str]:
-    """Return the names and paths in a setting: separated by blanks or commas.
+def split_names(text: str) -> list[str]:
+    """Return the names and paths in a setting: separated by spaces or commas.
 
     Raises:
-        SetupError: when there are none.
+        SetupError: The setting is empty.
     """
-    found = list(dict.fromkeys(re.split(r"[\s,]+", text.strip(" \t\n,"))))
-    if found == [""]:
+    names = list(dict.fromkeys(re.split(r"[\s,]+", text.strip(" \t\n,"))))
+    if names == [""]:
         raise SetupError(
             f"{SETTING} in toolkit.env is empty; name parameters there, such as"
             f" {SETTING}=/packer/vpc_id,/packer/network/ (everything below a path that ends in /)"
         )
-    return found
+    return names
 
 
-def fetch(
-    session: boto3.Session, names: Iterable[str], with_secrets: bool
+def fetch_parameters(
+    session: boto3.Session, names: Sequence[str], with_secrets: bool
 ) -> tuple[list[Parameter], list[str]]:
     """Read parameters from SSM.
 
     Args:
-        session: whose credentials and region.
-        names: names; one that ends in / stands for everything below it.
-        with_secrets: whether SecureStrings are decrypted and returned.
+        session: With the credentials and the region.
+        names: Names; one that ends in / names everything below it.
+        with_secrets: Whether to decrypt and return SecureStrings.
 
     Returns:
-        The parameters in the order of their names, and the names of secrets that were left out.
+        The parameters in the order of their names, and the names of skipped secrets.
 
     Raises:
-        CommandFailedError: when some do not exist; the message names all of them.
-        SetupError, RemoteError: see `identity.explained`.
+        CommandFailedError: Parameters do not exist; the message names all of them.
+        SetupError, RemoteError: See `translate_aws_errors`.
     """
-    found: dict[str, Parameter] = {}
+    parameters: dict[str, Parameter] = {}
     missing: list[str] = []
-    asked = list(names)
     from botocore.config import Config
 
-    with identity.explained():
+    with translate_aws_errors():
         # Hundreds of parameters are many calls, and SSM throttles early.
         settings = Config(retries={"mode": "standard", "total_max_attempts": _ATTEMPTS})
         ssm = session.client("ssm", config=settings)
-        single = [name for name in asked if not name.endswith("/")]
+        single = [name for name in names if not name.endswith("/")]
         for start in range(0, len(single), _BATCH):
-            answer = ssm.get_parameters(
+            response = ssm.get_parameters(
                 Names=single[start : start + _BATCH], WithDecryption=with_secrets
             )
-            missing += answer.get("InvalidParameters", [])
-            _add(found, answer["Parameters"])
-        for path in (name for name in asked if name.endswith("/")):
-            before = len(found)
+            missing += response.get("InvalidParameters", [])
+            _add(parameters, response["Parameters"])
+        for path in (name for name in names if name.endswith("/")):
+            before = len(parameters)
             pages = ssm.get_paginator("get_parameters_by_path").paginate(
                 Path=path.rstrip("/") or "/", Recursive=True, WithDecryption=with_secrets
             )
             empty = True
             for page in pages:
                 empty = empty and not page["Parameters"]
-                _add(found, page["Parameters"])
-            if empty and len(found) == before:
-                missing.append(f"{path} (nothing is below it)")
+                _add(parameters, page["Parameters"])
+            if empty and len(parameters) == before:
+                missing.append(f"{path} (no parameter is below it)")
     if missing:
         region = session.region_name
         raise CommandFailedError(
-            f"there is no parameter {', '.join(sorted(missing))} in {region}; compare {SETTING} in"
+            f"{region} has no parameter {', '.join(sorted(missing))}; compare {SETTING} in"
             " toolkit.env with `aws ssm describe-parameters`"
         )
-    parameters = [found[name] for name in sorted(found)]
-    skipped = [each.name for each in parameters if each.secret and not with_secrets]
-    return [each for each in parameters if each.name not in skipped], skipped
+    ordered = [parameters[name] for name in sorted(parameters)]
+    skipped = [each.name for each in ordered if each.is_secret and not with_secrets]
+    return [each for each in ordered if each.name not in skipped], skipped
 
 
-def _add(found: dict[str, Parameter], answer: Iterable[Mapping[str, Any]]) -> None:
-    for each in answer:
-        found[each["Name"]] = Parameter(each["Name"], each["Type"], each["Value"])
+def _add(parameters: dict[str, Parameter], entries: Iterable[Mapping[str, Any]]) -> None:
+    for each in entries:
+        parameters[each["Name"]] = Parameter(each["Name"], each["Type"], each["Value"])
 
 
-def plan(root: Path, parameters: Sequence[Parameter], skipped: Sequence[str]) -> Plan:
-    """Decide what is written.
+def plan_files(root: Path, parameters: Sequence[Parameter], skipped: Sequence[str]) -> FilePlan:
+    """Decide what to write.
 
-    Packer warns of a value for a variable that no file declares, and a .json wins over a .hcl.  So
-    a parameter becomes a variable only when one of its name is declared, and set nowhere else.
+    Packer warns about the value of a variable that no file declares, and a .json file overrides a
+    .hcl file. So only a variable that is declared, and that no other file sets, gets a value.
 
     Args:
-        root: the repository.
-        parameters: what was fetched.
-        skipped: names of secrets that were left out.
+        root: The repository.
+        parameters: The fetched parameters.
+        skipped: Names of skipped secrets.
 
     Raises:
-        CommandFailedError: when names cannot become files side by side.
+        CommandFailedError: Names cannot become files beside each other.
+        SetupError: A file of values cannot be read.
     """
-    _check_paths(parameters)
-    declared, elsewhere = _declared(root), _set_elsewhere(root)
+    _require_paths(parameters)
+    folder = _load_packer(root)
+    unread = ", ".join(place.file for place, _ in folder.unread)
     by_variable: dict[str, list[Parameter]] = {}
     for each in parameters:
         by_variable.setdefault(each.variable, []).append(each)
@@ -184,27 +185,30 @@ def plan(root: Path, parameters: Sequence[Parameter], skipped: Sequence[str]) ->
     sources: dict[str, str] = {}
     without: dict[str, str] = {}
     for variable, candidates in sorted(by_variable.items()):
-        if variable not in declared:
+        definition = folder.variables.get(variable)
+        if variable not in folder.types:
             reason = f"no *.pkr.hcl declares a variable {variable}"
-        elif variable in elsewhere:
-            reason = f"{elsewhere[variable]} sets {variable}"
+            reason += f" ({unread} cannot be parsed)" if unread else ""
+        elif definition and definition.file.endswith(AUTOMATIC_VALUES):
+            reason = f"{definition.file} sets {variable}"
         elif len(candidates) > 1:
             reason = f"{len(candidates)} parameters are called {variable}"
         else:
             (only,) = candidates
-            variables[variable] = _value(only, declared[variable])
+            is_list = folder.types[variable] in ("list", "set")
+            variables[variable] = only.value.split(",") if is_list else only.value
             sources[variable] = only.name
             continue
         without |= {each.name: reason for each in candidates}
-    return Plan(parameters, variables, sources, skipped, without)
+    return FilePlan(parameters, variables, sources, skipped, without)
 
 
-def _path(name: str) -> str:
-    """Return a parameter's name as a relative path; a shared one is named by its ARN."""
+def _make_path(name: str) -> str:
+    """Return the name of a parameter as a relative path; a shared one is named by its ARN."""
     return re.sub(r"^arn:[^/]*:parameter/", "", name).lstrip("/")
 
 
-def _check_paths(parameters: Sequence[Parameter]) -> None:
+def _require_paths(parameters: Sequence[Parameter]) -> None:
     paths = {each.file: each.name for each in parameters}
     for file, name in paths.items():
         parts = Path(file).parts
@@ -219,73 +223,47 @@ def _check_paths(parameters: Sequence[Parameter]) -> None:
                 )
 
 
-def _declared(root: Path) -> dict[str, str]:
-    """Return the variables that the Packer files declare: name -> first word of the type."""
-    found = {}
-    for file in sorted(root.glob("*.pkr.hcl")):
-        for name, body in _VARIABLE.findall(file.read_text()):
-            kind = _TYPE.search(body)
-            found[name] = kind[1] if kind else "string"
-    for file in sorted(root.glob("*.pkr.json")):
-        found |= dict.fromkeys(_json(file).get("variable", {}), "string")
-    return found
+def _load_packer(root: Path) -> Folder:
+    from packer_toolkit.hcl.folder import load_folder
+    from packer_toolkit.hcl.parse import is_hcl
+
+    files = [
+        file
+        for file in sorted(root.glob("*.pkr*"))
+        if is_hcl(file) or (file.name.endswith(AUTOMATIC_VALUES) and file.name != VARIABLES)
+    ]
+    folder = load_folder(root, files)
+    for place, reason in folder.unread:
+        if place.file.endswith((".json", AUTOMATIC_VALUES[0])):
+            raise SetupError(f"{place}: {reason}; correct or remove the file")
+    return folder
 
 
-def _set_elsewhere(root: Path) -> dict[str, str]:
-    """Return the variables that other files set: name -> file."""
-    found: dict[str, str] = {}
-    for pattern in _AUTO_FILES:
-        for file in sorted(root.glob(pattern)):
-            if file.name == VARIABLES:
-                continue
-            if file.suffix == ".json":
-                names: Iterable[str] = _json(file)
-            else:
-                names = re.findall(r"^([\w-]+)[ \t]*=", file.read_text(), re.M)
-            found |= dict.fromkeys(names, file.name)
-    return found
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(file.read_text())
-    except (ValueError, RecursionError) as error:
-        raise SetupError(f"{file} is not JSON: {error}; mend it, or remove it") from error
-    return data if isinstance(data, dict) else {}
-
-
-def _value(parameter: Parameter, kind: str) -> str | list[str]:
-    if kind in ("list", "set"):
-        return parameter.value.split(",")
-    return parameter.value
-
-
-def write(root: Path, planned: Plan, force: bool) -> list[Path]:
+def write_files(root: Path, plan: FilePlan, force: bool) -> list[Path]:
     """Write the files.
 
     Args:
-        root: the repository.
-        planned: what to write.
-        force: whether files that this command has not written are replaced.
+        root: The repository.
+        plan: What to write.
+        force: Whether to replace files that this command has not written.
 
     Returns:
         The files, relative to the repository.
 
     Raises:
-        SetupError: when git would take them into a commit.
-        CommandFailedError: when files of somebody else are in the way; the message names all of
-            them.
+        SetupError: Git does not ignore the files.
+        CommandFailedError: Other files block them; the message names all of those.
     """
-    contents = {each.file: (each.value.encode(), each.secret) for each in planned.parameters}
-    secrets = {each.name for each in planned.parameters if each.secret}
-    variables = json.dumps(planned.variables, indent=2, sort_keys=True) + "\n"
-    with_secret = not secrets.isdisjoint(planned.sources.values())
+    contents = {each.file: (each.value.encode(), each.is_secret) for each in plan.parameters}
+    secrets = {each.name for each in plan.parameters if each.is_secret}
+    variables = json.dumps(plan.variables, indent=2, sort_keys=True) + "\n"
+    with_secret = not secrets.isdisjoint(plan.sources.values())
     contents[VARIABLES] = (variables.encode(), with_secret)
-    _check_ignored(root, contents)
-    _check_the_way(root, contents)
-    before = _record(root)
+    _require_ignored(root, list(contents))
+    _require_unblocked(root, contents)
+    before = _read_record(root)
     if not force:
-        _check_foreign(root, contents, before)
+        _require_own(root, contents, before)
     record = {file: hashlib.sha256(data).hexdigest() for file, (data, _) in contents.items()}
     contents[RECORD] = ((json.dumps(record, indent=2) + "\n").encode(), False)
     staging = Path(tempfile.mkdtemp(prefix=f".{FOLDER}-", dir=root))
@@ -297,7 +275,9 @@ def write(root: Path, planned: Plan, force: bool) -> list[Path]:
             target.parent.mkdir(parents=True, exist_ok=True)
             (staging / str(number)).replace(target)
     except OSError as error:
-        raise SetupError(f"{error.filename or root}: {error.strerror}; make room for it") from error
+        raise SetupError(
+            f"{error.filename or root}: {error.strerror}; free space, or correct the permissions"
+        ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     _remove_stale(root, before, record)
@@ -305,25 +285,18 @@ def write(root: Path, planned: Plan, force: bool) -> list[Path]:
 
 
 def _create(file: Path, data: bytes, secret: bool) -> None:
-    mode = 0o600 if secret else 0o666  # without the person's umask
+    mode = 0o600 if secret else 0o666  # less the umask of the user
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as opened:
         opened.write(data)
 
 
-def _check_ignored(root: Path, files: Iterable[str]) -> None:
-    """Refuse to write what a `git add .` would take along; where there is no git, nothing does."""
-    names = "\0".join(files)
-    asked = subprocess.run(
-        ["git", "check-ignore", "--stdin", "-z", "--no-index"],
-        cwd=root,
-        input=names,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if asked.returncode > 1:
+def _require_ignored(root: Path, files: Sequence[str]) -> None:
+    """Refuse to write what `git add .` would stage; outside of a git repository, nothing does."""
+    try:
+        ignored = Git(root).filter_ignored(files)
+    except SetupError:
         return
-    exposed = sorted(set(names.split("\0")) - set(asked.stdout.split("\0")))
+    exposed = sorted(set(files) - ignored)
     if exposed:
         raise SetupError(
             f"git does not ignore {exposed[0]}; add these lines to .gitignore:"
@@ -331,15 +304,23 @@ def _check_ignored(root: Path, files: Iterable[str]) -> None:
         )
 
 
-def _record(root: Path) -> dict[str, str]:
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(file.read_text())
+    except (ValueError, RecursionError) as error:
+        raise SetupError(f"{file} is not JSON: {error}; remove it") from error
+    return data if isinstance(data, dict) else {}
+
+
+def _read_record(root: Path) -> dict[str, str]:
     file = root / RECORD
-    return {key: str(value) for key, value in _json(file).items()} if file.is_file() else {}
+    return {key: str(value) for key, value in _read_json(file).items()} if file.is_file() else {}
 
 
-def _check_foreign(
+def _require_own(
     root: Path, contents: dict[str, tuple[bytes, bool]], before: dict[str, str]
 ) -> None:
-    """Refuse to replace files that were not written here, or were changed since."""
+    """Refuse to replace files that this command has not written, or that have changed since."""
     foreign = []
     for file, (data, _) in contents.items():
         target = root / file
@@ -356,23 +337,24 @@ def _check_foreign(
         )
 
 
-def _check_the_way(root: Path, files: Iterable[str]) -> None:
-    """Refuse to go on where something else than a file, or on the way to it a folder, lies."""
-    found = set()
+def _require_unblocked(root: Path, files: Iterable[str]) -> None:
+    """Refuse to replace a folder by a file, or to write through a symbolic link."""
+    blocking = set()
     for file in files:
         target = root / file
         if target.is_dir() and not target.is_symlink():
-            found.add(file)
+            blocking.add(file)
         for parent in target.relative_to(root).parents:
-            there = root / parent
-            if there.is_symlink() or (there.exists() and not there.is_dir()):
-                found.add(str(parent))
-    if found:
-        raise CommandFailedError(f"in the way: {', '.join(sorted(found))}; move it away")
+            folder = root / parent
+            if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+                blocking.add(str(parent))
+    if blocking:
+        names = ", ".join(sorted(blocking))
+        raise CommandFailedError(f"conflicts with the files to write: {names}; move it away")
 
 
 def _remove_stale(root: Path, before: dict[str, str], now: dict[str, str]) -> None:
-    """Remove what an earlier run wrote, nobody has changed since, and no parameter stands for."""
+    """Delete files of an earlier run that have not changed since and have no parameter anymore."""
     for file in set(before) - set(now):
         target = root / file
         if target.is_file() and hashlib.sha256(target.read_bytes()).hexdigest() == before[file]:

@@ -19,19 +19,33 @@ from github.PullRequest import PullRequest
 from github.Repository import Repository
 
 from packer_toolkit.git.addresses import hide_secret
-from packer_toolkit.github.client import Place, require_answer, speaking
+from packer_toolkit.github.client import RepositoryAccess, require_answer, translate_github_errors
 from packer_toolkit.template import exported_template, job_files, pull_request, saved_update
+from packer_toolkit.template.blocking_files import require_writable
+from packer_toolkit.template.changelog import read_news
+from packer_toolkit.template.clean_state import require_clean
 from packer_toolkit.template.clone import clone_template
 from packer_toolkit.template.journal import Journal
 from packer_toolkit.template.project import Project
-from packer_toolkit.template.source import changes, named, up_to_date
-from packer_toolkit.template.summary import Summary
-from packer_toolkit.template.update import planned, require_seen, target
+from packer_toolkit.template.source import describe_up_to_date, find_release
+from packer_toolkit.template.summary import UpdateSummary, summarize_update
+from packer_toolkit.template.update import choose_release, plan_update
+from packer_toolkit.template.update_branch import (
+    BRANCH,
+    UpdateBranch,
+    build_authorization,
+    get_push_url,
+)
+from packer_toolkit.template.update_commit import (
+    commit_update,
+    keep_conflicting_files,
+    write_repository_tree,
+)
 
 
 @dataclass(frozen=True)
 class PullRequestResult:
-    """What became of an update.
+    """The result of a job.
 
     Attributes:
         parts: What `--json` prints, apart from empty values.
@@ -52,7 +66,7 @@ class PullRequestJob:
 
     Attributes:
         project: The repository.
-        place: The repository on GitHub.
+        access: The repository on GitHub.
         base: Branch to merge into.
         branch: Branch to push.
         release: Release to update to; None for the latest.
@@ -66,9 +80,9 @@ class PullRequestJob:
     """
 
     project: Project
-    place: Place
+    access: RepositoryAccess
     base: str
-    branch: str = pull_request.BRANCH
+    branch: str = BRANCH
     release: str | None = None
     answers: Mapping[str, Any] = field(default_factory=dict)
     trust: bool = False
@@ -87,18 +101,18 @@ class PullRequestJob:
             RemoteError: When the template or GitHub cannot be reached, or refuses the request.
         """
         journal = Journal(self.project)
-        with nullcontext() if self.dry_run else journal.exclusive():
+        with nullcontext() if self.dry_run else journal.lock():
             journal.require_settled()
-            self.project.require_clean()
+            require_clean(self.project)
             if not self.save_into:
                 # For the template too, where it is private and on the same host.
-                url = pull_request.origin(self.project)
-                os.environ.update(pull_request.authorized(url, self.place.token))
+                url = get_push_url(self.project)
+                os.environ.update(build_authorization(url, self.access.token))
             return self._push_saved(self.saved_in) if self.saved_in else self._update()
 
     def _push_saved(self, file: str) -> PullRequestResult:
         """Push an update that another job has saved."""
-        update = saved_update.read_update(job_files.read(file, saved_update.WHAT))
+        update = saved_update.read_update(job_files.read_line(file, saved_update.WHAT))
         tree = saved_update.apply_update(self.project, update, self.release)
         saved_update.require_current(self.project, self.base)
         return self._open(update.summary, tree)
@@ -106,17 +120,17 @@ class PullRequestJob:
     def _update(self) -> PullRequestResult:
         """Fetch the template, render the update and push it, or the part that the job is for."""
         if not (self.dry_run or self.fetch_into or self.save_into):
-            self.place.connect()  # refuses a missing token before anything is rendered
+            self.access.connect()  # refuses a missing token before anything is rendered
         with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
             clone = Path(scratch, "template.git")
             if self.template:
                 release, present = exported_template.read_template(self.template, clone)
                 self.project.set_release(present)
             else:
-                release = target(self.project, self.release)
+                release = choose_release(self.project, self.release)
             if release == self.project.release and not self.answers:
                 outputs = {"updated": "false", "release": release, "commit": ""}
-                message = up_to_date(release, self.release)
+                message = describe_up_to_date(release, self.release)
                 return PullRequestResult({"release": release}, outputs, message)
             if not self.template:
                 clone_template(self.project, clone)
@@ -131,21 +145,21 @@ class PullRequestJob:
             return self._write_file(line, self.save_into, parts, saved_update.WHAT)
         return self._open(summary, tree)
 
-    def _render(self, release: str, clone: Path) -> tuple[Summary, str]:
+    def _render(self, release: str, clone: Path) -> tuple[UpdateSummary, str]:
         """Return the summary and the tree of an update, in which conflicts keep our version."""
-        news = changes(str(clone), self.project.version, named(str(clone), release))
-        with planned(self.project, release, self.answers, self.trust, clone) as plan:
-            require_seen(plan)
-            files = pull_request.files_without_markers(plan)
-            return pull_request.summarize(plan, news), pull_request.write_update(plan, files)
+        news = read_news(str(clone), self.project.version, find_release(str(clone), release))
+        with plan_update(self.project, release, self.answers, self.trust, clone) as plan:
+            require_writable(plan)
+            files = keep_conflicting_files(plan)
+            return summarize_update(plan, news), write_repository_tree(plan, files)
 
-    def _describe(self, summary: Summary, tree: str) -> dict[str, Any]:
+    def _describe(self, summary: UpdateSummary, tree: str) -> dict[str, Any]:
         """Return what the pull request shows."""
-        workflows = pull_request.find_workflows(saved_update.changed_paths(self.project, tree))
+        workflows = pull_request.find_workflows(saved_update.list_changed_paths(self.project, tree))
         return {
             "release": summary.release,
-            "title": pull_request.title(summary),
-            "text": hide_secret(pull_request.body(summary, workflows), self.project.source),
+            "title": pull_request.format_title(summary),
+            "text": hide_secret(pull_request.format_body(summary, workflows), self.project.source),
             "conflicts": [item.path for item in summary.conflicts],
             "workflows": workflows,
         }
@@ -155,32 +169,32 @@ class PullRequestJob:
     ) -> PullRequestResult:
         """Write what the next job needs to a file, or to the outputs of this step for "-"."""
         if file == "-":
-            job_files.require_short(line, what)
+            job_files.require_line_fits(line, what)
         release = str(parts["release"])
-        message = f"would hand over {release}, {len(line)} characters" if self.dry_run else ""
+        message = f"would pass on {release}, {len(line)} characters" if self.dry_run else ""
         if not self.dry_run:
-            job_files.write(line, file, what)
+            job_files.write_line(line, file, what)
         return PullRequestResult(
             {**parts, "updated": not self.dry_run, "characters": len(line)},
             {"updated": "true", "release": release},
             message,
         )
 
-    def _open(self, summary: Summary, tree: str) -> PullRequestResult:
+    def _open(self, summary: UpdateSummary, tree: str) -> PullRequestResult:
         """Push an update, and open its pull request or refresh the open one."""
         saved_update.require_release(self.project, tree, summary.release)
         parts = self._describe(summary, tree)
         title, body = parts["title"], parts["text"]
         if self.dry_run:
             return PullRequestResult(parts, message=f"would open: {title}\n\n{body}")
-        repository = self.place.connect()
-        with speaking("look for the pull request"):
+        repository = self.access.connect()
+        with translate_github_errors("look for the pull request"):
             closed_url = self._find_closed(repository, summary.release)
         if closed_url:
             return self._keep_closed(closed_url, summary.release)
-        commit = pull_request.commit_update(self.project, tree, summary.release)
-        pushed = pull_request.Branch(self.project, self.branch).push(commit)
-        with speaking("open the pull request"):
+        commit = commit_update(self.project, tree, summary.release)
+        pushed = UpdateBranch(self.project, self.branch).push(commit)
+        with translate_github_errors("open the pull request"):
             url = self._open_pull(repository, title, body)
         return PullRequestResult(
             {**parts, "updated": True, "commit": pushed.commit, "url": url},
@@ -191,7 +205,7 @@ class PullRequestJob:
 
     def _list_pulls(self, repository: Repository, state: str) -> list[PullRequest]:
         """Return the pull requests of the branch, the newest first."""
-        owner = self.place.repository.partition("/")[0]
+        owner = self.access.repository.partition("/")[0]
         pulls = repository.get_pulls(state=state, head=f"{owner}:{self.branch}", base=self.base)
         return [pull for pull in pulls if pull.head.ref == self.branch]
 

@@ -8,18 +8,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from packer_toolkit.template import report
+from packer_toolkit.template.blocking_files import require_writable
+from packer_toolkit.template.clean_state import require_clean, require_commit
 from packer_toolkit.template.journal import Journal, Undone
 from packer_toolkit.template.kept_copies import show_copy
 from packer_toolkit.template.project import Project
-from packer_toolkit.template.source import up_to_date
-from packer_toolkit.template.update import planned, require_seen, target
+from packer_toolkit.template.source import describe_up_to_date
+from packer_toolkit.template.update import choose_release, plan_update
+from packer_toolkit.template.update_result import (
+    describe_no_update,
+    describe_update,
+    format_result,
+    format_undo_command,
+)
 from packer_toolkit.text.paths import show_path
 
 
 @dataclass(frozen=True)
 class UpdateResult:
-    """What became of an update.
+    """The result of an update.
 
     Attributes:
         verdict: What `--json` prints.
@@ -59,32 +66,32 @@ def update_repository(
         RemoteError: When the template cannot be read.
     """
     journal = Journal(project)
-    with nullcontext() if dry_run else journal.exclusive():
-        project.require_commit()
+    with nullcontext() if dry_run else journal.lock():
+        require_commit(project)
         if dry_run:
             journal.require_settled()
         else:
             journal.require_unlocked()
             for line in describe_copies(journal.settle()):
                 echo(line)
-        project.require_clean()
-        wanted = target(project, release)
+        require_clean(project)
+        wanted = choose_release(project, release)
         if wanted == project.release and not answers:
-            verdict = {**report.nothing(project), "saved_meanwhile": {}, "dry_run": dry_run}
-            return UpdateResult(verdict, [up_to_date(wanted, release)])
+            verdict = {**describe_no_update(project), "saved_meanwhile": {}, "dry_run": dry_run}
+            return UpdateResult(verdict, [describe_up_to_date(wanted, release)])
         saved: dict[str, Path | None] = {}
         late = Undone()
-        with planned(project, wanted, answers, trust) as plan:
-            require_seen(plan)
+        with plan_update(project, wanted, answers, trust) as plan:
+            require_writable(plan)
             if plan.changes and not dry_run:
-                echo(f"If this is interrupted, undo it with: {report.way_back(project)}")
+                echo(f"If this is interrupted, undo it with: {format_undo_command(project)}")
                 saved = journal.write(plan)
                 late = journal.copy_saved_aside()
             copies = {path: copy and str(copy) for path, copy in saved.items()}
-            verdict = {**report.as_json(plan), "saved_meanwhile": copies, "dry_run": dry_run}
+            verdict = {**describe_update(plan), "saved_meanwhile": copies, "dry_run": dry_run}
             return UpdateResult(
                 verdict,
-                report.lines(plan, done=not dry_run),
+                format_result(plan, is_written=not dry_run),
                 [*describe_copies(late), *_describe_saved(saved)],
                 not (plan.conflicts or saved or late.copies),
             )
@@ -103,10 +110,10 @@ def undo_update(folder: Path, dry_run: bool) -> tuple[Undone, Path | None]:
     Raises:
         SetupError: When the update is part of a commit, or cannot be undone yet.
     """
-    journal = Journal.near(folder)
-    with nullcontext() if dry_run else journal.exclusive():
+    journal = Journal.find(folder)
+    with nullcontext() if dry_run else journal.lock():
         undone = journal.undo(dry_run) or Undone()
-    return undone, journal.kept_earlier
+    return undone, journal.copies
 
 
 def describe_copies(undone: Undone) -> list[str]:

@@ -8,10 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
-from packer_toolkit.aws import session as aws
-from packer_toolkit.build.cleanup.find import CredentialsEndedError, Found, Scope, Sweep
-from packer_toolkit.build.report import Left, Thing
-from packer_toolkit.build.values import Values, inspect, read_arguments
+from packer_toolkit.aws.identity import read_identity
+from packer_toolkit.aws.session import make_clients, open_role_session
+from packer_toolkit.build.arguments import read_arguments
+from packer_toolkit.build.cleanup.calls import CredentialsExpiredError
+from packer_toolkit.build.cleanup.delete import LeftoverDeleter
+from packer_toolkit.build.cleanup.find import LeftoverFinder
+from packer_toolkit.build.cleanup.scope import FoundResource, Scope
+from packer_toolkit.build.report import Leftover, Resource
+from packer_toolkit.build.values import Values, inspect
 from packer_toolkit.errors import RemoteError, SetupError
 
 
@@ -41,10 +46,10 @@ class CleanupResult(TypedDict):
     regions: list[str]
     run_id: str
     dry_run: bool
-    found: list[Thing]
-    swept: list[Thing]
-    left: list[Left]
-    kept: list[Left]
+    found: list[Resource]
+    swept: list[Resource]
+    left: list[Leftover]
+    kept: list[Leftover]
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,15 @@ class Leftovers:
     Attributes:
         deletable: Resources to delete.
         retained: Resources that stay, each with its reason.
+        finder: Finds the resources again while they are deleted.
+        echo: Prints a line for the user.
     """
 
     request: CleanupRequest
-    sweep: Sweep
-    deletable: list[Found]
-    retained: list[Found]
+    finder: LeftoverFinder
+    echo: Callable[[str], None]
+    deletable: list[FoundResource]
+    retained: list[FoundResource]
 
     def make_result(self, dry_run: bool) -> CleanupResult:
         """Return the result in which nothing was deleted."""
@@ -68,16 +76,20 @@ class Leftovers:
             "regions": list(self.request.regions),
             "run_id": self.request.run_id,
             "dry_run": dry_run,
-            "found": [each.thing for each in self.deletable],
+            "found": [each.resource for each in self.deletable],
             "swept": [],
             "left": [],
-            "kept": [{**each.thing, "reason": each.kept} for each in self.retained],
+            "kept": [each.explain(each.retained) for each in self.retained],
         }
 
     def delete(self) -> CleanupResult:
         """Delete the resources; return which were deleted and which could not be."""
-        outcome = self.sweep.run()
-        return {**self.make_result(False), "swept": outcome.swept, "left": outcome.left}
+        result = LeftoverDeleter(self.finder, echo=self.echo).run()
+        return {
+            **self.make_result(False),
+            "swept": result.deleted,
+            "left": result.leftovers,
+        }
 
 
 def find_leftovers(request: CleanupRequest, echo: Callable[[str], None]) -> Leftovers:
@@ -104,19 +116,20 @@ def find_leftovers(request: CleanupRequest, echo: Callable[[str], None]) -> Left
         raise SetupError(
             "the HCL in this folder has no run_tags or no region: give --repository and --region"
         )
-    session = aws.session(request.role, "packer-toolkit-sweep", request.regions[0])
-    identity = aws.identity(session, request.regions[0])
-    echo(f"{identity.line()}; {', '.join(request.regions)}; {request.repository}")
+    session = open_role_session(request.role, "packer-toolkit-sweep", request.regions[0])
+    identity = read_identity(session, request.regions[0])
+    echo(f"{identity.describe()}; {', '.join(request.regions)}; {request.repository}")
     scope = Scope(request.repository, request.regions, request.run_id, request.finished_images)
-    sweep = Sweep(session, scope, say=echo)
+    finder = LeftoverFinder(make_clients(session), scope)
     try:
-        resources = sweep.find()
-    except CredentialsEndedError as error:
+        resources = finder.find()
+    except CredentialsExpiredError as error:
         raise RemoteError(f"{error}: get new ones, and repeat the command") from None
     except Exception as error:
         raise RemoteError(f"cannot list resources: {' '.join(str(error).split())}") from None
-    deletable = [each for each in resources if not each.kept]
-    return Leftovers(request, sweep, deletable, [each for each in resources if each.kept])
+    deletable = [each for each in resources if not each.retained]
+    retained = [each for each in resources if each.retained]
+    return Leftovers(request, finder, echo, deletable, retained)
 
 
 def _read_values() -> Values:

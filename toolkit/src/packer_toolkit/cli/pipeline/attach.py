@@ -15,7 +15,7 @@ from packer_toolkit.cli.options import (
     json_option,
 )
 from packer_toolkit.errors import SetupError
-from packer_toolkit.github.actions import token
+from packer_toolkit.github.actions import read_token
 
 
 @click.command()
@@ -52,16 +52,21 @@ def command(
     Exit code 0: all files are attached.  1: the release does not exist, or has other files.  3:
     build artifacts or the token are missing.  4: GitHub cannot be reached or refused the request.
     """
-    from packer_toolkit.github.client import Place
-    from packer_toolkit.pipeline.artifacts import MANIFEST, read, require_sound, unpack
-    from packer_toolkit.pipeline.releases import attach
+    from packer_toolkit.github.client import RepositoryAccess
+    from packer_toolkit.pipeline.artifacts import (
+        MANIFEST,
+        read_artifacts,
+        require_valid_files,
+        unpack_artifacts,
+    )
+    from packer_toolkit.pipeline.releases import attach_artifacts
 
-    records = read(Path()) if artifacts is None else unpack(artifacts)
-    require_sound(records.refused)
-    if MANIFEST not in records.files:
-        raise SetupError(f"there is no {MANIFEST}: build the image first, then attach its files")
-    github = Place(repository, token(), api_url, timeout).connect()
-    done = attach(github, tag, records, replace=replace, dry_run=dry_run)
+    files = read_artifacts(Path()) if artifacts is None else unpack_artifacts(artifacts)
+    require_valid_files(files.rejected)
+    if MANIFEST not in files.files:
+        raise SetupError(f"there is no {MANIFEST}: build the image first, then attach what it left")
+    github = RepositoryAccess(repository, read_token(), api_url, timeout).connect()
+    done = attach_artifacts(github, tag, files, replace=replace, dry_run=dry_run)
     if as_json:
         click.echo(json.dumps(asdict(done), indent=2))
         return

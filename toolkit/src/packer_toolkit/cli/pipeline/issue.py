@@ -18,10 +18,10 @@ from packer_toolkit.cli.options import (
     outcome_option,
 )
 from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.github.actions import run_url, token, warn
+from packer_toolkit.github.actions import get_run_url, read_token, warn
 
 if TYPE_CHECKING:
-    from packer_toolkit.pipeline.issue import Done
+    from packer_toolkit.pipeline.issue import IssueChange
 
 
 @click.command()
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--run-url",
-    default=run_url,
+    default=get_run_url,
     metavar="URL",
     help="Link to the workflow run.  [default: from GITHUB_RUN_ID and others]",
 )
@@ -91,43 +91,66 @@ def command(
     Exit code 0: updated, or a warning was printed.  3: the build report or the token is missing.
     4: with --strict, GitHub cannot be reached or refused the request.
     """
-    from packer_toolkit.github.client import Place
-    from packer_toolkit.pipeline.artifacts import read, unpack, warn_about_refused
-    from packer_toolkit.pipeline.issue_update import WorkflowRun, preview_issue, update_issue
+    from packer_toolkit.github.client import RepositoryAccess
+    from packer_toolkit.pipeline.artifacts import (
+        read_artifacts,
+        unpack_artifacts,
+        warn_about_rejected,
+    )
+    from packer_toolkit.pipeline.issue import IssueChange, preview_issue
+    from packer_toolkit.pipeline.issue_state import LastSuccess
+    from packer_toolkit.pipeline.outcome import RunContext, collect_outcome
+    from packer_toolkit.pipeline.record import record_result
 
     if artifacts is None and outcome is None and not report.exists():
-        raise SetupError(f"there is no {report}: give --outcome, or build first")
-    records = unpack(artifacts) if artifacts is not None else None
-    if records is None:
-        records = warn_about_refused(read(Path(), report))
+        raise SetupError(f"{report} does not exist: give --outcome, or build first")
+    if artifacts is None:
+        files = warn_about_rejected(read_artifacts(Path(), report))
+    else:
+        files = unpack_artifacts(artifacts)
     if outcome is None:
-        outcome = "success" if records.report.get("exit_code") == 0 else "failure"
+        outcome = "success" if files.report.get("exit_code") == 0 else "failure"
     if kind is None:
         kind = "release" if os.environ.get("GITHUB_REF_TYPE") == "tag" else "daily"
-    run = WorkflowRun(records, outcome, kind, version, run_url, commit)
-    place = Place(repository, token(), api_url, timeout)
-    done, problem = (preview_issue(run, place), "") if dry_run else update_issue(run, place)
-    if problem:
-        warn(problem)
-    if as_json:
-        _print_json(done, outcome, problem)
-    elif dry_run and done.text:
-        click.echo(done.text, nl=False)
-    elif done.number:
-        click.echo(f"{done.action} issue #{done.number}: {done.url}")
-    elif not problem:
-        click.echo(f"build: {outcome}; no issue to change")
+    name = repository.rpartition("/")[2].removeprefix("packer-ami-")
+    run = RunContext(kind, name, version, run_url, commit)
+    change, problem = IssueChange("none"), ""
+    if outcome in ("success", "failure") and not dry_run:
+        github = RepositoryAccess(repository, read_token(), api_url, timeout).connect()
+        environment = {**os.environ, "GITHUB_REPOSITORY": repository}
+        result = record_result(
+            github, files, run, environment, succeeded=outcome == "success", note=_note
+        )
+        change, problem = result.change, result.problem
+    elif outcome == "failure":
+        change = preview_issue(collect_outcome(files, run), LastSuccess())
+    _print_change(change, outcome, problem, as_json=as_json, dry_run=dry_run)
     if problem and strict:
         raise RemoteError(problem)
 
 
-def _print_json(done: Done, outcome: str, problem: str) -> None:
-    result = {
-        "outcome": outcome,
-        "action": done.action,
-        "issue": done.number or None,
-        "url": done.url or None,
-        "text": done.text,
-        "problem": problem or None,
-    }
-    click.echo(json.dumps(result, indent=2))
+def _note(message: str) -> None:
+    click.echo(f"note: {message}", err=True)
+
+
+def _print_change(
+    change: IssueChange, outcome: str, problem: str, *, as_json: bool, dry_run: bool
+) -> None:
+    if problem:
+        warn(problem)
+    if as_json:
+        result = {
+            "outcome": outcome,
+            "action": change.action,
+            "issue": change.number or None,
+            "url": change.url or None,
+            "text": change.text,
+            "problem": problem or None,
+        }
+        click.echo(json.dumps(result, indent=2))
+    elif dry_run and change.text:
+        click.echo(change.text, nl=False)
+    elif change.number:
+        click.echo(f"{change.action} issue #{change.number}: {change.url}")
+    elif not problem:
+        click.echo(f"build: {outcome}; no issue to change")

@@ -21,10 +21,10 @@ def command(as_json: bool) -> None:
 
     Exit code 0: packed, also if there are no build artifacts.
     """
-    from packer_toolkit.github.outputs import set_outputs
-    from packer_toolkit.pipeline.packing import pack_artifacts
+    from packer_toolkit.github.actions import set_outputs
+    from packer_toolkit.pipeline.packing import pack_folder
 
-    names, line = pack_artifacts(Path())
+    names, line = pack_folder(Path())
     if as_json:
         click.echo(json.dumps({"files": names, "bundle": line}, indent=2))
         return

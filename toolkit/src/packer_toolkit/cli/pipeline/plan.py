@@ -13,7 +13,7 @@ from packer_toolkit.cli.options import (
     json_option,
     renamed_option,
 )
-from packer_toolkit.github.actions import token
+from packer_toolkit.github.actions import read_token, set_outputs
 
 
 @click.command()
@@ -70,12 +70,11 @@ def command(
     the tag is not a version, or something is missing.  4: AWS cannot be reached or refused the
     request.
     """
-    from packer_toolkit.github.client import Place
-    from packer_toolkit.github.outputs import set_outputs
+    from packer_toolkit.github.client import RepositoryAccess
     from packer_toolkit.pipeline.decision import decide_build, restore_manifest
 
-    place = Place(repository, token(), api_url, timeout)
-    plan = decide_build(event, kind or "", force=force, commit=commit, place=place)
+    access = RepositoryAccess(repository, read_token(), api_url, timeout)
+    plan = decide_build(event, kind or "", force=force, commit=commit, access=access)
     if as_json:
         click.echo(json.dumps(asdict(plan), indent=2))
         return

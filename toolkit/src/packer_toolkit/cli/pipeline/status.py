@@ -7,7 +7,7 @@ import json
 import click
 
 from packer_toolkit.cli.options import dry_run_option, github_options, json_option
-from packer_toolkit.github.actions import token
+from packer_toolkit.github.actions import read_token
 
 
 @click.command()
@@ -61,12 +61,13 @@ def set_status(
 
     Also what `template-pr --checked` of 1.x calls.
     """
-    from packer_toolkit.github.client import Place
+    from packer_toolkit.github.client import RepositoryAccess
     from packer_toolkit.pipeline.check_status import find_state, set_check_status
 
     state = find_state(outcome)
     if not dry_run:
-        set_check_status(Place(repository, token(), api_url, timeout), commit, outcome)
+        access = RepositoryAccess(repository, read_token(), api_url, timeout)
+        set_check_status(access, commit, outcome)
     if as_json:
         click.echo(json.dumps({"commit": commit, "state": state, "dry_run": dry_run}, indent=2))
     elif dry_run:

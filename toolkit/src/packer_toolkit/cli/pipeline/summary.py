@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from packer_toolkit.cli.options import github_options, json_option, outcome_option
 from packer_toolkit.errors import RemoteError
-from packer_toolkit.github.actions import token
+from packer_toolkit.github.actions import add_summary, read_token
+
+if TYPE_CHECKING:
+    from packer_toolkit.pipeline.releases import ReleasedPackages
 
 
 @click.command()
@@ -52,25 +56,23 @@ def command(
 
     Exit code 0: written, whatever the result of the build.
     """
-    from packer_toolkit.build.deadline import expiry
-    from packer_toolkit.github.outputs import add_summary
-    from packer_toolkit.pipeline.artifacts import read, warn_about_refused
-    from packer_toolkit.pipeline.summary import page
+    from packer_toolkit.build.deadline import read_credentials_expiry
+    from packer_toolkit.pipeline.artifacts import read_artifacts, warn_about_rejected
+    from packer_toolkit.pipeline.summary import write_summary
 
-    records = warn_about_refused(read(Path()))
+    artifacts = warn_about_rejected(read_artifacts(Path()))
     if not outcome:
-        outcome = "success" if records.report.get("exit_code") == 0 else "failure"
-    name, last = "", None
-    if records.packages and token() and repository:
-        name, last = _read_last_packages(repository, api_url, timeout)
-    text = page(
-        records,
-        outcome=outcome,
+        outcome = "success" if artifacts.report.get("exit_code") == 0 else "failure"
+    last = None
+    if artifacts.packages and read_token() and repository:
+        last = _read_last_packages(repository, api_url, timeout)
+    text = write_summary(
+        artifacts,
+        result=outcome,
         note=note,
-        limit=credentials_seconds,
-        expires=expiry(os.environ),
+        seconds=credentials_seconds,
+        expires=read_credentials_expiry(os.environ),
         last=last,
-        last_name=name,
     )
     if as_json:
         summary = {"outcome": outcome, "note": note or None, "text": text}
@@ -79,18 +81,16 @@ def command(
     add_summary(text)
 
 
-def _read_last_packages(
-    repository: str, api_url: str, timeout: float
-) -> tuple[str, dict[str, list[str]] | None]:
-    """Return the name and package lists of the last release; ("", None) without any."""
-    from packer_toolkit.github.client import Place
-    from packer_toolkit.pipeline.releases import last_packages
+def _read_last_packages(repository: str, api_url: str, timeout: float) -> ReleasedPackages | None:
+    """Return the package lists of the last release; None without any."""
+    from packer_toolkit.github.client import RepositoryAccess
+    from packer_toolkit.pipeline.releases import find_last_packages
 
     is_tag = os.environ.get("GITHUB_REF_TYPE") == "tag"
     tag = os.environ.get("GITHUB_REF_NAME", "") if is_tag else ""
     try:
-        github = Place(repository, token(), api_url, timeout).connect()
-        return last_packages(github, before=tag)
+        github = RepositoryAccess(repository, read_token(), api_url, timeout).connect()
+        return find_last_packages(github, before=tag)
     except RemoteError as error:
-        click.echo(f"note: packages are not compared with the last release: {error}", err=True)
-        return "", None
+        click.echo(f"note: packages are not compared: {error}", err=True)
+        return None

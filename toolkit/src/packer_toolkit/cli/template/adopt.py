@@ -18,7 +18,7 @@ from packer_toolkit.cli.options import (
     json_option,
     renamed_option,
 )
-from packer_toolkit.git.addresses import without_secret
+from packer_toolkit.git.addresses import remove_secrets
 from packer_toolkit.text.paths import show_path
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _print_adoption(adoption: Adoption) -> None:
 
     # For a file or another program: one line each, whatever its length.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
-    click.echo(f"Baseline: {adoption.release} of {without_secret(adoption.source)}")
+    click.echo(f"Baseline: {adoption.release} of {remove_secrets(adoption.source)}")
     if adoption.found.folder:
         click.echo(f"Packer files: {adoption.found.folder}")
     table = Table(box=box.SIMPLE, pad_edge=False, title="Answers", title_justify="left")
@@ -236,7 +236,7 @@ def _make_json(
     adoption: Adoption, accepted: Sequence[str], written: Sequence[str], diff: str, dry_run: bool
 ) -> dict[str, Any]:
     return {
-        "template": without_secret(adoption.source),
+        "template": remove_secrets(adoption.source),
         "release": adoption.release,
         "packer": adoption.found.folder,
         "answers": {

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from packer_toolkit.cli.options import answers_file_option, json_option
-from packer_toolkit.git.addresses import without_secret
-from packer_toolkit.template.source import changes, newest, up_to_date
+from packer_toolkit.git.addresses import remove_secrets
+from packer_toolkit.template.changelog import read_news
+from packer_toolkit.template.source import describe_up_to_date, find_newest_release
 
 
 @click.command()
@@ -27,13 +28,13 @@ def command(answers_file: str | None, as_json: bool) -> int:
     from packer_toolkit.template.journal import find_project
 
     project = find_project(Path.cwd(), answers_file)
-    release = newest(project.source, project.answers_file)
+    release = find_newest_release(project.source, project.answers_file)
     present = project.version
     newer = release.version > present
-    news = changes(project.source, present, release) if newer else ""
+    news = read_news(project.source, present, release) if newer else ""
     if as_json:
         result = {
-            "template": without_secret(project.source),
+            "template": remove_secrets(project.source),
             "release": project.release,
             "newest": release.tag,
             "newer": newer,
@@ -42,7 +43,7 @@ def command(answers_file: str | None, as_json: bool) -> int:
         click.echo(json.dumps(result, indent=2))
         return int(newer)
     if not newer:
-        click.echo(up_to_date(project.release))
+        click.echo(describe_up_to_date(project.release))
         return 0
     click.echo(
         f"The template has a newer release: {release.tag}; this repository is at {project.release}."

@@ -42,35 +42,40 @@ def command(
     Exit code 0: no conflicts.  1: at least one file would have a conflict.  3: the update cannot be
     done.  4: the template cannot be read.
     """
-    from packer_toolkit.template import report
+    from packer_toolkit.template.clean_state import find_uncommitted, require_commit
     from packer_toolkit.template.journal import find_project
-    from packer_toolkit.template.source import up_to_date
-    from packer_toolkit.template.update import planned, target
+    from packer_toolkit.template.source import describe_up_to_date
+    from packer_toolkit.template.update import choose_release, plan_update
+    from packer_toolkit.template.update_result import (
+        describe_no_update,
+        describe_update,
+        format_result,
+    )
 
     project = find_project(Path.cwd(), answers_file)
-    project.require_commit()
-    changed = project.uncommitted()
+    require_commit(project)
+    changed = find_uncommitted(project)
     if changed:
         click.echo(f"Uncommitted changes are left out: {join_paths(changed)}", err=True)
-    wanted = target(project, release)
+    wanted = choose_release(project, release)
     given = collect_answers(data, data_file)
     if wanted == project.release and not given:
         if as_json:
-            click.echo(json.dumps({**report.nothing(project), "diff": ""}, indent=2))
+            click.echo(json.dumps({**describe_no_update(project), "diff": ""}, indent=2))
         else:
-            click.echo(up_to_date(wanted, release), err=True)
+            click.echo(describe_up_to_date(wanted, release), err=True)
         return 0
-    with planned(project, wanted, given, trust) as plan:
+    with plan_update(project, wanted, given, trust) as plan:
         if as_json:
-            diff = printable_diff(hide_secret(plan.diff(), project.source))
-            click.echo(json.dumps({**report.as_json(plan), "diff": diff}, indent=2))
+            diff = printable_diff(hide_secret(plan.format_diff(), project.source))
+            click.echo(json.dumps({**describe_update(plan), "diff": diff}, indent=2))
             return int(bool(plan.conflicts))
         is_color = sys.stdout.isatty()
-        text = hide_secret(plan.diff(is_color), project.source)
+        text = hide_secret(plan.format_diff(is_color), project.source)
         if text:
             click.echo(text.encode("utf-8", "surrogateescape"), color=is_color)
         sys.stdout.flush()
-        for line in report.lines(plan, done=False):
+        for line in format_result(plan, is_written=False):
             click.echo(line, err=True)
     return int(bool(plan.conflicts))
 

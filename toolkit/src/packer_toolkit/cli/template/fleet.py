@@ -6,6 +6,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -18,10 +19,10 @@ from packer_toolkit.cli.options import (
     timeout_option,
 )
 from packer_toolkit.errors import CommandFailedError
-from packer_toolkit.github.actions import token
+from packer_toolkit.github.actions import read_token
 
 if TYPE_CHECKING:
-    from packer_toolkit.template.fleet import Fleet, Row
+    from packer_toolkit.template.fleet import Fleet, FleetRow
 
 
 @click.command()
@@ -95,7 +96,10 @@ def command(
     Exit code 0: all repositories were read.  1: some could not be read, and are named.  3: there is
     no repository to read.  4: GitHub cannot be reached.
     """
-    from packer_toolkit.template.fleet import GitHubFleet, LocalFleet, Questions
+    from packer_toolkit.github.client import create_client
+    from packer_toolkit.template.fleet import TagLister
+    from packer_toolkit.template.github_fleet import GitHubFleet
+    from packer_toolkit.template.local_fleet import LocalFleet
 
     listed = [*repositories, *(_lines(file) if file else [])]
     if folder and (organization or listed):
@@ -104,13 +108,14 @@ def command(
         )
     if not (folder or organization or listed):
         raise click.UsageError("give --organization, --repository, --from-file or --local")
-    questions = Questions(timeout, _announce)
+    tags = TagLister(timeout, _announce)
     if folder:
         # Git's processes wait for the disk: a few at a time is enough.
-        local = LocalFleet(folder, prefix, questions)
+        local = LocalFleet(folder, prefix, tags)
         found, left_out = _read(local, at_once=2), 0
     else:
-        remote = GitHubFleet(token(), api_url, timeout, questions, organization, prefix, listed)
+        connect = partial(create_client, read_token(), api_url, timeout)
+        remote = GitHubFleet(connect, api_url, tags, organization, prefix, listed)
         remote.with_workflows = with_workflows
         # GitHub asks for few requests at the same time:
         # https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
@@ -138,24 +143,24 @@ def _lines(file: IO[str]) -> list[str]:
     return [line for line in lines if line]
 
 
-def _read(fleet: Fleet, at_once: int) -> list[Row]:
+def _read(fleet: Fleet, at_once: int) -> list[FleetRow]:
     """Read all, with a bar on a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from packer_toolkit.template.fleet import rows
+    from packer_toolkit.template.fleet import read_fleet
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
-        names = fleet.names()
+        names = fleet.list_names()
         task = bar.add_task("Reading repositories", total=len(names))
-        return list(rows(fleet, names, at_once=at_once, done=lambda: bar.advance(task)))
+        return list(read_fleet(fleet, names, threads=at_once, advance=lambda: bar.advance(task)))
 
 
-def _show(rows: Sequence[Row]) -> None:
+def _show(rows: Sequence[FleetRow]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -171,7 +176,7 @@ def _show(rows: Sequence[Row]) -> None:
     console.print(table)
 
 
-def _summary(rows: Sequence[Row], archived: int) -> str:
+def _summary(rows: Sequence[FleetRow], archived: int) -> str:
     parts = {
         "up to date": sum(row.behind == 0 for row in rows),
         "behind": sum(bool(row.behind) for row in rows),

@@ -19,8 +19,7 @@ from packer_toolkit.cli.options import (
     vcs_ref_option,
 )
 from packer_toolkit.cli.pipeline.status import set_status
-from packer_toolkit.github.actions import token
-from packer_toolkit.github.outputs import add_summary, set_outputs
+from packer_toolkit.github.actions import add_summary, read_token, set_outputs
 
 _FILE = "; - is standard input, or the outputs of a step in a workflow."
 
@@ -117,7 +116,7 @@ def command(
     branch has commits of others.  3: the update cannot be done.  4: the template or GitHub cannot
     be reached or refused the request.
     """
-    from packer_toolkit.github.client import Place
+    from packer_toolkit.github.client import RepositoryAccess
     from packer_toolkit.template.journal import find_project
     from packer_toolkit.template.pull_request_job import PullRequestJob
 
@@ -131,7 +130,7 @@ def command(
         return
     result = PullRequestJob(
         find_project(Path.cwd(), answers_file),
-        Place(repository, token(), api_url, timeout),
+        RepositoryAccess(repository, read_token(), api_url, timeout),
         base=base,
         branch=branch,
         release=release,

@@ -1,9 +1,9 @@
-"""Check the InSpec profile: what a build would fail for, and what it would not test.
+"""Check the InSpec profile: mistakes that fail a build, and controls that it would not run.
 
-The auditor reads a profile in two ways. `check` reads the text and evaluates nothing, so it accepts
-a control file that cannot be loaded. `check --legacy-check` evaluates the control files without a
-machine: no file exists there, and a `describe` below `if os.debian?` is not reached. A warning
-counts when both ways report it.
+The auditor checks a profile in two ways. `check` parses the control files and evaluates nothing, so
+it accepts one that cannot be loaded. `check --legacy-check` evaluates them without a machine: no
+file exists there, and a `describe` below `if os.debian?` does not run. A warning counts when both
+ways report it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,16 +21,19 @@ import yaml
 
 from packer_toolkit.checks.tools import (
     Finding,
+    RunTool,
     SkippedError,
-    files,
+    list_files,
+    list_missing_content,
     make_relative,
     read_unplaced,
-    run,
+    run_tool,
 )
+from packer_toolkit.process import Completed
 
 _PROFILE = "inspec"
 _METADATA = "inspec/inspec.yml"
-# What `supports` may name; underscores are accepted too.
+# The keys of `supports`; with underscores too.
 _SUPPORTS = (
     "platform",
     "platform-name",
@@ -54,17 +56,23 @@ _LONGEST = 300
 _NO_CONTROLS = "No controls or tests were defined."
 
 
-def check_profile(root: Path) -> list[Finding]:
+def check_inspec(root: Path) -> list[Finding]:
+    """Find folders without controls, otherwise mistakes in the profile."""
+    return list_missing_content(root, _PROFILE) or check_profile(root)
+
+
+def check_profile(root: Path, run: RunTool = run_tool) -> list[Finding]:
     """Check the profile in inspec/.
 
     Args:
-        root: the repository.
+        root: The repository.
+        run: Runs a tool.
 
     Returns:
-        What is wrong, with the place where it is known.
+        The mistakes, with their places where those are known.
 
     Raises:
-        SkippedError: when there is no profile, or nothing to check it with.
+        SkippedError: There is no profile, or no tool to check it with.
     """
     if not (root / _METADATA).is_file():
         raise SkippedError(f"no {_METADATA} here")
@@ -76,10 +84,10 @@ def check_profile(root: Path) -> list[Finding]:
         raise SkippedError("neither cinc-auditor nor inspec nor ruby is on PATH")
     controls = [
         name
-        for name in files(root)
+        for name in list_files(root)
         if name.startswith(f"{_PROFILE}/controls/") and name.endswith(".rb")
     ]
-    broken = _check_syntax(root, ruby) if ruby else []
+    broken = _check_syntax(root, ruby, run) if ruby else []
     text = (root / _METADATA).read_text(encoding="utf-8", errors="replace")
     try:
         metadata = yaml.safe_load(text) or {}
@@ -88,21 +96,23 @@ def check_profile(root: Path) -> list[Finding]:
         return [*broken, Finding(_METADATA, mark and mark.line + 1, f"YAML: {problem or error}")]
     if not isinstance(metadata, dict):
         return [*broken, Finding(_METADATA, 1, "must be a mapping, with name and version")]
-    found = [*broken, *_check_supports(text, metadata), *_check_ids(root, controls)]
+    findings = [*broken, *_check_supports(text, metadata), *_check_ids(root, controls)]
     if auditor and not broken:
         # Evaluating would download these.
         is_local = all("path" in each for each in metadata.get("depends") or [])
-        found += _check_with_auditor(root, auditor, evaluate=is_local)
+        findings += _check_with_auditor(root, auditor, run, evaluate=is_local)
     elif not controls and not _is_untested_on_purpose(root):
-        found.append(Finding(f"{_PROFILE}/controls", None, _NO_CONTROLS))
-    return list(dict.fromkeys(found))
+        findings.append(Finding(f"{_PROFILE}/controls", None, _NO_CONTROLS))
+    return list(dict.fromkeys(findings))
 
 
 def _is_untested_on_purpose(root: Path) -> bool:
-    """Return whether the committed values let images be created without a test."""
+    """Report whether the committed values let images be created without a test."""
+    from packer_toolkit.hcl.folder import read_value
+
     return any(
-        re.search(r"^\s*skip_inspec\s*=\s*true\b", (root / name).read_text(errors="replace"), re.M)
-        for name in files(root)
+        read_value(root / name, "skip_inspec") is True
+        for name in list_files(root)
         if name.endswith(".auto.pkrvars.hcl")
     )
 
@@ -110,25 +120,26 @@ def _is_untested_on_purpose(root: Path) -> bool:
 # ------------------------------------------------------------------------------- without auditor
 
 
-def _check_syntax(root: Path, ruby: str) -> list[Finding]:
-    found = []
-    for name in files(root):
+def _check_syntax(root: Path, ruby: str, run: RunTool) -> list[Finding]:
+    findings = []
+    for name in list_files(root):
         if name.startswith(f"{_PROFILE}/") and name.endswith(".rb"):
-            result = run(root, ruby, "-wc", name)
-            lines = re.findall(rf"^(?:ruby: )?{re.escape(name)}:(\d+): (.+)$", result.stderr, re.M)
-            found += [Finding(name, int(line), text) for line, text in lines]
-            found += [] if lines else read_unplaced(result)
-    return found
+            errors = run(root, ruby, "-wc", name)
+            pattern = rf"^(?:ruby: )?{re.escape(name)}:(\d+): (.+)$"
+            lines = re.findall(pattern, errors.stderr, re.M)
+            findings += [Finding(name, int(line), text) for line, text in lines]
+            findings += [] if lines else read_unplaced(errors)
+    return findings
 
 
 def _check_supports(text: str, metadata: dict[str, Any]) -> list[Finding]:
-    """Find what InSpec does not know in `supports`: such a profile fits no machine."""
+    """Find unknown entries in `supports`: InSpec would run such a profile on no machine."""
     supports = metadata.get("supports") or []
-    found = []
+    findings = []
     for entry in supports if isinstance(supports, list) else [supports]:
         if not isinstance(entry, dict):
             message = "supports: must be a list of entries such as platform-family: linux"
-            found.append(Finding(_METADATA, _find_line(text, r"^supports\s*:"), message))
+            findings.append(Finding(_METADATA, _find_line(text, r"^supports\s*:"), message))
             continue
         for key, value in entry.items():
             name = str(key).replace("_", "-")
@@ -140,18 +151,18 @@ def _check_supports(text: str, metadata: dict[str, Any]) -> list[Finding]:
             else:
                 continue
             line = _find_line(text, rf"\b{re.escape(str(key))}[\"']?\s*:")
-            message = f"supports: {hint}. Such a profile fits no machine"
-            found.append(Finding(_METADATA, line, message))
-    return found
+            message = f"supports: {hint}. Otherwise InSpec skips the profile on every machine"
+            findings.append(Finding(_METADATA, line, message))
+    return findings
 
 
 def _check_ids(root: Path, controls: list[str]) -> list[Finding]:
-    """Find ids that two controls have: the later one replaces the other without a word.
+    """Find IDs that two controls have: the later one silently replaces the other.
 
-    Controls that are indented are left out: an `if` may choose one of them, and a control in the
-    block of `include_controls` is meant to change another.
+    Indented controls are left out: an `if` may choose one of them, and a control in the block of
+    `include_controls` changes another one on purpose.
     """
-    found = []
+    findings = []
     first: dict[str, str] = {}
     for name in controls:
         text = (root / name).read_text(encoding="utf-8", errors="replace")
@@ -163,10 +174,10 @@ def _check_ids(root: Path, controls: list[str]) -> list[Finding]:
                 continue
             id_ = match[1] or match[2]
             if id_ in first:
-                message = f"Control {id_} replaces the one in {first[id_]}; give it another id"
-                found.append(Finding(name, number, message))
+                message = f"Control {id_} replaces the one in {first[id_]}; give it another ID"
+                findings.append(Finding(name, number, message))
             first.setdefault(id_, f"{name}:{number}")
-    return found
+    return findings
 
 
 def _find_line(text: str, pattern: str) -> int | None:
@@ -177,7 +188,7 @@ def _find_line(text: str, pattern: str) -> int | None:
 # --------------------------------------------------------------------------------- with auditor
 
 
-def _check_with_auditor(root: Path, auditor: str, *, evaluate: bool) -> list[Finding]:
+def _check_with_auditor(root: Path, auditor: str, run: RunTool, *, evaluate: bool) -> list[Finding]:
     env = {
         "CHEF_LICENSE": "accept-no-persist",
         "RUBYOPT": f"{os.environ.get('RUBYOPT', '')} -EUTF-8",  # also in the C locale
@@ -187,31 +198,31 @@ def _check_with_auditor(root: Path, auditor: str, *, evaluate: bool) -> list[Fin
     if evaluate:
         results.append(run(root, *command, "--legacy-check", env=env))
     reports = [report for report in map(_read_report, results) if report is not None]
-    found = [finding for report in reports for finding in _list(root, report, "errors")]
+    findings = [each for report in reports for each in _list_messages(root, report, "errors")]
     if not reports or (_read_report(results[-1]) is None and _is_error_of_profile(results[-1])):
-        found.append(_explain(results[-1]))
-    if not found:
-        common = [list(_list(root, report, "warnings")) for report in reports]
-        found = [finding for finding in common[0] if _is_in_all(finding, common)] if common else []
-    return found
+        findings.append(_explain(results[-1]))
+    if findings or not reports:
+        return findings
+    warnings = [list(_list_messages(root, report, "warnings")) for report in reports]
+    return [finding for finding in warnings[0] if _is_in_all(finding, warnings)]
 
 
 def _is_in_all(finding: Finding, reports: list[list[Finding]]) -> bool:
     return all(finding.message in {each.message for each in report} for report in reports)
 
 
-def _is_error_of_profile(result: subprocess.CompletedProcess[str]) -> bool:
-    """Return whether the error is one of the profile: older versions always evaluate.
+def _is_error_of_profile(completed: Completed) -> bool:
+    """Report whether the error is one of the profile: older auditors always evaluate it.
 
     Without a machine the content of a file is nil, which is not an error of the profile.
     """
-    output = result.stdout + result.stderr
+    output = completed.stdout + completed.stderr
     return "legacy-check" not in output and not re.search(r"undefined method .* for nil\b", output)
 
 
-def _read_report(result: subprocess.CompletedProcess[str]) -> dict[str, Any] | None:
-    """Return the report; lines of the log may come before it."""
-    match = re.search(r"^\{.*\}\s*$", result.stdout, re.M | re.S)
+def _read_report(completed: Completed) -> dict[str, Any] | None:
+    """Return the report; lines of a log may come before it."""
+    match = re.search(r"^\{.*\}\s*$", completed.stdout, re.M | re.S)
     try:
         report = json.loads(match[0]) if match else None
     except ValueError:
@@ -219,7 +230,7 @@ def _read_report(result: subprocess.CompletedProcess[str]) -> dict[str, Any] | N
     return report if isinstance(report, dict) else None
 
 
-def _list(root: Path, report: dict[str, Any], kind: str) -> Iterator[Finding]:
+def _list_messages(root: Path, report: dict[str, Any], kind: str) -> Iterator[Finding]:
     for each in report.get(kind) or []:
         message = " ".join(str(each.get("msg")).split())
         if _IGNORED.search(message) or (message == _NO_CONTROLS and _is_untested_on_purpose(root)):
@@ -229,9 +240,9 @@ def _list(root: Path, report: dict[str, Any], kind: str) -> Iterator[Finding]:
         yield Finding(path, each.get("line") or None, message[:_LONGEST])
 
 
-def _explain(result: subprocess.CompletedProcess[str]) -> Finding:
-    """Read the reason from a traceback, in which Ruby shows 20 KB of the auditor's objects."""
-    output = result.stderr + result.stdout
+def _explain(completed: Completed) -> Finding:
+    """Read the reason from a traceback, in which Ruby prints 20 KB of objects."""
+    output = completed.stderr + completed.stdout
     if failed := re.search(r"Failed to load source for (\S.*?\.rb): (.+)", output):
         file = f"{_PROFILE}/{failed[1]}"
         line = re.search(rf"{re.escape(file)}:(\d+):in ", output[failed.end() :])
@@ -240,5 +251,5 @@ def _explain(result: subprocess.CompletedProcess[str]) -> Finding:
     if syntax := re.search(rf"({_PROFILE}/\S.*?\.rb):(\d+): (.*syntax error.*)", output):
         return Finding(syntax[1], int(syntax[2]), syntax[3][:_LONGEST])
     lines = [line.strip() for line in output.splitlines() if not re.match(r"\[|WARN", line)]
-    reason = next(filter(None, lines), f"exit code {result.returncode}")
+    reason = next(filter(None, lines), f"exit code {completed.code}")
     return Finding(None, None, reason[:_LONGEST])
