@@ -224,7 +224,7 @@ def test_issue_previews_the_text(call: Call) -> None:
     ],
 )
 def test_status_is_set_by_both_names(call: Call, arguments: tuple[str, ...]) -> None:
-    """`pipeline status` does what `template-pr --checked` of 1.x does (issue 13)."""
+    """`pipeline status` does what `template-pr --checked` of 1.x does."""
     with patch(f"{PIPELINE}.check_status.set_check_status") as set_status:
         assert call(*arguments, **ENV).stdout == ""
         set_status.assert_called_once_with(ACCESS, "c0ffee", "cancelled")

@@ -160,7 +160,7 @@ def test_undo_prints_what_was_undone(
     call: Call, words: tuple[str, ...], undone: Undone, earlier: Path | None,
     options: tuple[str, ...], stdout: str, stderr: str,
 ) -> None:  # fmt: skip
-    """`template undo` and `template-update --undo` of 1.x do the same (issue 13)."""
+    """`template undo` and `template-update --undo` of 1.x do the same."""
     with patch(f"{TEMPLATE}.update_run.undo_update") as undo:
         undo.return_value = (undone, earlier)
         result = call(*words, *options)
