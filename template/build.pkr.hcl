@@ -1,28 +1,43 @@
 locals {
-  # All files in these folders run, in the order of their names.
-  shell_scripts = sort(concat(local.missing_content, [for script in fileset(path.root, "provisioners/shell/*.sh") : "${path.root}/${script}"]))
+  # All scripts in the folder run, in the order of their names.
+  shell_scripts = sort(concat(
+    local.missing_content, # a guard, see below
+    [for script in fileset(path.root, "provisioners/shell/*.sh") : "${path.root}/${script}"],
+  ))
   # Roles with tasks, and roles that only have dependencies in their meta/main.yml.
   roles = sort(distinct(concat(
     [for file in fileset(path.root, "provisioners/ansible/roles/*/tasks/main.{yml,yaml,json}") : split("/", file)[3]],
-    [for file in fileset(path.root, "provisioners/ansible/roles/*/meta/main.{yml,yaml,json}") : split("/", file)[3]
-    if !contains(local.roles_with_tasks, split("/", file)[3]) && try(length(yamldecode(file("${path.root}/${file}")).dependencies) > 0, false)],
+    [
+      for file in fileset(path.root, "provisioners/ansible/roles/*/meta/main.{yml,yaml,json}") : split("/", file)[3]
+      if !contains(local.roles_with_tasks, split("/", file)[3])
+      && try(length(yamldecode(file("${path.root}/${file}")).dependencies) > 0, false)
+    ],
   )))
-  roles_with_tasks   = [for file in fileset(path.root, "provisioners/ansible/roles/*/tasks/*") : split("/", file)[3]]
-  roles_with_folders = [for file in try(fileset(path.root, "provisioners/ansible/roles/*/*/*"), []) : split("/", file)[3]]
+  roles_with_tasks = [for file in fileset(path.root, "provisioners/ansible/roles/*/tasks/*") : split("/", file)[3]]
+  roles_with_folders = [
+    for file in try(fileset(path.root, "provisioners/ansible/roles/*/*/*"), []) : split("/", file)[3]
+  ]
 
-  # Without this, an image would silently lack a role whose folder is empty. Each message takes the place of a script,
-  # so that `packer validate` fails and shows it.
-  submodules = flatten(regexall("(?m)^[ \t]*path[ \t]*=[ \t]*((?:provisioners|inspec)(?:/.*\\S)?)", try(file("${path.root}/.gitmodules"), "")))
+  # Guard: each of these messages becomes the name of a script. It does not exist, so that `packer validate` fails and
+  # prints the message. Without it, an image would lack a role whose folder is empty, and nothing would report that.
+  submodule_lines = "(?m)^[ \t]*path[ \t]*=[ \t]*((?:provisioners|inspec)(?:/.*\\S)?)"
+  submodules      = flatten(regexall(local.submodule_lines, try(file("${path.root}/.gitmodules"), "")))
+  fetch_submodule = "fetch it with: git submodule update --init --recursive (or delete its entry in .gitmodules)"
   missing_content = concat(
-    [for submodule in local.submodules : "${submodule} is an empty Git submodule; fetch it with: git submodule update --init --recursive (or delete its entry in .gitmodules)"
-    if try(length(fileset(path.root, "${submodule}/{*,*/*}")), 1) == 0],
-    [for file in try(fileset(path.root, "provisioners/ansible/roles/[^.]*/*"), []) : "${dirname(file)} is empty; add tasks/main.yml or delete the folder"
-    if !contains(local.roles_with_folders, split("/", file)[3])],
-    # fileset fails on a broken symbolic link.
+    [
+      for submodule in local.submodules : "${submodule} is an empty Git submodule; ${local.fetch_submodule}"
+      if try(length(fileset(path.root, "${submodule}/{*,*/*}")), 1) == 0
+    ],
+    [
+      for file in try(fileset(path.root, "provisioners/ansible/roles/[^.]*/*"), []) :
+      "${dirname(file)} is empty; add tasks/main.yml or delete the folder"
+      if !contains(local.roles_with_folders, split("/", file)[3])
+    ],
+    # Guard: for a symbolic link to a path that does not exist, fileset returns an error.
     [for file in fileset(path.root, "provisioners/ansible/roles/[^.]*") : file if false],
   )
 
-  # This folder, quoted for the shell, whatever characters its path contains.
+  # This folder in a line of shell, whatever characters its path has.
   shell_root = "'${replace(path.root, "'", "'\\''")}'"
 
   # An image must not be created untested. A local build or a test build may skip InSpec, and reports it.
@@ -76,7 +91,8 @@ build {
   provisioner "shell-local" {
     inline = [
       "grep -qs '${build.PackerRunUUID}' ${local.shell_root}/manifest.json || rm -f ${local.shell_root}/manifest.json",
-      "INSPEC_REQUIRED=${source.type != "docker" && local.inspec_required} exec ${local.shell_root}/provisioners/inspec.sh --available",
+      "export INSPEC_REQUIRED=${source.type != "docker" && local.inspec_required}",
+      "exec ${local.shell_root}/provisioners/inspec.sh --available",
     ]
   }
 
@@ -91,12 +107,20 @@ build {
     }
   }
 
-  provisioner "shell" {
-    execute_command = local.execute_as_root
-    remote_folder   = var.remote_folder
-    script          = "${path.root}/provisioners/prepare.sh"
-    # This is the first upload. Without SFTP or scp on the instance, Packer would retry it for five minutes.
-    start_retry_timeout = "1m"
+  # Twice, because some base images restart during their first boot, which stops the first run. The restart may take as
+  # long as the first boot.
+  dynamic "provisioner" {
+    for_each = { first_run = true, second_run = false }
+    iterator = may_disconnect
+    labels   = ["shell"]
+
+    content {
+      execute_command     = local.execute_as_root
+      expect_disconnect   = may_disconnect.value
+      remote_folder       = var.remote_folder
+      script              = "${path.root}/provisioners/prepare.sh"
+      start_retry_timeout = var.ssh_timeout
+    }
   }
 
   # Dynamic, because Packer refuses an empty list of scripts.
@@ -131,7 +155,8 @@ build {
       "INSPEC_BUILD=${source.type}.${source.name}",
       "INSPEC_PROFILE=${path.root}/inspec",
       "INSPEC_REQUIRED=${source.type != "docker" && local.inspec_required}",
-      "INSPEC_TARGET=${source.type == "docker" ? "docker://${build.ID}" : "ssh://${build.User}@${build.Host}:${build.Port}"}",
+      source.type == "docker" ? "INSPEC_TARGET=docker://${build.ID}"
+      : "INSPEC_TARGET=ssh://${build.User}@${build.Host}:${build.Port}",
     ]
     # The key is here because Packer's debug log contains environment_vars.
     inline = [
@@ -156,7 +181,8 @@ build {
     environment_vars = ["TEMPORARY_USERS=${join(" ", var.temporary_users)}"]
     execute_command  = local.execute_as_root
     remote_folder    = var.remote_folder
-    script           = "${path.root}/provisioners/cleanup.sh"
+    # The second script fails the build when the image would contain what the first one promises to remove.
+    scripts = ["${path.root}/provisioners/cleanup.sh", "${path.root}/provisioners/validate.sh"]
   }
 
   post-processor "manifest" {

@@ -1,7 +1,10 @@
 locals {
-  # Packer has no data source for git, so these locals read .git of this folder or of an enclosing repository. In linked
-  # worktrees and submodules, .git is a file with the folder's path; worktrees share the folder named in commondir.
-  git_places = [for up in ["", "../", "../../", "../../../", "../../../../"] : "${path.root}/${up}" if can(file("${path.root}/${up}.git/HEAD")) || can(regex("^gitdir: ", file("${path.root}/${up}.git")))]
+  # Packer has no data source for git, so .git is read: that of this folder, or of the repository around it. In a linked
+  # worktree and in a submodule .git is a file that names the folder; worktrees share what the file commondir names.
+  git_places = [
+    for up in ["", "../", "../../", "../../../", "../../../../"] : "${path.root}/${up}"
+    if can(file("${path.root}/${up}.git/HEAD")) || can(regex("^gitdir: ", file("${path.root}/${up}.git")))
+  ]
   git_place  = try(local.git_places[0], "${path.root}/")
   git_named  = try(regex("^gitdir: ([^\n]+)", file("${local.git_place}.git"))[0], "${abspath(local.git_place)}/.git")
   git_folder = substr(local.git_named, 0, 1) == "/" ? local.git_named : "${local.git_place}${local.git_named}"
@@ -18,16 +21,22 @@ locals {
     "unknown",
   )
 
-  # The answers file of this template, whatever its name: files of other templates do not record these questions.
-  # Subfolders with Packer files are ignored, because their answers files describe those folders.
+  # The answers file of this template, whatever its name: those of other templates do not record these questions. A file
+  # in a folder with Packer files describes that folder.
+  questions = "(?m)^(image_name|parent_image|aws_management_account|toolkit_image):"
   answers_files = [
     for file in try(fileset(path.root, "{*,*/*,*/*/*}{.yml,.yaml,answers}"), [".copier-answers.yml"]) : file
-    if can(regex("(?m)^_commit:", file("${path.root}/${file}"))) && length(distinct(flatten(try(regexall("(?m)^(image_name|parent_image|aws_management_account|toolkit_image):", file("${path.root}/${file}")), [])))) >= 3
+    if can(regex("(?m)^_commit:", file("${path.root}/${file}")))
+    && length(distinct(flatten(try(regexall(local.questions, file("${path.root}/${file}")), [])))) >= 3
   ]
+  own_answers_files = [for file in local.answers_files : file if dirname(file) == "."]
+  recorded_release  = "(?m)^_commit: *['\"]?([^'\"\\s]+)"
   template_versions = distinct([
-    for file in local.answers_files : try(regex("(?m)^_commit: *['\"]?([^'\"\\s]+)", file("${path.root}/${file}"))[0], "unknown")
-    if dirname(file) == "." || length([for other in local.answers_files : other if dirname(other) == "."]) + length(fileset("${path.root}/${dirname(file)}", "*.pkr.hcl")) == 0
+    for file in local.answers_files : try(regex(local.recorded_release, file("${path.root}/${file}"))[0], "unknown")
+    if dirname(file) == "."
+    || length(local.own_answers_files) + length(fileset("${path.root}/${dirname(file)}", "*.pkr.hcl")) == 0
   ])
+  template_version = length(local.template_versions) == 1 ? local.template_versions[0] : "unknown"
 
   built_at = formatdate("YYYYMMDDhhmmss", timestamp())
   version  = var.version != "" ? var.version : "0.0.0-dev.${local.built_at}"
@@ -37,9 +46,11 @@ locals {
   description = substr(replace(replace(var.image_description, "{{", "{ {"), "{{", "{ {"), 0, 255)
 
   copy_regions = [for region in distinct(var.copy_regions) : region if region != var.region]
-  kms_key_ids  = { for region in concat([var.region], local.copy_regions) : region => lookup(var.kms_key_ids, region, var.kms_key_id) }
-  # A copy to another region needs a key of that region, which Packer uses only with encrypt_boot. Without copies it is
-  # off, because the volumes are encrypted from the start and a second encrypted copy would only take time.
+  kms_key_ids = {
+    for region in concat([var.region], local.copy_regions) : region => lookup(var.kms_key_ids, region, var.kms_key_id)
+  }
+  # A copy to another region needs that region's key, and Packer sets one only when it encrypts again (encrypt_boot). It
+  # is off otherwise: the volumes are encrypted from the start, a second encrypted copy would only cost time.
   encrypt_copies = length(local.copy_regions) > 0 && local.kms_key_ids[var.region] != ""
 
   # The origin and the expiry of a resource. The cleanup finds and deletes leftovers of killed builds by these tags.
@@ -62,28 +73,52 @@ locals {
     RunId           = local.run_tags.RunId
     SourceAMI       = "{{ .SourceAMI }}"
     SourceAMIName   = "{{ .SourceAMIName }}"
-    TemplateVersion = var.template_version != "" ? var.template_version : length(local.template_versions) == 1 ? local.template_versions[0] : "unknown"
+    TemplateVersion = var.template_version != "" ? var.template_version : local.template_version
     ToolkitVersion  = var.toolkit_version != "" ? var.toolkit_version : "none"
     Version         = local.version
   })
 
-  # Without the program, Packer would start session after session until ssh_timeout. Instead, this message replaces the
-  # value, so that `packer validate` fails and shows it.
+  # Guard: as the value of ssh_interface, this message makes `packer validate` fail. Without the program, Packer would
+  # start one session after the other until ssh_timeout.
+  no_session_manager = join(", ", [
+    "session_manager needs the program session-manager-plugin on PATH", "as in the toolkit image (task packer-build)",
+  ])
   session_manager_plugins = [
-    for folder in split(":", var.program_folders) : folder if try(length(fileset(folder, "session-manager-plugin")), 0) > 0
+    for folder in split(":", var.program_folders) : folder
+    if try(length(fileset(folder, "session-manager-plugin")), 0) > 0
   ]
-  ssh_interface = var.ssh_interface == "session_manager" && var.program_folders != "" && length(local.session_manager_plugins) == 0 ? "session_manager needs the program session-manager-plugin on PATH, as in the toolkit image (task packer-build)" : var.ssh_interface
+  lacks_session_manager = (
+    var.ssh_interface == "session_manager" && var.program_folders != "" && length(local.session_manager_plugins) == 0
+  )
+  ssh_interface = local.lacks_session_manager ? local.no_session_manager : var.ssh_interface
 
-  # Values that conflict. Each message takes the place of a CIDR, so that `packer validate` fails and shows it. Without
-  # ssh_source_cidrs, the plugin would open port 22 to the whole internet.
+  # Guard: values that do not fit each other. In the place of addresses, these messages make `packer validate` fail.
+  # Without ssh_source_cidrs the plugin would open port 22 to the whole internet.
+  arns = concat(
+    var.ami_org_arns, var.ami_ou_arns, values(var.kms_key_ids), [var.kms_key_id, var.assume_role_arn]
+  )
   misfits = concat(
-    var.ssh_interface == "private_ip" && length(var.ssh_source_cidrs) == 0 ? ["private_ip needs ssh_source_cidrs, the private address of the build host"] : [],
-    [for arn in concat(var.ami_org_arns, var.ami_ou_arns, values(var.kms_key_ids), [var.kms_key_id, var.assume_role_arn]) : "${arn} must be in the standard AWS partition, as arn:aws:…; other partitions are not supported." if can(regex("^arn:aws-", arn))],
-    [for region, key in local.kms_key_ids : "the KMS key ${key} is not in ${region}" if can(regex("^arn:", key)) && try(split(":", key)[3], "") != region],
-    [for region in local.copy_regions : "kms_key_id is a key in ${var.region} only; add a key in ${region} to kms_key_ids"
-    if !contains(keys(var.kms_key_ids), region) && can(regex("^[0-9a-f]{8}-", var.kms_key_id))],
+    var.ssh_interface == "private_ip" && length(var.ssh_source_cidrs) == 0
+    ? ["private_ip needs ssh_source_cidrs, the building host's private address"] : [],
+    [
+      for arn in local.arns :
+      "${arn} must be in the standard partition of AWS, as arn:aws:…; the others are not supported."
+      if can(regex("^arn:aws-", arn))
+    ],
+    [
+      for region, key in local.kms_key_ids : "the KMS key ${key} is not in ${region}"
+      if can(regex("^arn:", key)) && try(split(":", key)[3], "") != region
+    ],
+    [
+      for region in local.copy_regions :
+      "kms_key_id is a key of ${var.region} only, add one of ${region} to kms_key_ids"
+      if !contains(keys(var.kms_key_ids), region) && can(regex("^[0-9a-f]{8}-", var.kms_key_id))
+    ],
   )
   ssh_source_cidrs = length(local.misfits) > 0 ? local.misfits : var.ssh_source_cidrs
+
+  # Packer sets keys of regions only when it encrypts the copies again.
+  region_kms_key_ids = { for region in local.copy_regions : region => local.kms_key_ids[region] }
 }
 
 # The settings that all architectures share; build.pkr.hcl creates one source for each architecture.
@@ -103,7 +138,7 @@ source "amazon-ebs" "image" {
   kms_key_id         = local.encrypt_copies ? local.kms_key_ids[var.region] : null
   max_retries        = var.max_retries
   region             = var.region
-  region_kms_key_ids = local.encrypt_copies ? { for region in local.copy_regions : region => local.kms_key_ids[region] } : null
+  region_kms_key_ids = local.encrypt_copies ? local.region_kms_key_ids : null
   run_tags           = local.run_tags
   run_volume_tags    = local.run_tags
   # An instance that shuts itself down is terminated: a stopped one would remain and incur costs.

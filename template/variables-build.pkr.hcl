@@ -1,13 +1,21 @@
 # More variables: how a build connects to its instance and waits for EC2, and a value that packer-toolkit build sets.
 
+# A public subnet that does not assign a public address needs true.
 variable "associate_public_ip_address" {
-  description = "Give the build instance a public address, if the subnet assigns none. null: the subnet's setting."
+  description = "Whether the build instance gets a public address. null: as the subnet is configured."
   type        = bool
   default     = null
 }
 
+# Session Manager needs one whose role has the policy AmazonSSMManagedInstanceCore.
+variable "iam_instance_profile" {
+  description = "Instance profile of the build instance. Empty: none."
+  type        = string
+  default     = ""
+}
+
 variable "program_folders" {
-  description = "Folders to check for session-manager-plugin, separated by colons. Default: PATH. Empty: no check."
+  description = "Directories, separated by colons, to search for session-manager-plugin. Empty: do not search."
   type        = string
   default     = env("PATH")
 }
@@ -23,8 +31,33 @@ variable "ssh_file_transfer_method" {
   }
 }
 
+# private_ip needs the private address of the building host, such as 10.1.2.3/32.
+variable "ssh_source_cidrs" {
+  description = "Networks that can reach the instance over SSH. Empty: only the public address of the building host."
+  type        = list(string)
+  default     = []
+
+  # 10.0.0.0/8 and fd00::/8 are private networks; several of that size could be most of the internet.
+  validation {
+    condition = length([
+      for cidr in var.ssh_source_cidrs : cidr
+      if try(split("/", cidr)[1] * 1, 128) < (can(regex("^(?i)([^:]*$|f[cd][0-9a-f]{2}:)", cidr)) ? 8 : 16)
+    ]) == 0
+    error_message = "The ssh_source_cidrs must not cover most of the internet: none can be larger than /8 (IPv6: /16)."
+  }
+
+  validation {
+    condition = length([
+      for cidr in var.ssh_source_cidrs : cidr
+      if try(split("/", cidr)[1] * 1, 128) < (can(regex(":", cidr)) ? 32 : 16)
+    ]) <= 4
+    error_message = "The ssh_source_cidrs must not cover most of the internet: at most 4 larger than /16 (IPv6: /32)."
+  }
+}
+
+# It applies to the creation of the image, and again to its copies. Raise it for images of several hundred GiB.
 variable "wait_minutes" {
-  description = "Maximum minutes to wait for EC2 to create the image, and again to copy it. Raise it for large images."
+  description = "Maximum number of minutes that a build waits for EC2 to create or copy the image."
   type        = number
   default     = 60
 
@@ -34,8 +67,9 @@ variable "wait_minutes" {
   }
 }
 
+# `packer-toolkit build` sets it.
 variable "template_version" {
-  description = "Release of the template. Empty: read from the answers file. Set by packer-toolkit build."
+  description = "Release of the template, for the tag TemplateVersion. Empty: read from the answers file."
   type        = string
   default     = ""
 

@@ -28,7 +28,9 @@ variable "architectures" {
   type        = list(string)
 
   validation {
-    condition     = length(var.architectures) > 0 && length([for name in var.architectures : name if !contains(["x86_64", "arm64"], name)]) == 0
+    condition = length(var.architectures) > 0 && length([
+      for name in var.architectures : name if !contains(["x86_64", "arm64"], name)
+    ]) == 0
     error_message = "The architectures must be a list of x86_64, arm64 or both; e.g. [\"x86_64\"]."
   }
 }
@@ -45,7 +47,7 @@ variable "region" {
 }
 
 variable "source_ami_owners" {
-  description = "Owners of the source AMI: account IDs, or self. Images of other owners are never used."
+  description = "Accounts whose images can be the source AMI: account IDs, or self. Others are never used."
   type        = list(string)
 
   validation {
@@ -59,8 +61,9 @@ variable "source_ami_names" {
   type        = map(string)
 }
 
+# `packer-toolkit build` sets it if the newest match is not finished, or is an image of this repository.
 variable "source_ami_ids" {
-  description = "IDs of source AMIs by architecture, instead of source_ami_names. packer-toolkit build may set it."
+  description = "IDs of source AMIs by architecture, used instead of the newest match of source_ami_names."
   type        = map(string)
   default     = {}
 }
@@ -71,7 +74,7 @@ variable "ssh_username" {
 }
 
 variable "root_device_name" {
-  description = "Device name of the source AMI's root volume, such as /dev/xvda. Any other name adds a second volume."
+  description = "Device name of the source AMI's root volume, such as /dev/xvda. Another name adds a second disk."
   type        = string
 }
 
@@ -106,13 +109,17 @@ variable "copy_regions" {
   default     = []
 
   validation {
-    condition     = length([for region in var.copy_regions : region if !can(regex("^[a-z]{2}-[a-z]+-[0-9]+$", region)) || can(regex("^cn-", region))]) == 0
+    condition = length([
+      for region in var.copy_regions : region
+      if !can(regex("^[a-z]{2}-[a-z]+-[0-9]+$", region)) || can(regex("^cn-", region))
+    ]) == 0
     error_message = "The copy_regions must be in the standard AWS partition; other partitions are not supported."
   }
 }
 
+# In a single region it can also be a key ID or ARN. An image with the account's default key cannot be shared.
 variable "kms_key_id" {
-  description = "KMS key that encrypts the image: an alias or multi-Region key ID; in a single region also a key ID or ARN. Empty: the default key, which prevents sharing."
+  description = "KMS key of the image in all regions: an alias or a multi-region key. Empty: the account's default key."
   type        = string
   default     = ""
 }
@@ -142,7 +149,10 @@ variable "tags" {
 
   # EC2 would reject such tags during the build: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html
   validation {
-    condition     = length([for key, value in var.tags : key if length(key) > 128 || length(value) > 256 || can(regex("^(?i)aws:|^$", key))]) == 0 && length(var.tags) <= 38
+    condition = length(var.tags) <= 38 && length([
+      for key, value in var.tags : key
+      if length(key) > 128 || length(value) > 256 || can(regex("^(?i)aws:|^$", key))
+    ]) == 0
     error_message = "There can be at most 38 tags, with keys of 1 to 128 characters (not aws:) and values of up to 256."
   }
 }
@@ -212,8 +222,9 @@ variable "skip_inspec" {
   default     = false
 }
 
+# `packer-toolkit build` sets it to false, because it installs them before it starts Packer.
 variable "install_requirements" {
-  description = "Install the roles and collections of requirements.yml. false: packer-toolkit has already done so."
+  description = "Install the roles and collections of requirements.yml when a build starts."
   type        = bool
   default     = true
 }
@@ -234,7 +245,7 @@ variable "assume_role_arn" {
 }
 
 variable "max_retries" {
-  description = "Maximum attempts of a throttled AWS request. Raise it in accounts with many parallel builds."
+  description = "How often a throttled call to AWS is tried, with pauses of up to 20 seconds. Raise it for many builds."
   type        = number
   default     = 10
 }
@@ -251,8 +262,9 @@ variable "subnet_id" {
   default     = ""
 }
 
+# session_manager works in a private subnet and opens no port; it needs iam_instance_profile.
 variable "ssh_interface" {
-  description = "How to connect: public_ip, private_ip, or session_manager (no open port; needs iam_instance_profile)."
+  description = "How to reach the instance: public_ip, private_ip or session_manager."
   type        = string
   default     = "public_ip"
 
@@ -262,28 +274,10 @@ variable "ssh_interface" {
   }
 }
 
-variable "ssh_source_cidrs" {
-  description = "CIDRs with SSH access. Empty: the build host's public address. private_ip requires its private one."
-  type        = list(string)
-  default     = []
-
-  # 10.0.0.0/8 and fd00::/8 are private networks, but several networks of that size could cover most of the internet.
-  validation {
-    condition     = length([for cidr in var.ssh_source_cidrs : cidr if try(split("/", cidr)[1] * 1, 128) < (can(regex("^(?i)([^:]*$|f[cd][0-9a-f]{2}:)", cidr)) ? 8 : 16)]) == 0 && length([for cidr in var.ssh_source_cidrs : cidr if try(split("/", cidr)[1] * 1, 128) < (can(regex(":", cidr)) ? 32 : 16)]) <= 4
-    error_message = "The ssh_source_cidrs must not cover most of the internet: none larger than /8 (IPv6: /16), and at most 4 larger than /16 (IPv6: /32)."
-  }
-}
-
 variable "ssh_timeout" {
   description = "Maximum time until the instance accepts SSH connections, such as 5m or 90s."
   type        = string
   default     = "5m"
-}
-
-variable "iam_instance_profile" {
-  description = "Instance profile of builds. session_manager needs one with AmazonSSMManagedInstanceCore. Empty: none."
-  type        = string
-  default     = ""
 }
 
 variable "remote_folder" {

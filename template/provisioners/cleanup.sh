@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs last: removes secrets and identities that all instances of the image would share, and traces of the build. The
-# template owns this file and guarantees that these items are removed; do not edit it.
+# Removes what must not be in an image, because every instance of it would share it or it is only about the build.
+# Template's file: what it removes is what the template promises, and validate.sh verifies it afterwards.
 set -o errexit -o nounset -o pipefail
 
 # Users that only the build needed (temporary_users in image.auto.pkrvars.hcl).

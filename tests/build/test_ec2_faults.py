@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from packer_toolkit.advice import advice
 
 from rig.ec2.rig import Ec2, Fault, Finished
 from rig.repository import (
@@ -269,6 +270,21 @@ def profile_broken(site: Site) -> Finished:
     assert not site.ec2.calls("CreateImage")
     (inspec,) = build_report(site.path)["inspec"]
     assert [each["status"] for each in inspec["unloaded"]] == ["failed"]
+    return done
+
+
+@of_row("clean-up-incomplete")
+def clean_up_incomplete(site: Site) -> Finished:
+    """A team has deleted a line of cleanup.sh."""
+    clean_up = site.repository() / "provisioners/cleanup.sh"
+    text, count = re.subn(r"^rm -f /root/\.\*_history.*\n", "", clean_up.read_text(), flags=re.M)
+    assert count == 1
+    clean_up.write_text(text)
+    add_script(site.path, "10-work.sh", "echo secret >/root/.bash_history")
+    done = site.build()
+    assert not site.ec2.calls("CreateImage")
+    (tip, *_) = advice(build_report(site.path)["last_lines"])
+    assert "`provisioners/validate.sh`" in tip
     return done
 
 

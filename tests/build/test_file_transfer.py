@@ -60,7 +60,8 @@ def test_without_sftp_the_advice_names_scp(ec2: Ec2, packer: Packer, repository:
     (field 22)
     """
     ec2.no_sftp()
-    done = toolkit_build(ec2, packer, repository, *IMAGE, timeout=200)
+    options = (*IMAGE, "-var", "ssh_timeout=1m")
+    done = toolkit_build(ec2, packer, repository, *options, timeout=200)
     assert done.code == 1, done.output[-3000:]
     lines = build_report(repository)["last_lines"]
     assert 'ssh_file_transfer_method = "scp"' in suggest_fixes(lines, "shell: prepare.sh")[0], lines

@@ -128,6 +128,12 @@ def test_nothing_of_the_build_is_left_in_the_image(built: Build) -> None:
     assert left == ""
 
 
+def test_the_clean_up_is_verified(built: Build) -> None:
+    """The last script finds nothing that the clean-up would have had to remove."""
+    assert re.search(r"shell script: \S*/provisioners/validate\.sh\n", built.output)
+    assert "validate.sh: " not in built.output
+
+
 def test_an_image_without_an_auditor_says_that_nothing_was_checked(built: Build) -> None:
     """The InSpec step never passes in silence."""
     if shutil.which("cinc-auditor") or shutil.which("inspec"):
@@ -256,6 +262,19 @@ def test_a_failing_script_fails_the_build(
     assert result.returncode == 1
     assert "Script exited with non-zero exit status: 3" in result.stdout
     assert not (small / "manifest.json").exists()
+    assert docker_engine.docker("images", "--quiet", image_of(small)).stdout == ""
+
+
+def test_an_incomplete_clean_up_fails_the_build(
+    small: Path, packer: Packer, docker_engine: DockerEngine
+) -> None:
+    """Where a team has replaced cleanup.sh, each leftover is named and no image is created."""
+    (small / "provisioners/cleanup.sh").write_text("#!/bin/sh\n")
+    result = build(small, packer, docker_engine, check=False)
+    assert result.returncode == 1
+    assert "validate.sh: /etc/ssh/ssh_host_ed25519_key: SSH host key" in result.stdout
+    assert "validate.sh: /tmp/packer-packages.txt: temporary file" in result.stdout
+    assert "validate.sh: FAILED, " in result.stdout
     assert docker_engine.docker("images", "--quiet", image_of(small)).stdout == ""
 
 

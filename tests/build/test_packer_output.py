@@ -24,6 +24,7 @@ GOOD = f"""\
     {X86}: TASK [baseline : Write the release file] ***************
 ==> {X86}: Running local shell script: /tmp/packer-shell2
 ==> {X86}: Provisioning with shell script: ./provisioners/cleanup.sh
+==> {X86}: Provisioning with shell script: ./provisioners/validate.sh
 ==> {X86}: Stopping the source instance...
 ==> {X86}: Creating AMI small from instance i-9a0b99f104f5c502f
 ==> {X86}: AMI: ami-763ca345583a33bd4
@@ -46,7 +47,7 @@ def read(text: str) -> PackerOutput:
 
 def test_each_phase_has_its_time() -> None:
     """All of them, in order, and together as long as the build."""
-    (build,) = read(GOOD).report(100)
+    (build,) = read(GOOD).make_builds(100)
     assert [phase["name"] for phase in build["phases"]] == [name for name, _ in PHASES]
     seconds = {phase["name"]: phase["seconds"] for phase in build["phases"]}
     assert seconds["start"] == 2
@@ -90,11 +91,12 @@ def fail_after(line: str, *said: str) -> PackerOutput:
 def test_the_failed_step_is_named() -> None:
     """Script, task or phase; the clean-up that follows does not count as one."""
     steps = {
-        fail_after(after, *said).report(100)[0]["failed_step"]
+        fail_after(after, *said).make_builds(100)[0]["failed_step"]
         for after, said in [
             ("10-hello.sh", ()),
             ("TASK [", ("fatal: [default]: FAILED! => {}", "TASK [always] ****")),
             ("packer-shell2", ()),
+            ("validate.sh", ("validate.sh: /root/.bash_history: history of the build",)),
             ("Stopping", ()),
             ("Launching", ()),
         ]
@@ -103,6 +105,7 @@ def test_the_failed_step_is_named() -> None:
         "shell: 10-hello.sh",
         "ansible: baseline : Write the release file",
         "inspec",
+        "clean-up: validate.sh",
         "image, copies",
         "instance, until login",
     }
@@ -110,7 +113,7 @@ def test_the_failed_step_is_named() -> None:
 
 def test_the_last_lines_are_those_before_the_error() -> None:
     """Without tags, colours and the clean-up; Packer's own summary is there."""
-    lines = fail_after("10-hello.sh", "\x1b[1;31mno such file\x1b[0m").last_lines()
+    lines = fail_after("10-hello.sh", "\x1b[1;31mno such file\x1b[0m").get_last_lines()
     assert lines[-2] == f"{X86}: no such file"
     assert lines[-1].startswith(f"Build '{X86}' errored after")
     assert not any("Adding tag" in line or "keypair..." in line for line in lines)
@@ -127,11 +130,11 @@ def test_two_builds_are_told_apart() -> None:
         f"Build '{ARM}' errored after 8 seconds: Script exited.",
     ]
     output = read("\n".join(both))
-    assert [(b["name"], b["ok"], b["failed_step"]) for b in output.report(9)] == [
+    assert [(b["name"], b["ok"], b["failed_step"]) for b in output.make_builds(9)] == [
         (X86, True, None),
         (ARM, False, "shell: 20-y.sh"),
     ]
-    assert not any(line.startswith(X86) for line in output.last_lines())
+    assert not any(line.startswith(X86) for line in output.get_last_lines())
 
 
 def test_lines_with_times_and_colours_are_read_too() -> None:
@@ -145,7 +148,7 @@ def test_junk_is_survived() -> None:
     """A team's scripts print what they like."""
     junk = ["", "==>", "==> :", "    x: y", "Build '' errored", "\x00\xff", "TASK [", "a" * 10_000]
     output = read("\n".join([*junk, *(f"    {X86}: {line}" for line in junk)]))
-    assert max(map(len, output.last_lines())) < 600
+    assert max(map(len, output.get_last_lines())) < 600
 
 
 def test_trouble_in_the_clean_up_is_noticed() -> None:

@@ -275,7 +275,7 @@ def test_the_log_keeps_the_end_that_what_is_published_needs() -> None:
     lines = [*prefixed("a.b", *key[2:]), "Build 'a.b' errored after 1 second: no\n"]
     for number, line in enumerate(lines):
         output.read(line, number, follow_log(line))
-    last = Mask({}).lines(output.last_lines(), output.builds)
+    last = Mask({}).lines(output.get_last_lines(), output.builds)
     assert leaked(key, "\n".join(last)) == []
     report = {"schema": 1, "exit_code": 1, "last_lines": last, "builds": [{"name": "a.b"}]}
     artifacts = BuildArtifacts({"build-report.json": json.dumps(report).encode()})
@@ -291,7 +291,7 @@ def test_report_issue_and_summary_hold_no_line_of_a_key() -> None:
     lines = [*prefixed("a.b", "first", *key, "last"), "Build 'a.b' errored after 1 second: no\n"]
     for number, line in enumerate(lines):
         output.read(line, number, log(line))
-    assert leaked(key, "\n".join(mask.lines(output.last_lines(), output.builds))) == []
+    assert leaked(key, "\n".join(mask.lines(output.get_last_lines(), output.builds))) == []
     for shown in (
         [f"a.b: {line}" for line in ["first", *key, "last"]],
         [f"a.b: {line}" for line in ["first", *key]],

@@ -69,7 +69,7 @@ def log(message: str) -> bytes:
 @pytest.fixture
 def failed(hub: Repository) -> Repository:
     """Return the repository with a run whose build could not assume the role."""
-    steps = [{"name": "Ready the toolkit", "conclusion": "failure", "number": 2}]
+    steps = [{"name": "Set up the toolkit", "conclusion": "failure", "number": 2}]
     hub.add_run(id=77, jobs=[{"id": 5, "name": "Build", "conclusion": "failure", "steps": steps}])
     hub.logs[5] = log("Not authorized to perform sts:AssumeRoleWithWebIdentity")
     hub.oidc_subject = NEW
@@ -90,7 +90,7 @@ def test_each_refusal_has_its_own_next_step(message: str) -> None:
     (issue 9)
     """
     (text,) = suggest_fixes(
-        [f"Error: Could not assume role with OIDC: {message}"], "Ready the toolkit"
+        [f"Error: Could not assume role with OIDC: {message}"], "Set up the toolkit"
     )
     assert MESSAGES[message] in text
     assert len({suggest_fixes([name])[0] for name in MESSAGES}) == len(ROLE_FAILURES)
@@ -124,7 +124,7 @@ def test_issue_shows_the_rejected_subject(
     """
     report(toolkit, GITHUB_API_URL=api_url)
     body = failed.issues[1]["body"]
-    assert "`Ready the toolkit`" in body
+    assert "`Set up the toolkit`" in body
     assert "Not authorized to perform sts:AssumeRoleWithWebIdentity" in body
     assert f"{IMMUTABLE}:ref:refs/heads/main" in body
     assert f"```text\n{PLAIN}:*\n{IMMUTABLE}:*\n```" in body
@@ -174,7 +174,7 @@ def test_issue_is_opened_without_what_github_withholds(
     github.fault("GET", path, status)
     assert "note: " in report(toolkit, "daily")
     body = failed.issues[1]["body"]
-    assert "`Ready the toolkit`" in body
+    assert "`Set up the toolkit`" in body
     assert "Rejected OIDC subject" not in body
 
 

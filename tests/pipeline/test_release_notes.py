@@ -62,6 +62,7 @@ def test_what_is_not_ready_is_refused(version: str, pins: str, tags: list[str], 
 
 
 @pytest.mark.integration
+@pytest.mark.integration
 def test_script_ends_with_one_line() -> None:
     """The script prints one line and exits with 1 when it refuses a version."""
     command = [sys.executable, SCRIPT, "$(touch x)"]
@@ -94,6 +95,7 @@ def test_tags_of_earlier_toolkits_stay() -> None:
     MODULE.refuse_other_tags(["toolkit-v1.0.0", "v1.0.0", "v2.0.0-rc.1"], [])
 
 
+@pytest.mark.integration
 @pytest.mark.integration
 def test_tags_of_the_commit_are_looked_up(tmp_path: Path) -> None:
     """The script reads the tags of the commit that is checked out, annotated ones too (field 3)."""

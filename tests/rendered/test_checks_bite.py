@@ -119,6 +119,7 @@ DEFECTS: list[tuple[str, str, Callable[[Tree], Tree]]] = [
     ("text", "two empty lines in a row", appended("README.md", "\n\nx\n")),
     ("text", "empty file", added("provisioners/ansible/empty", "")),
     ("text", "301 lines", added("long.md", "x\n" * 300)),
+    ("text", "line 1: 121 columns", added("long.pkr.hcl", "# " + "x" * 119 + "\n")),
     ("text", "not UTF-8", lambda tree: {**tree, "latin.md": File("ä\n".encode("latin-1"))}),
     ("text", "scripts are", lambda tree: {**tree, SCRIPT: File(tree[SCRIPT].content)}),
     ("text", "scripts are", added("README", "x\n", executable=True)),

@@ -37,6 +37,8 @@ _ENV = {
 
 # One subject for each file; a longer one has two.
 _MOST_LINES = 300
+# Of our HCL.  Values of an image, *.pkrvars.hcl, are as long as the answers.
+_MOST_COLUMNS = 120
 
 _PLACEHOLDER = re.compile(r"\b(?:TODO|FIXME|XXX|CHANGEME)\b|example\.invalid|lorem ipsum", re.I)
 
@@ -325,6 +327,12 @@ def _text_findings(path: str, file: File, questions: Collection[str]) -> list[st
         findings.append("two empty lines in a row")
     if not text:
         findings.append("empty file")
+    if path.endswith(".pkr.hcl"):
+        findings += [
+            f"line {n}: {len(line)} columns"
+            for n, line in enumerate(lines, 1)
+            if len(line) > _MOST_COLUMNS
+        ]
     if len(lines) > _MOST_LINES:
         findings.append(f"{len(lines)} lines")
     script = text.startswith("#!")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from rig.template import PARTS, ROOT, git, release
+from rig import tools
+from rig.template import PARTS, ROOT, git, release, snapshot
 
 HEADING = re.compile(r"^## (\d+\.\d+\.\d+)(?: - \d{4}-\d{2}-\d{2})?$", re.MULTILINE)
 
@@ -60,3 +62,31 @@ def add_releases(template: Path, repository: Path = ROOT) -> None:
         )
         subprocess.run(["tar", "-x", "-C", template], input=archive.stdout, check=True)
         release(template, tag)
+
+
+def create_template(
+    folder: Path, newest: str, add_first: Callable[[Path], object] = lambda _: None
+) -> Path:
+    """Create a template with every release, and the working tree as the newest one.
+
+    Args:
+        folder: An empty folder.
+        newest: The tag of the working tree.
+        add_first: Adds releases before the first one, to the template with the working tree in it.
+
+    Returns:
+        The template, a git repository below the folder.
+    """
+    if reason := why_not():
+        tools.missing(reason)
+    template = snapshot(folder / "template", tag=newest)
+    git(template, "tag", "--delete", newest)
+    now = folder / "now"
+    shutil.copytree(template, now, symlinks=True, ignore=shutil.ignore_patterns(".git"))
+    add_first(template)
+    add_releases(template)
+    for part in PARTS:
+        git(template, "rm", "-r", "--quiet", "--ignore-unmatch", part)
+    shutil.copytree(now, template, symlinks=True, dirs_exist_ok=True)
+    release(template, newest)
+    return template

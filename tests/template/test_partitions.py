@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
-from rig import tools
 from rig.copier_command import contents, run_copier
-from rig.releases import add_releases, why_not
-from rig.template import PARTS, git, release, render, snapshot
+from rig.releases import create_template
+from rig.template import git, render
 from rig.template_rules import rules
 from rig.updating import toolkit
 
@@ -109,21 +107,7 @@ def test_every_form_of_a_standard_region_is_accepted(region: str) -> None:
 @pytest.fixture(scope="module")
 def releases_and_today(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a template with every release, and the working tree as v2.0.0."""
-    reason = why_not()
-    if reason:
-        tools.missing(reason)
-    folder = tmp_path_factory.mktemp("template")
-    template = snapshot(folder / "template", tag="today")
-    now = shutil.copytree(
-        template, folder / "now", symlinks=True, ignore=shutil.ignore_patterns(".git")
-    )
-    git(template, "tag", "--delete", "today")
-    add_releases(template)
-    for part in PARTS:
-        git(template, "rm", "-r", "--quiet", "--ignore-unmatch", part)
-    shutil.copytree(now, template, symlinks=True, dirs_exist_ok=True)
-    release(template, "v2.0.0")
-    return template
+    return create_template(tmp_path_factory.mktemp("template"), "v2.0.0")
 
 
 CHINA = {

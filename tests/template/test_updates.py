@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from rig.hook import git_state, manifest, tree
-from rig.releases import add_releases, releases
-from rig.template import PARTS, ROOT, git, hand_over_environment, release, render, snapshot
+from rig.releases import create_template, releases
+from rig.template import ROOT, git, hand_over_environment, release, render, snapshot
 from rig.updating import toolkit
 
 SCRIPT = "provisioners/shell/50-demo.sh"
@@ -220,36 +220,27 @@ def test_update_in_a_folder_of_a_repository_keeps_own_files(history: Path, tmp_p
 # ----------------------------------------------------------------------- from every release
 
 
-@pytest.fixture(scope="module")
-def all_releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a template with every release there is, one before them, and the working tree.
-
-    The one before them, v0.0.1, is made here: no hook, no manifest, no demo, another README, a
-    file that is gone now.
-    """
-    folder = tmp_path_factory.mktemp("releases")
-    template = snapshot(folder / "template", tag="v0.0.1.dev0")
-    now = folder / "now"
-    shutil.copytree(template, now, symlinks=True, ignore=shutil.ignore_patterns(".git"))
+def add_oldest_release(template: Path) -> None:
+    """Add v0.0.1: no hook, no manifest, no demo, another README, a file that is gone now."""
     for entry in manifest():
         (template / "template" / entry).unlink()
     shutil.rmtree(template / "hooks")
     (template / "template" / "README.md.jinja").write_text("# {{ image_name }}\n")
     (template / "template" / "gone.txt").write_text("gone in later releases\n")
-    questions = template / "copier.yml"
-    kept = {
+    file = template / "copier.yml"
+    questions = {
         name: value
-        for name, value in yaml.safe_load(questions.read_text()).items()
+        for name, value in yaml.safe_load(file.read_text()).items()
         if name not in {"_exclude", "_tasks"}
     }
-    questions.write_text(yaml.safe_dump(kept, sort_keys=False))
+    file.write_text(yaml.safe_dump(questions, sort_keys=False))
     release(template, "v0.0.1")
-    add_releases(template)
-    for part in PARTS:
-        git(template, "rm", "-r", "--quiet", "--ignore-unmatch", part)
-    shutil.copytree(now, template, symlinks=True, dirs_exist_ok=True)
-    release(template, "v9999.0.0")
-    return template
+
+
+@pytest.fixture(scope="module")
+def all_releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a template with every release, one before them, and the working tree."""
+    return create_template(tmp_path_factory.mktemp("releases"), "v9999.0.0", add_oldest_release)
 
 
 @pytest.mark.parametrize("demo", ["on", "off", "switched on", "switched off"])

@@ -102,7 +102,10 @@ def test_another_shape_of_copier_is_one_line(
     monkeypatch.syspath_prepend(str(tmp_path))
     before = state(project)
     answer = toolkit(project, "template-update")
-    assert (answer.code, "is one that packer-toolkit does not know" in answer.stderr) == (3, True)
+    assert (
+        answer.code,
+        "packer-toolkit does not support this version of Copier" in answer.stderr,
+    ) == (3, True)
     assert state(project) == before
 
 

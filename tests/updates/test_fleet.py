@@ -456,7 +456,7 @@ def test_failures_of_github_are_named_and_the_rest_goes_on(globex: GitHub) -> No
     assert result.returncode == 1
     found = rows(result)
     assert [found[name]["failed"] for name in names] == [False, True, False, False]
-    assert "the token may not do this" in found["globex/packer-ami-001"]["problem"]
+    assert "the token lacks a permission" in found["globex/packer-ami-001"]["problem"]
     assert "the repository does not exist" in found["globex/not-there"]["problem"]
     assert "Traceback" not in result.stderr
 

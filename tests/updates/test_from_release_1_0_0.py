@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rig import tools
-from rig.releases import add_releases, why_not
-from rig.template import PARTS, git, release, render, snapshot
+from rig.releases import create_template
+from rig.template import git, render
 from rig.updating import toolkit, unmerged
 
 pytestmark = pytest.mark.integration
@@ -23,21 +22,7 @@ TODAY = "v9999.0.0"
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a template with every release, and the working tree as the newest one."""
-    reason = why_not()
-    if reason:
-        tools.missing(reason)
-    folder = tmp_path_factory.mktemp("template")
-    template = snapshot(folder / "template", tag="today")
-    now = shutil.copytree(
-        template, folder / "now", symlinks=True, ignore=shutil.ignore_patterns(".git")
-    )
-    git(template, "tag", "--delete", "today")
-    add_releases(template)
-    for part in PARTS:
-        git(template, "rm", "-r", "--quiet", "--ignore-unmatch", part)
-    shutil.copytree(now, template, symlinks=True, dirs_exist_ok=True)
-    release(template, TODAY)
-    return template
+    return create_template(tmp_path_factory.mktemp("template"), TODAY)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["without demo", "with demo"])
@@ -48,6 +33,39 @@ def made_by_1_0_0(
     answers = {"image_name": "web", "keep_demo": request.param}
     folder = tmp_path_factory.mktemp("made-by-1-0-0") / "web"
     return render(template, folder, answers, vcs_ref="v1.0.0")
+
+
+def test_an_edit_of_a_line_that_moved_is_a_conflict(template: Path, tmp_path: Path) -> None:
+    """A line of toolkit.sh that toolkit-engine.sh has now, and the team edited, is marked.
+
+    Nothing of the edit is lost: the file has both versions, git has the three of them, and the new
+    file is the release's.
+    """
+    project = render(template, tmp_path / "web", {"image_name": "web"}, vcs_ref="v1.1.0")
+    file = project / "toolkit.sh"
+    engine, now = (
+        git(template, "show", f"{TODAY}:template/{name}").splitlines()
+        for name in ("toolkit-engine.sh", "toolkit.sh")
+    )
+    old = file.read_text()
+    moved = [
+        line
+        for line in old.splitlines()
+        if line in engine and line not in now and len(line) > 20 and not line.startswith("#")
+    ]
+    assert moved
+    line = moved[len(moved) // 2]
+    edited = f"{line}  # ours"
+    file.write_text(old.replace(line, edited, 1))
+    git(project, "commit", "--quiet", "--all", "--message", "Ours")
+    answer = toolkit(project, "template-update", "--trust", "--json")
+    assert answer.code == 1, answer
+    assert unmerged(project) == ["toolkit.sh"]
+    assert edited in file.read_text().splitlines()
+    assert "<<<<<<< before updating" in file.read_text()
+    assert git(project, "show", ":2:toolkit.sh") == old.replace(line, edited, 1).rstrip("\n")
+    assert git(project, "show", ":3:toolkit.sh").splitlines() == now
+    assert (project / "toolkit-engine.sh").read_text().splitlines() == engine
 
 
 def tracked_files(repository: Path) -> list[Path]:

@@ -158,7 +158,7 @@ def test_each_step_has_json_and_a_dry_run(
         assert (shown["release"], shown["updated"], shown["dry_run"]) == ("v1.1.0", False, True)
         assert shown["characters"] > 100
         assert not file.exists()
-        assert "would hand over v1.1.0" in run(option, str(file), "--dry-run").stdout
+        assert "would pass on v1.1.0" in run(option, str(file), "--dry-run").stdout
     run("--save", str(file))
     shown = json.loads(run("--from", str(file), "--json", "--dry-run").stdout)
     assert shown["title"] == "Update from the template to v1.1.0"
@@ -418,7 +418,7 @@ def test_a_branch_that_has_moved_on_is_refused(
     git(clone, "commit", "--quiet", "--allow-empty", "-m", "Theirs")
     git(clone, "push", "--quiet", "origin", "main")
     said = run("--from", str(saved), code=3)
-    assert "main is not at" in said.stderr
+    assert "main is no longer at" in said.stderr
     assert "start a new run of the workflow" in said.stderr
     nothing_is_pushed(project, hub)
 

@@ -287,7 +287,7 @@ def test_a_refused_change_of_workflows_says_which_secret_is_missing(
     )
     hook.chmod(0o755)
     said = run(code=4)
-    assert "make the secret TEMPLATE_UPDATE_TOKEN" in said.stderr
+    assert "create the secret TEMPLATE_UPDATE_TOKEN" in said.stderr
     assert said.stderr.count("\n") == 1
 
 

@@ -530,7 +530,7 @@ def test_a_failing_migration_changes_nothing(small: Path, tmp_path: Path) -> Non
     commit(project)
     before = state(project)
     answer = toolkit(project, "template-update", "--trust")
-    assert (answer.code, "failed with exit code 9 and nothing was changed" in answer.stderr) == (
+    assert (answer.code, "failed with exit code 9; nothing was changed" in answer.stderr) == (
         3,
         True,
     )

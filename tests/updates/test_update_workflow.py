@@ -224,6 +224,9 @@ def test_unreviewed_code_leaves_the_workspace_to_the_next_job(
             assert copied["run"] == (
                 f'cp -pR . "$RUNNER_TEMP/{name}-$GITHUB_RUN_ID-$GITHUB_RUN_ATTEMPT"'
             )
+            (deleted,) = [s for s in jobs[name]["steps"] if s["name"] == "Delete the copy"]
+            assert deleted["if"] == "always()"
+            assert deleted["env"] == {"COPY": f"${{{{ runner.temp }}}}/{folder}"}
 
 
 def test_what_travels_between_jobs_reaches_no_shell_as_code(jobs: dict[str, Any]) -> None:

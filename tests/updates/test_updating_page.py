@@ -89,7 +89,7 @@ def test_the_shown_verdict_is_a_real_one(project: Path) -> None:
     (project / "build.hcl").write_text(text.replace("build 3\n", "ours 3\n"))
     git(project, "commit", "--quiet", "--all", "-m", "Ours")
     said = toolkit(project, "template-update", "--to", RELEASES[1]).stdout.splitlines()
-    shown = section("After it: conflicts, and the way back").split("```")[1].splitlines()[2:]
+    shown = section("After it: conflicts, and how to undo it").split("```")[1].splitlines()[2:]
     assert [generalize(line) for line in said] == [generalize(line) for line in shown]
 
 

@@ -110,7 +110,7 @@ def test_every_job_has_a_limit_and_every_long_step_too(workflow: Mapping[str, An
     for name, job in workflow["jobs"].items():
         assert job["timeout-minutes"] <= 150, name
     for job, step in steps(workflow):
-        if "checkout" in step.get("uses", "") or "Say" in step["name"]:
+        if "checkout" in step.get("uses", "") or "Explain" in step["name"]:
             continue
         assert step["timeout-minutes"] < workflow["jobs"][job]["timeout-minutes"], step["name"]
     limits = [s["timeout-minutes"] for j, s in steps(workflow) if j == "build" and "run" in s]
@@ -169,7 +169,7 @@ def test_token_is_given_to_single_steps(workflow: Mapping[str, Any]) -> None:
     given = {step["name"] for _, step in steps(workflow) if text in step.get("env", {}).values()}
     assert given == {
         "Decide what to build",
-        "Sum up",
+        "Write the summary",
         "Attach manifest, build report and package lists",
     }
     jobs = {n for n, job in workflow["jobs"].items() if text in job.get("env", {}).values()}
@@ -189,10 +189,22 @@ def test_the_build_and_the_checks_run_in_copies(workflow: Mapping[str, Any]) -> 
         assert [step["if"] for step in (copied, done)] == [done["if"]] * 2
 
 
+def test_no_copy_remains_on_a_self_hosted_runner(workflow: Mapping[str, Any]) -> None:
+    """Each copy is deleted by a later step, whatever the result of the step that used it."""
+    for job in ("check", "build"):
+        names = [step["name"] for one, step in steps(workflow) if one == job]
+        (deleted,) = [s for j, s in steps(workflow) if j == job and "rm -rf" in s.get("run", "")]
+        assert names.index("Copy the repository") < names.index(deleted["name"])
+        assert deleted["if"].startswith("always()")
+        assert deleted["run"].count("chmod -R u+w") == 1
+        folder = f"{{{{ runner.temp }}}}/{job}-${{{{ env.PKR_VAR_run_id }}}}"
+        assert deleted.get("env", {}).get("COPY", f"${folder}") == f"${folder}"
+
+
 def test_fork_gets_nothing(workflow: Mapping[str, Any]) -> None:
     """The build does not run for it, and the role is assumed for nobody else's pull request."""
     assert "head.repo.full_name == github.repository" in workflow["jobs"]["build"]["if"]
-    (ready,) = [s for j, s in steps(workflow) if j == "check" and "Ready" in s["name"]]
+    (ready,) = [s for j, s in steps(workflow) if j == "check" and "Set up" in s["name"]]
     assert ready["with"]["credentials"].startswith("${{ env.TRUSTED == 'true'")
     assert "secrets." not in str(workflow)
 

@@ -93,8 +93,8 @@ def test_push_with_a_failing_script(made: Act, ec2: Ec2, packer: Packer, hub: Re
     add_script(made.repository, "10-fail.sh", "exit 3")
     ran = made.run("push", events.push(), path=path(packer, auditor=False))
     assert ran.jobs == {"check": "success", "build": "failure"}, ran.log
-    assert ran.result("build", "Build") == "failure"
-    assert ran.result("build", "Clean up after a build that was ended") == "success"
+    assert ran.result("build", "Build the image") == "failure"
+    assert ran.result("build", "Clean up after a failed or canceled build") == "success"
     assert ec2.leftovers() == {}
     assert hub.issues == {}
 

@@ -119,7 +119,7 @@ def test_workflow_of_a_branch_cannot_assume_the_release_role(
     """
     act.repository = render_changed(act.repository, tmp_path / "changed")
     ran = act.run(event, payload)
-    assert ran.result("check", "Ready the toolkit") == "failure", ran.log
+    assert ran.result("check", "Set up the toolkit") == "failure", ran.log
     assert "Not authorized to perform sts:AssumeRoleWithWebIdentity" in ran.log
 
 
@@ -163,7 +163,7 @@ def test_rejected_subject_fails_with_the_message_of_sts(act: Act) -> None:
     act.sts = replace(old, repository=NEW)
     act.plan(kind="daily")
     ran = act.run("schedule", events.schedule())
-    assert ran.result("build", "Ready the toolkit") == "failure", ran.log
+    assert ran.result("build", "Set up the toolkit") == "failure", ran.log
     assert "AWS refused the role" in ran.log
     act.sts = old
     ran = act.run("schedule", events.schedule())
@@ -192,7 +192,7 @@ def test_refused_role_is_explained_with_the_subject(act: Act) -> None:
         act.env["ACTIONS_ID_TOKEN_REQUEST_URL"] = f"http://{address}/?v=1"
         act.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = "request-token"  # noqa: S105 - opens nothing
         ran = act.run("pull_request", events.pull_request())
-    assert ran.result("check", "Ready the toolkit") == "failure", ran.log
+    assert ran.result("check", "Set up the toolkit") == "failure", ran.log
     assert f'{BUILDER}: this run sent "sub": "{subject}"' in ran.log.replace("\\", "")
     assert "When a role is refused" in ran.log
     assert encoded[1][:20] not in ran.log

@@ -135,20 +135,20 @@ def test_actions_are_given_what_they_need(act: Act) -> None:
 
 FAILURES = [
     # what fails, jobs and their ends, the step that says so
-    ("daily", "aws", {"build": "failure", "report": "success"}, "Ready the toolkit"),
+    ("daily", "aws", {"build": "failure", "report": "success"}, "Set up the toolkit"),
     ("daily", "plan", {"build": "failure", "report": "success"}, "Decide what to build"),
-    ("daily", "build", {"build": "failure", "report": "success"}, "Build"),
+    ("daily", "build", {"build": "failure", "report": "success"}, "Build the image"),
     ("daily", "bundle", {"build": "success", "report": "success"}, None),
     ("daily", "summary", {"build": "success", "report": "success"}, None),
     ("release", "plan", {"build": "failure", "report": "success"}, "Decide what to build"),
-    ("release", "build", {"build": "failure", "report": "success"}, "Build"),
+    ("release", "build", {"build": "failure", "report": "success"}, "Build the image"),
     (
         "release",
         "attach",
         {"build": "success", "attach": "failure", "report": "success"},
         "Attach manifest, build report and package lists",
     ),
-    ("release", "aws", {"build": "failure", "report": "success"}, "Ready the toolkit"),
+    ("release", "aws", {"build": "failure", "report": "success"}, "Set up the toolkit"),
     (
         "release",
         "bundle",  # nothing can be attached then, and the release must not look complete
@@ -156,20 +156,20 @@ FAILURES = [
         "Attach manifest, build report and package lists",
     ),
     ("release", "summary", {"build": "success", "attach": "success", "report": "success"}, None),
-    ("daily by hand", "build", {"build": "failure", "report": "success"}, "Build"),
-    ("release by hand", "build", {"build": "failure", "report": "success"}, "Build"),
-    ("pull request", "check", {"check": "failure"}, "Check"),
-    ("pull request", "build", {"check": "success", "build": "failure"}, "Build"),
+    ("daily by hand", "build", {"build": "failure", "report": "success"}, "Build the image"),
+    ("release by hand", "build", {"build": "failure", "report": "success"}, "Build the image"),
+    ("pull request", "check", {"check": "failure"}, "Run the checks"),
+    ("pull request", "build", {"check": "success", "build": "failure"}, "Build the image"),
     ("pull request", "plan", {"check": "success", "build": "failure"}, "Decide what to build"),
-    ("push", "check", {"check": "failure"}, "Check"),
-    ("push", "build", {"check": "success", "build": "failure"}, "Build"),
+    ("push", "check", {"check": "failure"}, "Run the checks"),
+    ("push", "build", {"check": "success", "build": "failure"}, "Build the image"),
     ("push", "plan", {"check": "success", "build": "failure"}, "Decide what to build"),
-    ("test by hand", "build", {"check": "success", "build": "failure"}, "Build"),
+    ("test by hand", "build", {"check": "success", "build": "failure"}, "Build the image"),
     # What is left of each trigger, as far as it differs.
-    ("pull request", "aws", {"check": "failure"}, "Ready the toolkit"),
-    ("push", "aws", {"check": "failure"}, "Ready the toolkit"),
+    ("pull request", "aws", {"check": "failure"}, "Set up the toolkit"),
+    ("push", "aws", {"check": "failure"}, "Set up the toolkit"),
     ("push", "bundle summary", {"check": "success", "build": "success"}, None),
-    ("test by hand", "check", {"check": "failure"}, "Check"),
+    ("test by hand", "check", {"check": "failure"}, "Run the checks"),
     ("test by hand", "plan", {"check": "success", "build": "failure"}, "Decide what to build"),
     (
         "daily",
@@ -177,7 +177,7 @@ FAILURES = [
         {"build": "success", "report": "failure"},
         "Open, update or close the issue",
     ),
-    ("daily", "build sweep", {"build": "failure", "report": "success"}, "Build"),
+    ("daily", "build sweep", {"build": "failure", "report": "success"}, "Build the image"),
     ("daily by hand", "plan", {"build": "failure", "report": "success"}, "Decide what to build"),
     ("release by hand", "plan", {"build": "failure", "report": "success"}, "Decide what to build"),
     (
@@ -385,7 +385,7 @@ def test_build_cannot_change_what_runs_after_it(act: Act, tmp_path: Path) -> Non
     for trigger in ("release", "daily"):
         for fail in ([], ["build"]):
             ran = act.run(*ordered(act, trigger), fail=fail)
-            assert ran.result("build", "Hand on the records") == "success", ran.log
+            assert ran.result("build", "Export the build artifacts") == "success", ran.log
             assert not stolen.exists()
 
 
@@ -448,9 +448,9 @@ def test_pull_request_of_a_fork_gets_no_credentials(act: Act) -> None:
     ran = act.run("pull_request", payload)
     assert (ran.code, ran.jobs) == (0, {"check": "success"}), ran.log
     assert ran.given("configure-aws-credentials") == []
-    assert ran.result("check", "Check without the toolkit image") == "success"
+    assert ran.result("check", "Run the checks without the toolkit image") == "success"
     assert "check packer init ." in ran.calls
-    assert ran.result("check", "Check") in (None, "skipped")
+    assert ran.result("check", "Run the checks") in (None, "skipped")
     environment = ran.environment("check", "check")
     assert [n for n, value in environment.items() if n.startswith("AWS_") or value == TOKEN] == []
     assert "gets no credentials" in ran.log

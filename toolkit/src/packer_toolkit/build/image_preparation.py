@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from packer_toolkit.build.clock import Clock
 from packer_toolkit.build.release_images import (
     delete_earlier_attempts,
     delete_unfinished,
@@ -29,6 +31,7 @@ def prepare_images(
     account: str,
     signals: ReceivedSignals,
     echo: Callable[[str], None],
+    clock: Clock = time,
 ) -> VersionState:
     """Read the state of the version, choose the source AMIs, and delete unfinished images.
 
@@ -38,6 +41,7 @@ def prepare_images(
         account: ID of the account of the credentials.
         signals: Signals that stop the preparation.
         echo: Prints a line for the user.
+        clock: Clock for the pauses.
 
     Raises:
         ToolkitError: If the build must not start.
@@ -52,7 +56,7 @@ def prepare_images(
     # A missing source AMI stops the build before anything is deleted.
     choose_source_amis(request, clients, account, state, echo)
     if is_image and has_version:
-        _delete_unfinished(request, clients, state, signals, echo)
+        _delete_unfinished(request, clients, state, signals, echo, clock)
     signals.check()
     return state
 
@@ -96,6 +100,7 @@ def _delete_unfinished(
     state: VersionState,
     signals: ReceivedSignals,
     echo: Callable[[str], None],
+    clock: Clock,
 ) -> None:
     """Delete the images that block the names of the version."""
 
@@ -103,7 +108,7 @@ def _delete_unfinished(
         return signals.has_any
 
     scope = request.make_scope()
-    delete = make_delete(clients, should_stop, echo)
+    delete = make_delete(clients, should_stop, echo, clock)
     delete_unfinished(
         clients, request.values, state, delete=delete, should_stop=should_stop, echo=echo
     )

@@ -1,4 +1,4 @@
-"""What must not be read by everybody: secrets, and account numbers in what gets published."""
+"""Masks secrets in the log, and also account IDs in what is published."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from packer_toolkit.build import secret_forms
 from packer_toolkit.build.private_keys import PrivateKeys
 
 SECRET, ACCOUNT = "***", "<account>"
-# Shorter values would be found in innocent words.
+# Shorter values occur in harmless words.
 _SHORTEST = 8
 _ACCOUNT = re.compile(r"(?<![0-9A-Za-z])\d{12}(?![0-9A-Za-z])")
 
 
 class Mask:
-    """Replaces what must not be read.
+    """Masks secrets.
 
     Args:
-        environment: Variables; the values of those that sound like a secret are masked wherever
-            they appear.
+        environment: Variables; the values of those whose names are like that of a secret are
+            masked wherever they occur.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -35,15 +35,15 @@ class Mask:
         self._values = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
     def secrets(self, text: str) -> str:
-        """Mask secrets only: for the log that the user watches."""
+        """Mask only secrets, for the log."""
         return self._line(PrivateKeys().mask_text(text))
 
     def everything(self, text: str) -> str:
-        """Mask account IDs, and values whose names sound like a secret, too: for publishing."""
+        """Mask account IDs, and values beside names like that of a secret, too, for publishing."""
         return self._publishable(self.secrets(text))
 
     def follow(self) -> Callable[[str], str]:
-        """Return `secrets` for a stream of lines: a private key is masked in all of them."""
+        """Return a function that masks the next line of a stream, also inside a private key."""
         keys = PrivateKeys()
         return lambda line: self._line(keys.mask(line))
 
@@ -51,8 +51,8 @@ class Mask:
         """Mask everything in lines that belong together, such as the last lines of a build.
 
         Args:
-            lines: Of several builds perhaps, in the order of the output.
-            builds: Names of builds that lines begin with.
+            lines: Lines of one or several builds, in the order of the output.
+            builds: Names of builds with which lines begin.
         """
         masked = PrivateKeys(builds).mask_lines(lines)
         return [self._publishable(self._line(line)) for line in masked]

@@ -93,7 +93,7 @@ def make_report(
         mask: Masks secrets and account IDs.
     """
     values = request.values
-    lines = [str(outcome.failure)] if outcome.failure else output.last_lines()
+    lines = [str(outcome.failure)] if outcome.failure else output.get_last_lines()
     if outcome.stop_reason:
         lines.append(outcome.stop_reason)
     lines += outcome.unfinished
@@ -128,7 +128,7 @@ def _make_builds(
     request: BuildRequest, output: PackerOutput, outcome: BuildOutcome, mask: Mask
 ) -> list[Build]:
     """Make the part of the report about each build of Packer."""
-    builds = output.report(outcome.packer_seconds)
+    builds = output.make_builds(outcome.packer_seconds)
     for build in builds:
         name = build["name"]
         architecture = name.rpartition(".")[2]

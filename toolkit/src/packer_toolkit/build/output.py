@@ -16,7 +16,7 @@ PHASES: tuple[tuple[str, str], ...] = (
     ("shell", r"Connected to SSH!|Provisioning with shell script|Using docker communicator"),
     ("ansible", r"Provisioning with Ansible"),
     ("inspec", r"Running local shell script"),
-    ("clean-up", r"Provisioning with shell script: .*\bcleanup\.sh$"),
+    ("clean-up", r"Provisioning with shell script: .*(?:\bcleanup|/provisioners/validate)\.sh$"),
     ("image, copies", r"Stopping the source instance|Creating AMI|Committing the container"),
     ("termination", r"Terminating the source AWS instance|Killing the container"),
 )
@@ -157,7 +157,7 @@ class PackerOutput:
             self._others.append(shown.strip()[:_LONGEST])
         return (match[1], match[2].strip()) if match else ("", text)
 
-    def report(self, until: float) -> list[Build]:
+    def make_builds(self, until: float) -> list[Build]:
         """Return the part of the build report that the output determines.
 
         Args:
@@ -183,7 +183,7 @@ class PackerOutput:
             each.name: _describe_step(each) for each in builds if each.ended is None
         }
 
-    def last_lines(self) -> list[str]:
+    def get_last_lines(self) -> list[str]:
         """Return the last lines of each failed build up to its error, and of Packer itself."""
         failed = [build for build in self.builds.values() if not build.ok]
         lines = []
@@ -226,4 +226,4 @@ class PackerOutput:
 def _describe_step(build: Progress) -> str:
     phase = build.failed_in or build.phase
     step = build.failed_step or (build.step if build.failed_in is None else "")
-    return f"{phase}: {step}" if step and phase in (SHELL, ANSIBLE) else phase
+    return f"{phase}: {step}" if step and phase in (SHELL, ANSIBLE, CLEAN_UP) else phase

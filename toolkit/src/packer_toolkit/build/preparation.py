@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from packer_toolkit.aws.identity import Identity, read_identity
 from packer_toolkit.aws.session import make_clients, open_role_session
 from packer_toolkit.build.cleanup.find import LeftoverFinder
+from packer_toolkit.build.clock import Clock
 from packer_toolkit.build.console import Console
 from packer_toolkit.build.image_preparation import prepare_images
 from packer_toolkit.build.masking import Mask
@@ -44,6 +46,7 @@ class Preparation:
         mask: Masks secrets.
         run: Runs a program.
         connect: Opens a session of AWS.
+        clock: Clock for the pauses.
 
     Attributes:
         identity: Identity of the AWS credentials; None for a local build.
@@ -57,6 +60,7 @@ class Preparation:
     mask: Mask
     run: Runner = run_program
     connect: Connect = open_role_session
+    clock: Clock = time
     identity: Identity | None = field(default=None, init=False)
     state: VersionState = field(default_factory=lambda: VersionState(""), init=False)
     held: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False)
@@ -84,7 +88,7 @@ class Preparation:
                 self.console.echo(f"{self.identity.describe()}{role}")
             account = self.identity.account if self.identity else ""
             self.state = prepare_images(
-                request, self.clients, account, self.signals, self.console.echo
+                request, self.clients, account, self.signals, self.console.echo, self.clock
             )
         self.console.echo(f"Run {request.run_id}: {_DESCRIPTIONS[request.build_type]}")
         return packer

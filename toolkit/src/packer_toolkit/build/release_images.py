@@ -39,7 +39,10 @@ Delete = Callable[[Scope], DeletionResult]
 
 
 def make_delete(
-    clients: Clients, should_stop: Callable[[], bool], echo: Callable[[str], None]
+    clients: Clients,
+    should_stop: Callable[[], bool],
+    echo: Callable[[str], None],
+    clock: Clock = time,
 ) -> Delete:
     """Return a function that deletes the resources of a scope.
 
@@ -47,10 +50,11 @@ def make_delete(
         clients: Returns the EC2 client of a region.
         should_stop: Returns whether nothing is waited for any more.
         echo: Prints a line for the user.
+        clock: Clock for the pauses.
     """
 
     def delete(scope: Scope) -> DeletionResult:
-        finder = LeftoverFinder(clients, scope)
+        finder = LeftoverFinder(clients, scope, clock)
         return LeftoverDeleter(finder, is_forced=should_stop, echo=echo).run()
 
     return delete

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from packer_toolkit.aws.session import make_clients, open_role_session
 from packer_toolkit.build import report as build_report
@@ -37,6 +39,7 @@ from packer_toolkit.build.preparation import Connect, Preparation
 from packer_toolkit.build.release_images import select_architectures, verify_images
 from packer_toolkit.build.report import BuildReport, describe_account
 from packer_toolkit.build.request import BuildRequest
+from packer_toolkit.build.version_images import VersionState
 from packer_toolkit.errors import ToolkitError
 from packer_toolkit.github.actions import warn
 from packer_toolkit.process import Runner, run_program
@@ -57,6 +60,7 @@ class Run:
         environment: Environment of the build.
         run_program: Runs a program.
         connect: Opens a session of AWS.
+        start: Starts the process of Packer.
         clock: Clock of the build.
     """
 
@@ -65,6 +69,7 @@ class Run:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     run_program: Runner = run_program
     connect: Connect = open_role_session
+    start: Callable[..., Any] = subprocess.Popen
     clock: Clock = time
 
     def __post_init__(self) -> None:
@@ -73,9 +78,17 @@ class Run:
         self.signals = ReceivedSignals()
         self.mask = Mask(self.environment)
         self.preparation = Preparation(
-            self.request, self.console, self.signals, self.mask, self.run_program, self.connect
+            self.request,
+            self.console,
+            self.signals,
+            self.mask,
+            self.run_program,
+            self.connect,
+            self.clock,
         )
-        self.process = PackerProcess(self.request, self.console, self.signals, self.mask)
+        self.process = PackerProcess(
+            self.request, self.console, self.signals, self.mask, self.start, clock=self.clock
+        )
         self.outcome = BuildOutcome(self.clock.time())
 
     def run(self) -> BuildReport:
@@ -142,17 +155,13 @@ class Run:
             read_entries(folder, self._started),
             len(state.missing or select_architectures(request.values, request.arguments)),
             lambda: self.signals.has_any,
+            self.clock,
         )
         for problem in problems:
             self.console.echo(f"UNFINISHED: {problem}")
         self.outcome.unfinished = problems
         if state.finished and not problems:
-            entries = [reconstruct_entry(request.values, state.version, images)
-                       for images in state.finished.values()]  # fmt: skip
-            add_entries(folder / FILE, entries)
-            self.console.echo(
-                f"{FILE} also names the finished images for {', '.join(state.finished)}"
-            )
+            _add_finished_images(request, state, self.console.echo)
         return 1 if problems else 0
 
     @property
@@ -169,7 +178,7 @@ class Run:
         is_complete = self._has_complete_images()
         if (code or output.has_failed_cleanup) and not self.request.is_local:
             cleanup = BuildCleanup(
-                self.request, output, self.signals, self.console.echo, self.connect
+                self.request, output, self.signals, self.console.echo, self.connect, self.clock
             )
             self.outcome.deletion = cleanup.run(
                 has_failed=code != 0, has_complete_images=is_complete
@@ -203,3 +212,15 @@ def _remove_results(folder: Path, echo: Callable[[str], None]) -> None:
         )
     for file in (folder / build_report.FILE, *folder.glob("packages-*.txt")):
         file.unlink(missing_ok=True)
+
+
+def _add_finished_images(
+    request: BuildRequest, state: VersionState, echo: Callable[[str], None]
+) -> None:
+    """Add the images that an earlier build finished to the manifest."""
+    entries = [
+        reconstruct_entry(request.values, state.version, images)
+        for images in state.finished.values()
+    ]
+    add_entries(request.arguments.folder / FILE, entries)
+    echo(f"{FILE} also names the finished images for {', '.join(state.finished)}")

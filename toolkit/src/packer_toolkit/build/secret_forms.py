@@ -15,7 +15,7 @@ NAME = re.compile(
     r"|(?:^|_)(?:PASS|PW|PAT|AUTH|CREDS?|DSN)\d*$|(?<=.)(?<!^OLD)PWD\d*$",
     re.I,
 )
-# These lead to a secret and are none.
+# These names are of a location of a secret, not of the secret.
 PLACE = re.compile(r"_(FILE|PATH|URL|URI|EXPIRATION|EXPIRE_AT|DIR|ID_TOKEN_REQUEST_URL)$", re.I)
 
 # Tokens that are recognized by themselves, with where they are from.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,11 +104,14 @@ def compose_run_subject(environment: Mapping[str, str], subject: Subject) -> str
     return f"{subject.prefix}:ref:{environment.get('GITHUB_REF', '')}"
 
 
-def read_token_subject(environment: Mapping[str, str]) -> str | None:
+def read_token_subject(
+    environment: Mapping[str, str], get: Callable[..., Any] | None = None
+) -> str | None:
     """Request a token as this job does, and return its subject; the token is never printed.
 
     Args:
         environment: Environment variables of a job in a workflow.
+        get: Sends a request; `requests.get` unless given.
 
     Returns:
         The subject; None in a job without the permission id-token: write.
@@ -123,7 +126,7 @@ def read_token_subject(environment: Mapping[str, str]) -> str | None:
     import requests
 
     try:
-        answer = requests.get(
+        answer = (get or requests.get)(
             url,
             params={"audience": AUDIENCE},
             headers={"Authorization": f"Bearer {bearer}"},

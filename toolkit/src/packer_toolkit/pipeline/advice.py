@@ -28,8 +28,17 @@ def _compile(*failures: tuple[str, str]) -> tuple[Advice, ...]:
     return tuple(Advice(re.compile(pattern, re.I), text) for pattern, text in failures)
 
 
-# Without the role nothing was started, so nothing else can be the cause.
-_ROLE = _compile(*ROLE_FAILURES)
+# Each of these is the only cause of its failure: without the role nothing was started, and the
+# check of the clean-up is the last step.
+_ONLY_CAUSES = _compile(
+    *ROLE_FAILURES,
+    (
+        r"validate\.sh: FAILED",
+        "The image would contain files of the build, which the lines that begin with "
+        "`validate.sh:` name. Restore the lines of `provisioners/cleanup.sh` that remove them. "
+        "If the image must keep them, delete their checks in `provisioners/validate.sh`.",
+    ),
+)
 
 _AWS = _compile(
     (
@@ -212,9 +221,9 @@ def suggest_fixes(lines: Sequence[str], step: str = "") -> list[str]:
         step: The name of the failed step.
     """
     text = "\n".join([step, *lines])
-    for role in _ROLE:
-        if role.pattern.search(text):
-            return [role.text]
+    for cause in _ONLY_CAUSES:
+        if cause.pattern.search(text):
+            return [cause.text]
     matching = [advice for advice in KNOWN_FAILURES if advice.pattern.search(text)]
     # Of InSpec's, only the first: if a profile was not loaded, a failed control is not the cause.
     inspec = [advice for advice in matching if advice in _INSPEC]

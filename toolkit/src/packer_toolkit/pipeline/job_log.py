@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import requests
 from github.WorkflowJob import WorkflowJob
 
 from packer_toolkit.github.client import translate_github_errors
@@ -19,20 +20,21 @@ _ERROR = "##[error]"
 _MARKS = re.compile(r"##\[(?:group|endgroup|debug|command|section)\]|\x1b\[[0-9;]*m")
 
 
-def read_failure(job: WorkflowJob) -> list[str]:
+def read_failure(
+    job: WorkflowJob, get: Callable[..., requests.Response] = requests.get
+) -> list[str]:
     """Read the lines of a job's log up to its first error, and further errors.
 
     Args:
         job: A job that has ended.
+        get: Sends a request.
 
     Raises:
         RemoteError: When GitHub cannot be reached, or has no log of the job.
     """
-    import requests
-
     with translate_github_errors("read the log of the failed job"):
         # The URL is short-lived, points to another server, and must not get the token.
-        answer = requests.get(job.logs_url(), timeout=_SECONDS, stream=True)
+        answer = get(job.logs_url(), timeout=_SECONDS, stream=True)
         with answer:
             answer.raise_for_status()
             text = answer.raw.read(_LARGEST, decode_content=True).decode(errors="replace")

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from packer_toolkit.template.notes import describe_answers, describe_moved_files
 from packer_toolkit.template.summary import UpdateSummary, shorten
+from packer_toolkit.text.lines import format_count
 from packer_toolkit.text.markdown import format_code, format_code_block, neutralize_markdown
 from packer_toolkit.text.paths import show_path
 
@@ -21,7 +22,7 @@ _BODY, _DIFFS, _ONE_DIFF, _CHANGELOG = 60_000, 30_000, 6_000, 20_000
 def format_title(summary: UpdateSummary) -> str:
     """Return the title of the pull request."""
     count = len(summary.conflicts)
-    conflicts = f" ({_count_files(count)} to decide on)" if count else ""
+    conflicts = f" ({format_count(count, 'file')} to decide on)" if count else ""
     return f"Update from the template to {summary.release}{conflicts}"
 
 
@@ -81,7 +82,7 @@ def _describe_conflicts(summary: UpdateSummary) -> Iterator[str]:
     if not conflicts:
         yield "There are no conflicts."
         return
-    yield f"## Conflicts: {_count_files(len(conflicts))}"
+    yield f"## Conflicts: {format_count(len(conflicts), 'file')}"
     yield (
         "You and the template changed the same lines or files.  **This branch has your version of "
         "each**; below is what the release changes in it, which you can copy manually or leave "
@@ -112,7 +113,3 @@ def _list_notes(summary: UpdateSummary) -> Iterator[str]:
     if notes:
         yield "## Notes"
         yield "\n".join(f"- {note}." for note in notes)
-
-
-def _count_files(number: int) -> str:
-    return f"{number} {'file' if number == 1 else 'files'}"

@@ -23,6 +23,7 @@ import click
 
 from packer_toolkit import errors
 from packer_toolkit.errors import SetupError, ToolkitError
+from packer_toolkit.text.lines import join_lines
 from packer_toolkit.text.paths import show_path
 
 ALLOWED = frozenset(
@@ -194,7 +195,7 @@ def _parse(line: str) -> dict[str, Any]:
 def _parse_error(message: Mapping[str, Any]) -> ToolkitError:
     """Return the error that the process reported, in one printable line."""
     kind = getattr(errors, str(message.get("kind")), None)
-    text = show_path(" ".join(str(message.get("text")).split()))[:2000]
+    text = show_path(join_lines(str(message.get("text"))))[:2000]
     if isinstance(kind, type) and issubclass(kind, ToolkitError):
         return kind(text)
     return ToolkitError(text)
@@ -210,7 +211,6 @@ def serve_render(job: Mapping[str, Any], reply_fd: int, request_fd: int) -> None
     """
     from packer_toolkit.template import render
 
-    requests = os.fdopen(request_fd, "w")
     merged = threading.Semaphore(0)
     threading.Thread(target=_read_replies, args=(reply_fd, merged), daemon=True).start()
     options = dict(job["options"])
@@ -221,14 +221,15 @@ def serve_render(job: Mapping[str, Any], reply_fd: int, request_fd: int) -> None
         merged.acquire()
 
     steps = render.RenderSteps(merge, old, new)
-    try:
-        render.render_in_this_process(project, steps, render.RenderOptions(**options))
-    except Exception as error:
-        is_ours = isinstance(error, ToolkitError)
-        text = str(error) if is_ours else f"{type(error).__name__}: {error}"
-        _send(requests, {"event": "failed", "kind": type(error).__name__, "text": text})
-    else:
-        _send(requests, {"event": "done", "migrations": steps.migrations})
+    with os.fdopen(request_fd, "w") as requests:
+        try:
+            render.render_in_this_process(project, steps, render.RenderOptions(**options))
+        except Exception as error:
+            is_ours = isinstance(error, ToolkitError)
+            text = str(error) if is_ours else f"{type(error).__name__}: {error}"
+            _send(requests, {"event": "failed", "kind": type(error).__name__, "text": text})
+        else:
+            _send(requests, {"event": "done", "migrations": steps.migrations})
 
 
 def _read_replies(reply_fd: int, merged: threading.Semaphore) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from packer_toolkit.template.merge import Conflict
 from packer_toolkit.template.trees import write_tree
 from packer_toolkit.template.update_plan import UpdatePlan
+from packer_toolkit.text.lines import join_lines
 from packer_toolkit.text.paths import show_path
 
 # The length of each text and list that another job may pass.
@@ -152,7 +153,7 @@ def _read_text(value: Any) -> str:
 
 
 def _read_line(value: Any) -> str:
-    return " ".join(_read_text(value).split())[:1_000]
+    return join_lines(_read_text(value))[:1_000]
 
 
 def _read_list(value: Any) -> list[Any]:

@@ -13,6 +13,7 @@ from packer_toolkit.git.addresses import remove_secrets
 from packer_toolkit.template.notes import describe_answers, describe_moved_files
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.update_plan import UpdatePlan
+from packer_toolkit.text.lines import format_count
 from packer_toolkit.text.paths import show_path
 
 # The script of a rendered repository that starts the toolkit on the user's machine.
@@ -87,11 +88,8 @@ def format_result(plan: UpdatePlan, is_written: bool) -> list[str]:
     verb = "Updated" if is_written else "An update"
     lines = [f"{verb} from {plan.project.release} to {plan.release}; {files}.", *_list_notes(plan)]
     if plan.conflicts:
-        number = len(plan.conflicts)
-        lines.append(
-            f"{number} {'file' if number == 1 else 'files'} "
-            f"{'with conflicts' if is_written else 'would conflict'}:"
-        )
+        files = format_count(len(plan.conflicts), "file")
+        lines.append(f"{files} {'with conflicts' if is_written else 'would conflict'}:")
         lines += [f"  {show_path(item.path)}: {item.reason}" for item in plan.conflicts]
     else:
         lines.append("No conflicts.")

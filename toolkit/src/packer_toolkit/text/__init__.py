@@ -1,1 +1,1 @@
-"""Text for users: lines, paths and Markdown."""
+"""Format text: lines, paths and Markdown."""

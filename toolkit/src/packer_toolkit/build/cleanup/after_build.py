@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,7 @@ from packer_toolkit.aws.session import make_clients, open_role_session
 from packer_toolkit.build.cleanup.delete import LeftoverDeleter
 from packer_toolkit.build.cleanup.find import LeftoverFinder
 from packer_toolkit.build.cleanup.scope import DeletionResult, Scope
+from packer_toolkit.build.clock import Clock
 from packer_toolkit.build.output import PackerOutput
 from packer_toolkit.build.report import Leftover
 from packer_toolkit.build.request import BuildRequest
@@ -30,6 +32,7 @@ class BuildCleanup:
         signals: Signals that force the clean-up to end.
         echo: Prints a line for the user.
         connect: Opens a session of AWS: role, name of its session, region.
+        clock: Clock for the pauses.
     """
 
     request: BuildRequest
@@ -37,6 +40,7 @@ class BuildCleanup:
     signals: ReceivedSignals
     echo: Callable[[str], None]
     connect: Callable[[str, str, str], Any] = open_role_session
+    clock: Clock = time
 
     def run(self, *, has_failed: bool, has_complete_images: bool) -> DeletionResult:
         """Delete the leftovers of the build.
@@ -99,7 +103,9 @@ class BuildCleanup:
         settle = _SETTLE_SECONDS if self.signals.has_any and is_pending else 0.0
         name = f"sweep-{self.request.values.text('var.image_name')}"
         try:
-            finder = LeftoverFinder(make_clients(self.connect(role, name, scope.regions[0])), scope)
+            finder = LeftoverFinder(
+                make_clients(self.connect(role, name, scope.regions[0])), scope, self.clock
+            )
             return LeftoverDeleter(
                 finder,
                 timeout=_TIMEOUT,
