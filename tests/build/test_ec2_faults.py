@@ -157,7 +157,7 @@ class Site:
         git(self.path, "commit", "--quiet", "--allow-empty", "--message=Change")
 
     def sweep(self, *options: str) -> Finished:
-        """Run `packer-toolkit sweep` in the repository."""
+        """Run `packer-toolkit cleanup` in the repository."""
         command = [*TOOLKIT, "sweep", *options]
         return self.ec2.run(command, cwd=self.path, env=toolkit_env(self.packer))
 
@@ -543,7 +543,7 @@ def test_each_row_of_the_table_has_its_test() -> None:
 
 def _advice(output: str) -> list[str]:
     """Return the options of the sweep that a build recommends; SIGKILL leaves no time for that."""
-    found = re.search(r"packer-toolkit sweep (.*)", output)
+    found = re.search(r"packer-toolkit cleanup (.*)", output)
     return shlex.split(found[1]) if found else ["--run-id", "run-77", "--finished-images"]
 
 

@@ -320,7 +320,7 @@ def test_a_leftover_is_printed_with_the_command_for_later(aws: FakeAws, clean: C
     _, lines = clean(make_request(**{"var.assume_role_arn": role}))
     assert lines[0].startswith("LEFT: key-pair key-pair-1 in eu-west-1: UnauthorizedOperation")
     assert lines[1] == (
-        "Some resources could not be deleted; retry later with: packer-toolkit sweep --run-id "
+        "Some resources could not be deleted; retry later with: packer-toolkit cleanup --run-id "
         f"run-1 --repository {REPOSITORY} --region {HOME} --assume-role {role} --finished-images"
     )
     assert aws.connections == ["sweep-web", "sweep-web"]
