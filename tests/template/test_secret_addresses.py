@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from packer_toolkit.build.masking import Mask
-from packer_toolkit.environment.doctor import _recorded_secret
+from packer_toolkit.environment.check_repository import find_recorded_secret
 from packer_toolkit.git.addresses import describe_secret, has_secret, without_secret
 from packer_toolkit.template.source import uvx_requirement
 from rig.copier_command import run_copier
@@ -254,9 +254,9 @@ def test_doctor_looks_into_our_answers_file_and_no_other(tmp_path: Path) -> None
     secret = f"_src_path: https://{TOKEN}@{HOST}\n"
     (tmp_path / ANSWERS).write_text(f"project: x\n_commit: v3\n{secret}")
     (tmp_path / "ours.yaml").write_text(f"{ours}_src_path: https://{HOST}\n")
-    assert _recorded_secret(tmp_path) == ""
+    assert find_recorded_secret(tmp_path) == ""
     (tmp_path / "ours.yaml").write_text(f"{ours}{secret}")
-    assert "_src_path in ours.yaml holds" in _recorded_secret(tmp_path)
+    assert "_src_path in ours.yaml holds" in find_recorded_secret(tmp_path)
 
 
 def test_an_update_removes_a_recorded_secret_for_good(old: Path) -> None:

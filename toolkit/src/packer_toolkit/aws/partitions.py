@@ -36,6 +36,11 @@ QUESTIONS = (
 )
 
 
+def is_region(text: str) -> bool:
+    """Report whether a text has the form of the code of a region, in any partition."""
+    return _REGION.fullmatch(text) is not None
+
+
 def find_partition(region: str) -> str:
     """Return the partition of a region: aws for the standard one.
 
@@ -116,5 +121,6 @@ __all__ = [
     "describe_refusal",
     "find_other_partition",
     "find_partition",
+    "is_region",
     "require_supported",
 ]

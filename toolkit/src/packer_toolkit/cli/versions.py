@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from packer_toolkit.environment import versions
+from packer_toolkit.environment.versions import PINNED, ToolVersion, compare_versions
 from packer_toolkit.errors import CommandFailedError
 
 
@@ -29,13 +30,11 @@ def command(as_json: bool, pinned: Path | None) -> None:
       packer-toolkit versions
       packer-toolkit versions --json | jq -r '.tools[] | select(.ok | not) | .name'
     """
-    found = versions.compare(pinned or versions.PINNED)
+    found = compare_versions(pinned or PINNED)
     compared = found[0].pinned is not None
     bad = [each for each in found if not each.ok]
     if as_json:
-        click.echo(
-            json.dumps({"ok": not bad, "tools": [each.as_json() for each in found]}, indent=2)
-        )
+        click.echo(json.dumps({"ok": not bad, "tools": [asdict(each) for each in found]}, indent=2))
     else:
         _table(found)
     if bad and compared:
@@ -45,7 +44,7 @@ def command(as_json: bool, pinned: Path | None) -> None:
         )
 
 
-def _table(found: list[versions.Found]) -> None:
+def _table(found: list[ToolVersion]) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -50,6 +50,11 @@ class GitError(SetupError):
             self.reason = self.reason.removeprefix(prefix)
         super().__init__(without_secret(f"git {' '.join(arguments)}: {self.reason}"))
 
+    @property
+    def has_foreign_owner(self) -> bool:
+        """Whether git refused the repository because another user owns it."""
+        return "dubious ownership" in self.reason
+
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
     """Return the environment for git: this one's, without pointers to other repositories.
