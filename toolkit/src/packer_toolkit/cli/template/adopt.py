@@ -101,34 +101,35 @@ def command(
     Exit code 0: done.  3: it cannot be adopted, and nothing was written.  4: the template cannot
     be read.
     """
-    from packer_toolkit.adopt.adoption import prepared, template_of_this_command
+    from packer_toolkit.adopt.prepare import AdoptionRequest, find_own_template, prepare_adoption
 
-    source = template or template_of_this_command()
+    source = template or find_own_template()
     if not source:
         raise click.UsageError("--template URL is needed: this command was not installed from it")
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     ask = terminal and not (defaults or dry_run or as_json)
-    with prepared(
+    request = AdoptionRequest(
         folder.resolve(),
         source,
         release=release,
-        chosen=chosen.resolve() if chosen else None,
+        packer_folder=chosen.resolve() if chosen else None,
         data=collect_answers(data, answers),
         ask=ask,
         write=not dry_run,
         # A person at a terminal is asked, or will be after a dry run.
-        guess=defaults or ask or (dry_run and terminal),
+        allow_defaults=defaults or ask or (dry_run and terminal),
         answers_file=answers_file,
-        say=lambda line: click.echo(line, err=True),
-    ) as adoption:
+        report=lambda line: click.echo(line, err=True),
+    )
+    with prepare_adoption(request) as adoption:
         if not as_json:
             _show(adoption)
-        accepted = adoption.matching(accept or ["none"])
+        accepted = adoption.match_missing(accept or ["none"])
         if ask and not accept:
             accepted = _choose(adoption)
-        diff = adoption.diff(accepted)
+        diff = adoption.diff_added(accepted)
         if show_differences:
-            diff = adoption.differences() + diff
+            diff = adoption.diff_different() + diff
         if not as_json:
             click.echo(f"\nThis {'would be' if dry_run or ask else 'is'} added:\n")
             click.echo(diff.encode("utf-8", "surrogateescape"), nl=False)
@@ -184,7 +185,7 @@ def _choose(adoption: Adoption) -> list[str]:
     """Ask which of the missing files to add; none is chosen beforehand."""
     import questionary
 
-    missing = adoption.missing()
+    missing = adoption.list_missing()
     if not missing:
         return []
     question = questionary.checkbox(
