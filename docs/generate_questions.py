@@ -1,7 +1,7 @@
-"""Write docs/questions.md from the questions and their rules: the page is never behind them.
+"""Write docs/questions.md from the questions and their rules, so that they cannot differ.
 
 uv run python docs/generate_questions.py          write the page
-uv run python docs/generate_questions.py --check  exit with 1 when it is not up to date
+uv run python docs/generate_questions.py --check  exit with 1 if the page is not up to date
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "questions.md"
 
-# Defaults that are made from the folder's name are shown for this one.
+# Defaults that depend on the name of the folder are shown for this one.
 FOLDER = "packer-ami-web-server"
 
 HEAD = """\
@@ -27,24 +27,24 @@ HEAD = """\
 # Questions
 
 `copier copy` asks these {count} questions, in this order.
-Each has a default that works, so Enter is always an answer.
-Without a terminal, give answers as `--data QUESTION=ANSWER` or as YAML with `--data-file`, and `--defaults` for the rest.
-What happens to an answer that is not accepted stands in [Bad input](bad-input.md).
-The answers are recorded in `.copier-answers.yml`, and `task template-update -- --data QUESTION=ANSWER` changes one later.
+Each one has a working default, so you can always press Enter.
+Without a terminal, pass answers as `--data QUESTION=ANSWER` or as a YAML file with `--data-file`, and use `--defaults` for the rest.
+[Bad input](bad-input.md) explains what happens when an answer is not accepted.
+The answers are recorded in `.copier-answers.yml`; to change one later, run `task template-update -- --data QUESTION=ANSWER`.
 
-The defaults below are those for a folder called `packer-ami-web-server`.
+The defaults below are those for a folder named `packer-ami-web-server`.
 """  # noqa: E501, one sentence is one line
 
 BASE_IMAGES = """\
 ## Base images
 
-What each choice of `parent_image` or `parent_os` stands for.
-The owner is the publisher's account, and images of nobody else are taken.
-Each build takes the newest image whose name matches.
-Amazon Linux 2023 stays on one kernel line, and Red Hat Enterprise Linux on one minor version, because their publishers release several of them side by side.
-A release of the template that moves to a newer one has a line in its changelog; a team can move earlier, with `source_ami_names` in `image.auto.pkrvars.hcl`.
+The base image of each choice of `parent_image` and `parent_os`.
+The owner is the publisher's account; images of other owners are never used.
+Each build uses the newest image whose name matches.
+Amazon Linux 2023 is pinned to one kernel version, and Red Hat Enterprise Linux to one minor version, because their publishers release several in parallel.
+When a release of the template moves to a newer one, its changelog has a line about it; a team can move earlier by setting `source_ami_names` in `image.auto.pkrvars.hcl`.
 
-| Image | Owner | Name | Login user | Root device | Container of local builds |
+| Image | Owner | Name | Login user | Root device | Container image of local builds |
 | --- | --- | --- | --- | --- | --- |
 """  # noqa: E501, one sentence is one line
 
@@ -52,42 +52,42 @@ PAIRS = """\
 ## Partitions
 
 Only the standard partition of AWS, `aws`, is supported.
-In China, GovCloud, the European Sovereign Cloud and the isolated partitions, the base images have other owners and ARNs, registries and the audience of OIDC tokens are different, so that nothing of a rendered repository works there.
-Regions, ARNs and registries of these partitions are refused, in answers, in `*.auto.pkrvars.hcl` files and by the commands of packer-toolkit.
+A rendered repository does not work in China, GovCloud, the European Sovereign Cloud or the isolated partitions, where base images have other owners, and ARNs, registries and the audience of OIDC tokens are different.
+Regions, ARNs and registries of these partitions are refused in answers, in `*.auto.pkrvars.hcl` files and by the commands of packer-toolkit.
 A repository of 1.x in such a partition [stays at its release](updating.md#other-partitions).
 
 ## Answers that must fit each other
 
-These pairs are refused, because a build with them cannot succeed:
+These combinations are refused, because a build with them cannot succeed:
 
 | Answers | Reason |
 | --- | --- |
-| `image_consumers` without a customer-managed `aws_kms_key` | images of the account's default key cannot be shared |
-| `aws_copy_regions` with the ID or the ARN of a key of one region | each region needs a key: use an alias, or a multi-region key. `aws_region` among them is not a copy |
-| `aws_kms_key` with an ARN of another region than `aws_region` | EC2 encrypts with keys of its own region |
-| `parent_name` with one processor in it, and another one in `image_architectures` | the filter finds no image for it |
-| `parent_name` without a wildcard, and two `image_architectures` | it names one image, which is for one processor |
+| `image_consumers` without a customer managed `aws_kms_key` | images that the account's default key encrypts cannot be shared |
+| `aws_copy_regions` with the ID or the ARN of a single-region key | each region needs a key: use an alias or a multi-Region key. `aws_region` in the list does not count as a copy |
+| `aws_kms_key` with an ARN in another region than `aws_region` | EC2 can use only keys of the same region |
+| `parent_name` that contains one architecture, and another one in `image_architectures` | the filter finds no image for it |
+| `parent_name` without a wildcard, and two `image_architectures` | it matches a single image, which is for one architecture |
 | `parent_owner`, `parent_name` or `parent_os` without `parent_image=own` | they would be ignored |
-| `personal_role_variable` with a name that programs read, such as `PATH` or `AWS_PROFILE` | the role would replace what they need |
+| `personal_role_variable` with a name that programs read, such as `PATH` or `AWS_PROFILE` | the role would replace the value that they need |
 
 These are not refused, because they work in some environments:
 
-| Answers | When it works, and what to check otherwise |
+| Answers | When they work, and what to check |
 | --- | --- |
-| `aws_kms_key` with an ARN of another account than `aws_management_account` | a central account owns the keys, and the key's policy admits the role of the build |
-| `aws_build_role` or `aws_release_role` in another account than `aws_management_account` | tests and releases are built in accounts of their own; `task doctor` compares the account of a laptop |
-| `toolkit_image` in an ECR of another region or account | the login uses the region in the host's name; the repository's policy must admit the role |
-| `github_host` of an Enterprise Server, with roles | the server's OIDC provider is known to AWS, and AWS can reach it |
-| `github_host` of an Enterprise Server, with the label of a runner of github.com | a runner of your own has that label |
-| `parent_name` that matches the images of this repository itself | packer-toolkit skips them; plain `packer build` does not, so use a narrower name |
-| `parent_os` that is not what `parent_name` suggests | the name decides nothing; the login user and the root device are those of `parent_os` |
-| `image_architectures` whose instance types the region lacks | set `instance_types` in `image.auto.pkrvars.hcl` |
+| `aws_kms_key` with an ARN in another account than `aws_management_account` | works if a central account owns the keys and the key policy allows the build role |
+| `aws_build_role` or `aws_release_role` in another account than `aws_management_account` | works if tests and releases are built in separate accounts; on a laptop, `task doctor` compares the accounts |
+| `toolkit_image` in an ECR registry of another region or account | works if the repository policy allows the role; the login uses the region in the hostname |
+| `github_host` of an Enterprise Server, with roles | works if the server is registered in AWS as an OIDC provider, and AWS can reach it |
+| `github_host` of an Enterprise Server, with the label of a github.com runner | works if one of your own runners has that label |
+| `parent_name` that matches the images of this repository | packer-toolkit skips them; plain `packer build` does not, so use a narrower name |
+| `parent_os` that differs from what `parent_name` suggests | the name has no effect; the login user and the root device are those of `parent_os` |
+| `image_architectures` without their instance types in the region | set `instance_types` in `image.auto.pkrvars.hcl` |
 """  # noqa: E501, one sentence is one line
 
 
-def environment() -> Environment:
-    """Return a Jinja environment that reads the template's own files as Copier does."""
-    # A generator of Markdown: nothing here is shown as HTML.
+def create_environment() -> Environment:
+    """Create a Jinja environment that loads the template's files in the same way as Copier."""
+    # The output is Markdown, not HTML.
     return Environment(  # noqa: S701
         loader=FileSystemLoader(ROOT),
         extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"],
@@ -95,29 +95,29 @@ def environment() -> Environment:
     )
 
 
-def sections(text: str) -> dict[str, str]:
-    """Return the section's title for each question of copier.yml, from its banners."""
-    found = {}
+def find_sections(text: str) -> dict[str, str]:
+    """Return the section title of each question of copier.yml, as its banner comments have it."""
+    titles = {}
     title = ""
     for line in text.splitlines():
         if banner := re.match(r"# --- (.+?) -+\Z", line):
             title = banner[1]
         elif key := re.match(r"([a-z]\w*):\Z", line):
-            found[key[1]] = title
-    return found
+            titles[key[1]] = title
+    return titles
 
 
-def kind(question: dict[str, Any]) -> str:
-    """Return a question's type in words."""
+def describe_type(question: dict[str, Any]) -> str:
+    """Describe a question's type in words."""
     if question["type"] == "bool":
         return "yes or no"
     if question.get("multiselect"):
         return "a list of the choices"
-    return "one of the choices" if "choices" in question else "text"
+    return "one of the choices" if "choices" in question else "string"
 
 
-def default_in_words(source: Any, value: Any) -> str:
-    """Return a question's default in Markdown: as it is written, and as it comes out."""
+def describe_default(source: Any, value: Any) -> str:
+    """Describe a question's default in Markdown: its value, and the answers that it depends on."""
     shown = f"`{value}`" if value != "" else "empty"
     if not isinstance(source, str):
         return f"`{value}`".lower()
@@ -129,33 +129,33 @@ def default_in_words(source: Any, value: Any) -> str:
     return f"{shown}, from {' and '.join(names)}" if names else shown
 
 
-def condition_of(question: dict[str, Any]) -> tuple[str, str] | None:
-    """Return which answer to which question makes this one asked; None when it always is."""
-    found = re.search(r"\{\{ (\w+) == '(\w+)'", str(question.get("when", "")))
-    return (found[1], found[2]) if found else None
+def get_condition(question: dict[str, Any]) -> tuple[str, str] | None:
+    """Return the question and the answer that this question depends on, or None."""
+    match = re.search(r"\{\{ (\w+) == '(\w+)'", str(question.get("when", "")))
+    return (match[1], match[2]) if match else None
 
 
-def example_of(name: str, question: dict[str, Any], rule: str) -> str:
-    """Return an answer as an option of the command line."""
+def format_example(name: str, question: dict[str, Any], rule: str) -> str:
+    """Format an example answer as a command-line option."""
     if "choices" in question and not question.get("multiselect"):
         value = list(question["choices"].values())[1]
     elif question["type"] == "bool":
         value = "true"
     else:
-        value = rule.rpartition("; such as ")[2]
-    needed = condition_of(question)
-    first = f"--data {needed[0]}={needed[1]} " if needed else ""
+        value = rule.rpartition("; e.g. ")[2]
+    condition = get_condition(question)
+    first = f"--data {condition[0]}={condition[1]} " if condition else ""
     return f"`{first}--data '{name}={value}'`"
 
 
-def page() -> str:
-    """Return the page."""
+def render_page() -> str:
+    """Render the page."""
     text = (ROOT / "copier.yml").read_text()
     questions = {k: v for k, v in yaml.safe_load(text).items() if not k.startswith("_")}
-    jinja = environment()
+    jinja = create_environment()
     rules: Any = jinja.get_template("includes/rules.jinja").module
     images: Any = jinja.get_template("includes/base_images.jinja").module
-    titles = sections(text)
+    titles = find_sections(text)
     answers: dict[str, Any] = {}
     parts = [HEAD.format(count=len(questions))]
     title = ""
@@ -168,13 +168,14 @@ def page() -> str:
             value = jinja.from_string(source).render(**answers, _folder_name=FOLDER)
         answers[name] = value
         rule = rules.accepted[name]
-        needed = condition_of(question)
+        condition = get_condition(question)
+        asked = f"only if `{condition[0]}` is `{condition[1]}`" if condition else "always"
         rows = [
-            ("Type", kind(question)),
-            ("Default", default_in_words(source, value)),
-            ("Accepted", rule.partition("; such as ")[0]),
-            ("Example", example_of(name, question, rule)),
-            ("Asked", f"only when `{needed[0]}` is `{needed[1]}`" if needed else "always"),
+            ("Type", describe_type(question)),
+            ("Default", describe_default(source, value)),
+            ("Accepted", rule.partition("; e.g. ")[0]),
+            ("Example", format_example(name, question, rule)),
+            ("Asked", asked),
         ]
         if "choices" in question:
             choices = "; ".join(f"`{v}`: {k}" for k, v in question["choices"].items())
@@ -195,14 +196,14 @@ def page() -> str:
 
 
 def main() -> int:
-    """Write the page, or check it; return the exit code."""
+    """Write or check the page, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--check", action="store_true", help="write nothing, only compare")
+    parser.add_argument("--check", action="store_true", help="compare only, do not write")
     check = parser.parse_args().check
-    wanted = page()
+    page = render_page()
     if not check:
-        PAGE.write_text(wanted)
-    elif not PAGE.is_file() or PAGE.read_text() != wanted:
+        PAGE.write_text(page)
+    elif not PAGE.is_file() or PAGE.read_text() != page:
         sys.stderr.write(
             f"{PAGE.name} is not up to date; run: uv run python docs/{Path(__file__).name}\n"
         )

@@ -1,10 +1,10 @@
-"""Finish a new repository: take the demo out, start git, say what comes next.
+"""Finish a new repository: remove the demo, initialize git, print the next steps.
 
 Copier runs this after `copier copy` and `copier recopy`, never during `copier update`, with the
 new repository as working directory and one argument: a JSON object with the fields of `Job`.
 
-A failing task makes Copier delete the whole new repository.  So whatever goes wrong here ends in
-one line on stderr that says what was left undone and how to do it by hand, and in exit code 0.
+When a task fails, Copier deletes the whole new repository.  If a step fails, this program therefore
+only prints a line to stderr that explains how to finish it manually, and exits with 0.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 
 MANIFEST = "hooks/demo-manifest.txt"
-# The one name in template/ that Copier renders.
+# The only file name in template/ that contains a Jinja expression.
 _ANSWERS_FILE = "{{ _copier_conf.answers_file }}"
-_MOST_SHOWN = 20
+_MAX_LISTED_PATHS = 20
 
-# What a person or a runner may set for git, and is respected: their configuration, their name.
-# Every other GIT_* variable either points git at some other repository (a git hook that calls
-# Copier has GIT_DIR and GIT_INDEX_FILE set) or changes what its commands do.
-_KEPT_GIT_VARIABLES = {
+# Variables with the git configuration and identity of the user or the runner, which are respected.
+# Every other GIT_* variable points git to another repository (a git hook that calls Copier has
+# GIT_DIR and GIT_INDEX_FILE set) or changes how its commands behave.
+_ALLOWED_GIT_VARIABLES = {
     "GIT_AUTHOR_DATE",
     "GIT_AUTHOR_EMAIL",
     "GIT_AUTHOR_NAME",
@@ -42,37 +42,35 @@ _KEPT_GIT_VARIABLES = {
     "GIT_EXEC_PATH",
 }
 
-# Seconds; git uses no network here, except on a file system that is far away.
-_GIT_SECONDS = 300
+# The commands need no network, but the repository may be on a slow network file system.
+_GIT_TIMEOUT_SECONDS = 300
 
-# Hooks of the machine or of init.templateDir check a team's own commits; ours is made of the
-# template's files, and a hook that asks, hangs or refuses would leave the repository half done.
+# Global hooks and those of init.templateDir are disabled: they are meant for a team's own commits,
+# and one that prompts, hangs or fails would leave the repository incomplete.
 _GIT = (
     *("git", "-c", "core.hooksPath=/dev/null", "-c", "user.useConfigOnly=true"),
     *("-c", "log.showSignature=false"),
-    *(
-        "-c",
-        "maintenance.auto=false",
-    ),  # one commit needs no tidying up, which starts two more processes
+    # After a single commit, maintenance would only start two more processes.
+    *("-c", "maintenance.auto=false"),
 )
 
 
 @dataclass(frozen=True)
 class Job:
-    """What Copier hands over.
+    """The values that Copier passes to this hook.
 
     Attributes:
-        answers_file: where Copier has recorded the answers, below the new repository.
-        destination: the new repository as the person typed it.
-        github_host: answer to the question of that name.
-        github_organization: answer to the question of that name.
-        image_name: answer to the question of that name.
-        keep_demo: answer to the question of that name.
-        quiet: whether Copier runs with --quiet.
-        start_git: answer to the question of that name.
-        template: folder with the whole template, of the version that was rendered.
-        secret_address: the template's address as recorded, where the one that was given holds a
-            user, a password or a token; otherwise empty.
+        answers_file: Path of the answers file, relative to the new repository.
+        destination: Path of the new repository as the user entered it.
+        github_host: Answer to the question of that name.
+        github_organization: Answer to the question of that name.
+        image_name: Answer to the question of that name.
+        keep_demo: Answer to the question of that name.
+        quiet: Whether Copier runs with --quiet.
+        start_git: Answer to the question of that name.
+        template: Folder with the whole template, at the version that was rendered.
+        secret_address: The recorded address of the template if the original one contains a user,
+            a password or a token; otherwise empty.
     """
 
     answers_file: str
@@ -88,62 +86,73 @@ class Job:
 
     @classmethod
     def from_json(cls, text: str) -> Job:
-        """Read the argument of this program.
+        """Parse the argument of this program.
+
+        Args:
+            text: A JSON object.
+
+        Returns:
+            The job.
 
         Raises:
-            ValueError: when it is not an object with exactly the fields above, each of its type.
+            ValueError: If the object does not have exactly the fields above, with their types.
         """
-        given = {"secret_address": "", **dict(json.loads(text))}
-        wanted = {field.name: field.type for field in fields(cls)}
-        found = {name: type(value).__name__ for name, value in given.items()}
-        if found != wanted:
-            raise ValueError(f"copier.yml and {Path(__file__).name} disagree: {found} != {wanted}")
-        return cls(**given)
+        values = {"secret_address": "", **dict(json.loads(text))}
+        expected = {field.name: field.type for field in fields(cls)}
+        types = {name: type(value).__name__ for name, value in values.items()}
+        if types != expected:
+            name = Path(__file__).name
+            raise ValueError(f"copier.yml passes {types} to {name}, which expects {expected}")
+        return cls(**values)
 
 
 # ---------------------------------------------------------------------------------------- git
 
 
 class GitError(RuntimeError):
-    """A git command failed; the message is git's own line about it."""
+    """A git command failed; the message is the line of git's output that has the reason."""
 
     def __init__(self, output: str) -> None:
-        said = [line.strip() for line in output.splitlines() if line.strip()]
-        reasons = [line for line in said if line.startswith(("fatal:", "error:"))]
-        super().__init__((reasons or said or ["git does not say why"])[0])
+        lines = [line.strip() for line in output.splitlines() if line.strip()]
+        reasons = [line for line in lines if line.startswith(("fatal:", "error:"))]
+        super().__init__((reasons or lines or ["git gave no reason"])[0])
 
 
 Git = Callable[..., str]
 Step = Callable[[Job, Path], list[str]]
 
 
-def git_for(folder: Path) -> Git:
-    """Return a function that runs one git command in a folder and returns what it printed.
+def create_git_runner(folder: Path) -> Git:
+    """Return a function that runs a git command in a folder and returns its output.
 
-    GitPython is taken where it is installed, and the git command otherwise; a plain
-    `uvx copier` has no GitPython.  Both get the same arguments, hence do the same: of GitPython
-    only its runner is used, because `Repo.init` expands `$NAME` in the path and
+    The function uses GitPython where it is installed, and the git command otherwise; a plain
+    `uvx copier` has no GitPython.  Both receive the same arguments and behave alike: only the
+    command runner of GitPython is used, because `Repo.init` expands `$NAME` in the path and
     `repo.index.commit` invents an author.
 
-    The function raises GitError when the command fails, and OSError when there is no git.
+    Args:
+        folder: Working directory of the commands.
+
+    Returns:
+        The function.  It raises GitError if the command fails, and OSError if git is missing.
     """
-    # Copier runs us with -B.  An installed package is no litter in the template, and without
-    # its bytecode GitPython would be compiled on every single copy, which takes half a second.
+    # Copier runs this program with -B, to keep the template clean.  GitPython is an installed
+    # package: without its bytecode, every copy would compile it, which takes half a second.
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     try:
-        # GitPython refuses its first import without git, and no later one.
+        # Without git, GitPython fails on its first import only.
         if not shutil.which("git"):
             raise ImportError
         from git.cmd import Git as GitCommand
     except ImportError:
-        return lambda *args: _checked(*_run_command(folder, args))
+        return lambda *args: _check_result(*_run_command(folder, args))
     runner = GitCommand(folder)
-    return lambda *args: _checked(
+    return lambda *args: _check_result(
         *runner.execute(
             [*_GIT, *args],
             with_extended_output=True,
             with_exceptions=False,
-            kill_after_timeout=None if sys.platform == "win32" else _GIT_SECONDS,
+            kill_after_timeout=None if sys.platform == "win32" else _GIT_TIMEOUT_SECONDS,
         )
     )
 
@@ -159,33 +168,35 @@ def _run_command(folder: Path, args: Sequence[str]) -> tuple[int, str, str]:
             encoding="utf-8",
             errors="surrogateescape",
             check=False,
-            timeout=_GIT_SECONDS,
+            timeout=_GIT_TIMEOUT_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        raise GitError(f"git {args[0]} did not end within {_GIT_SECONDS} seconds") from None
+        raise GitError(
+            f"git {args[0]} did not finish within {_GIT_TIMEOUT_SECONDS} seconds"
+        ) from None
     return result.returncode, result.stdout, result.stderr
 
 
-def _checked(status: int | None, out: str | bytes, err: str | bytes) -> str:
+def _check_result(status: int | None, out: str | bytes, err: str | bytes) -> str:
     if status:
-        raise GitError(_text(err))
-    return _text(out)
+        raise GitError(_decode(err))
+    return _decode(out)
 
 
-def _text(output: str | bytes) -> str:
+def _decode(output: str | bytes) -> str:
     return output if isinstance(output, str) else os.fsdecode(output)
 
 
 def scrub_environment() -> None:
-    """Remove from our environment what would lead git elsewhere, and ask it for plain English."""
+    """Remove variables that redirect git to another repository, and set its language to English."""
     for name in list(os.environ):
-        if name.startswith("GIT_") and name not in _KEPT_GIT_VARIABLES:
+        if name.startswith("GIT_") and name not in _ALLOWED_GIT_VARIABLES:
             del os.environ[name]
-    # What a partial clone lacks is not fetched (git 2.44), and nothing asks for a password.
+    # git must not fetch missing objects of a partial clone (git 2.44), nor prompt for a password.
     os.environ.update(LC_ALL="C", GIT_NO_LAZY_FETCH="1", GIT_TERMINAL_PROMPT="0")
 
 
-def _succeeds(git: Git, *args: str) -> bool:
+def _can_run(git: Git, *args: str) -> bool:
     try:
         git(*args)
     except GitError:
@@ -193,11 +204,17 @@ def _succeeds(git: Git, *args: str) -> bool:
     return True
 
 
-def enclosing_repository(folder: Path) -> Path | None:
-    """Return the nearest folder, from this one upwards, that holds a `.git` with something in it.
+def find_enclosing_repository(folder: Path) -> Path | None:
+    """Return the nearest folder, from this one upwards, that contains a `.git` with content.
 
-    Looked up without git, so that a repository which git refuses to read counts as one.  Like
-    git, the search ends where another file system begins.
+    The search does not use git, so it also finds a repository that git refuses to read.  As in
+    git, it stops at the boundary of the file system.
+
+    Args:
+        folder: Folder to start from.
+
+    Returns:
+        The top folder of the repository, or None.
     """
     device = folder.stat().st_dev
     for candidate in (folder, *folder.parents):
@@ -212,98 +229,111 @@ def _is_repository(dot_git: Path) -> bool:
     try:
         return dot_git.is_file() or any(dot_git.iterdir())
     except PermissionError:
-        return True  # there is something that we may not see
+        return True  # it has content that this user may not read
     except OSError:
         return False
 
 
-def tracked_paths(git: Git, root: Path, paths: Sequence[str]) -> tuple[set[str], set[str]]:
-    """Return which paths the last commit holds, and which only the index does.
+def find_tracked_paths(git: Git, root: Path, paths: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Return the paths that are in the last commit, and those that are only in the index.
 
     Args:
-        git: from `git_for`, in the folder that the paths are relative to.
-        root: the repository's top folder.
-        paths: relative to the folder of `git`.
+        git: Function from `create_git_runner`, for the folder that the paths are relative to.
+        root: Top folder of the repository.
+        paths: Paths relative to the folder of `git`.
+
+    Returns:
+        The paths in the last commit, and the paths that are only in the index.
 
     Raises:
-        GitError: when git cannot read the repository.
+        GitError: If git cannot read the repository.
     """
-    # In a broken repository git silently goes on to the one around it.
+    # If the repository is broken, git silently continues with the one that encloses it.
     top = git("rev-parse", "--show-toplevel").rstrip("\n")
     if not root.samefile(top):
-        raise GitError(f"git takes {top} for the repository")
+        raise GitError(f"git uses the repository {top} instead")
     index = set(git("ls-files", "-z", "--", *paths).split("\0"))
     head: set[str] = set()
-    if _succeeds(git, "rev-parse", "--verify", "--quiet", "HEAD^{commit}"):
+    if _can_run(git, "rev-parse", "--verify", "--quiet", "HEAD^{commit}"):
         head = set(git("ls-tree", "-r", "-z", "--name-only", "HEAD", *paths).split("\0"))
-    elif _succeeds(git, "reflog", "exists", "HEAD"):
-        # Not just a repository without a commit: there were some.
-        raise GitError("HEAD names no commit")
+    elif _can_run(git, "reflog", "exists", "HEAD"):
+        # Unlike in a new repository, commits have existed.
+        raise GitError("HEAD does not refer to a commit")
     return head & set(paths), (index - head) & set(paths)
 
 
 # --------------------------------------------------------------------------------- the demo
 
 
-def strip_demo(job: Job, here: Path) -> list[str]:
-    """Remove the template's demo files, and nothing that is the team's.
+def remove_demo(job: Job, project: Path) -> list[str]:
+    """Remove the template's demo files, but none of the team's files.
 
-    On `copier recopy` Copier has just overwritten what stood at the demo's paths.  What git
-    tracks there is put back; committing is left to the person.
+    On `copier recopy`, Copier has just overwritten any files at the demo's paths.  Files that git
+    tracks there are restored; committing is up to the user.
+
+    Args:
+        job: Values from Copier.
+        project: The new repository.
 
     Returns:
-        One line for each kind of path that was left.
+        One line for each kind of path that was not removed.
     """
     if job.keep_demo:
         return []
     template = Path(job.template)
     manifest = (template / MANIFEST).read_text(encoding="utf-8").splitlines()
     unsafe = [entry for entry in manifest if not is_plain_path(entry)]
-    lines = _line("The demo's list is wrong, please report it. Left alone: {}", unsafe)
+    lines = _format_line(
+        "The template's list of demo files has invalid entries, which were skipped; please report "
+        "this to the template's maintainers: {}",
+        unsafe,
+    )
 
-    present = [entry for entry in manifest if entry not in unsafe and os.path.lexists(here / entry)]
-    ours = [entry for entry in present if is_the_templates(entry, here, template / "template")]
-    lines += _line(
-        "Left alone, because they are not the demo as the template has it: {}",
+    present = [
+        entry for entry in manifest if entry not in unsafe and os.path.lexists(project / entry)
+    ]
+    ours = [entry for entry in present if is_template_file(entry, project, template / "template")]
+    lines += _format_line(
+        "Not removed, because they differ from the template's demo: {}",
         [entry for entry in present if entry not in ours],
     )
-    root = enclosing_repository(here)
+    root = find_enclosing_repository(project)
     if not ours:
         return lines
 
     restored: set[str] = set()
     if root:
         try:
-            restored = _restore_tracked(git_for(here), root, ours)
+            restored = _restore_tracked(create_git_runner(project), root, ours)
         except (GitError, OSError) as error:
             return [
                 *lines,
-                f"The demo was left in: git cannot read the repository {root} ({error}), and "
-                f"files of yours may be among these: {shown(ours)}",
+                f"The demo was not removed, because git cannot read the repository {root} "
+                f"({error}); delete the files that are not yours: {format_paths(ours)}",
             ]
-    lines += _line(
-        "Left as git has them, because they may be yours: {0}; if they are the demo, remove them "
+    lines += _format_line(
+        "Restored from git, because they may be yours: {0}; if they are the demo, remove them "
         "with: git rm -- {0}",
         [entry for entry in ours if entry in restored],
     )
     failed = [
         f"{entry} ({reason})"
         for entry in ours
-        if entry not in restored and (reason := _remove(entry, here))
+        if entry not in restored and (reason := _remove(entry, project))
     ]
-    return [*lines, *_line("Could not remove, please do: {}", failed)]
+    return [*lines, *_format_line("Some demo files could not be removed; delete them: {}", failed)]
 
 
-def _is_own_file(path: str, here: Path) -> bool:
-    """Return whether a path is a file, reached through real folders."""
-    parents = [here / parent for parent in PurePosixPath(path).parents]
-    if any(parent.is_symlink() for parent in parents if parent != here):
+def _is_own_file(path: str, project: Path) -> bool:
+    """Return whether a path is a regular file in regular folders, without symbolic links."""
+    parents = [project / parent for parent in PurePosixPath(path).parents]
+    if any(parent.is_symlink() for parent in parents if parent != project):
         return False
-    return (here / path).is_file() and not (here / path).is_symlink()
+    return (project / path).is_file() and not (project / path).is_symlink()
 
 
 def is_plain_path(entry: str) -> bool:
-    """Tell whether a line of the manifest names one file below the repository."""
+    """Return whether a line of the manifest is the path of one file in the repository."""
     parts = entry.split("/")
     return (
         not set(parts) & {"", ".", "..", ".git"}
@@ -312,15 +342,15 @@ def is_plain_path(entry: str) -> bool:
     )
 
 
-def is_the_templates(entry: str, here: Path, template: Path) -> bool:
-    """Tell whether a path holds what the template has there, reached through real folders."""
-    if not (_is_own_file(entry, here) and _is_own_file(entry, template)):
+def is_template_file(entry: str, project: Path, template: Path) -> bool:
+    """Return whether a file has the same content as in the template, without symbolic links."""
+    if not (_is_own_file(entry, project) and _is_own_file(entry, template)):
         return False
-    return (template / entry).read_bytes() == (here / entry).read_bytes()
+    return (template / entry).read_bytes() == (project / entry).read_bytes()
 
 
 def _restore_tracked(git: Git, root: Path, paths: Sequence[str]) -> set[str]:
-    in_head, only_in_index = tracked_paths(git, root, paths)
+    in_head, only_in_index = find_tracked_paths(git, root, paths)
     command = ("--literal-pathspecs", "restore", "--ignore-skip-worktree-bits", "--worktree")
     if in_head:
         git(*command, "--source=HEAD", "--", *sorted(in_head))
@@ -329,48 +359,52 @@ def _restore_tracked(git: Git, root: Path, paths: Sequence[str]) -> set[str]:
     return in_head | only_in_index
 
 
-def _remove(entry: str, here: Path) -> str:
-    """Remove a file and the folders that are empty then; return why it did not work."""
+def _remove(entry: str, project: Path) -> str:
+    """Remove a file and the folders that become empty; return the reason of a failure, or ""."""
     try:
-        (here / entry).unlink()
+        (project / entry).unlink()
     except OSError as error:
         return error.strerror or str(error)
-    with suppress(OSError):  # the first folder that is not empty
+    with suppress(OSError):  # stops at the first folder that is not empty
         for parent in PurePosixPath(entry).parents[:-1]:
-            (here / parent).rmdir()
+            (project / parent).rmdir()
     return ""
 
 
 # --------------------------------------------------------------------------- the template's release
 
-# docs/releasing.md: this is the one form of a release's tag.
+# The form of a release tag in docs/releasing.md.
 _RELEASE = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:-?(a|b|rc|alpha|beta)\.?(\d+))?")
 _COMMIT = re.compile(rb"(?m)^_commit: *['\"]?([^'\"\s]+)['\"]?[ \t]*\r?$")
-# An answers file with three of these is one of this template: docs/decisions/0026.
+# An answers file with at least three of these belongs to this template: docs/decisions/0026.
 _QUESTION = re.compile("(?m)^(image_name|parent_image|aws_management_account|toolkit_image):")
-# Copier commits the uncommitted changes of a template under this subject, in its own clone.
+# In its clone, Copier commits the uncommitted changes of a template with this subject.
 _DRAFT = "Copier automated commit for draft changes"
 
 
-def recorded_version(answers: bytes) -> str:
-    """Return the version of the template in the text of an answers file, "" without one."""
+def parse_recorded_version(answers: bytes) -> str:
+    """Return the version of the template in an answers file, or "" if it has none."""
     match = _COMMIT.search(answers)
     return os.fsdecode(match[1]) if match else ""
 
 
-def record_release(job: Job, here: Path) -> list[str]:
-    """Record the release of the template that was rendered.
+def record_release(job: Job, project: Path) -> list[str]:
+    """Record the release of the template in the answers file.
 
-    Copier records `git describe --tags`, which may name another tag of the release's commit.
-    Without a release at that commit updates cannot work as documented, so a line reports it now.
+    Copier records `git describe --tags`, which may be another tag of the same commit.  If the
+    commit has no release tag, updates do not work as documented, so this step reports it.
+
+    Args:
+        job: Values from Copier.
+        project: The new repository.
 
     Returns:
-        One line when the template was not rendered at a release.
+        One line if the template was not rendered at a release.
     """
-    file = here / job.answers_file
-    if not file.is_file() or not (recorded := recorded_version(text := file.read_bytes())):
-        return []  # check_updatable reports it
-    git = git_for(Path(job.template))
+    file = project / job.answers_file
+    if not file.is_file() or not (recorded := parse_recorded_version(text := file.read_bytes())):
+        return []  # check_recorded_version reports it
+    git = create_git_runner(Path(job.template))
     try:
         releases = sort_releases(git("tag", "--points-at", "HEAD").split())
     except FileNotFoundError:
@@ -384,22 +418,29 @@ def record_release(job: Job, here: Path) -> list[str]:
     known = sort_releases(git("tag").split())
     if not known:
         return [
-            f"The template has no release tag here, so {job.answers_file} names {recorded} as its "
-            "release and updates are refused; run git fetch --tags in the template's clone (with "
-            "--unshallow for a shallow clone), or use the template's URL, and copy again"
+            f"This clone of the template has no release tags, so {job.answers_file} records "
+            f"{recorded} as the release, and updates will be refused; run git fetch --tags in the "
+            "clone (with --unshallow for a shallow clone), or use the template's URL, and copy "
+            "again"
         ]
-    draft = git("log", "-1", "--format=%s", "HEAD").strip() == _DRAFT
-    what = "uncommitted changes, which no update can read" if draft else "not a release"
+    is_draft = git("log", "-1", "--format=%s", "HEAD").strip() == _DRAFT
+    what = "uncommitted changes, which updates cannot read" if is_draft else "not a release"
     return [
         f"The template was copied at {recorded} ({what}), so updates do not work as documented; "
-        f"copy again from a release, such as --vcs-ref {known[-1]}"
+        f"copy again from a release, such as with --vcs-ref {known[-1]}"
     ]
 
 
 def sort_releases(tags: Iterable[str]) -> list[str]:
-    """Return the releases among tags, the newest last.
+    """Return the tags that are releases, newest last.
 
-    Tags such as 2027.1.31 are releases only where none begins with v.
+    Tags such as 2027.1.31 count as releases only if no release tag starts with v.
+
+    Args:
+        tags: Names of git tags.
+
+    Returns:
+        The release tags in the order of their versions.
     """
     matches = {tag: match for tag in tags if (match := _RELEASE.fullmatch(tag))}
 
@@ -411,24 +452,28 @@ def sort_releases(tags: Iterable[str]) -> list[str]:
     return sorted([tag for tag in matches if tag.startswith("v")] or matches, key=order)
 
 
-def check_answers_file(job: Job, here: Path) -> list[str]:
-    """Report that Copier has overwritten the answers file of another template.
+def check_answers_file(job: Job, project: Path) -> list[str]:
+    """Report if Copier has overwritten the answers file of another template.
+
+    Args:
+        job: Values from Copier.
+        project: The new repository.
 
     Returns:
         One line, or nothing.
     """
-    if not enclosing_repository(here):
+    if not find_enclosing_repository(project):
         return []
     try:
-        before = git_for(here)("show", f"HEAD:./{job.answers_file}")
+        committed = create_git_runner(project)("show", f"HEAD:./{job.answers_file}")
     except (GitError, OSError):
-        return []  # there was none
-    if not re.search("(?m)^_src_path:", before) or len(set(_QUESTION.findall(before))) >= 3:
+        return []  # no committed answers file
+    if not re.search("(?m)^_src_path:", committed) or len(set(_QUESTION.findall(committed))) >= 3:
         return []
     file = shlex.quote(job.answers_file)
     return [
-        f"{job.answers_file} was the answers file of another template; restore it with git "
-        f"checkout HEAD -- {file}, and copy again with --answers-file "
+        f"Copier has overwritten {job.answers_file}, the answers file of another template; restore "
+        f"it with git checkout HEAD -- {file}, and copy again with --answers-file "
         ".copier-answers.packer-ami.yml"
     ]
 
@@ -436,41 +481,58 @@ def check_answers_file(job: Job, here: Path) -> list[str]:
 # ------------------------------------------------------------------------------ the first commit
 
 
-def rendered_paths(job: Job, here: Path) -> list[str]:
-    """Return the paths that hold what the template rendered, relative to the repository.
+def find_rendered_paths(job: Job, project: Path) -> list[str]:
+    """Return the paths of the files that Copier rendered, relative to the repository.
 
-    The folder may have held files before: others of the same name that the user chose to keep, and
-    files that must never be pushed, such as .env.
+    The folder may already have contained files: some with names that the template also uses, which
+    the user chose to keep, and some that must never be pushed, such as .env.
+
+    Args:
+        job: Values from Copier.
+        project: The new repository.
+
+    Returns:
+        The paths, sorted.
     """
     template = Path(job.template, "template")
-    is_known = (here / job.answers_file).is_file()
+    is_known = (project / job.answers_file).is_file()
     answers_file = job.answers_file if is_known else ".copier-answers.yml"
-    began = Path(job.template, "copier.yml").stat().st_mtime_ns
-    # Copier fetches the template before it renders, so what it wrote is newer, unless the clocks of
-    # two file systems differ.
-    is_reliable = (here / answers_file).stat().st_mtime_ns >= began
+    fetched_at = Path(job.template, "copier.yml").stat().st_mtime_ns
+    # Copier fetches the template before it renders, so rendered files are newer, unless the clocks
+    # of two file systems differ.
+    is_reliable = (project / answers_file).stat().st_mtime_ns >= fetched_at
     paths = []
     for source in sorted(template.rglob("*")):
         name = source.relative_to(template).as_posix()
         path = name.removesuffix(".jinja").replace(_ANSWERS_FILE, answers_file)
-        if source.is_dir() or not _is_own_file(path, here):
+        if source.is_dir() or not _is_own_file(path, project):
             continue
         if path == name:
-            is_rendered = is_the_templates(path, here, template)
+            is_rendered = is_template_file(path, project, template)
         else:
-            is_rendered = not is_reliable or (here / path).stat().st_mtime_ns >= began
+            is_rendered = not is_reliable or (project / path).stat().st_mtime_ns >= fetched_at
         if is_rendered:
             paths.append(path)
     return paths
 
 
-def other_paths(here: Path, rendered: Sequence[str]) -> list[str]:
-    """Return the other files of a folder; of one without anything rendered, the folder alone."""
+def find_other_paths(project: Path, rendered: Sequence[str]) -> list[str]:
+    """Return all other paths in a folder.
+
+    Args:
+        project: The folder.
+        rendered: Paths of the files that Copier rendered.
+
+    Returns:
+        The paths, sorted; a folder without rendered files is listed as one path.
+    """
     parents = {parent.as_posix() for path in rendered for parent in PurePosixPath(path).parents}
     known = {*rendered, ".git"}
     others = []
-    for folder, folders, files in os.walk(here):
-        prefix = "" if Path(folder) == here else f"{Path(folder).relative_to(here).as_posix()}/"
+    for folder, folders, files in os.walk(project):
+        prefix = (
+            "" if Path(folder) == project else f"{Path(folder).relative_to(project).as_posix()}/"
+        )
         for name in list(folders):
             if f"{prefix}{name}" not in parents or os.path.islink(Path(folder, name)):
                 folders.remove(name)
@@ -479,40 +541,44 @@ def other_paths(here: Path, rendered: Sequence[str]) -> list[str]:
     return sorted(others)
 
 
-def add_command(rendered: Sequence[str], others: Sequence[str]) -> str:
-    """Return the shell command that stages what the template rendered."""
+def format_add_command(rendered: Sequence[str], others: Sequence[str]) -> str:
+    """Return the shell command that stages the rendered files."""
     if not others:
         return "git add --all"
-    without = shown([f":(exclude,literal){path}" for path in others])
-    return min(f"git add --all -- . {without}", f"git add -- {shown(rendered)}", key=len)
+    without = format_paths([f":(exclude,literal){path}" for path in others])
+    return min(f"git add --all -- . {without}", f"git add -- {format_paths(rendered)}", key=len)
 
 
-def start_git(job: Job, here: Path) -> list[str]:
-    """Make a repository with one commit of what was rendered, unless there is one already.
+def start_git(job: Job, project: Path) -> list[str]:
+    """Create a git repository and commit the rendered files, unless a repository exists.
+
+    Args:
+        job: Values from Copier.
+        project: The new repository.
 
     Returns:
-        One line of what was left undone, or nothing.
+        One line about what remains to be done, or nothing.
     """
     if not job.start_git:
         return []
-    message = f"Start packer-ami-{job.image_name} from its template"
-    root = enclosing_repository(here)
-    if root == here:
+    message = f"Create packer-ami-{job.image_name} from the template"
+    root = find_enclosing_repository(project)
+    if root == project:
         return []
-    rendered = rendered_paths(job, here)
-    others = other_paths(here, rendered)
-    commit = f"{add_command(rendered, others)} && git commit -m {shlex.quote(message)}"
+    rendered = find_rendered_paths(job, project)
+    others = find_other_paths(project, rendered)
+    commit = f"{format_add_command(rendered, others)} && git commit -m {shlex.quote(message)}"
     if root:
         return [
-            f"No git repository was started, because this is inside the repository {root}; "
+            f"No git repository was created, because this folder is inside the repository {root}; "
             f"commit it there with: {commit}"
         ]
-    undone = f"git init -b main && {commit}"
+    remaining = f"git init -b main && {commit}"
     try:
-        git = git_for(here)
+        git = create_git_runner(project)
         git("init", "--quiet", "-b", "main")
-        undone = commit
-        # Forced, because the user's own ignore file may match a file of the template.
+        remaining = commit
+        # Forced, because the user's global ignore file may match a file of the template.
         git("--literal-pathspecs", "add", "--force", "--", *rendered)
         try:
             git("commit", "--quiet", "--no-gpg-sign", "-m", message)
@@ -520,106 +586,129 @@ def start_git(job: Job, here: Path) -> list[str]:
             if _has_identity(git):
                 raise
             return [
-                "No commit was made, because git does not know your name; do it with: "
+                "No commit was created, because git has no name and email for you; run: "
                 "git config --global user.name 'YOUR NAME' && "
                 f"git config --global user.email 'YOU@EXAMPLE.COM' && {commit}"
             ]
     except GitError as error:
         if "dubious ownership" in str(error):
-            trust = f"git config --global --add safe.directory {shlex.quote(str(here))}"
-            undone = f"{trust} && {undone}"
-        return [f"Git was not started ({error}); do it with: {undone}"]
+            trust = f"git config --global --add safe.directory {shlex.quote(str(project))}"
+            remaining = f"{trust} && {remaining}"
+        return [f"Git could not be set up ({error}); run: {remaining}"]
     except FileNotFoundError:
-        return [f"Git was not started, because it is not installed; then do: {undone}"]
-    return _line(
-        "Not in the first commit, because the template did not make it: {}; commit what others may "
-        "read with: git add -- PATH && git commit",
-        _not_ignored(git, others),
+        return [
+            f"Git is not installed, so there is no repository; install git, and run: {remaining}"
+        ]
+    return _format_line(
+        "Not in the first commit, because the template did not create them: {}; commit those that "
+        "others may read with: git add -- PATH && git commit",
+        _exclude_ignored(git, others),
     )
 
 
-def _not_ignored(git: Git, paths: Sequence[str]) -> list[str]:
+def _exclude_ignored(git: Git, paths: Sequence[str]) -> list[str]:
     try:
         ignored = set(git("-c", "core.quotePath=false", "check-ignore", "--", *paths).splitlines())
-    except (GitError, OSError):  # none of them, or too many for a command
+    except (GitError, OSError):  # no path is ignored, or the command line is too long
         ignored = set()
     return [path for path in paths if path not in ignored]
 
 
 def _has_identity(git: Git) -> bool:
-    """Tell whether git knows a name and an address for a commit, without guessing them."""
-    return all(_succeeds(git, "var", name) for name in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"))
+    """Return whether git has a configured name and email address for a commit."""
+    return all(_can_run(git, "var", name) for name in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"))
 
 
-# ---------------------------------------------------------------------------------- what to say
+# ---------------------------------------------------------------------------------- messages
 
 
-def check_updatable(job: Job, here: Path) -> list[str]:
-    """Say so when Copier could not record the template's version.
+def check_recorded_version(job: Job, project: Path) -> list[str]:
+    """Report if Copier could not record the template's version.
 
-    That happens without an error: with GIT_DIR set, with a template checkout that belongs to
-    somebody else, with a template that is no git repository.
+    Copier fails to do so silently if GIT_DIR is set, if the checkout of the template belongs to
+    another user, or if the template is not a git repository.
+
+    Args:
+        job: Values from Copier.
+        project: The new repository.
+
+    Returns:
+        One line, or nothing.
     """
-    if recorded_version((here / job.answers_file).read_bytes()):
+    if parse_recorded_version((project / job.answers_file).read_bytes()):
         return []
     return [
         f"`copier update` cannot work here: {job.answers_file} has no _commit, because Copier "
-        "could not read the template as a git repository; unset GIT_DIR and the like, or use the "
-        "template's URL or a checkout of your own, and copy again"
+        "could not read the template as a git repository; unset GIT_DIR and similar variables, or "
+        "use the template's URL or your own clone, and copy again"
     ]
 
 
-def explain_login(job: Job, here: Path) -> list[str]:
-    """Explain how updates log in when the login was left out of the recorded address."""
-    del here
+def explain_login(job: Job, project: Path) -> list[str]:
+    """Explain how updates authenticate if the recorded address has no credentials.
+
+    Args:
+        job: Values from Copier.
+        project: The new repository.
+
+    Returns:
+        One line, or nothing.
+    """
+    del project
     if not job.secret_address:
         return []
     return [
-        f"{job.answers_file} names the template without your login: {job.secret_address}; updates "
-        "log in as git does, such as after gh auth setup-git or with a credential helper, and "
-        "the weekly workflow with the secret TEMPLATE_UPDATE_TOKEN"
+        f"{job.answers_file} records the template's address without your credentials: "
+        f"{job.secret_address}; updates use git's own authentication, such as gh auth setup-git or "
+        "a credential helper, and the weekly workflow uses the secret TEMPLATE_UPDATE_TOKEN"
     ]
 
 
-def next_steps(job: Job, here: Path, before: Path | None) -> list[str]:
-    """Return three lines that lead from here to a repository that others can use.
+def format_next_steps(job: Job, project: Path, before: Path | None) -> list[str]:
+    """Return the lines with the next steps for the user.
 
     Args:
-        job: what Copier handed over.
-        here: the new repository.
-        before: the git repository that was here or around before we started.
+        job: Values from Copier.
+        project: The new repository.
+        before: The git repository that contained the folder before this hook ran, or None.
+
+    Returns:
+        A heading and three steps.
     """
     enter = "" if job.destination == "." else f"cd {shlex.quote(job.destination)}, and "
-    if before == here:
-        share = "look at what has changed with git status and git diff, and commit it"
+    if before == project:
+        share = "review the changes with git status and git diff, and commit them"
     elif before:
         share = (
-            "commit it in the repository around it, and push; its workflows do not run there, "
-            "because GitHub reads .github/workflows at the top alone, and a repository has one "
-            "pipeline for one image: docs/pipeline.md of the template"
+            "commit it in the enclosing repository, and push; its workflows do not run there, "
+            "because GitHub reads .github/workflows only at the top of a repository, and a "
+            "repository has one pipeline for one image: docs/pipeline.md of the template"
         )
     else:
         repository = f"{job.github_organization}/packer-ami-{job.image_name}"
-        first = "" if enclosing_repository(here) else "git init -b main, commit, "
+        first = (
+            "" if find_enclosing_repository(project) else "run git init -b main, commit, and then "
+        )
         share = (
-            f"create an empty repository {repository} on {job.github_host}, then {first}git remote "
+            f"create an empty repository {repository} on {job.github_host}, {first}run: git remote "
             f"add origin https://{job.github_host}/{repository}.git && git push -u origin main"
         )
     return [
-        f"packer-ami-{job.image_name} is there. What comes next:",
-        f"  1. Look: {enter}check the values in README.md and image.auto.pkrvars.hcl",
-        "  2. Build it here, without AWS: packer init . && packer build -only=docker.local .",
+        f"packer-ami-{job.image_name} is ready. Next steps:",
+        f"  1. Review it: {enter}check the values in README.md and image.auto.pkrvars.hcl",
+        "  2. Build it locally, without AWS: packer init . && packer build -only=docker.local .",
         f"  3. Share it: {share}",
     ]
 
 
-def _line(sentence: str, paths: Sequence[str]) -> list[str]:
-    more = f" and {len(paths) - _MOST_SHOWN} more" if len(paths) > _MOST_SHOWN else ""
-    return [sentence.format(shown(paths[:_MOST_SHOWN]) + more)] if paths else []
+def _format_line(sentence: str, paths: Sequence[str]) -> list[str]:
+    hidden = len(paths) - _MAX_LISTED_PATHS
+    more = f" and {hidden} more" if hidden > 0 else ""
+    return [sentence.format(format_paths(paths[:_MAX_LISTED_PATHS]) + more)] if paths else []
 
 
-def shown(paths: Iterable[str]) -> str:
-    """Return paths as words for the shell, in one line."""
+def format_paths(paths: Iterable[str]) -> str:
+    """Return paths as quoted words for a shell, on one line."""
     return " ".join(map(_quote, paths))
 
 
@@ -633,42 +722,42 @@ def _quote(path: str) -> str:
     return f"$'{''.join(escaped)}'"
 
 
-def say(line: str) -> None:
-    """Print to stderr, like Copier; a closed terminal is no reason to fail."""
+def print_line(line: str) -> None:
+    """Print a line to stderr, like Copier, and ignore a closed terminal."""
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
             print(line, file=sys.stderr)
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Take the steps one after the other, whatever becomes of each."""
+    """Run all steps in order, even if one fails."""
     (text,) = arguments
     job = Job.from_json(text)
     scrub_environment()
     notes: list[str] = []
     try:
-        here = Path.cwd()
-        before = enclosing_repository(here)
-        # The release is recorded before the first commit, which start_git makes.
-        before_git = (strip_demo, record_release, check_answers_file)
-        for step in (*before_git, start_git, check_updatable, explain_login):
-            notes += _whatever_happens(step, job, here)
+        project = Path.cwd()
+        before = find_enclosing_repository(project)
+        # The release must be recorded before start_git creates the first commit.
+        before_git = (remove_demo, record_release, check_answers_file)
+        for step in (*before_git, start_git, check_recorded_version, explain_login):
+            notes += _run_step(step, job, project)
     except OSError as error:
         notes.append(f"The new repository cannot be read ({error})")
     else:
         if not job.quiet:
-            for line in next_steps(job, here, before):
-                say(line)
+            for line in format_next_steps(job, project, before):
+                print_line(line)
     for note in notes:
-        say(f"Note: {note}")
+        print_line(f"Note: {note}")
 
 
-def _whatever_happens(step: Step, job: Job, here: Path) -> list[str]:
+def _run_step(step: Step, job: Job, project: Path) -> list[str]:
     try:
-        return step(job, here)
+        return step(job, project)
     except Exception as error:
         subject = (step.__doc__ or "").splitlines()[0].rstrip(".")
-        return [f"This did not work: {subject} ({str(error) or repr(error)})"]
+        return [f"This step failed: {subject} ({str(error) or repr(error)})"]
 
 
 if __name__ == "__main__":

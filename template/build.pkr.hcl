@@ -1,7 +1,7 @@
 locals {
-  # Whatever lies in the folders runs, in the order of the names.
+  # All files in these folders run, in the order of their names.
   shell_scripts = sort(concat(local.missing_content, [for script in fileset(path.root, "provisioners/shell/*.sh") : "${path.root}/${script}"]))
-  # Roles with tasks, and roles that only name others in their meta/main.yml.
+  # Roles with tasks, and roles that only have dependencies in their meta/main.yml.
   roles = sort(distinct(concat(
     [for file in fileset(path.root, "provisioners/ansible/roles/*/tasks/main.{yml,yaml,json}") : split("/", file)[3]],
     [for file in fileset(path.root, "provisioners/ansible/roles/*/meta/main.{yml,yaml,json}") : split("/", file)[3]
@@ -10,28 +10,28 @@ locals {
   roles_with_tasks   = [for file in fileset(path.root, "provisioners/ansible/roles/*/tasks/*") : split("/", file)[3]]
   roles_with_folders = [for file in try(fileset(path.root, "provisioners/ansible/roles/*/*/*"), []) : split("/", file)[3]]
 
-  # Without this, an image would silently lack a role whose folder is empty. As names of scripts, these texts make
-  # `packer validate` refuse the folder.
+  # Without this, an image would silently lack a role whose folder is empty. Each message takes the place of a script,
+  # so that `packer validate` fails and shows it.
   submodules = flatten(regexall("(?m)^[ \t]*path[ \t]*=[ \t]*((?:provisioners|inspec)(?:/.*\\S)?)", try(file("${path.root}/.gitmodules"), "")))
   missing_content = concat(
-    [for submodule in local.submodules : "${submodule} is an empty Git submodule, fetch it with: git submodule update --init --recursive (or delete its entry in .gitmodules)"
+    [for submodule in local.submodules : "${submodule} is an empty Git submodule; fetch it with: git submodule update --init --recursive (or delete its entry in .gitmodules)"
     if try(length(fileset(path.root, "${submodule}/{*,*/*}")), 1) == 0],
-    [for file in try(fileset(path.root, "provisioners/ansible/roles/[^.]*/*"), []) : "${dirname(file)} is empty, add tasks/main.yml or delete the folder"
+    [for file in try(fileset(path.root, "provisioners/ansible/roles/[^.]*/*"), []) : "${dirname(file)} is empty; add tasks/main.yml or delete the folder"
     if !contains(local.roles_with_folders, split("/", file)[3])],
-    # Of a symbolic link to what does not exist, fileset makes an error.
+    # fileset fails on a broken symbolic link.
     [for file in fileset(path.root, "provisioners/ansible/roles/[^.]*") : file if false],
   )
 
-  # This folder in a line of shell, whatever signs its path has.
+  # This folder, quoted for the shell, whatever characters its path contains.
   shell_root = "'${replace(path.root, "'", "'\\''")}'"
 
-  # An image must not be created untested; a local or a test build may do without, and says so.
+  # An image must not be created untested. A local build or a test build may skip InSpec, and reports it.
   inspec_required = !var.skip_create_ami && !var.skip_inspec
 
-  # As root also where the login user is not root; containers are root and need no sudo.
+  # Runs as root even if the login user is not root. Containers run as root and need no sudo.
   execute_as_root = "$(test \"$(id -u)\" = 0 || echo sudo) env {{ .Vars }} {{ .Path }}"
 
-  # What scripts (environment) and roles (variables of the same name in lower case) know about the image.
+  # Metadata of the image for scripts (environment variables) and roles (lowercase variables of the same names).
   image_facts = {
     image_name    = var.image_name
     image_version = local.version
@@ -52,7 +52,7 @@ build {
       ami_name      = "${var.image_name}-${local.version}-${architecture.value}"
       instance_type = var.instance_types[architecture.value]
 
-      # A filter, not a data source: so `packer validate` needs no AWS. An ID, where one is given, replaces the name.
+      # A filter, not a data source, so that `packer validate` needs no AWS access. An ID, if set, replaces the name.
       source_ami_filter {
         filters = {
           (can(var.source_ami_ids[architecture.value]) ? "image-id" : "name") = try(
@@ -71,8 +71,8 @@ build {
 
   sources = ["source.docker.local"]
 
-  # The post-processor below appends: entries of earlier runs must be gone, those of this run's other builds stay.
-  # A missing auditor is told now, not after everything else.
+  # The manifest post-processor appends, so entries of earlier runs are deleted, but not those of parallel builds of
+  # this run. A missing auditor is reported here, before any other step.
   provisioner "shell-local" {
     inline = [
       "grep -qs '${build.PackerRunUUID}' ${local.shell_root}/manifest.json || rm -f ${local.shell_root}/manifest.json",
@@ -80,7 +80,7 @@ build {
     ]
   }
 
-  # Unless packer-toolkit has done it for all builds.
+  # Skipped if packer-toolkit has already installed the requirements for all builds.
   dynamic "provisioner" {
     for_each = var.install_requirements ? ["requirements.sh"] : []
     iterator = script
@@ -95,7 +95,7 @@ build {
     execute_command = local.execute_as_root
     remote_folder   = var.remote_folder
     script          = "${path.root}/provisioners/prepare.sh"
-    # The first upload: where sshd offers no SFTP, or there is no scp, Packer would try for five minutes.
+    # This is the first upload. Without SFTP or scp on the instance, Packer would retry it for five minutes.
     start_retry_timeout = "1m"
   }
 
@@ -120,8 +120,8 @@ build {
       "--extra-vars", "image_parent=${try(build.SourceAMI, var.local_image)}",
     ]
     playbook_file = "${path.root}/provisioners/ansible/playbook.yml"
-    # A container is reached only through Packer. On EC2 Ansible connects itself: faster, and the proxy adapter speaks a
-    # protocol that OpenSSH 9 no longer does by default.
+    # Ansible reaches a container only through Packer's proxy. On EC2 it connects directly, which is faster; also, the
+    # proxy uses a protocol that OpenSSH 9 no longer uses by default.
     use_proxy = source.type == "docker"
     user      = source.type == "docker" ? "root" : var.ssh_username
   }
@@ -133,14 +133,14 @@ build {
       "INSPEC_REQUIRED=${source.type != "docker" && local.inspec_required}",
       "INSPEC_TARGET=${source.type == "docker" ? "docker://${build.ID}" : "ssh://${build.User}@${build.Host}:${build.Port}"}",
     ]
-    # The key stands here because Packer's debug log shows environment_vars.
+    # The key is here because Packer's debug log contains environment_vars.
     inline = [
       "export INSPEC_SSH_KEY='${source.type == "docker" ? "" : build.SSHPrivateKey}'",
       "exec ${local.shell_root}/provisioners/inspec.sh",
     ]
   }
 
-  # What is installed: packages-x86_64.txt and so on, beside manifest.json.
+  # Writes the list of installed packages next to manifest.json, such as packages-x86_64.txt.
   provisioner "shell" {
     remote_folder = var.remote_folder
     script        = "${path.root}/provisioners/packages.sh"

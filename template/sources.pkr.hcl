@@ -1,6 +1,6 @@
 locals {
-  # Packer has no data source for git, so .git is read: that of this folder, or of the repository around it. In a linked
-  # worktree and in a submodule .git is a file that names the folder; worktrees share what the file commondir names.
+  # Packer has no data source for git, so these locals read .git of this folder or of an enclosing repository. In linked
+  # worktrees and submodules, .git is a file with the folder's path; worktrees share the folder named in commondir.
   git_places = [for up in ["", "../", "../../", "../../../", "../../../../"] : "${path.root}/${up}" if can(file("${path.root}/${up}.git/HEAD")) || can(regex("^gitdir: ", file("${path.root}/${up}.git")))]
   git_place  = try(local.git_places[0], "${path.root}/")
   git_named  = try(regex("^gitdir: ([^\n]+)", file("${local.git_place}.git"))[0], "${abspath(local.git_place)}/.git")
@@ -8,9 +8,9 @@ locals {
   git_shared = try("${local.git_folder}/${trimspace(file("${local.git_folder}/commondir"))}", local.git_folder)
   git_head   = try(trimspace(file("${local.git_folder}/HEAD")), "unknown")
   git_ref    = trimprefix(local.git_head, "ref: ")
-  # Lines such as: 0123abc… refs/heads/main
+  # Its lines look like: 0123abc… refs/heads/main
   git_packed_refs = try(split("\n", file("${local.git_shared}/packed-refs")), [])
-  # A branch of its own, a packed one, or a commit that is checked out without a branch.
+  # A branch in its own file, a branch in packed-refs, or a detached HEAD.
   git_commit = try(
     trimspace(file("${local.git_shared}/${local.git_ref}")),
     [for line in local.git_packed_refs : split(" ", line)[0] if try(split(" ", line)[1], "") == local.git_ref][0],
@@ -18,8 +18,8 @@ locals {
     "unknown",
   )
 
-  # The answers file of this template, whatever its name: those of other templates do not record these questions. A file
-  # in a folder with Packer files describes that folder.
+  # The answers file of this template, whatever its name: files of other templates do not record these questions.
+  # Subfolders with Packer files are ignored, because their answers files describe those folders.
   answers_files = [
     for file in try(fileset(path.root, "{*,*/*,*/*/*}{.yml,.yaml,answers}"), [".copier-answers.yml"]) : file
     if can(regex("(?m)^_commit:", file("${path.root}/${file}"))) && length(distinct(flatten(try(regexall("(?m)^(image_name|parent_image|aws_management_account|toolkit_image):", file("${path.root}/${file}")), [])))) >= 3
@@ -32,17 +32,17 @@ locals {
   built_at = formatdate("YYYYMMDDhhmmss", timestamp())
   version  = var.version != "" ? var.version : "0.0.0-dev.${local.built_at}"
 
-  # Packer reads a source's texts, some of them twice, as templates of its own, so that no escape of {{ survives. The
-  # second replace is for {{{, of which the first leaves a pair. Both make it longer; EC2 takes 255 characters.
+  # Packer renders the strings of a source as templates, some of them twice, so {{ cannot be escaped. The second replace
+  # handles {{{, where the first one leaves a pair. Both lengthen the string; EC2 accepts 255 characters.
   description = substr(replace(replace(var.image_description, "{{", "{ {"), "{{", "{ {"), 0, 255)
 
   copy_regions = [for region in distinct(var.copy_regions) : region if region != var.region]
   kms_key_ids  = { for region in concat([var.region], local.copy_regions) : region => lookup(var.kms_key_ids, region, var.kms_key_id) }
-  # A copy to another region needs that region's key, and Packer sets one only when it encrypts again (encrypt_boot). It
-  # is off otherwise: the volumes are encrypted from the start, a second encrypted copy would only cost time.
+  # A copy to another region needs a key of that region, which Packer uses only with encrypt_boot. Without copies it is
+  # off, because the volumes are encrypted from the start and a second encrypted copy would only take time.
   encrypt_copies = length(local.copy_regions) > 0 && local.kms_key_ids[var.region] != ""
 
-  # Who made it, and until when it may live: what a killed build leaves behind is found and deleted by these.
+  # The origin and the expiry of a resource. The cleanup finds and deletes leftovers of killed builds by these tags.
   run_tags = merge(var.tags, {
     Name       = "packer-ami-${var.image_name}-build"
     ExpiresAt  = timeadd(timestamp(), "${var.run_hours}h")
@@ -55,7 +55,7 @@ locals {
     Name        = "${var.image_name}-${local.version}"
     Commit      = coalesce(var.git_commit, local.git_commit)
     Description = local.description
-    # EC2 makes the image with run_tags, so that a build killed right then leaves it marked; a finished image stays.
+    # EC2 creates the image with run_tags, so an unfinished image of a killed build expires. A finished one does not.
     ExpiresAt       = "never"
     ManagedBy       = "packer"
     Repository      = "packer-ami-${var.image_name}"
@@ -67,28 +67,28 @@ locals {
     Version         = local.version
   })
 
-  # Without the program, Packer would start one session after the other until ssh_timeout has passed; this text makes
-  # `packer validate` refuse it.
+  # Without the program, Packer would start session after session until ssh_timeout. Instead, this message replaces the
+  # value, so that `packer validate` fails and shows it.
   session_manager_plugins = [
     for folder in split(":", var.program_folders) : folder if try(length(fileset(folder, "session-manager-plugin")), 0) > 0
   ]
   ssh_interface = var.ssh_interface == "session_manager" && var.program_folders != "" && length(local.session_manager_plugins) == 0 ? "session_manager needs the program session-manager-plugin on PATH, as in the toolkit image (task packer-build)" : var.ssh_interface
 
-  # Values that do not fit each other. As addresses, these texts make `packer validate` refuse them. Without
-  # ssh_source_cidrs the plugin would open port 22 to the whole internet.
+  # Values that conflict. Each message takes the place of a CIDR, so that `packer validate` fails and shows it. Without
+  # ssh_source_cidrs, the plugin would open port 22 to the whole internet.
   misfits = concat(
-    var.ssh_interface == "private_ip" && length(var.ssh_source_cidrs) == 0 ? ["private_ip needs ssh_source_cidrs, the building host's private address"] : [],
-    [for arn in concat(var.ami_org_arns, var.ami_ou_arns, values(var.kms_key_ids), [var.kms_key_id, var.assume_role_arn]) : "${arn} must be in the standard partition of AWS, as arn:aws:…; the others are not supported." if can(regex("^arn:aws-", arn))],
+    var.ssh_interface == "private_ip" && length(var.ssh_source_cidrs) == 0 ? ["private_ip needs ssh_source_cidrs, the private address of the build host"] : [],
+    [for arn in concat(var.ami_org_arns, var.ami_ou_arns, values(var.kms_key_ids), [var.kms_key_id, var.assume_role_arn]) : "${arn} must be in the standard AWS partition, as arn:aws:…; other partitions are not supported." if can(regex("^arn:aws-", arn))],
     [for region, key in local.kms_key_ids : "the KMS key ${key} is not in ${region}" if can(regex("^arn:", key)) && try(split(":", key)[3], "") != region],
-    [for region in local.copy_regions : "kms_key_id is a key of ${var.region} only, add one of ${region} to kms_key_ids"
+    [for region in local.copy_regions : "kms_key_id is a key in ${var.region} only; add a key in ${region} to kms_key_ids"
     if !contains(keys(var.kms_key_ids), region) && can(regex("^[0-9a-f]{8}-", var.kms_key_id))],
   )
   ssh_source_cidrs = length(local.misfits) > 0 ? local.misfits : var.ssh_source_cidrs
 }
 
-# What all architectures share; build.pkr.hcl makes one source of it for each.
+# The settings that all architectures share; build.pkr.hcl creates one source for each architecture.
 source "amazon-ebs" "image" {
-  # EC2 takes no characters beyond ASCII here; the tag Description holds them.
+  # EC2 accepts only ASCII characters here; the tag Description has the original.
   ami_description      = regex_replace(local.description, "[^ -~]", "?")
   ami_org_arns         = var.ami_org_arns
   ami_ou_arns          = var.ami_ou_arns
@@ -96,9 +96,9 @@ source "amazon-ebs" "image" {
   ami_users            = var.ami_users
   encrypt_boot         = local.encrypt_copies ? true : null
   iam_instance_profile = var.iam_instance_profile
-  # null: as the subnet does.
+  # null: the setting of the subnet.
   associate_public_ip_address = var.associate_public_ip_address
-  # Instances of the image answer only IMDSv2, also where a launch forgets to ask for it.
+  # Instances of the image accept only IMDSv2, even if a launch does not request it.
   imds_support       = "v2.0"
   kms_key_id         = local.encrypt_copies ? local.kms_key_ids[var.region] : null
   max_retries        = var.max_retries
@@ -106,39 +106,39 @@ source "amazon-ebs" "image" {
   region_kms_key_ids = local.encrypt_copies ? { for region in local.copy_regions : region => local.kms_key_ids[region] } : null
   run_tags           = local.run_tags
   run_volume_tags    = local.run_tags
-  # An instance that shuts itself down must not stay behind, stopped and paid for.
+  # An instance that shuts itself down is terminated: a stopped one would remain and incur costs.
   shutdown_behavior = "terminate"
   skip_create_ami   = var.skip_create_ami
   snapshot_tags     = local.image_tags
-  # Hardened images often lack scp, and Packer waits five minutes for it.
+  # Hardened images often lack scp, and Packer would wait for it for five minutes.
   ssh_file_transfer_method = var.ssh_file_transfer_method
   ssh_interface            = local.ssh_interface
   ssh_timeout              = var.ssh_timeout
   ssh_username             = var.ssh_username
   subnet_id                = var.subnet_id
   tags                     = local.image_tags
-  # Newer sshd refuses the RSA keys that are the default.
+  # Newer versions of sshd reject RSA keys, which are the plugin's default.
   temporary_key_pair_type                   = "ed25519"
   temporary_security_group_source_cidrs     = local.ssh_source_cidrs
   temporary_security_group_source_public_ip = var.ssh_interface == "public_ip" && length(var.ssh_source_cidrs) == 0
   vpc_id                                    = var.vpc_id
 
-  # With an empty ARN the credentials are used as they are. Packer assumes the role again when its hour ends. STS takes
-  # 64 characters for the session's name.
+  # With an empty ARN, Packer uses the credentials without assuming a role. It renews an expired role session. STS
+  # accepts session names of up to 64 characters.
   assume_role {
     role_arn     = var.assume_role_arn
     session_name = substr("packer-ami-${var.image_name}", 0, 64)
   }
 
-  # Ask early, wait long: an instance takes seconds, copies and encryption can take most of an hour, of large images
-  # more (attempts times delay). The pauses grow from the delay on; for images they begin with 15 seconds whatever the
-  # delay is (plugin 1.8.2).
+  # A short delay and many attempts: an instance takes seconds, but copies and encryption of an image can take an hour,
+  # or more for large images. The maximum is attempts times delay. Pauses grow from the delay; for images they start at
+  # 15 seconds, whatever the delay is (plugin 1.8.2).
   aws_polling {
     delay_seconds = 2
     max_attempts  = ceil(var.wait_minutes * 30)
   }
 
-  # Encrypted from the first byte, so that no second, encrypted copy is needed.
+  # The volume is encrypted from the start, so that no second, encrypted copy is needed.
   launch_block_device_mappings {
     delete_on_termination = true
     device_name           = var.root_device_name
@@ -148,19 +148,19 @@ source "amazon-ebs" "image" {
     volume_type           = "gp3"
   }
 
-  # The building instance demands IMDSv2 too.
+  # The build instance also requires IMDSv2.
   metadata_options {
     http_endpoint = "enabled"
     http_tokens   = "required"
   }
 }
 
-# The same steps in a container of the same OS family: a build without AWS.
+# Runs the same steps in a container of the same OS family, without AWS.
 source "docker" "local" {
   commit = true
   image  = var.local_image
-  # `docker run` pulls what is missing; pulling always would make every build need the registry.
+  # `docker run` pulls a missing image. With pull, every build would need the registry.
   pull = false
-  # Without Packer's usual --entrypoint, which would stay in the image.
+  # Omits --entrypoint, which Packer sets by default and which would remain in the image.
   run_command = ["-d", "-i", "-t", "--network=${var.local_network}", "--", "{{ .Image }}", "/bin/sh"]
 }

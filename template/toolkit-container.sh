@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# The arguments of `docker run`: a part of toolkit.sh, which has `fail` and the settings, and knows the engine.
+# Builds the arguments of `docker run`. toolkit.sh sources this file; it defines `fail`, the settings and the engine.
 # shellcheck disable=SC2154 # toolkit.sh sets the variables
 set -o errexit -o nounset -o pipefail
 
 certificates=(AWS_CA_BUNDLE GIT_SSL_CAINFO REQUESTS_CA_BUNDLE SSL_CERT_FILE)
 proxies=(ALL_PROXY HTTPS_PROXY HTTP_PROXY all_proxy http_proxy https_proxy)
 
-# Adds everything that the command needs to `arguments`.
+# Adds all arguments to `arguments`.
 add_arguments() {
   local outside
   find_mounts
   find_outside "${PWD}"
   [[ -n ${outside} ]] ||
-    fail 3 "the engine does not have this folder (${PWD}), because this is a container without a mount of it; mount the runner's work folder from the machine of the engine"
+    fail 3 "the engine cannot see this folder (${PWD}), because this is a container and the folder is not a mount; mount the runner's work folder from the engine's machine"
   arguments=(run --rm --security-opt no-new-privileges --workdir /workspace)
-  [[ -t 0 && ! -t 1 ]] || arguments+=(--interactive) # also for what is piped into it
+  [[ -t 0 && ! -t 1 ]] || arguments+=(--interactive) # also for piped input
   [[ ! -t 0 || ! -t 1 ]] || arguments+=(--tty)
   bind "${PWD}" /workspace
   add_user
@@ -27,7 +27,7 @@ add_arguments() {
 
 # --- Paths ------------------------------------------------------------------------------------------------------------
 
-# Sets `mounts` to the mounts of the container that this is, such as a runner's or a job's, if it is one of the engine.
+# If this script itself runs in a container of the engine, such as a runner or a job, sets `mounts` to its mounts.
 find_mounts() {
   local id
   [[ -r /proc/self/mountinfo ]] || return 0
@@ -36,7 +36,7 @@ find_mounts() {
     '{{.Id}}={{range .Mounts}}{{"\n"}}{{.Destination}}={{.Source}}{{end}}' "${id%%[!0-9a-f]*}" 2>/dev/null) || true
 }
 
-# Sets `outside` to the path by which the engine knows $1; empty where the engine does not have that file.
+# Sets `outside` to the path of $1 on the engine's machine; empty if the engine does not have that file.
 find_outside() {
   local inside source longest=""
   outside=""
@@ -49,8 +49,8 @@ find_outside() {
   done <<<"${mounts}"
 }
 
-# Mounts $1 of this machine at $2, or at the same path, with more options in $3. --mount, because -v splits at colons; a
-# field with a comma is quoted. Two variables may name the same file.
+# Mounts $1 of this machine at $2 (default: the same path), with additional options in $3. Uses --mount, because -v
+# splits at colons; a field with a comma is quoted. Skips a repeated mount: two variables may name the same file.
 bind() {
   local outside source target="target=${2:-$1}"
   find_outside "$1"
@@ -62,33 +62,33 @@ bind() {
   arguments+=(--mount "type=bind,${source},${target}${3:-}")
 }
 
-# --- What the command gets --------------------------------------------------------------------------------------------
+# --- User, files and variables of the container -----------------------------------------------------------------------
 
-# Runs as the owner of the repository, whose files stay theirs; what the image lets its group 0 write is theirs too.
+# Runs as the owner of the repository, so that they own all new files, and in group 0, which may write to the image.
 add_user() {
   local owner group
-  # shellcheck disable=SC2012,SC2312 # the fields before the name, which every ls has
+  # shellcheck disable=SC2012,SC2312 # the fields before the name are the same in every ls
   read -r _ _ owner group _ < <(ls -ldn .)
   if [[ ${info} != *name=rootless* ]]; then
     arguments+=(--user "${owner}:${group}")
   elif [[ ${kind} == podman ]]; then
     arguments+=(--userns keep-id)
   else
-    arguments+=(--user 0:0) # which is this user, outside of the container
+    arguments+=(--user 0:0) # maps to this user outside the container
   fi
   arguments+=(--group-add 0)
-  # SELinux refuses the mounts otherwise.
+  # Otherwise, SELinux denies access to the mounts.
   [[ ${kind}${info} != podman* && ${info} != *name=selinux* ]] || arguments+=(--security-opt label=disable)
 }
 
-# Files that are not in the repository: git's own of a linked worktree; AWS's, the runner's and certificates, at the same
-# path inside, because variables name them.
+# Mounts files from outside the repository: those of git for a linked worktree, and those of AWS, the runner and
+# certificates, at the same path, because variables refer to them.
 add_files() {
   local name inside git_dir=""
   [[ ! -f .git ]] || git_dir=$(sed -n 's/^gitdir: //p' .git)
   if [[ -n ${git_dir} && -f ${git_dir}/commondir ]]; then
     inside=${git_dir%/worktrees/*}
-    # A relative path (worktree.useRelativePaths) has to lead there from /workspace.
+    # A relative path (worktree.useRelativePaths) must resolve from /workspace.
     while [[ ${inside} == ../* ]]; do inside=${inside#../}; done
     git_dir=$(cd "${git_dir}" && cd "$(<commondir)" && pwd)
     bind "${git_dir}" "/${inside#/}"
@@ -106,7 +106,7 @@ add_files() {
 add_ssh_agent() {
   local agent socket=${SSH_AUTH_SOCK:-}
   [[ -n ${socket} ]] || return 0
-  # On macOS the engine runs in a virtual machine, which has the socket there, if at all.
+  # On macOS, the engine runs in a virtual machine. If it forwards the agent, the socket is there.
   [[ ${OSTYPE} != darwin* ]] || socket=/run/host-services/ssh-auth.sock
   find_agent
   if [[ -z ${agent} ]]; then
@@ -118,8 +118,8 @@ add_ssh_agent() {
   [[ ! -f ${HOME:-}/.ssh/known_hosts ]] || bind "${HOME}/.ssh/known_hosts" /home/packer/.ssh/known_hosts ,readonly
 }
 
-# Sets `agent` unless the engine cannot mount `socket`. On macOS, Docker Desktop and OrbStack always can; the virtual machine
-# of Colima and others has the socket only when it was started so.
+# Sets `agent` unless the engine cannot mount `socket`. On macOS, Docker Desktop and OrbStack always can; Colima and
+# others can only if their virtual machine was started with agent forwarding.
 find_agent() {
   agent=socket
   case ${OSTYPE}:${info} in
@@ -132,7 +132,7 @@ find_agent() {
   esac
 }
 
-# For builds whose instance is a container beside this one.
+# Mounts the engine's socket, for local builds, which run in a second container.
 add_engine() {
   local host=${DOCKER_HOST:-} group folder outside
   if [[ -z ${host} && ${kind} == podman ]]; then
@@ -141,13 +141,13 @@ add_engine() {
   elif [[ -z ${host} ]]; then
     find_host
   fi
-  # On macOS the engine runs in a virtual machine, which has its socket there.
+  # On macOS, the engine runs in a virtual machine, with its socket at this path.
   [[ ${OSTYPE} != darwin* && -n ${host} ]] || host=unix:///var/run/docker.sock
-  [[ ${host} == unix://* ]] || fail 3 "a build in a container needs the socket of an engine on this machine, but its address is ${host}; unset DOCKER_HOST"
+  [[ ${host} == unix://* ]] || fail 3 "a local build needs the socket of an engine on this machine, but the engine's address is ${host}; unset DOCKER_HOST"
   host=${host#unix://}
   if [[ ${OSTYPE} != darwin* ]]; then
-    [[ -S ${host} ]] || fail 3 "there is no socket ${host}; start it, such as with: systemctl --user start podman.socket"
-    # shellcheck disable=SC2012,SC2312 # the fields before the name, which every ls has
+    [[ -S ${host} ]] || fail 3 "the socket ${host} does not exist; start the engine, such as with: systemctl --user start podman.socket"
+    # shellcheck disable=SC2012,SC2312 # the fields before the name are the same in every ls
     read -r _ _ _ group _ < <(ls -ln "${host}")
     arguments+=(--group-add "${group}")
   fi
@@ -156,16 +156,16 @@ add_engine() {
   arguments+=(--env DOCKER_HOST=unix:///var/run/docker.sock)
 }
 
-# Packer mounts a folder of its own into the container that it builds, so the engine must know it by the same path. Every
-# engine has the repository's folder; not all have TMPDIR, such as those in a virtual machine.
+# Packer mounts one of its folders into the container that it builds, so the folder must have the same path on the
+# engine's machine. Every engine has the folder of the repository; an engine in a virtual machine may not have TMPDIR.
 add_packer_folder() {
   local outside folder=${PWD}/.packer-tmp
   find_outside "${folder}"
   if [[ ${outside} != *:* ]]; then
-    [[ ! -L ${folder} && ! -L ${folder}/.gitignore ]] || fail 3 "${folder} has a symbolic link; remove it"
+    [[ ! -L ${folder} && ! -L ${folder}/.gitignore ]] || fail 3 "${folder} is or contains a symbolic link; remove it"
     mkdir -p "${folder}"
     printf '*\n' >"${folder}/.gitignore"
-  else # Packer mounts it with -v, which splits at colons
+  else # Packer uses -v, which splits at colons
     folder=${TMPDIR:-/tmp}
     folder=${folder%/}/packer-toolkit-${UID}
     [[ ${OSTYPE} != darwin* ]] || folder=${HOME}/.cache/packer-toolkit/tmp
@@ -178,7 +178,7 @@ add_packer_folder() {
   arguments+=(--env "PACKER_TMP_DIR=${outside}")
 }
 
-# A proxy that listens on this machine's own address, such as cntlm, has another one in the container.
+# A proxy on the loopback address of this machine, such as cntlm, has a different address in the container.
 add_proxy() {
   local name address host
   for name in "${proxies[@]}"; do
@@ -198,11 +198,11 @@ add_proxy() {
   done
 }
 
-# Variables go by their names, so that no value appears on a command line. Left out is what names paths of this machine,
-# and for template-* all that gives access: these commands run code of a release that nobody here has reviewed.
+# Passes variables by name, so that no value appears on a command line. Leaves out variables with paths of this machine,
+# and for template-* also all credentials, because these commands run code of a release that is not reviewed yet.
 add_variables() {
   local name
-  # The container has no .git of a repository around this folder.
+  # The container does not have the .git of a repository that encloses this folder.
   if [[ ! -d .git && -z ${PKR_VAR_git_commit:-} ]] && name=$(git rev-parse --verify --quiet HEAD 2>/dev/null); then
     export PKR_VAR_git_commit=${name}
   fi

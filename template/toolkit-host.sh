@@ -1,28 +1,28 @@
 #!/usr/bin/env bash
 # Usage: ./toolkit-host.sh [--or-container] packer-toolkit COMMAND [ARGUMENT]...
-# Runs packer-toolkit on this machine instead of in the container, because updates from the template need the person's own
-# git and its credentials, and the doctor has to see the machine. It is the one that is installed, or else, through uv,
-# that of the release of the template which made this repository.
+# Runs packer-toolkit on this machine instead of in the container, because updates from the template need the user's git
+# and its credentials, and the doctor must inspect the machine. It uses the installed packer-toolkit; if none is
+# installed, uv runs the one of the template release that the answers file records.
 #
-#   --or-container  without either of them the one in the container does too
+#   --or-container  if neither is available, use the packer-toolkit in the container
 #
-# With TOOLKIT_SOURCE=FOLDER uv takes the toolkit from that folder, where there is one.
+# With TOOLKIT_SOURCE=FOLDER, uv uses the toolkit in that folder if it exists.
 set -o errexit -o nounset -o pipefail
 
 CDPATH="" cd "$(dirname "${BASH_SOURCE[0]}")"
 
-# Ends with one line, or goes on in the container. The codes are packer-toolkit's own: 3 something is missing here, 4 a
-# service refused.
+# Prints one line and exits with $1, or continues in the container. The exit codes are those of packer-toolkit: 3 local
+# setup incomplete, 4 remote service failed.
 fail() {
   if [[ ${or_container} == true ]]; then
-    printf 'toolkit-host.sh: %s; until then the container is asked, which sees less of this machine\n' "$2" >&2
+    printf 'toolkit-host.sh: %s; continuing in the container, which cannot check everything on this machine\n' "$2" >&2
     exec ./toolkit.sh "${command[@]}"
   fi
   printf 'toolkit-host.sh: %s\n' "$2" >&2
   exit "$1"
 }
 
-# Prints which files are answers files of this template: other templates do not record these questions.
+# Prints the files that are answers files of this template. Other templates do not record these questions.
 list_answers_files() {
   awk '
     /^(image_name|parent_image|aws_management_account|toolkit_image):/ && !seen[FILENAME, $1]++ { questions[FILENAME]++ }
@@ -30,9 +30,10 @@ list_answers_files() {
     questions[FILENAME] >= 3 && recorded[FILENAME] && !listed[FILENAME]++ { print FILENAME }' "$@" 2>/dev/null || true
 }
 
-# Sets `answers` to the answers file of this template, whatever its name, and `recorded` to its text. A file in this folder
-# takes precedence over those further down, and one that git tracks over a copy; one in a folder with Packer files describes
-# that folder. An update that was killed may have moved the file aside: then it is taken from the last commit.
+# Sets `answers` to the answers file of this template, whatever its name, and `recorded` to its content. A file in this
+# folder takes precedence over those in subfolders, and a tracked file over an untracked copy. Subfolders with Packer
+# files are ignored, because their answers files describe those folders. If an interrupted update has moved the file, it
+# is read from the last commit.
 find_answers_file() {
   local argument file files=(/dev/null) found hcl nearest=() previous='' tracked=() wanted=''
   for argument in "${command[@]}"; do
@@ -77,7 +78,7 @@ find_answers_file() {
   fail 3 "this folder has no answers file of this template, such as .copier-answers.yml; restore it with git"
 }
 
-# Sets `value` to what the answers file has for $1; a long value continues in the next lines.
+# Sets `value` to the answer to $1 in the answers file. A long value continues on the next lines.
 find_answer() {
   value=$(awk -v key="$1:" '
     found && /^ / { sub(/^ +/, " "); value = value $0; next }
@@ -92,10 +93,10 @@ find_answer() {
   \"*\") value=$(printf '%b' "${value:1:${#value}-2}") ;;
   *) ;;
   esac
-  [[ -n ${value} ]] || fail 3 "${answers#./} has no $1, so that it is not known which template made this repository"
+  [[ -n ${value} ]] || fail 3 "${answers#./} has no $1, so the template of this repository is unknown; restore the file with git"
 }
 
-# Sets `path` to $1 as it is written in a URL.
+# Sets `path` to $1, encoded for a URL.
 encode() {
   path=${1//%/%25}
   path=${path// /%20}
@@ -103,7 +104,7 @@ encode() {
   path=${path//\?/%3F}
 }
 
-# Makes a URL of a folder's path.
+# Converts the path of a folder to a URL.
 use_folder() {
   case ${template} in
   /*) ;;
@@ -114,12 +115,12 @@ use_folder() {
   template=file://${path}
 }
 
-# Makes a URL of SSH's short form, such as git@github.com:acme/t.git, which uv does not know, and lets git take the short
-# form for it, because a relative path there starts in the home of the account, and in a URL at the root.
+# Converts SSH's short form, such as git@github.com:acme/t.git, to a URL, because uv does not support it. Configures git
+# to use the short form for that URL, because a path in the short form is relative to the home directory.
 use_ssh() {
   local host=${template%%:*} number=${GIT_CONFIG_COUNT:-0} pattern='^([^@/]*@)?\[([^]]+)\]:(.*)$'
   path=${template#*:}
-  if [[ ${template} =~ ${pattern} ]]; then # [host:port]:path, or an address of IPv6
+  if [[ ${template} =~ ${pattern} ]]; then # [host:port]:path, or an IPv6 address
     path=${BASH_REMATCH[3]}
     host=${BASH_REMATCH[1]}${BASH_REMATCH[2]}
     [[ ${BASH_REMATCH[2]} != *:*:* ]] || host=${BASH_REMATCH[1]}[${BASH_REMATCH[2]}]
@@ -145,7 +146,7 @@ if command -v packer-toolkit >/dev/null; then
   exec "$@"
 fi
 command -v uvx >/dev/null ||
-  fail 3 "this runs on your machine and needs uv; install it: https://docs.astral.sh/uv/getting-started/installation/"
+  fail 3 "this command runs on your machine and requires uv; install it: https://docs.astral.sh/uv/getting-started/installation/"
 if [[ -d ${TOOLKIT_SOURCE:-} ]]; then
   exec uvx --quiet --from "packer-toolkit${TOOLKIT_EXTRAS:-} @ file://${TOOLKIT_SOURCE// /%20}" "$@"
 fi
@@ -159,11 +160,11 @@ gl:*) template=https://gitlab.com/${template#gl:} ;;
 git+*) template=${template#git+} ;;
 *://*) ;;
 *)
-  # Git's own rule: a colon before the first slash is SSH's, and what precedes it is a host or an alias of ~/.ssh/config.
+  # As in git: with a colon before the first slash, it is an SSH address, with a host or an alias of ~/.ssh/config.
   if [[ ${template%%/*} == *:* ]]; then use_ssh; else use_folder; fi
   ;;
 esac
-# The address may hold a login, which no message shows.
+# The address may contain credentials, which must not appear in messages.
 login=
 if [[ -z ${shown} ]]; then
   [[ ! ${template} =~ ^[^:/]+://([^/]*@) ]] || login=${BASH_REMATCH[1]}
@@ -172,18 +173,18 @@ if [[ -z ${shown} ]]; then
   shown=${shown%%;*=*}
 fi
 find_answer _commit
-# A commit after the release is recorded as v1.2.3-4-g0123abc.
+# A commit after a release is recorded as v1.2.3-4-g0123abc.
 [[ ! ${value} =~ -[0-9]+-g([0-9a-f]{7,})$ ]] || value=${BASH_REMATCH[1]}
 toolkit="packer-toolkit${TOOLKIT_EXTRAS:-} @ git+${template}@${value}#subdirectory=toolkit"
-[[ ! -t 2 ]] || printf 'toolkit-host.sh: taking the toolkit of the template %s\n' "${value}" >&2
-# uv tells a failure in many lines; the last one with a cause is the one that helps.
-said=$(uvx --from "${toolkit}" packer-toolkit --version 2>&1 >/dev/null) || {
-  said=$(awk '
+[[ ! -t 2 ]] || printf 'toolkit-host.sh: using the toolkit of template release %s\n' "${value}" >&2
+# uv reports an error in many lines. The last one with a cause is the most useful.
+output=$(uvx --from "${toolkit}" packer-toolkit --version 2>&1 >/dev/null) || {
+  output=$(awk '
     /^ *(fatal|error|cause):/ { line = $0 }
     NF { last = $0 }
-    END { if (line == "") line = last; sub(/^ *(cause: )?/, "", line); print line }' <<<"${said}")
-  said=${said//"${template}"/${shown}}
-  said=${said//"${login}"/}
-  fail 4 "uv cannot get the toolkit (${said:-no reason given}); check the network, and your access with: git ls-remote '${shown}'"
+    END { if (line == "") line = last; sub(/^ *(cause: )?/, "", line); print line }' <<<"${output}")
+  output=${output//"${template}"/${shown}}
+  output=${output//"${login}"/}
+  fail 4 "uv cannot get the toolkit (${output:-no reason given}); check the network, and your access with: git ls-remote '${shown}'"
 }
 exec uvx --quiet --from "${toolkit}" "$@"

@@ -1,30 +1,30 @@
 #!/usr/bin/env bash
 # Usage: ./toolkit.sh [OPTION]... COMMAND [ARGUMENT]...
-# Runs a command in the packer-toolkit container, with this repository at /workspace, as the tasks of Taskfile.yml do.
-# In the container itself the command runs as it is.
+# Runs a command in the packer-toolkit container, with this repository at /workspace. The tasks of Taskfile.yml use it.
+# Inside the container, the command runs directly.
 #
-#   --role       first check that the personal role is set; --role-hint only warns when it is not
-#   --engine     give the command access to this machine's Docker or Podman
-#   --ssh-agent  give it access to this machine's SSH agent
-#   --login      log in to the registry of the image, without a command
-#   --stop NAME  stop the container of that name, and kill it after two minutes, without a command
+#   --role       check first that the personal role is set; --role-hint only warns if it is not
+#   --engine     give the command access to the container engine of this machine
+#   --ssh-agent  give the command access to the SSH agent of this machine
+#   --login      log in to the registry of the image; takes no command
+#   --stop NAME  stop the container NAME, and kill it after two minutes; takes no command
 #
-# Settings are read from the environment, then from toolkit.env. Besides those that are listed there:
-#   CONTAINER_ENGINE=podman             instead of the first of docker and podman that is installed
-#   TOOLKIT_DOCKER_ARGS=--network=host  further arguments of `docker run`, separated by spaces
-#   TOOLKIT_ECR=true                    the registry is ECR, whatever its name is
-#   TOOLKIT_REMOTE_ENGINE=true          the engine is on another machine, which has this folder at the same path
+# Settings are read from the environment, then from toolkit.env. Settings that are not listed there:
+#   CONTAINER_ENGINE=podman             the engine; default: docker if it is installed, otherwise podman
+#   TOOLKIT_DOCKER_ARGS=--network=host  additional arguments of `docker run`, separated by spaces
+#   TOOLKIT_ECR=true                    treat the registry as ECR, whatever its name is
+#   TOOLKIT_REMOTE_ENGINE=true          allow an engine on another machine that has this folder at the same path
 #
-# Written for Linux and macOS, whose bash is 3.2: no mapfile, no associative arrays.
+# For Linux and macOS. The bash of macOS is 3.2: do not use mapfile or associative arrays.
 set -o errexit -o nounset -o pipefail
 
-# Prints one line and exits with one of packer-toolkit's codes: 3 something is missing here, 4 a service refused.
+# Prints one line and exits with $1, an exit code of packer-toolkit: 3 local setup incomplete, 4 remote service failed.
 fail() {
   printf 'toolkit.sh: %s\n' "$2" >&2
   exit "$1"
 }
 
-# Sets `reason` to the line of a program's output that has the cause of its failure, or else to the last line.
+# Sets `reason` to the line of a program's output that explains its failure, or to the last line.
 find_reason() {
   local line
   reason="no reason given"
@@ -37,10 +37,10 @@ find_reason() {
   done <<<"$1"
 }
 
-# Exports the settings of toolkit.env that the environment does not have.
+# Exports the settings of toolkit.env that are not set in the environment.
 read_settings() {
   local line name
-  [[ -f toolkit.env ]] || fail 3 "toolkit.env is missing; bring it back with: git checkout toolkit.env"
+  [[ -f toolkit.env ]] || fail 3 "toolkit.env is missing; restore it with: git checkout toolkit.env"
   while IFS= read -r line || [[ -n ${line} ]]; do
     name=${line%%=*}
     if [[ ${line} == *=* && ${name} =~ ^[A-Z][A-Z0-9_]*$ ]]; then
@@ -51,24 +51,24 @@ read_settings() {
   done <toolkit.env
   : "${AWS_REGION:?is missing in toolkit.env}" "${PERSONAL_ROLE_VARIABLE:?is missing in toolkit.env}"
   : "${TOOLKIT_IMAGE:?is missing in toolkit.env}"
-  [[ ${PERSONAL_ROLE_VARIABLE} =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || # bash would execute other text, such as x[$(…)]
-    fail 3 "PERSONAL_ROLE_VARIABLE is not the name of a variable; correct it in toolkit.env"
+  [[ ${PERSONAL_ROLE_VARIABLE} =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || # bash would execute other values, such as x[$(…)]
+    fail 3 "PERSONAL_ROLE_VARIABLE must be the name of a variable; correct it in toolkit.env"
 }
 
-# Checks that the user has named a role, or has written that none is assumed. With `hint` it only warns.
+# Checks that the user has set a role, or none. With the argument `hint`, only warns.
 check_role() {
   local role=${!PERSONAL_ROLE_VARIABLE-unset}
   if [[ ${role} == none ]]; then
     export "${PERSONAL_ROLE_VARIABLE}="
   elif [[ (${role} == unset || ${role} == AddYourRoleHere) && ${GITHUB_ACTIONS:-} != true ]]; then
     printf '%s\n' \
-      "toolkit.sh: no role is set; write these lines into Taskfile.local.yml, with your role's name, its ARN, or none:" \
+      "toolkit.sh: no role is set; add these lines to Taskfile.local.yml, with the name or ARN of your role, or none:" \
       "version: '3'" "" "env:" "  ${PERSONAL_ROLE_VARIABLE}: \"AddYourRoleHere\"" >&2
     [[ $1 == hint ]] || exit 3
   fi
 }
 
-# shellcheck disable=SC2034 # the parts use the variables
+# shellcheck disable=SC2034 # the sourced files use the variables
 main() {
   local role="" with_engine=false ssh_agent=false instead="" part
   local passed=() arguments=() further=() mounted="" mounts="" command engine kind info reason
@@ -95,7 +95,7 @@ main() {
   [[ -n ${instead} || -z ${PACKER_TOOLKIT_VERSION:-} ]] || exec "$@"
   for part in toolkit-engine.sh toolkit-container.sh; do
     [[ -f ${part} ]] || fail 3 "${part} is missing; restore it with: git checkout ${part}"
-    # shellcheck source=/dev/null # each is checked as a file of its own
+    # shellcheck source=/dev/null # each file is checked separately
     source "./${part}"
   done
 

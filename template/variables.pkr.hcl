@@ -1,35 +1,35 @@
-# The inputs of a build. Values of this image belong into image.auto.pkrvars.hcl; a single build takes others from the
-# environment (PKR_VAR_version=1.2.3) or the command line (-var version=1.2.3).
+# The inputs of a build. Set the values of this image in image.auto.pkrvars.hcl. Override them for a single build in the
+# environment (PKR_VAR_version=1.2.3) or on the command line (-var version=1.2.3).
 
 # --- The image: set in image.auto.pkrvars.hcl -------------------------------------------------------------------------
 
 variable "image_name" {
-  description = "Name of the image. AMIs are called NAME-VERSION-ARCHITECTURE."
+  description = "Name of the image. AMIs are named NAME-VERSION-ARCHITECTURE."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z](-?[a-z0-9])+$", var.image_name)) && length(var.image_name) <= 60
-    error_message = "The image_name takes 2 to 60 lower-case letters, digits and single hyphens, such as web-server."
+    error_message = "The image_name must be 2 to 60 lowercase letters, digits and single hyphens; e.g. web-server."
   }
 }
 
 variable "image_description" {
-  description = "What the image is for, in one line of at most 255 characters."
+  description = "Purpose of the image, in one line of at most 255 characters."
   type        = string
 
   validation {
     condition     = length(var.image_description) >= 1 && length(var.image_description) <= 255
-    error_message = "The image_description takes 1 to 255 characters."
+    error_message = "The image_description must be 1 to 255 characters; e.g. Web server of the shop."
   }
 }
 
 variable "architectures" {
-  description = "Processors to build for, one AMI each: x86_64, arm64."
+  description = "Architectures to build for, with one AMI each: x86_64, arm64."
   type        = list(string)
 
   validation {
     condition     = length(var.architectures) > 0 && length([for name in var.architectures : name if !contains(["x86_64", "arm64"], name)]) == 0
-    error_message = "The architectures take at least one of x86_64 and arm64."
+    error_message = "The architectures must be a list of x86_64, arm64 or both; e.g. [\"x86_64\"]."
   }
 }
 
@@ -37,118 +37,118 @@ variable "region" {
   description = "Region to build in, such as eu-central-1."
   type        = string
 
-  # The other partitions of AWS have codes of four parts, or begin with cn-.
+  # Region codes of other AWS partitions have four parts or start with cn-.
   validation {
     condition     = can(regex("^[a-z]{2}-[a-z]+-[0-9]+$", var.region)) && !can(regex("^cn-", var.region))
-    error_message = "The region must be in the standard partition of AWS, such as eu-central-1; China, GovCloud and others are not supported."
+    error_message = "The region must be in the standard AWS partition (e.g. eu-central-1); others are not supported."
   }
 }
 
 variable "source_ami_owners" {
-  description = "Accounts whose images may be the parent: account ids, or self. Images of anybody else are never taken."
+  description = "Owners of the source AMI: account IDs, or self. Images of other owners are never used."
   type        = list(string)
 
   validation {
     condition     = length(var.source_ami_owners) > 0
-    error_message = "The source_ami_owners name at least one account; without an owner anybody's image could be the parent."
+    error_message = "The source_ami_owners must not be empty; without an owner, a build could use any public image."
   }
 }
 
 variable "source_ami_names" {
-  description = "Name filter of the parent image for each architecture; the newest match is taken."
+  description = "Name filter of the source AMI for each architecture. The newest match is used."
   type        = map(string)
 }
 
 variable "source_ami_ids" {
-  description = "IDs of source AMIs by architecture, which are then taken instead of the newest match of source_ami_names. packer-toolkit build sets it when the newest match is unfinished or an image of this repository."
+  description = "IDs of source AMIs by architecture, instead of source_ami_names. packer-toolkit build may set it."
   type        = map(string)
   default     = {}
 }
 
 variable "ssh_username" {
-  description = "Login user of the parent image."
+  description = "Login user of the source AMI."
   type        = string
 }
 
 variable "root_device_name" {
-  description = "Device name of the parent's root volume, such as /dev/xvda. It must be the parent's, or the build adds a second disk."
+  description = "Device name of the source AMI's root volume, such as /dev/xvda. Any other name adds a second volume."
   type        = string
 }
 
 variable "local_image" {
-  description = "Container image that stands for the parent in a build of the source docker.local."
+  description = "Container image that local builds (docker.local) use in place of the source AMI."
   type        = string
 }
 
 # --- The image: optional ----------------------------------------------------------------------------------------------
 
 variable "ami_users" {
-  description = "Accounts that may launch the image. Empty: only the own account."
+  description = "Accounts that may launch the image. Empty: only the account that owns it."
   type        = list(string)
   default     = []
 }
 
 variable "ami_org_arns" {
-  description = "ARNs of organisations whose accounts may launch the image."
+  description = "ARNs of organizations whose accounts may launch the image."
   type        = list(string)
   default     = []
 }
 
 variable "ami_ou_arns" {
-  description = "ARNs of organisational units whose accounts may launch the image."
+  description = "ARNs of organizational units whose accounts may launch the image."
   type        = list(string)
   default     = []
 }
 
 variable "copy_regions" {
-  description = "Further regions to copy the image to."
+  description = "Additional regions to copy the image to."
   type        = list(string)
   default     = []
 
   validation {
     condition     = length([for region in var.copy_regions : region if !can(regex("^[a-z]{2}-[a-z]+-[0-9]+$", region)) || can(regex("^cn-", region))]) == 0
-    error_message = "The copy_regions must be in the standard partition of AWS, such as eu-west-1; China, GovCloud and others are not supported."
+    error_message = "The copy_regions must be in the standard AWS partition; other partitions are not supported."
   }
 }
 
 variable "kms_key_id" {
-  description = "KMS key that encrypts the image in every region: an alias or a multi-region key, in a single region also a key id or ARN. Empty: the account's default key; such an image cannot be shared."
+  description = "KMS key that encrypts the image: an alias or multi-Region key ID; in a single region also a key ID or ARN. Empty: the default key, which prevents sharing."
   type        = string
   default     = ""
 }
 
 variable "kms_key_ids" {
-  description = "KMS keys by region, where a region needs another key than kms_key_id, such as { us-east-1 = \"alias/other\" }."
+  description = "KMS keys of regions that need another key than kms_key_id, such as { us-east-1 = \"alias/other\" }."
   type        = map(string)
   default     = {}
 }
 
 variable "volume_size" {
-  description = "Size of the root volume in GiB. 0: as large as the parent's."
+  description = "Size of the root volume in GiB. 0: the size of the source AMI's root volume."
   type        = number
   default     = 0
 }
 
 variable "tags" {
-  description = "Further tags of everything that a build creates and of the image, such as { CostCenter = \"1234\" }."
+  description = "Additional tags of the image and of all resources of a build, such as { CostCenter = \"1234\" }."
   type        = map(string)
   default     = {}
 
-  # The plugin reads keys and values as templates until nothing changes any more, so that no escape of {{ exists.
+  # The plugin renders keys and values as templates until they no longer change, so {{ cannot be escaped.
   validation {
     condition     = !can(regex("{{", join(" ", concat(keys(var.tags), values(var.tags)))))
-    error_message = "The tags cannot have {{ in keys or values, which begins a template of Packer's plugins."
+    error_message = "The tags must not contain {{ in keys or values, because it starts a template of Packer's plugins."
   }
 
-  # What EC2 refuses only during the build: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html
+  # EC2 would reject such tags during the build: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html
   validation {
     condition     = length([for key, value in var.tags : key if length(key) > 128 || length(value) > 256 || can(regex("^(?i)aws:|^$", key))]) == 0 && length(var.tags) <= 38
-    error_message = "The tags are at most 38, with keys of 1 to 128 characters that do not begin with aws:, and values of at most 256 characters."
+    error_message = "There can be at most 38 tags, with keys of 1 to 128 characters (not aws:) and values of up to 256."
   }
 }
 
 variable "temporary_users" {
-  description = "Accounts that the build made for itself and that the clean-up removes, with their home folders."
+  description = "Users that the build created for itself. The cleanup deletes them with their home folders."
   type        = list(string)
   default     = []
 }
@@ -156,70 +156,70 @@ variable "temporary_users" {
 # --- The build --------------------------------------------------------------------------------------------------------
 
 variable "version" {
-  description = "Version of the image, such as 1.2.3. Empty: 0.0.0-dev with the time of the build."
+  description = "Version of the image, such as 1.2.3. Empty: 0.0.0-dev. and the time of the build."
   type        = string
   default     = ""
 
   validation {
     condition     = can(regex("^[0-9A-Za-z.-]{0,40}$", var.version))
-    error_message = "The version takes at most 40 letters, digits, dots and hyphens, such as 1.2.3."
+    error_message = "The version must be at most 40 letters, digits, dots and hyphens; e.g. 1.2.3."
   }
 }
 
 variable "git_commit" {
-  description = "Commit that is built. Empty: read from .git. packer-toolkit build sets it."
+  description = "SHA of the commit to build. Empty: read from .git. Set by packer-toolkit build."
   type        = string
   default     = ""
 
   validation {
     condition     = !can(regex("{{", var.git_commit))
-    error_message = "The git_commit cannot have {{ in it, which begins a template of Packer's plugins."
+    error_message = "The git_commit must not contain {{, because it starts a template of Packer's plugins."
   }
 }
 
 variable "run_id" {
-  description = "Marks all that one build creates. Empty: a random one; GitHub's workflows give theirs."
+  description = "ID for the tag RunId of all resources of a build. Default: GITHUB_RUN_ID. Empty: a random ID."
   type        = string
   default     = env("GITHUB_RUN_ID")
 
   validation {
     condition     = !can(regex("{{", var.run_id))
-    error_message = "The run_id cannot have {{ in it, which begins a template of Packer's plugins."
+    error_message = "The run_id must not contain {{, because it starts a template of Packer's plugins."
   }
 }
 
 variable "run_hours" {
-  description = "Hours after which what a killed build left behind may be deleted; more than any build takes."
+  description = "Hours after which leftovers of a killed build may be deleted. Must be longer than any build."
   type        = number
   default     = 6
 }
 
 variable "toolkit_version" {
-  description = "Version of the packer-toolkit image, which sets it. Empty: built without the toolkit."
+  description = "Version of the packer-toolkit image, which sets it. Empty: a build without the toolkit."
   type        = string
   default     = env("PACKER_TOOLKIT_VERSION")
 }
 
 variable "skip_create_ami" {
-  description = "Do everything but create the image: a test build."
+  description = "Run a test build: all steps, except that no image is created."
   type        = bool
   default     = false
 }
 
 variable "skip_inspec" {
-  description = "Create an image although no InSpec is at hand to test it."
+  description = "Create the image even if InSpec is not available to test it."
   type        = bool
   default     = false
 }
 
 variable "install_requirements" {
-  description = "Install what requirements.yml names when a build starts. packer-toolkit sets it to false, because it has done so."
+  description = "Install the roles and collections of requirements.yml. false: packer-toolkit has already done so."
   type        = bool
   default     = true
 }
 
 variable "instance_types" {
-  description = "Instance type of the build for each architecture; a larger one makes a slow build faster."
+  description = "Instance type of the build for each architecture. A larger one can speed up a slow build."
   type        = map(string)
   default = {
     arm64  = "m7g.large"
@@ -228,72 +228,72 @@ variable "instance_types" {
 }
 
 variable "assume_role_arn" {
-  description = "Role to assume for the build, again whenever its hour ends. Empty: the credentials as they are."
+  description = "ARN of the role to assume for the build, renewed when its session expires. Empty: no role is assumed."
   type        = string
   default     = ""
 }
 
 variable "max_retries" {
-  description = "How often a call of AWS is tried while EC2 throttles, with pauses that grow to 20 seconds. More in accounts with many builds at once."
+  description = "Maximum attempts of a throttled AWS request. Raise it in accounts with many parallel builds."
   type        = number
   default     = 10
 }
 
 variable "vpc_id" {
-  description = "VPC to build in. Empty: the one of subnet_id, or the account's default VPC."
+  description = "VPC to build in. Empty: the VPC of subnet_id, or the account's default VPC."
   type        = string
   default     = ""
 }
 
 variable "subnet_id" {
-  description = "Subnet to build in. Empty: one of the default VPC."
+  description = "Subnet to build in. Empty: a subnet of the default VPC."
   type        = string
   default     = ""
 }
 
 variable "ssh_interface" {
-  description = "Way to the instance: public_ip, private_ip, or session_manager (private subnet, no open port; needs iam_instance_profile)."
+  description = "How to connect: public_ip, private_ip, or session_manager (no open port; needs iam_instance_profile)."
   type        = string
   default     = "public_ip"
 
   validation {
     condition     = contains(["public_ip", "private_ip", "session_manager"], var.ssh_interface)
-    error_message = "The ssh_interface is one of public_ip, private_ip, session_manager."
+    error_message = "The ssh_interface must be public_ip, private_ip or session_manager."
   }
 }
 
 variable "ssh_source_cidrs" {
-  description = "Addresses that may reach the instance over SSH. Empty: only the public address of the building host; private_ip needs its private one, such as 10.1.2.3/32."
+  description = "CIDRs with SSH access. Empty: the build host's public address. private_ip requires its private one."
   type        = list(string)
   default     = []
 
-  # 10.0.0.0/8 and fd00::/8 are private networks; several of that size could be most of the internet.
+  # 10.0.0.0/8 and fd00::/8 are private networks, but several networks of that size could cover most of the internet.
   validation {
     condition     = length([for cidr in var.ssh_source_cidrs : cidr if try(split("/", cidr)[1] * 1, 128) < (can(regex("^(?i)([^:]*$|f[cd][0-9a-f]{2}:)", cidr)) ? 8 : 16)]) == 0 && length([for cidr in var.ssh_source_cidrs : cidr if try(split("/", cidr)[1] * 1, 128) < (can(regex(":", cidr)) ? 32 : 16)]) <= 4
-    error_message = "The ssh_source_cidrs name the building host or its network, never most of the internet: no network is larger than /8 (IPv6: /16), and at most 4 networks are larger than /16 (IPv6: /32)."
+    error_message = "The ssh_source_cidrs must not cover most of the internet: none larger than /8 (IPv6: /16), and at most 4 larger than /16 (IPv6: /32)."
   }
 }
 
 variable "ssh_timeout" {
-  description = "How long the instance may take until it answers over SSH, such as 5m or 90s."
+  description = "Maximum time until the instance accepts SSH connections, such as 5m or 90s."
   type        = string
   default     = "5m"
 }
 
 variable "iam_instance_profile" {
-  description = "Instance profile of the building instance; Session Manager needs one whose role has the policy AmazonSSMManagedInstanceCore. Empty: none."
+  description = "Instance profile of builds. session_manager needs one with AmazonSSMManagedInstanceCore. Empty: none."
   type        = string
   default     = ""
 }
 
 variable "remote_folder" {
-  description = "Folder for scripts on the instance. Hardened parents mount /tmp noexec: name another one there."
+  description = "Folder for scripts on the instance. Set another one if the source AMI mounts /tmp with noexec."
   type        = string
   default     = "/tmp"
 }
 
 variable "local_network" {
-  description = "Network of the container of a local build. host: also works behind a VPN or a proxy on this machine."
+  description = "Container network of a local build. The network host also works with a VPN or a proxy on this machine."
   type        = string
   default     = "host"
 }

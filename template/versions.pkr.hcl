@@ -1,5 +1,5 @@
-# Ranges say what this repository works with. The toolkit image pins the exact versions, so that everybody builds with
-# the same ones: plugins have broken credentials in minor releases.
+# The version ranges that this repository supports. The toolkit image pins exact versions, so that all builds use the
+# same ones: minor releases of plugins have broken authentication before.
 packer {
   required_version = ">= 1.11.0"
 

@@ -1,4 +1,4 @@
-"""What is written here passes the linters that pyproject.toml configures.
+"""What is written here passes the checks of .pre-commit-config.yaml.
 
 What is rendered is linted in tests/rendered, with the rendered repository's own settings.
 """
@@ -6,68 +6,80 @@ What is rendered is linted in tests/rendered, with the rendered repository's own
 from __future__ import annotations
 
 import ast
+import os
+import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+import yaml
 
 from rig import tools
+from rig.host import HOST_ENV
 
 CHECKOUT = Path(__file__).parents[1]
+_CONFIGURATION = yaml.safe_load((CHECKOUT / ".pre-commit-config.yaml").read_text())
+HOOKS = [hook for repository in _CONFIGURATION["repos"] for hook in repository["hooks"]]
+
+
+def list_files() -> list[str]:
+    """Return the files that git knows and that are not deleted."""
+    listing = subprocess.run(
+        ["git", "ls-files"], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    return [name for name in listing if (CHECKOUT / name).is_file()]
 
 
 def shell_scripts() -> list[str]:
     """Return the project's own shell scripts, known by their first line."""
-    listing = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", ":!template"],
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    found = []
-    for name in listing:
-        file = CHECKOUT / name
-        if file.is_file() and file.read_bytes()[:32].startswith(
-            (b"#!/usr/bin/env bash\n", b"#!/bin/bash\n", b"#!/bin/sh\n")
-        ):
-            found.append(name)
-    return found
+    lines = (b"#!/usr/bin/env bash\n", b"#!/bin/bash\n", b"#!/bin/sh\n")
+    return [
+        name
+        for name in list_files()
+        if not name.startswith("template/")
+        and (CHECKOUT / name).read_bytes()[:32].startswith(lines)
+    ]
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize(
-    "command",
-    [
-        pytest.param(["ruff", "check", "."], id="ruff-check"),
-        pytest.param(["ruff", "format", "--diff", "."], id="ruff-format"),
-        pytest.param(["mypy"], id="mypy"),
-        pytest.param(["lint-imports", "--no-cache"], id="import-linter"),
-        pytest.param(["shellcheck", "SCRIPTS"], id="shellcheck"),
-        pytest.param(["shfmt", "--diff", "--indent=2", "SCRIPTS"], id="shfmt"),
-    ],
-)
-def test_linter_has_nothing_to_say(command: list[str]) -> None:
-    """Each linter reports by its exit code; what it found is the message."""
-    program, *arguments = command
-    if arguments[-1:] == ["SCRIPTS"]:
-        scripts = shell_scripts()
-        assert ".ci/run" in scripts
-        arguments[-1:] = scripts
+@pytest.mark.parametrize("hook", [hook["id"] for hook in HOOKS])
+def test_hook_passes_for_all_files(hook: str, tmp_path: Path) -> None:
+    """Each check of .pre-commit-config.yaml passes for the files that git knows."""
     result = subprocess.run(
-        [tools.require(program), *arguments],
+        [tools.require("pre-commit"), "run", hook, "--all-files", "--color=never"],
         cwd=CHECKOUT,
+        env={
+            **HOST_ENV,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{HOST_ENV.get('PATH', os.defpath)}",
+            "PRE_COMMIT_HOME": str(tmp_path),
+            "UV_NO_SYNC": "1",  # the environment is the one that the tests run in
+        },
         capture_output=True,
         text=True,
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
+    assert "Skipped" not in result.stdout, "the hook has files to check"
+
+
+@pytest.mark.parametrize("hook", ["shellcheck", "shfmt"])
+def test_hook_reads_every_shell_script(hook: str) -> None:
+    """The pattern of the hook matches each file whose first line names a shell, and no other."""
+    (settings,) = [each for each in HOOKS if each["id"] == hook]
+    matched = [
+        name
+        for name in list_files()
+        if re.search(settings["files"], name) and not re.search(settings["exclude"], name)
+    ]
+    assert ".ci/run" in matched
+    assert matched == shell_scripts()
 
 
 def test_every_file_of_tests_is_collected(pytestconfig: pytest.Config) -> None:
-    """By default pytest enters no folder named build, and says nothing of it."""
+    """No folder of tests is left out: pytest's default leaves out build without a message."""
     left_out = pytestconfig.getini("norecursedirs")
     folders = {file.parent for file in (CHECKOUT / "tests").rglob("test_*.py")}
     parts = {part for folder in folders for part in folder.relative_to(CHECKOUT).parts}
@@ -149,3 +161,96 @@ def test_every_test_asserts_something(file: Path) -> None:
 def test_hollow_tests_are_recognized(body: str, hollow: bool) -> None:
     """The check above finds a loop that may run over nothing, and nothing else (issue 12)."""
     assert find_hollow_tests(f"def test_x():\n {body}\n") == (["test_x"] if hollow else [])
+
+
+# Files whose texts a user of the template reads. The workflows in template/.github are not among
+# them yet.
+PROSE = [
+    "copier.yml",
+    "docs/bad-input.md",
+    "docs/questions.md",
+    "docs/tasks.md",
+    "hooks",
+    "includes",
+    "template",
+    ":(exclude)template/.github",
+]
+# What a native-speaking engineer would write instead of each phrase.
+REPLACEMENTS = {
+    r"mend(s|ed|ing)?": "fix",
+    r"(some|no|any|every)body": "a user, no user, any user, every user",
+    r"whoever": "the user who",
+    r"(a|each|the) person|people": "a user, a developer",
+    r"there is none": "it does not exist",
+    r"(?<!there )is no(?! longer)": "is not, must be",
+    r"by hand": "manually",
+    r"by itself": "automatically",
+    r"out of reach": "cannot be reached",
+    r"stands?": "is",
+    r"lies?": "is",
+    r"(is |are )?told": "is reported",
+    r"tells?": "reports, shows",
+    r"says?": "prints, shows",
+    r"blanks?": "spaces",
+    r"signs": "characters",
+    r"its hour|the hour": "its session",
+    r"at once": "immediately, in parallel",
+    r"in the way": "conflicts with",
+    r"hands? (on|over)": "pass, export, return",
+    r"bring(s|ing)? back": "restore",
+    r"comes? along": "is kept",
+    r"belongs? into": "belongs in",
+    r"good build": "successful build",
+    r"(?-i:account ids?)": "account ID",
+    r"\w*organi[s]ation\w*|licence": "organization, license",
+    r"lower-case|upper-case|lower case|upper case": "lowercase, uppercase",
+    r"building (host|instance)": "build host, build instance",
+    r"parents?( image)?s?": "base image; source AMI in HCL",
+}
+# Path and phrase -> why it may stay.
+ALLOWED_PHRASES = {
+    ("hooks/migrations/steps.py", "say"): "a function that migrations of a release import",
+    ("hooks/migrations/steps.py", "parent"): "the parent folder of a path",
+    ("hooks/migrations/steps.py", "parents"): "an argument of Path.mkdir",
+    ("hooks/post_gen.py", "parent"): "parent folders of a path",
+    ("hooks/post_gen.py", "parents"): "parent folders of a path",
+}
+
+
+def find_forbidden_phrases(text: str) -> list[str]:
+    """Return the phrases of a text that docs and messages must not contain."""
+    pattern = "|".join(f"(?:{phrase})" for phrase in REPLACEMENTS)
+    return [
+        match[0].lower().strip()
+        for match in re.finditer(rf"(?i)(?<![\w-])(?:{pattern})(?![\w-])", text)
+    ]
+
+
+def test_texts_of_the_template_are_plain_english() -> None:
+    """No text of the template has a phrase that native-speaking engineers do not use."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *PROSE]
+    listing = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    names = [name for name in listing.stdout.split("\0") if (CHECKOUT / name).is_file()]
+    assert "template/README.md.jinja" in names
+    phrases = {
+        (name, phrase)
+        for name in names
+        for phrase in find_forbidden_phrases((CHECKOUT / name).read_text())
+    }
+    assert phrases - ALLOWED_PHRASES.keys() == set()
+    assert ALLOWED_PHRASES.keys() - phrases == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "phrases"),
+    [
+        ("Tell what is missing, and mend it by hand.", ["tell", "mend", "by hand"]),
+        ("It is no list, and there is no longer one.", ["is no"]),
+        ("Nobody reads the lower-case account id.", ["nobody", "lower-case", "account id"]),
+        ("The parent image of parent_name, image_parent", ["parent image"]),
+        ("A standard client-side tellurium essay; misleading signals.", []),
+    ],
+)
+def test_forbidden_phrases_are_recognized(text: str, phrases: list[str]) -> None:
+    """The check above finds whole words in any case, and no part of another word."""
+    assert find_forbidden_phrases(text) == phrases

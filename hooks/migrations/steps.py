@@ -1,14 +1,14 @@
-"""What migrations are made of; docs/releasing.md says when one is needed and how it is wired.
+"""Building blocks for migrations; docs/releasing.md explains when and how to write one.
 
-A migration is a function named for its release and its subject, in `hooks/migrations/vX_Y_Z.py`.
-Copier runs that file once for each stage, in the team's repository, on the way from any older
+A migration is a function named after its release and its subject, in `hooks/migrations/vX_Y_Z.py`.
+Copier runs that file once for each stage, in the team's repository, when it updates from an older
 release to that one or a newer one:
 
-before  the answers file and the tree are as the team committed them; answers are changed here
-after   the new release is there, and the team's edits are applied again; files are moved here
+before  the answers file and all other files are as committed by the team; change answers here
+after   the new release is rendered, and the team's edits are reapplied; rename files here
 
-Only Copier's own requirements can be imported here.  A migration that fails ends the update, so
-it fails only where going on would lose something.
+Only packages that Copier itself requires can be imported.  An exception aborts the update, so
+raise one only if the team would otherwise lose something.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MANIFEST = "hooks/demo-manifest.txt"
 
 
 class Blob(NamedTuple):
-    """A file as git has it."""
+    """The mode and the content of a file in git."""
 
     mode: str
     content: bytes
@@ -37,12 +37,12 @@ class Blob(NamedTuple):
 
 @dataclass(frozen=True)
 class Update:
-    """One update of a team's repository, which is the working directory.
+    """An update of a team's repository, which is the working directory.
 
     Attributes:
-        template: checkout of the template's new release, with its whole history.
-        release: the release that the repository comes from, as its answers file names it.
-        answers_file: where the answers are, below the repository.
+        template: Checkout of the template's new release, with its whole history.
+        release: Release that the repository is updated from, as its answers file records it.
+        answers_file: Path of the answers file, relative to the repository.
     """
 
     template: Path
@@ -52,82 +52,82 @@ class Update:
     # ------------------------------------------------------------------------- stage "before"
 
     def map_answer(self, question: str, new: Mapping[Any, Any], reason: str) -> None:
-        """Replace an answer that the new release does not take any longer, and say so.
+        """Replace an answer that the new release no longer accepts, and print a note.
 
         Args:
-            question: the name of the question.
-            new: what each answer that is gone becomes; other answers stay.
-            reason: why, in half a sentence.
+            question: Name of the question.
+            new: New answer for each old answer that is no longer accepted; others are kept.
+            reason: Reason of the change, as a clause for the note.
         """
-        answers = self.answers()
+        answers = self.read_answers()
         old = answers.get(question)
         if old in new:
             self.change_answers({question: new[old]})
-            say(f"{question} was {old!r} and is {new[old]!r} now: {reason}")
+            say(f"{question} changed from {old!r} to {new[old]!r}: {reason}")
 
-    def answers(self) -> dict[str, Any]:
-        """Return the recorded answers."""
+    def read_answers(self) -> dict[str, Any]:
+        """Read the recorded answers."""
         text = Path(self.answers_file).read_text(encoding="utf-8")
         return dict(yaml.safe_load(text) or {})
 
     def change_answers(self, changes: Mapping[str, Any]) -> None:
-        """Write answers into the answers file, before Copier reads it for the new release."""
-        text = yaml.safe_dump({**self.answers(), **changes}, allow_unicode=True)
+        """Write answers to the answers file, before Copier reads it for the new release."""
+        text = yaml.safe_dump({**self.read_answers(), **changes}, allow_unicode=True)
         Path(self.answers_file).write_text(f"# Written by Copier\n{text}", encoding="utf-8")
 
     # -------------------------------------------------------------------------- stage "after"
 
     def rename(self, old: str, new: str) -> None:
-        """Bring what a team did to a file along to the file's new name.
+        """Apply the team's edits of a file to the file with its new name.
 
-        Without this Copier removes the old file with the team's edits, and brings back under the
-        new name what they had deleted.
+        Without this, Copier removes the old file with the team's edits, and creates the new file
+        even if the team had deleted the old one.
 
         Args:
-            old: path in the release before, below the repository.
-            new: path in the release of this migration.
+            old: Path in the previous release, relative to the repository.
+            new: Path in the release of this migration.
         """
-        base = self._rendered(old)
-        here = Path(new)
-        if base is None or not os.path.lexists(here):
-            return  # the team never had it, or has the demo no longer
-        ours, already_there = _committed(old), _committed(new)
-        if ours is None and already_there is None:
-            here.unlink()  # they had deleted it
+        base = self._render_old_file(old)
+        target = Path(new)
+        if base is None or not os.path.lexists(target):
+            return  # the team never had the file, or no longer has the demo
+        ours, theirs = _read_committed(old), _read_committed(new)
+        if ours is None and theirs is None:
+            target.unlink()  # the team had deleted the file
         elif ours is None or ours == base:
             return
-        elif already_there is not None or not (_is_text(ours) and _is_text(base)):
+        elif theirs is not None or not (_is_text(ours) and _is_text(base)):
             _write(Path(old), ours)
-            say(f"{old} is called {new} now; yours could not be merged and was left as {old}")
-        elif not _is_conflict(here):  # else this has run already, or template-update did it
-            _merge(here, ours, base, (f"{old}, before updating", "last update", "after updating"))
-            # Copier has removed it; template-update leaves it where git sees no rename.
-            if here.exists() and Path(old).exists() and here.samefile(old):
-                Path(old).rename(here)  # On a file system that ignores case.
+            say(f"{old} is now named {new}; your version could not be merged and is kept as {old}")
+        elif not _is_conflict(target):  # otherwise this has already run, or template-update did it
+            _merge(target, ours, base, (f"{old}, before updating", "last update", "after updating"))
+            # Copier has removed the old file; template-update keeps it if git detects no rename.
+            if target.exists() and Path(old).exists() and target.samefile(old):
+                Path(old).rename(target)  # the file system ignores case
             else:
                 Path(old).unlink(missing_ok=True)
-            say(f"{old} is called {new} now; your changes came along")
+            say(f"{old} is now named {new}; your changes were applied to it")
 
-    def _rendered(self, path: str) -> Blob | None:
-        """Return a file as the old release made it for these answers, None if it did not."""
-        answers = dict(yaml.safe_load(_git("show", f"HEAD:./{self.answers_file}")))
-        if not answers.get("keep_demo") and path in self._old(MANIFEST).splitlines():
+    def _render_old_file(self, path: str) -> Blob | None:
+        """Return a file as the old release rendered it with these answers, or None."""
+        answers = dict(yaml.safe_load(_run_git("show", f"HEAD:./{self.answers_file}")))
+        if not answers.get("keep_demo") and path in self._read_old_template(MANIFEST).splitlines():
             return None
-        entry = _git("ls-tree", self.release, "--", f"template/{path}", cwd=self.template)
+        entry = _run_git("ls-tree", self.release, "--", f"template/{path}", cwd=self.template)
         if entry:
-            content = _bytes("show", f"{self.release}:template/{path}", cwd=self.template)
+            content = _run_git_raw("show", f"{self.release}:template/{path}", cwd=self.template)
             return Blob(entry.split()[0], content)
-        if not self._old(f"template/{path}.jinja"):
+        if not self._read_old_template(f"template/{path}.jinja"):
             return None
-        return self._made_by_copier(path, answers)
+        return self._render_with_copier(path, answers)
 
-    def _old(self, path: str) -> str:
-        """Return a file of the old release's template, "" if it has none."""
-        if not _git("ls-tree", self.release, "--", path, cwd=self.template):
+    def _read_old_template(self, path: str) -> str:
+        """Return a file of the old release of the template, or "" if it does not exist."""
+        if not _run_git("ls-tree", self.release, "--", path, cwd=self.template):
             return ""
-        return _git("show", f"{self.release}:{path}", cwd=self.template)
+        return _run_git("show", f"{self.release}:{path}", cwd=self.template)
 
-    def _made_by_copier(self, path: str, answers: Mapping[str, Any]) -> Blob:
+    def _render_with_copier(self, path: str, answers: Mapping[str, Any]) -> Blob:
         import copier
 
         with tempfile.TemporaryDirectory() as folder:
@@ -141,44 +141,48 @@ class Update:
                 quiet=True,
                 skip_tasks=True,
             )
-            made = Path(folder, path)
-            return Blob("100755" if os.access(made, os.X_OK) else "100644", made.read_bytes())
+            rendered = Path(folder, path)
+            return Blob(
+                "100755" if os.access(rendered, os.X_OK) else "100644", rendered.read_bytes()
+            )
 
 
 Migration = Callable[[Update], None]
 
 
 def run(*, before: Sequence[Migration] = (), after: Sequence[Migration] = ()) -> None:
-    """Run the migrations of one stage, in their order; Copier names the stage."""
-    given = json.loads(sys.argv[1])
-    update = Update(Path(given["template"]), given["release"], given["answers_file"])
+    """Run the migrations of the current stage in order; Copier sets the stage in STAGE."""
+    job = json.loads(sys.argv[1])
+    update = Update(Path(job["template"]), job["release"], job["answers_file"])
     for migration in before if os.environ["STAGE"] == "before" else after:
         migration(update)
 
 
 def say(line: str) -> None:
-    """Tell the person, on stderr like Copier."""
+    """Print a note to stderr, like Copier."""
     sys.stderr.write(f"Note: {line}\n")
 
 
 # -------------------------------------------------------------------------------------------- git
 
 
-def _bytes(*args: str, cwd: Path | None = None, given: bytes | None = None) -> bytes:
+def _run_git_raw(*args: str, cwd: Path | None = None, stdin: bytes | None = None) -> bytes:
     command = ["git", *args]
-    return subprocess.run(command, cwd=cwd, check=True, capture_output=True, input=given).stdout
+    return subprocess.run(command, cwd=cwd, check=True, capture_output=True, input=stdin).stdout
 
 
-def _git(*args: str, cwd: Path | None = None, given: str | None = None) -> str:
-    return os.fsdecode(_bytes(*args, cwd=cwd, given=None if given is None else os.fsencode(given)))
+def _run_git(*args: str, cwd: Path | None = None, stdin: str | None = None) -> str:
+    return os.fsdecode(
+        _run_git_raw(*args, cwd=cwd, stdin=None if stdin is None else os.fsencode(stdin))
+    )
 
 
-def _committed(path: str) -> Blob | None:
-    entry = _git("ls-tree", "HEAD", "--", path)
+def _read_committed(path: str) -> Blob | None:
+    entry = _run_git("ls-tree", "HEAD", "--", path)
     if not entry:
         return None
     mode, kind, *_ = entry.split()
-    return Blob(mode, _bytes("show", f"HEAD:./{path}") if kind == "blob" else b"")
+    return Blob(mode, _run_git_raw("show", f"HEAD:./{path}") if kind == "blob" else b"")
 
 
 def _is_text(blob: Blob) -> bool:
@@ -194,7 +198,7 @@ def _is_conflict(path: Path) -> bool:
 def _write(path: Path, blob: Blob) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if os.path.lexists(path):
-        path.unlink()  # never through a link
+        path.unlink()  # never write through a symbolic link
     if blob.mode == "120000":
         path.symlink_to(os.fsdecode(blob.content))
         return
@@ -203,7 +207,7 @@ def _write(path: Path, blob: Blob) -> None:
 
 
 def _merge(path: Path, ours: Blob, base: Blob, labels: Sequence[str]) -> None:
-    """Merge a team's file into the new release's; a conflict is marked as git and Copier do."""
+    """Merge a team's file into the one of the new release, and mark a conflict like Copier."""
     new = Blob("100755" if os.access(path, os.X_OK) else "100644", path.read_bytes())
     with tempfile.TemporaryDirectory() as folder:
         sides = [Path(folder, name) for name in ("ours", "base", "new")]
@@ -218,13 +222,13 @@ def _merge(path: Path, ours: Blob, base: Blob, labels: Sequence[str]) -> None:
     mode = ours.mode if ours.mode != base.mode else new.mode
     _write(path, Blob(mode, merged.stdout))
     if merged.returncode:
-        full = f"{_git('rev-parse', '--show-prefix').strip()}{path.as_posix()}"
-        none = "0" * len(_git("rev-parse", "HEAD").strip())  # 40 digits, or 64 of SHA-256
+        full = f"{_run_git('rev-parse', '--show-prefix').strip()}{path.as_posix()}"
+        none = "0" * len(_run_git("rev-parse", "HEAD").strip())  # 40 digits, or 64 with SHA-256
         lines = [f"0 {none}\t{full}"]
         for stage, blob in enumerate((base, ours, new), start=1):
-            name = _bytes("hash-object", "-w", "--stdin", given=blob.content).decode().strip()
+            name = _run_git_raw("hash-object", "-w", "--stdin", stdin=blob.content).decode().strip()
             lines.append(f"{blob.mode} {name} {stage}\t{full}")
-        _git("update-index", "--index-info", given="\n".join(lines) + "\n")
+        _run_git("update-index", "--index-info", stdin="\n".join(lines) + "\n")
 
 
 __all__ = ["Migration", "Update", "run", "say"]

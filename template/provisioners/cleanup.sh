@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs last: removes what must not be in an image, because every instance of it would share it or it only tells about
-# the build. Template's file: what it removes is what the template promises.
+# Runs last: removes secrets and identities that all instances of the image would share, and traces of the build. The
+# template owns this file and guarantees that these items are removed; do not edit it.
 set -o errexit -o nounset -o pipefail
 
-# Accounts that were only needed for the build (temporary_users in image.auto.pkrvars.hcl).
+# Users that only the build needed (temporary_users in image.auto.pkrvars.hcl).
 for user in ${TEMPORARY_USERS:-}; do
   if id "${user}" >/dev/null 2>&1; then
     userdel --force --remove "${user}"
@@ -11,7 +11,7 @@ for user in ${TEMPORARY_USERS:-}; do
   rm -f "/etc/sudoers.d/${user}"
 done
 
-# Packages that were only downloaded.
+# Package caches.
 if command -v apt-get >/dev/null; then
   apt-get clean
   rm -rf /var/lib/apt/lists/*
@@ -23,22 +23,22 @@ elif command -v yum >/dev/null; then
   rm -rf /var/cache/yum/*
 fi
 
-# Identity: each instance makes its own at its first boot.
+# Host identity: each instance creates its own at first boot.
 rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
-# Every account's, also where its home is not below /home: cloud-init writes the keys of the instance again.
+# SSH files of all users, including homes outside /home: cloud-init writes the keys of an instance at first boot.
 accounts=$(getent passwd)
 while IFS=: read -r _ _ _ _ _ home _; do
   rm -f "${home}/.ssh/authorized_keys" "${home}/.ssh/known_hosts"
 done <<<"${accounts}"
 if [[ -e /etc/machine-id ]]; then
-  : >/etc/machine-id # empty, not absent: systemd then makes a new one, and can mount one over it
+  : >/etc/machine-id # empty, not deleted: systemd then creates a new ID, and can mount a file over it
 fi
 rm -f /var/lib/dbus/machine-id /var/lib/systemd/random-seed /var/lib/systemd/credential.secret
-# The SSM agent's registration of the building instance.
+# The SSM agent's registration of the build instance.
 rm -rf /var/lib/amazon/ssm/i-* /var/lib/amazon/ssm/Vault /var/lib/amazon/ssm/runtimeconfig
 rm -f /var/lib/dhcp/*.leases /var/lib/dhclient/*.lease* /var/lib/NetworkManager/*.lease
 
-# cloud-init must take an instance of the image for a new machine.
+# cloud-init must treat each instance of the image as a new machine.
 if command -v cloud-init >/dev/null; then
   cloud-init clean --logs
 fi
@@ -47,8 +47,8 @@ rm -rf /var/lib/cloud/instance /var/lib/cloud/instances/* /var/lib/cloud/data/* 
 # Traces of the build.
 rm -f /root/.*_history /home/*/.*_history /root/.wget-hsts /home/*/.wget-hsts
 rm -rf /root/.ansible /home/*/.ansible /root/.cache /home/*/.cache
-# What is mounted there is not part of the image, and cannot be deleted.
-not_mounted=() # expanded as bash 4.2, of Amazon Linux 2, needs it when it is empty
+# Mounted files are not part of the image and cannot be deleted.
+not_mounted=() # bash 4.2 on Amazon Linux 2 needs the expansion below for an empty array
 while read -r _ _ _ _ target _; do
   case ${target} in
   /tmp/* | /var/tmp/*) not_mounted+=(! -samefile "$(printf '%b' "${target}")") ;;

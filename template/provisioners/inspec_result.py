@@ -1,8 +1,8 @@
-"""Decide by the auditor's JSON report whether the machine passed its controls.
+"""Decide from the auditor's JSON report whether the machine has passed its controls.
 
-Usage: inspec_result.py REPORT EXIT_CODE, called by inspec.sh with the auditor's exit code.
-With INSPEC_REQUIRED=true an image follows: every profile must be loaded, and at least one check
-must have passed. Needs Python 3.7 and no packages.
+Usage: inspec_result.py REPORT EXIT_CODE. inspec.sh passes the auditor's exit code. With
+INSPEC_REQUIRED=true, an image follows: all profiles must be loaded, and at least one check must
+have passed. Requires Python 3.7 and no packages.
 """
 
 import json
@@ -20,7 +20,7 @@ try:
     if not profiles:
         reasons.append("the auditor's report has no profiles")
     for profile in profiles or []:
-        # A dependency that does not fit the machine appears only in the profile that names it.
+        # A dependency that does not support the machine appears only in the profile that lists it.
         dependencies = [each for each in profile.get("depends") or [] if each.get("status")]
         for each in [profile, *dependencies]:
             if each.get("status") == "loaded":
@@ -41,7 +41,7 @@ except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
     reasons.append(f"the auditor's report cannot be read: {error}")
 
 if failed:
-    names = list(dict.fromkeys(failed))  # a control has several results
+    names = list(dict.fromkeys(failed))  # a control can have several results
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     reasons.append(f"controls failed: {', '.join(names[:5])}{more}")
 elif code:

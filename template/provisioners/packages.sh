@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Lists what is installed, as lines of NAME VERSION: build.pkr.hcl fetches the list for the summary of a build and the
-# record of a release. The clean-up removes it from the image.
+# Lists the installed packages, one NAME VERSION per line. build.pkr.hcl downloads the list for the build summary and
+# the release; cleanup.sh deletes it from the image.
 set -o errexit -o nounset -o pipefail
 
 if command -v dpkg-query >/dev/null; then
-  # shellcheck disable=SC2016 # dpkg-query's own names
+  # shellcheck disable=SC2016 # dpkg-query replaces these variables
   dpkg-query --show --showformat '${binary:Package} ${Version}\n'
 else
   rpm --query --all --queryformat '%{NAME}.%{ARCH} %{EPOCHNUM}:%{VERSION}-%{RELEASE}\n'

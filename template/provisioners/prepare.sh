@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Runs first: waits until the parent image has finished its own first boot, and makes sure that what the later steps
-# need is there. Template's file: put your own steps into provisioners/shell/.
+# Runs first: waits until cloud-init has finished, and installs the packages that later steps need. The template owns
+# this file: put your own steps into provisioners/shell/.
 set -o errexit -o nounset -o pipefail
 
-# Package managers are locked and users are not there yet while cloud-init works. It exits with 2 when it finished with
-# recoverable errors of the parent image, which are not ours to judge.
+# While cloud-init runs, package managers are locked and users may be missing. Exit code 2 means recoverable errors of
+# the source AMI, which do not affect the build.
 if command -v cloud-init >/dev/null; then
   cloud-init status --wait >/dev/null || [[ $? -eq 2 ]]
 fi
 
-# Container images come without Python, which Ansible needs, and some without sudo. Cloud images have both.
+# Container images lack Python, which Ansible needs, and some lack sudo. Cloud images have both.
 missing=()
 command -v python3 >/dev/null || missing+=(python3)
 command -v sudo >/dev/null || missing+=(sudo)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Usage: requirements.sh RUN
-# Installs what requirements.yml names into provisioners/ansible/.galaxy, which git ignores, for a build without
-# packer-toolkit. The builds of one run of Packer share it: the first one installs, the others wait for it.
+# Installs the content of requirements.yml into provisioners/ansible/.galaxy, which git ignores, for a build without
+# packer-toolkit. All builds of a Packer run share it: the first one installs, and the others wait.
 set -o errexit -o nounset -o pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -9,11 +9,11 @@ ansible=provisioners/ansible
 installed=${ansible}/.galaxy
 run=${installed}/.run-$1
 
-# Comments, markers and empty lists do not name anything.
+# Finds the files with entries. Comments, document markers and empty lists are not entries.
 find_requirements() {
   local file
   for file in "${ansible}"/{,roles/,collections/}requirements.{yml,yaml}; do
-    # A symbolic link to nothing is for ansible-galaxy to report.
+    # A broken symbolic link is included, so that ansible-galaxy reports it.
     if [[ -L ${file} && ! -e ${file} ]] || { [[ -f ${file} ]] &&
       grep -Evq '^[[:space:]]*(#.*)?$|^(---|\.\.\.)[[:space:]]*(#.*)?$|^(collections|roles):[[:space:]]*(\[\]|\{\}|null|~)?[[:space:]]*(#.*)?$' "${file}"; }; then
       files+=("${file}")
@@ -21,7 +21,7 @@ find_requirements() {
   done
 }
 
-# Into an empty folder, so that a changed version replaces the old one and a removed entry does not stay.
+# Installs into an empty folder, so that old versions and removed entries do not remain.
 install_requirements() {
   local file new=${run}/new
   for file in "${installed}"/.run-*; do
@@ -33,7 +33,7 @@ install_requirements() {
       ANSIBLE_COLLECTIONS_PATH=${new}/collections:${ansible}/collections \
       ansible-galaxy install -r "${file}"
   done
-  # The record of packer-toolkit is about what was there before.
+  # packer-toolkit's record, installed.json, describes the previous content.
   rm -rf "${installed}"/{installed.json,roles,collections}
   mv "${new}"/{roles,collections} "${installed}"
   rmdir "${new}"
@@ -53,7 +53,7 @@ if mkdir "${run}" 2>/dev/null; then
 else
   until [[ -f ${run}/done ]]; do
     if [[ -f ${run}/failed || ! -d ${run} ]]; then
-      printf 'requirements.sh: the requirements are not installed; see the other build\n' >&2
+      printf 'requirements.sh: the requirements could not be installed; see the output of the other build\n' >&2
       exit 1
     fi
     sleep 0.2

@@ -24,7 +24,7 @@ from packer_toolkit.adopt.prepare import find_own_template
 from packer_toolkit.cli.template.adopt import command as adopt_command
 from packer_toolkit.cli.template.update import command as update_command
 from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
-from packer_toolkit.template.source import uvx_requirement
+from packer_toolkit.template.source import format_uvx_requirement
 from rig.hook import git_state, tree
 from rig.template import ROOT, git, hand_over_environment, release, render
 from rig.terminal import DOWN, ENTER, ERASE, SPACE, Terminal
@@ -465,7 +465,7 @@ def test_installed_command_is_named(
 )
 def test_address_is_written_as_uvx_takes_it(source: str, requirement: str) -> None:
     """Copier knows shorter ones."""
-    assert uvx_requirement(source, "v1.0.0").startswith(requirement)
+    assert format_uvx_requirement(source, "v1.0.0").startswith(requirement)
 
 
 # ------------------------------------------------------------------------------------- asking
@@ -496,14 +496,14 @@ def test_what_is_not_found_is_asked_on_a_terminal(two_releases: Path, make: Make
         *options,
     )
     with Terminal(*command, cwd=repository) as terminal:
-        terminal.wait_for("What the image is for")
+        terminal.wait_for("Purpose of the image")
         terminal.send(ERASE, "For the VPN", ENTER)
-        terminal.wait_for("The image to build on")
+        terminal.wait_for("Base image to build on")
         terminal.send(DOWN, DOWN, ENTER)
-        terminal.wait_for("The ARN of the role that workflows assume to build, such as")
+        terminal.wait_for("ARN of the IAM role that workflows assume to build, such as")
         assert not (repository / ANSWERS).exists()
         terminal.send(ENTER)
-        terminal.wait_for("The ARN of the role that workflows assume to build a release")
+        terminal.wait_for("ARN of the IAM role that workflows assume to build a release")
         terminal.send(ENTER)
         terminal.wait_for("Which of the template's files")
         terminal.send(SPACE, ENTER)
@@ -621,7 +621,7 @@ def _nothing(repository: Path) -> None:
             _nothing,
             ["--template", "/nowhere/at/all"],
             RemoteError,
-            "there is no such folder here; check the address in --template, the network",
+            "there is no such folder; check the address in --template, the network",
         ),
         (
             _nothing,
@@ -629,7 +629,7 @@ def _nothing(repository: Path) -> None:
             RemoteError,
             "check the address in --template, the network",
         ),
-        (_edited, [], SetupError, "not everything is committed here (setup.sh); commit it, or"),
+        (_edited, [], SetupError, "there are uncommitted changes (setup.sh); commit them, or"),
         (_no_packer, [], SetupError, "has no Packer file with a source of an AMI, so that all"),
         (_no_packer, ["--dry-run"], SetupError, "give the folder that has one, or --defaults"),
     ],

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from packer_toolkit.aws import identity
 from packer_toolkit.aws import role as aws_access
 from packer_toolkit.aws.partitions import QUESTIONS, find_other_partition, find_partition
-from packer_toolkit.build.values import inspect, read_arguments
+from packer_toolkit.aws.session import open_session
+from packer_toolkit.build.arguments import read_arguments
+from packer_toolkit.build.values import inspect
 from packer_toolkit.cli.main import group
 from packer_toolkit.errors import SetupError
 from rig.template import git, release, render, snapshot
@@ -145,7 +146,7 @@ def test_a_session_without_a_supported_region_is_refused(monkeypatch: pytest.Mon
     """The region of the environment counts where none is given (review C15)."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-gov-west-1")
     with pytest.raises(SetupError, match="the region is us-gov-west-1: aws-us-gov is not"):
-        identity.session()
+        open_session()
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_a_session_without_a_supported_region_is_refused(monkeypatch: pytest.Mon
 def test_a_role_of_another_partition_is_refused(role: str, region: str) -> None:
     """A name in such a region, and an ARN (field 17)."""
     with pytest.raises(SetupError, match="is not supported, only the partition aws is; "):
-        aws_access.role_arn(role, ACCOUNT, region)
+        aws_access.make_role_arn(role, ACCOUNT, region)
 
 
 @pytest.mark.integration

@@ -433,7 +433,7 @@ def sigterm_twice(site: Site) -> Finished:
     """The second one comes at once; the group cannot go while the instance is ending."""
     add_script(site.repository(), "10-wait.sh", "echo now", "sleep 60")
     site.ec2.fault("DeleteSecurityGroup", code="DependencyViolation")
-    return site.build(kill_when=[": now", "SIGTERM: Packer cleans up"], timeout=50)
+    return site.build(kill_when=[": now", "Received SIGTERM: waiting for Packer"], timeout=50)
 
 
 @of_row("sigkill")

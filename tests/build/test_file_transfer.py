@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.pipeline.advice import advice
+from packer_toolkit.pipeline.advice import suggest_fixes
 from rig.ec2.rig import Ec2, Finished
 from rig.repository import add_script, build, build_report, small_repository, toolkit_build
 from rig.tools import Packer
@@ -63,7 +63,7 @@ def test_without_sftp_the_advice_names_scp(ec2: Ec2, packer: Packer, repository:
     done = toolkit_build(ec2, packer, repository, *IMAGE, timeout=200)
     assert done.code == 1, done.output[-3000:]
     lines = build_report(repository)["last_lines"]
-    assert 'ssh_file_transfer_method = "scp"' in advice(lines, "shell: prepare.sh")[0], lines
+    assert 'ssh_file_transfer_method = "scp"' in suggest_fixes(lines, "shell: prepare.sh")[0], lines
     assert ec2.leftovers() == {}
 
 
@@ -76,7 +76,7 @@ def test_without_scp_the_advice_names_sftp() -> None:
         "Error: SCP failed to start. This usually means that SCP is not",
         "scp: not found",
     ):
-        assert 'ssh_file_transfer_method = "sftp"' in advice([line])[0]
+        assert 'ssh_file_transfer_method = "sftp"' in suggest_fixes([line])[0]
 
 
 def test_another_way_is_refused(packer: Packer, repository: Path) -> None:
@@ -84,4 +84,4 @@ def test_another_way_is_refused(packer: Packer, repository: Path) -> None:
     options = ("validate", "-var", "ssh_file_transfer_method=SFTP", ".")
     done = packer.run(*options, cwd=repository, check=False)
     assert done.returncode == 1
-    assert "The ssh_file_transfer_method is sftp or scp." in done.stdout + done.stderr
+    assert "The ssh_file_transfer_method must be sftp or scp." in done.stdout + done.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.build.run import Run
+from packer_toolkit.build.request import BuildRequest
 from rig.template import git, render
 from rig.tools import Packer
 
@@ -131,19 +131,19 @@ def test_it_is_unknown_without_a_repository(
     assert commit_of(packer, bare) == "unknown"
 
 
-def _run(folder: Path, **environment: str) -> Run:
-    return Run((str(folder),), lambda _: None, lambda _: None, {**os.environ, **environment})
+def _read_request(folder: Path, **environment: str) -> BuildRequest:
+    return BuildRequest.read((str(folder),), {**os.environ, **environment})
 
 
 def test_build_asks_git(repository: Path, tmp_path: Path) -> None:
     """packer-toolkit build has git, so that every form of a repository has a commit (field 36)."""
     head = git(repository, "rev-parse", "HEAD")
-    assert _run(repository).env["PKR_VAR_git_commit"] == head
-    assert _run(repository, PKR_VAR_git_commit="abc").env["PKR_VAR_git_commit"] == "abc"
+    assert _read_request(repository).env["PKR_VAR_git_commit"] == head
+    assert _read_request(repository, PKR_VAR_git_commit="abc").env["PKR_VAR_git_commit"] == "abc"
     deep = tmp_path / "a/b/c/d/e/f/g"
     deep.mkdir(parents=True)
-    assert "PKR_VAR_git_commit" not in _run(deep).env
+    assert "PKR_VAR_git_commit" not in _read_request(deep).env
     git(tmp_path, "init", "--quiet")
-    assert "PKR_VAR_git_commit" not in _run(deep).env
+    assert "PKR_VAR_git_commit" not in _read_request(deep).env
     git(tmp_path, "commit", "--quiet", "--allow-empty", "-m", "Ours")
-    assert _run(deep).env["PKR_VAR_git_commit"] == git(tmp_path, "rev-parse", "HEAD")
+    assert _read_request(deep).env["PKR_VAR_git_commit"] == git(tmp_path, "rev-parse", "HEAD")

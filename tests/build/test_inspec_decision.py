@@ -427,7 +427,7 @@ def test_an_engine_that_the_auditor_cannot_connect_to_is_reported(
     )
     assert done.returncode == int(required)
     (line,) = (done.stdout + done.stderr).splitlines()
-    assert "connects to no Docker engine at ssh://builder.example.com" in line
+    assert "cannot connect to the Docker engine at ssh://builder.example.com" in line
     assert not (program / "cinc-auditor.env").exists()
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from packer_toolkit.build.inspec import read_reports, write_results
 from packer_toolkit.build.masking import Mask
-from packer_toolkit.build.report import BuildReport, fits
-from packer_toolkit.pipeline.advice import advice
-from packer_toolkit.pipeline.artifacts import Records
-from packer_toolkit.pipeline.outcome import facts
+from packer_toolkit.build.report import BuildReport, has_report_shape
+from packer_toolkit.pipeline.advice import suggest_fixes
+from packer_toolkit.pipeline.artifacts import BuildArtifacts
+from packer_toolkit.pipeline.outcome import RunContext, collect_outcome
 
 CONTROL_ADVICE = "A control failed."
 SECRET = "correct-horse-battery"  # noqa: S105
@@ -34,7 +34,7 @@ def read(folder: Path, *profiles: Any, text: str = "") -> Any:
     file = folder / "amazon-ebs.x86_64.json"
     file.write_text(text or json.dumps({"profiles": profiles}))
     (result,) = read_reports(folder, Mask({"SHOP_TOKEN": SECRET}).everything)
-    assert fits({"inspec": [result]}, BuildReport)
+    assert has_report_shape({"inspec": [result]}, BuildReport)
     assert result["build"] == "amazon-ebs.x86_64"
     return result
 
@@ -113,7 +113,7 @@ def test_reasons_are_short_and_masked(tmp_path: Path) -> None:
 def test_a_report_of_the_first_release_is_shown(tmp_path: Path) -> None:
     """It has neither reasons nor the number of checks (inspec 10)."""
     old = {"build": "docker.local", "passed": 1, "failed": 1, "skipped": 0, "failures": ["a: b"]}
-    assert fits({"inspec": [old]}, BuildReport)
+    assert has_report_shape({"inspec": [old]}, BuildReport)
     table, failures = write_results([old])
     assert "| `docker.local` | 1 | 1 | 0 |" in table
     assert failures == "- `a: b`"
@@ -135,8 +135,10 @@ def test_the_page_and_the_issue_show_numbers_and_reasons(tmp_path: Path) -> None
 def test_the_issue_masks_what_other_toolkits_wrote() -> None:
     """Titles of controls may have secrets in them (inspec 10)."""
     old = {"build": "x", "passed": 0, "failed": 1, "skipped": 0, "failures": ["a: 210987654321"]}
-    records = Records({"build-report.json": json.dumps({"schema": 1, "inspec": [old]}).encode()})
-    assert facts(records, kind="daily").inspec[0]["failures"] == ["a: <account>"]
+    artifacts = BuildArtifacts(
+        {"build-report.json": json.dumps({"schema": 1, "inspec": [old]}).encode()}
+    )
+    assert collect_outcome(artifacts, RunContext("daily")).inspec[0]["failures"] == ["a: <account>"]
 
 
 @pytest.mark.parametrize(
@@ -159,11 +161,14 @@ def test_the_issue_masks_what_other_toolkits_wrote() -> None:
                 "Transport error, can't connect to 'ssh' backend: SSH session could not be",
                 "InSpec: FAILED: no report: the machine could not be reached, or ...",
             ],
-            "did not reach the machine",
+            "could not reach the machine",
         ),
-        (["Sudo failed: sudo: a password is required"], "did not reach the machine"),
-        (["unsupported key type 'ssh-ed25519' (NotImplementedError)"], "did not reach the machine"),
-        (["No such file or directory - connect(2) for /var/run/docker.sock"], "did not reach"),
+        (["Sudo failed: sudo: a password is required"], "could not reach the machine"),
+        (
+            ["unsupported key type 'ssh-ed25519' (NotImplementedError)"],
+            "could not reach the machine",
+        ),
+        (["No such file or directory - connect(2) for /var/run/docker.sock"], "could not reach"),
         ([], "The InSpec step failed."),
         (
             ["InSpec: FAILED: no report: the machine could not be reached, or ..."],
@@ -174,7 +179,7 @@ def test_the_issue_masks_what_other_toolkits_wrote() -> None:
 )
 def test_the_advice_names_a_control_only_when_one_failed(lines: list[str], says: str) -> None:
     """Not when the profile was skipped or not loaded, or the machine not reached (inspec 10)."""
-    text = advice([*lines, "Script exited with non-zero exit status: 1."], "inspec")
+    text = suggest_fixes([*lines, "Script exited with non-zero exit status: 1."], "inspec")
     assert says in text[0]
     assert (CONTROL_ADVICE in " ".join(text)) == (says == CONTROL_ADVICE)
     assert "does not hold" not in " ".join(text)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.pipeline.advice import advice
+from packer_toolkit.pipeline.advice import suggest_fixes
 from rig.ec2.rig import Ec2
 from rig.repository import build_report, small_repository, toolkit_build
 from rig.tools import Packer
@@ -33,7 +33,7 @@ def test_an_instance_that_terminates_by_itself_points_to_the_key(
     assert done.code == 1
     assert "Client.InternalError: Client error on launch" in done.output
     lines = build_report(repository)["last_lines"]
-    assert "`kms:CreateGrant`" in advice(lines, "instance, until login")[0]
+    assert "`kms:CreateGrant`" in suggest_fixes(lines, "instance, until login")[0]
     assert ec2.leftovers() == {}
 
 
@@ -57,7 +57,7 @@ def test_a_failed_copy_points_to_the_key(ec2: Ec2, packer: Packer, repository: P
     assert done.code == 1, done.output[-3000:]
     assert "Error waiting for AMI" in done.output
     lines = build_report(repository)["last_lines"]
-    assert "docs/aws-actions-kms.txt" in advice(lines, "image, copies")[0], lines
+    assert "docs/aws-actions-kms.txt" in suggest_fixes(lines, "image, copies")[0], lines
     assert ec2.leftovers() == {}
 
 
@@ -81,7 +81,7 @@ def test_each_face_of_the_key_has_its_advice(
     ec2.fault(action, "custom", code=code, status=400, message=message)
     done = toolkit_build(ec2, packer, repository, *IMAGE)
     assert done.code == 1
-    first = advice(build_report(repository)["last_lines"])[0]
+    first = suggest_fixes(build_report(repository)["last_lines"])[0]
     assert "an alias must exist" in first
     assert "kms:CreateGrant" in first
 
@@ -99,4 +99,4 @@ def test_other_failures_do_not_point_to_the_key(line: str) -> None:
 
     (review R4)
     """
-    assert not any("KMS" in text for text in advice([line]))
+    assert not any("KMS" in text for text in suggest_fixes([line]))

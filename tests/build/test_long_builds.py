@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.pipeline.advice import advice
+from packer_toolkit.pipeline.advice import suggest_fixes
 from rig.ec2.rig import Ec2
 from rig.repository import build_report, small_repository, toolkit_build
 from rig.tools import Packer
@@ -76,7 +76,7 @@ def test_the_refusal_to_share_has_its_advice() -> None:
     (report 6)
     """
     line = "Snapshots encrypted with the AWS Managed CMK can't be shared. Specify another snapshot"
-    assert "kms_key_id" in advice([line])[0]
+    assert "kms_key_id" in suggest_fixes([line])[0]
 
 
 def test_a_build_waits_as_long_as_it_is_set_to(ec2: Ec2, packer: Packer, repository: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_build_waits_as_long_as_it_is_set_to(ec2: Ec2, packer: Packer, reposit
     done = toolkit_build(ec2, packer, repository, *options, "-var", "wait_minutes=0.1")
     assert done.code == 1, done.output[-3000:]
     lines = build_report(repository)["last_lines"]
-    assert "raise `wait_minutes`" in advice(lines, "image, copies")[0], lines
+    assert "raise `wait_minutes`" in suggest_fixes(lines, "image, copies")[0], lines
     assert ec2.leftovers() == {}
     done = toolkit_build(ec2, packer, repository, *options, "-var", "wait_minutes=2")
     assert done.code == 0, done.output[-3000:]
@@ -115,4 +115,4 @@ def test_a_time_that_makes_no_sense_is_refused(
     command = ("validate", "-var", f"wait_minutes={minutes}", ".")
     done = packer.run(*command, cwd=repository, check=False)
     assert done.returncode == 1
-    assert "The wait_minutes are more than 0" in done.stdout + done.stderr
+    assert "The wait_minutes must be more than 0" in done.stdout + done.stderr

@@ -61,7 +61,7 @@ def test_each_phase_has_its_time() -> None:
 def test_what_was_made_is_remembered() -> None:
     """For the day when nobody can ask AWS any more."""
     (build,) = read(GOOD).builds.values()
-    assert build.made == [
+    assert build.resources == [
         ("key-pair", "packer_6b06"),
         ("security-group", "packer_6b07"),
         ("instance", "i-9a0b99f104f5c502f"),
@@ -150,8 +150,8 @@ def test_junk_is_survived() -> None:
 
 def test_trouble_in_the_clean_up_is_noticed() -> None:
     """Packer ends with 0 nevertheless."""
-    assert not read(GOOD).trouble
+    assert not read(GOOD).has_failed_cleanup
     text = f"==> {X86}: Error cleaning up keypair. Please delete the key manually: packer_1\n"
-    assert read(GOOD + text).trouble
+    assert read(GOOD + text).has_failed_cleanup
     text = f"==> {X86}: Error terminating instance, may still be around: api error RequestExpired"
-    assert read(GOOD + text).helpless
+    assert read(GOOD + text).has_invalid_credentials

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.build.values import inspect, read_arguments
+from packer_toolkit.build.arguments import read_arguments
+from packer_toolkit.build.values import inspect
 from packer_toolkit.errors import SetupError
 from rig.repository import small_repository
 from rig.tools import Packer

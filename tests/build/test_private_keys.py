@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from packer_toolkit.build.masking import Mask
 from packer_toolkit.build.output import PackerOutput
 from packer_toolkit.build.private_keys import PrivateKeys
-from packer_toolkit.pipeline.artifacts import Records
-from packer_toolkit.pipeline.outcome import facts
-from packer_toolkit.pipeline.summary import page
+from packer_toolkit.pipeline.artifacts import BuildArtifacts
+from packer_toolkit.pipeline.outcome import RunContext, collect_outcome
+from packer_toolkit.pipeline.summary import write_summary
 
 
 def make_key(kind: str = "OPENSSH PRIVATE KEY", lines: int = 6, width: int = 64) -> list[str]:
@@ -278,8 +278,8 @@ def test_the_log_keeps_the_end_that_what_is_published_needs() -> None:
     last = Mask({}).lines(output.last_lines(), output.builds)
     assert leaked(key, "\n".join(last)) == []
     report = {"schema": 1, "exit_code": 1, "last_lines": last, "builds": [{"name": "a.b"}]}
-    records = Records({"build-report.json": json.dumps(report).encode()})
-    assert leaked(key, page(records, outcome="failure")) == []
+    artifacts = BuildArtifacts({"build-report.json": json.dumps(report).encode()})
+    assert leaked(key, write_summary(artifacts, result="failure")) == []
 
 
 def test_report_issue_and_summary_hold_no_line_of_a_key() -> None:
@@ -299,9 +299,9 @@ def test_report_issue_and_summary_hold_no_line_of_a_key() -> None:
         ["\n".join(key)],
     ):
         report = {"schema": 1, "exit_code": 1, "last_lines": shown, "builds": [{"name": "a.b"}]}
-        records = Records({"build-report.json": json.dumps(report).encode()})
-        assert leaked(key, "\n".join(facts(records, kind="daily").lines)) == []
-        assert leaked(key, page(records, outcome="failure")) == []
+        artifacts = BuildArtifacts({"build-report.json": json.dumps(report).encode()})
+        assert leaked(key, "\n".join(collect_outcome(artifacts, RunContext("daily")).lines)) == []
+        assert leaked(key, write_summary(artifacts, result="failure")) == []
 
 
 @pytest.mark.integration

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from packer_toolkit.build import release_images as build_release
 from packer_toolkit.build.values import Values
-from packer_toolkit.build.version_images import read_release
+from packer_toolkit.build.version_images import read_version_state
 from packer_toolkit.errors import CommandFailedError, RemoteError
 from packer_toolkit.pipeline import plan
 from rig.ec2 import image_tags, run_tags
@@ -73,7 +73,7 @@ class Account:
 
     def release(self, *architectures: str, commit: str = SHA) -> Any:
         """Decide about the version 1.0.0 of a repository with these architectures."""
-        return plan.release(self.client(HOME), make_values(architectures, commit), "1.0.0")
+        return plan.plan_release(self.client, make_values(architectures, commit), "1.0.0")
 
 
 def make_values(architectures: tuple[str, ...] = (X86,), commit: str = SHA) -> Values:
@@ -92,11 +92,9 @@ def make_values(architectures: tuple[str, ...] = (X86,), commit: str = SHA) -> V
 
 
 @pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+def account() -> Account:
     """Return an account without images."""
-    account = Account()
-    monkeypatch.setattr(plan, "client", lambda _, region="": account.client(region or HOME))
-    return account
+    return Account()
 
 
 def test_a_version_finished_in_every_region_is_not_built_again(account: Account) -> None:
@@ -104,7 +102,7 @@ def test_a_version_finished_in_every_region_is_not_built_again(account: Account)
     ids = [account.add(HOME, DONE), account.add(COPY, DONE)]
     decision = account.release()
     assert (decision.build, decision.images) == (False, {X86: ids[0]})
-    (entry,) = plan.manifest_again(make_values(), "1.0.0")["builds"]
+    (entry,) = plan.reconstruct_manifest(account.client, make_values(), "1.0.0")["builds"]
     assert entry["artifact_id"] == f"{HOME}:{ids[0]},{COPY}:{ids[1]}"
     assert entry["custom_data"] == {
         "architecture": X86,
@@ -137,7 +135,7 @@ def test_what_a_killed_build_left_is_built_again(
         assert id_ in decision.reason
     assert "run run-1" in decision.reason
     with pytest.raises(CommandFailedError, match=r"version 1\.0\.0: it is not finished for x86_64"):
-        plan.manifest_again(make_values(), "1.0.0")
+        plan.reconstruct_manifest(account.client, make_values(), "1.0.0")
 
 
 @pytest.mark.parametrize(("done", "unfinished"), [(HOME, COPY), (COPY, HOME)])
@@ -163,7 +161,7 @@ def test_a_finished_image_without_its_copy_is_not_deleted(
     assert f"is finished, and {other} has no finished copy of it" in str(refused.value)
     assert "sweep --run-id run-1 --finished-images" in str(refused.value)
     with pytest.raises(CommandFailedError):
-        plan.manifest_again(make_values(), "1.0.0")
+        plan.reconstruct_manifest(account.client, make_values(), "1.0.0")
 
 
 FOREIGN = {
@@ -245,33 +243,29 @@ def test_a_version_of_a_run_is_not_that_of_a_release(account: Account, version: 
     values = make_values()
     values = Values({**values.raw, "local.run_tags": '{\n  "Repository" = "packer-ami-web"\n'
                      f'  "Version" = "{version}"\n}}'})  # fmt: skip
-    assert plan.release(account.client(HOME), values, "1.0.0").build
+    assert plan.plan_release(account.client, values, "1.0.0").build
 
 
 @pytest.mark.parametrize("regions", [(HOME, COPY), (COPY, HOME)])
-def test_what_a_build_marks_is_deletable(
-    account: Account, regions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_build_marks_is_deletable(account: Account, regions: tuple[str, str]) -> None:
     """The next run deletes an image that was marked and then stayed (review C1)."""
     calls: list[dict[str, Any]] = []
 
-    class Session:
-        def client(self, *_: Any, region_name: str, **__: Any) -> Any:
-            client = account.client(region_name)
-            client.create_tags = lambda **call: calls.append({**call, "region": region_name})
-            return client
+    def get_client(region: str) -> Any:
+        client = account.client(region)
+        client.create_tags = lambda **call: calls.append({**call, "region": region})
+        return client
 
-    monkeypatch.setattr(build_release, "Sweep", interrupt)
     account.add(regions[0], DONE)
     account.add(regions[1], RUN)
-    release = read_release(account.client, make_values(), "1.0.0")
+    release = read_version_state(account.client, make_values(), "1.0.0")
     with pytest.raises(KeyboardInterrupt):
-        build_release.delete_unfinished(Session(), make_values(), release)
+        build_release.delete_unfinished(get_client, make_values(), release, delete=interrupt)
     (call,) = calls
     tags = {**DONE, **{tag["Key"]: tag["Value"] for tag in call["Tags"]}}
     account.images[regions[0]].clear()
     account.add(regions[0], tags)
-    assert len(read_release(account.client, make_values(), "1.0.0").unfinished) == 2
+    assert len(read_version_state(account.client, make_values(), "1.0.0").unfinished) == 2
 
 
 def interrupt(*_: Any, **__: Any) -> Any:
@@ -283,7 +277,7 @@ def test_a_pending_image_without_tags_is_waited_for(account: Account) -> None:
     """EC2 may set the tags of a copy late, so that its owner is not known yet (review C1)."""
     account.add(HOME, RUN)
     account.add(COPY, {}, "pending")
-    with pytest.raises(CommandFailedError, match="start again once it is done"):
+    with pytest.raises(CommandFailedError, match="start again once it is available"):
         account.release()
 
 
@@ -337,7 +331,7 @@ def test_a_missing_architecture_is_added(account: Account) -> None:
     assert decision.build
     assert f"the build deletes {leftover}" in decision.reason
     with pytest.raises(CommandFailedError, match="it is not finished for arm64"):
-        plan.manifest_again(make_values((X86, ARM)), "1.0.0")
+        plan.reconstruct_manifest(account.client, make_values((X86, ARM)), "1.0.0")
 
 
 @pytest.mark.parametrize("commit", ["f" * 40, "unknown", ""])

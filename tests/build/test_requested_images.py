@@ -44,7 +44,7 @@ def test_a_local_build_that_fails_deletes_no_finished_image(
     assert done.code == 1, done.output
     (image,) = ec2.leftovers()["image"]
     kept = re.search(
-        rf"Kept: image {image['id']} in eu-west-1 .* delete it with: (.*)", done.output
+        rf"Retained: image {image['id']} in eu-west-1 .* delete it with: (.*)", done.output
     )
     assert kept
     assert "--finished-images" in kept[1]

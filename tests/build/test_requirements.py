@@ -168,7 +168,7 @@ def test_a_failed_installation_fails_all_builds_of_the_run(folder: Path, galaxy:
     builds = [start(folder, "second", **away) for _ in range(3)]
     outputs = [each.communicate(timeout=60)[0] for each in builds]
     assert all(each.returncode for each in builds)
-    assert sum("see the other build" in output for output in outputs) == 2
+    assert sum("see the output of the other build" in output for output in outputs) == 2
     assert versions(folder) == ["tools acme 1.0.0"]
 
 

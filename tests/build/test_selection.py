@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.build.output import Progress
-from packer_toolkit.build.run import Run
+from packer_toolkit.build.arguments import read_arguments
+from packer_toolkit.build.console import Console
+from packer_toolkit.build.outcome import has_complete_images
+from packer_toolkit.build.output import PackerOutput, Progress
+from packer_toolkit.build.request import BuildRequest
 from packer_toolkit.build.selection import Selection, matches
-from packer_toolkit.build.unrequested_images import find_wish, require_request
-from packer_toolkit.build.values import InspectError, Values, inspect, read_arguments
-from packer_toolkit.build.version_images import Release
+from packer_toolkit.build.unrequested_images import read_requested_value, require_request
+from packer_toolkit.build.validation import validate_request
+from packer_toolkit.build.values import InspectError, Values, inspect
 from packer_toolkit.errors import SetupError
 from rig.template import render
 from rig.tools import Packer
@@ -51,7 +54,7 @@ OURS = ("amazon-ebs.x86_64", "amazon-ebs.arm64", "docker.local")
 )
 def test_options_select_the_builds(words: str, selected: list[str]) -> None:
     """-except narrows the EC2 builds, and the local one is built when -only names it (field 7)."""
-    assert Selection.of(read_arguments(words.split())).of_builds(OURS) == selected
+    assert Selection.of(read_arguments(words.split())).select(OURS) == selected
 
 
 @pytest.mark.parametrize(
@@ -67,7 +70,7 @@ def test_options_select_the_builds(words: str, selected: list[str]) -> None:
 )
 def test_packer_gets_the_options(words: tuple[str, ...], passed: list[str]) -> None:
     """Packer gets the same selection, also where a value is empty (field 7)."""
-    assert Run(words, str, str, {}).options == passed
+    assert BuildRequest.read(words, {}).options == passed
 
 
 PATTERNS = ["*", "null.*", "named.*", "*.[ot]*", "*.[!o]*", "null.?86", "NULL.*", r"null.\x86",
@@ -98,7 +101,7 @@ def test_patterns_match_as_in_packer(
     assert values.builds == ("named.null.one", "named.null.two", "null.x86")
     assert values.post_processors["null.x86"] == ("manifest.imp",)
     done = packer.run("build", "-color=false", *words, ".", cwd=tmp_path, check=False)
-    selected = Selection.of(read_arguments(words)).of_builds(values.builds)
+    selected = Selection.of(read_arguments(words)).select(values.builds)
     built = [name for name in values.builds if f"Build '{name}' finished" in done.stdout]
     assert selected == built
 
@@ -122,14 +125,20 @@ def source(kind: str = "amazon-ebs", name: str = "image", more: str = "") -> str
     return f'source "{kind}" "{name}" {{\n  ami_name = "web"\n{more}}}\n'
 
 
+def validate(packer: Packer, request: BuildRequest) -> BuildRequest:
+    """Validate a request with the real Packer, and return it."""
+    validate_request(request, str(packer.path), Console(str, str), str)
+    return request
+
+
 def refusal(packer: Packer, folder: Path, *words: str, **more: str) -> str:
     """Return why a build of a folder is refused; empty when it would start."""
     before = Path.cwd()
     os.chdir(folder)
     try:
-        run = Run(words, str, str, env(packer, **more))
-        run._inspect(str(packer.path))
-        assert run.only_local or run.kind == ("image" if run.is_image_requested else "test")
+        request = validate(packer, BuildRequest.read(words, env(packer, **more)))
+        expected = "image" if request.is_image_requested else "test"
+        assert request.is_local or request.build_type == expected
     except SetupError as error:
         return str(error)
     finally:
@@ -296,7 +305,7 @@ def test_an_import_by_a_post_processor_is_refused(packer: Packer, tmp_path: Path
 def test_builds_with_names_are_checked(packer: Packer, tmp_path: Path) -> None:
     """A build block's name is part of what -only matches (adopt 1)."""
     write(tmp_path, a__pkr__hcl=source() + BUILD.replace("{", '{\n  name = "web"', 1))
-    assert "select no build; there are: web.amazon-ebs.image" in refusal(packer, tmp_path)
+    assert "select no build; existing builds: web.amazon-ebs.image" in refusal(packer, tmp_path)
     assert "web.amazon-ebs.image would create" in refusal(packer, tmp_path, "-only=web.*")
 
 
@@ -321,8 +330,8 @@ def test_one_file_is_checked_alone(packer: Packer, tmp_path: Path) -> None:
     )
     assert refusal(packer, tmp_path, "good.pkr.hcl") == ""
     assert "amazon-ebs.b would create" in refusal(packer, tmp_path, "bad.pkr.hcl")
-    assert "2 templates are given" in refusal(packer, tmp_path, "good.pkr.hcl", "bad.pkr.hcl")
-    assert "2 templates are given" in refusal(packer, tmp_path, ".", "-only=docker.local")
+    assert "one folder or file" in refusal(packer, tmp_path, "good.pkr.hcl", "bad.pkr.hcl")
+    assert "one folder or file" in refusal(packer, tmp_path, ".", "-only=docker.local")
 
 
 @pytest.mark.parametrize(
@@ -343,10 +352,12 @@ def test_a_file_of_values_on_the_command_line_is_a_request(
     )
     (tmp_path / name).write_text(text)
     words = ("-var-file", str(tmp_path / name))
-    assert find_wish(read_arguments(words), {}) == "false"
+    assert read_requested_value(read_arguments(words), {}) == "false"
     assert refusal(packer, tmp_path, *words) == ""
     both = (*words, "-var", "skip_create_ami=true")
-    assert find_wish(read_arguments(both), {"PKR_VAR_skip_create_ami": "false"}) == "true"
+    assert (
+        read_requested_value(read_arguments(both), {"PKR_VAR_skip_create_ami": "false"}) == "true"
+    )
 
 
 def test_what_the_caller_asks_comes_before_files_of_the_repository(
@@ -360,11 +371,11 @@ def test_what_the_caller_asks_comes_before_files_of_the_repository(
             image__auto__pkrvars__hcl=f"skip_create_ami = {committed}\n",
         )
         for asked in ("true", "false"):
-            run = Run((str(tmp_path),), str, str, env(packer, PKR_VAR_skip_create_ami=asked))
-            run._inspect(str(packer.path))
-            assert run.kind == ("test" if asked == "true" else "image")
-            assert run.values.text("var.skip_create_ami") == asked
-            assert (f"-var=skip_create_ami={asked}" in run.options) == (asked != committed)
+            environment = env(packer, PKR_VAR_skip_create_ami=asked)
+            request = validate(packer, BuildRequest.read((str(tmp_path),), environment))
+            assert request.build_type == ("test" if asked == "true" else "image")
+            assert request.values.text("var.skip_create_ami") == asked
+            assert (f"-var=skip_create_ami={asked}" in request.options) == (asked != committed)
 
 
 def test_hcl_that_cannot_be_read_is_not_built_without_a_request(
@@ -373,8 +384,8 @@ def test_hcl_that_cannot_be_read_is_not_built_without_a_request(
     """Without `packer inspect` it is not known what a build makes (adopt 1)."""
     write(tmp_path, a__pkr__hcl="source {")
     with pytest.raises(InspectError):
-        Run((str(tmp_path),), str, str, env(packer))._inspect(str(packer.path))
-    Run(("-only=docker.local", str(tmp_path)), str, str, env(packer))._inspect(str(packer.path))
+        validate(packer, BuildRequest.read((str(tmp_path),), env(packer)))
+    validate(packer, BuildRequest.read(("-only=docker.local", str(tmp_path)), env(packer)))
 
 
 @pytest.mark.parametrize("words", [(), ("-except=amazon-ebs.arm64",), ("-only=docker.local",)])
@@ -397,15 +408,16 @@ def test_an_image_of_an_earlier_run_is_not_missing(
     words: tuple[str, ...], is_finished: bool
 ) -> None:
     """The new images are complete though Packer did not build the finished ones (field 7)."""
-    run = Run(words, str, str, {})
+    request = BuildRequest.read(words, {})
     kinds = {name: name.partition(".")[0] for name in OURS}
-    run.values = Values(builds=OURS, kinds=kinds)
-    run._release = Release("1.2.3", {"x86_64": ()} if is_finished else {}, ("arm64",))
-    run.output.builds["amazon-ebs.arm64"] = Progress("amazon-ebs.arm64", ok=True)
-    run.output.builds["docker.local"] = Progress("docker.local")
-    assert run._are_images_complete() == is_finished
-    run.output.builds["amazon-ebs.arm64"].ok = False
-    assert not run._are_images_complete()
+    request.values = Values(builds=OURS, kinds=kinds)
+    finished = ["x86_64"] if is_finished else []
+    output = PackerOutput()
+    output.builds["amazon-ebs.arm64"] = Progress("amazon-ebs.arm64", ok=True)
+    output.builds["docker.local"] = Progress("docker.local")
+    assert has_complete_images(request, output, finished) == is_finished
+    output.builds["amazon-ebs.arm64"].ok = False
+    assert not has_complete_images(request, output, finished)
 
 
 TAGGED = """\
@@ -421,8 +433,8 @@ locals {
 @pytest.mark.parametrize(
     ("post_processor", "words", "named"),
     [
-        ('post-processor "manifest" {}', ("-except=manifest",), "-except=manifest: it leaves out"),
-        ('post-processor "manifest" {}', ("-except=x,m*",), "-except=x,m*: it leaves out"),
+        ('post-processor "manifest" {}', ("-except=manifest",), "-except=manifest: it excludes"),
+        ('post-processor "manifest" {}', ("-except=x,m*",), "-except=x,m*: it excludes"),
         ('post-processor "manifest" {\n    name = "m"\n  }', ("-except=m",), "manifest.m,"),
         ('post-processor "shell-local" {\n    inline = ["true"]\n  }', (), "no post-processor"),
         ("", (), "amazon-ebs.image: its image cannot be verified"),
@@ -461,7 +473,7 @@ def test_a_name_with_a_period_is_judged_by_its_own_source(packer: Packer, tmp_pa
 def test_a_pattern_that_is_not_valid_is_one_line(option: str, pattern: str) -> None:
     """A range that ends before it begins is an error before anything starts (field 7)."""
     with pytest.raises(SetupError, match=r"it is not a valid pattern \(bad character") as refused:
-        Run((f"-{option}={pattern}",), str, str, {})
+        BuildRequest.read((f"-{option}={pattern}",), {})
     assert "\n" not in str(refused.value)
 
 
@@ -490,8 +502,8 @@ def test_a_file_that_does_not_set_the_variable_requests_nothing(
     """Comments, texts and other variables of a file of values request no image (adopt 1)."""
     (tmp_path / name).write_text(text)
     words = ("-var-file", str(tmp_path / name))
-    assert find_wish(read_arguments(words), {}) not in ("true", "false")
-    assert find_wish(read_arguments((*words, "-var-file=missing")), {}) != "false"
+    assert read_requested_value(read_arguments(words), {}) not in ("true", "false")
+    assert read_requested_value(read_arguments((*words, "-var-file=missing")), {}) != "false"
 
 
 IMPORTS = {

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from packer_toolkit.aws import session as aws
-from packer_toolkit.build import release_images as build_release
-from packer_toolkit.build.run import Run
+from packer_toolkit.build.image_preparation import choose_source_amis
+from packer_toolkit.build.request import BuildRequest
 from packer_toolkit.build.source_amis import describe_rejected, find_source_amis, make_arguments
 from packer_toolkit.build.values import Values
-from packer_toolkit.build.version_images import Release
+from packer_toolkit.build.version_images import VersionState
 from packer_toolkit.errors import CommandFailedError
 from packer_toolkit.pipeline import plan
 from rig.ec2 import image_tags, run_tags
@@ -70,13 +69,13 @@ def make_values(**raw: str) -> Values:
         (image(2, {"ExpiresAt": "2020-01-01"}), "is unfinished"),
         (image(2, image_tags("packer-ami-web")), "is an image of this repository"),
         (image(2, run_tags("packer-ami-web")), "is an image of this repository"),
-        (image(2, BASE, deprecated=PAST), f"is deprecated since {PAST}"),
+        (image(2, BASE, deprecated=PAST), f"has been deprecated since {PAST}"),
     ],
 )
 def test_a_newer_image_that_must_not_be_taken(newer: dict[str, Any], reason: str) -> None:
     """Plan and build take the newest finished image of another repository (review C1)."""
     ec2, values = Ec2(newer, image(1, BASE)), make_values()
-    assert plan.newest_parents(ec2, values) == {"x86_64": "ami-1"}
+    assert plan.find_base_images(ec2, values) == {"x86_64": "ami-1"}
     choices = find_source_amis(ec2, values)
     assert make_arguments(choices, values) == ['-var=source_ami_ids={"x86_64": "ami-1"}']
     (line,) = describe_rejected(choices)
@@ -99,7 +98,7 @@ def test_a_newer_image_that_must_not_be_taken(newer: dict[str, Any], reason: str
 def test_the_newest_image_is_taken_as_ever(newer: dict[str, Any]) -> None:
     """Without a reason against it Packer's own filter decides (review C1)."""
     ec2, values = Ec2(image(1, BASE), newer), make_values()
-    assert plan.newest_parents(ec2, values) == {"x86_64": "ami-2"}
+    assert plan.find_base_images(ec2, values) == {"x86_64": "ami-2"}
     assert make_arguments(find_source_amis(ec2, values), values) == []
     assert ec2.filters["state"] == "available"
 
@@ -108,7 +107,7 @@ def test_the_newest_image_is_taken_as_ever(newer: dict[str, Any]) -> None:
 def test_only_available_images_are_taken(state: str) -> None:
     """An image in another state is not taken, of whatever account it is (review C1)."""
     ec2 = Ec2(image(1), image(2, state=state))
-    assert plan.newest_parents(ec2, make_values()) == {"x86_64": "ami-1"}
+    assert plan.find_base_images(ec2, make_values()) == {"x86_64": "ami-1"}
 
 
 def test_a_deprecated_image_is_better_than_none() -> None:
@@ -117,7 +116,7 @@ def test_a_deprecated_image_is_better_than_none() -> None:
         Ec2(image(1, BASE, deprecated=PAST), image(2, BASE, deprecated=PAST)),
         make_values(),
     )
-    assert plan.newest_parents(ec2, values) == {"x86_64": "ami-2"}
+    assert plan.find_base_images(ec2, values) == {"x86_64": "ami-2"}
     assert make_arguments(find_source_amis(ec2, values), values) == []
 
 
@@ -125,7 +124,7 @@ def test_without_an_acceptable_image_the_build_is_refused() -> None:
     """The error names the newest match and why it is not taken (review C1)."""
     ec2, values = Ec2(image(1, run_tags("packer-ami-base")), image(2, BASE | {"Repository":
                   "packer-ami-web"})), make_values()  # fmt: skip
-    assert plan.newest_parents(ec2, values) == {}
+    assert plan.find_base_images(ec2, values) == {}
     with pytest.raises(
         CommandFailedError, match=r"ami-2 \(base-2\), is an image of this repository; "
     ):
@@ -151,7 +150,7 @@ def test_a_given_id_is_taken() -> None:
     """An ID in the HCL is what the user decided, whatever the image's tags are (issue 11)."""
     values = make_values(var__source_ami_ids='{\n  "x86_64" = "ami-7"\n}')
     ec2 = Ec2(image(7, run_tags("packer-ami-base")))
-    assert plan.newest_parents(ec2, values) == {"x86_64": "ami-7"}
+    assert plan.find_base_images(ec2, values) == {"x86_64": "ami-7"}
     assert (ec2.filters["image-id"], "name" in ec2.filters) == ("ami-7", False)
     assert make_arguments(find_source_amis(ec2, values), values) == []
 
@@ -176,21 +175,18 @@ TWO = make_values(
     ],
 )
 def test_only_what_is_built_needs_a_source_ami(
-    monkeypatch: pytest.MonkeyPatch,
     words: tuple[str, ...],
     missing: tuple[str, ...],
     is_refused: bool,
 ) -> None:
     """An architecture that Packer does not build cannot refuse the build (review C1)."""
     ec2 = Ec2(image(1, run_tags("packer-ami-base")))
-    monkeypatch.setattr(aws, "session", lambda *_, **__: None)
-    monkeypatch.setattr(build_release, "make_clients", lambda _: lambda _: ec2)
-    run = Run(words, str, str, {})
-    run.values = TWO
-    run._release = Release("1.2.3", {}, missing)
+    request = BuildRequest.read(words, {})
+    request.values = TWO
+    state = VersionState("1.2.3", {}, missing)
     if is_refused:
         with pytest.raises(CommandFailedError, match="source AMI for arm64: no match"):
-            run._choose_source_amis()
+            choose_source_amis(request, lambda _: ec2, "", state, str)
     else:
-        run._choose_source_amis()
-        assert run._chosen == []
+        choose_source_amis(request, lambda _: ec2, "", state, str)
+        assert request.more_options == []

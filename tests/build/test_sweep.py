@@ -133,7 +133,7 @@ def test_everything_of_one_build_goes(ec2: Ec2, leave: Leave) -> None:
     done = sweep(ec2, "--run-id", "run-1", "--yes")
     assert done.code == 0, done.output
     assert ec2.leftovers() == {}
-    assert "0 left, 0 kept" in done.output.splitlines()[-1]
+    assert "0 not deleted, 0 retained" in done.output.splitlines()[-1]
     file = ROOT / "docs/aws-actions-sweep.txt"
     listed = [line for line in file.read_text().splitlines() if not line.startswith("#")]
     called = sorted({f"{each.service}:{each.action}" for each in ec2.calls()[before:]})
@@ -189,9 +189,11 @@ def test_by_time_only_what_is_past_goes(ec2: Ec2, leave: Leave) -> None:
     assert "CreateTags" in actions[: actions.index("DeregisterImage")]
     snapshots = {name for name in before - left(ec2) if name.startswith("snap-")}
     assert len(snapshots) == 1
-    assert f"kept    instance {instance} in {HERE}: its build may be running, until" in done.output
-    assert f"kept    image {finished} in {HERE}: it belongs to a finished image" in done.output
-    assert f"kept    key-pair {key} in {HERE}: its tag ExpiresAt is no time" in done.output
+    assert f"retained instance {instance} in {HERE}: its build may be running, until" in done.output
+    assert f"retained image {finished} in {HERE}: it belongs to a finished image" in done.output
+    assert (
+        f"retained key-pair {key} in {HERE}: its tag ExpiresAt is not a valid time" in done.output
+    )
 
 
 @pytest.mark.parametrize("too", [False, True], ids=["kept", "asked for"])
@@ -211,7 +213,7 @@ def test_a_dry_run_deletes_nothing(ec2: Ec2, leave: Leave) -> None:
     done = sweep(ec2, "--dry-run")
     assert done.code == 0
     assert f"would delete key-pair {key} in {HERE}" in done.output
-    assert "1 to delete, 0 deleted, 0 left, 0 kept" in done.output
+    assert "1 to delete, 0 deleted, 0 not deleted, 0 retained" in done.output
     assert left(ec2) == {key}
 
 
@@ -249,7 +251,7 @@ def test_more_than_expected_is_not_deleted(ec2: Ec2, leave: Leave) -> None:
     keys = {leave.key() for _ in range(3)}
     done = sweep(ec2, "--yes", "--at-most", "2")
     assert done.code == 1
-    assert "repeat with --at-most 3" in done.output
+    assert "repeat with --max-deletions 3" in done.output
     assert left(ec2) == keys
     looked = sweep(ec2, "--dry-run", "--at-most", "2")
     assert looked.code == 0
@@ -276,7 +278,7 @@ def test_what_waits_for_a_refused_instance_is_not_waited_for(ec2: Ec2, leave: Le
     ec2.fault("TerminateInstances", "deny")
     done = sweep(ec2, "--yes", timeout=60)
     assert done.code == 1, done.output
-    assert f"LEFT    instance {instance} in {HERE}: UnauthorizedOperation" in done.output
+    assert f"LEFT     instance {instance} in {HERE}: UnauthorizedOperation" in done.output
     assert set(ec2.leftovers()) == {"instance", "network-interface", "security-group", "volume"}
 
 
@@ -293,8 +295,8 @@ def test_no_option_has_wildcards(ec2: Ec2, leave: Leave) -> None:
 @pytest.mark.parametrize(
     ("options", "env", "code", "says"),
     [
-        (("--region", "nowhere"), {}, 2, "'nowhere' is no region, such as eu-west-1"),
-        (("--assume-role", "builder"), {}, 2, "'builder' is no ARN of a role"),
+        (("--region", "nowhere"), {}, 2, "'nowhere' must be a region, such as eu-west-1"),
+        (("--assume-role", "builder"), {}, 2, "'builder' must be the ARN of a role"),
         (("--at-most", "-1"), {}, 2, "-1 is not in the range x>=0"),
         ((), {"AWS_PROFILE": "nobody", "AWS_ACCESS_KEY_ID": ""}, 3, "profile (nobody) could not"),
         ((), {"AWS_ENDPOINT_URL_STS": "nonsense"}, 3, "Invalid endpoint: nonsense; see AWS_ENDPO"),
@@ -366,7 +368,7 @@ def test_credentials_that_end_in_the_middle_are_told(ec2: Ec2, leave: Leave) -> 
     assert done.code == 1
     assert len(keys & left(ec2)) == 2
     for key in keys & left(ec2):
-        assert f"LEFT    key-pair {key} in {HERE}: the credentials do not count any more" in (
+        assert f"LEFT     key-pair {key} in {HERE}: the AWS credentials are no longer valid" in (
             done.output
         )
 
@@ -396,7 +398,7 @@ def test_an_image_that_is_finished_in_one_region_only_goes(ec2: Ec2) -> None:
     other = ec2.add_image("small-2-x86_64", image_tags(REPOSITORY, RunId="run-2"))
     looked = sweep(ec2, "--run-id", "run-1", "--dry-run")
     assert show(ec2) == half | whole | {other}
-    assert "2 to delete, 0 deleted, 0 left, 4 kept" in looked.output
+    assert "2 to delete, 0 deleted, 0 not deleted, 4 retained" in looked.output
     assert not ec2.calls("CreateTags")
     done_ = sweep(ec2, "--run-id", "run-1", "--yes")
     assert done_.code == 0, done_.output
@@ -469,7 +471,7 @@ def test_the_state_of_an_image_counts(ec2: Ec2) -> None:
         assert done.code == 0, done.output
         assert show(ec2) == {id_ for id_, stays in stay.items() if stays[mode]}
         assert len(ec2.leftovers()["snapshot"]) == len(show(ec2))
-        finished = set(re.findall(r"kept    image (\S+) in \S+ it belongs to a fin", done.output))
+        finished = set(re.findall(r"retained image (\S+) in \S+ it belongs to a fin", done.output))
         assert finished == {
             id_
             for id_ in show(ec2)
@@ -489,7 +491,8 @@ def test_a_snapshot_that_another_image_uses_stays(ec2: Ec2) -> None:
     for options in (("--yes",), ("--run-id", "run-1", "--yes")):
         done = sweep(ec2, *options)
         assert done.code == 0, done.output
-        assert f"kept    snapshot {snapshot} in {HERE}: the image {finished} uses it" in done.output
+        reason = f"the image {finished} uses it"
+        assert f"retained snapshot {snapshot} in {HERE}: {reason}" in done.output
         assert show(ec2) == {finished, foreign}
     assert shared not in show(ec2)
     assert {each["tags"]["ExpiresAt"] for each in ec2.leftovers()["snapshot"]} == {PAST}

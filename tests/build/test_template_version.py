@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from packer_toolkit.build.run import Run
+from packer_toolkit.build.request import BuildRequest
 from rig.template import git, render
 from rig.tools import Packer
 
@@ -119,9 +120,9 @@ def test_build_leaves_out_a_copy_that_git_does_not_track(
     (repository / "saved.yml").write_text(text.replace("v1.0.0", "v0.9.0"))
     assert version_of(packer, repository) == "unknown"
     monkeypatch.chdir(repository)
-    env = Run((".",), lambda _: None, lambda _: None).env
+    env = BuildRequest.read((".",), os.environ).env
     assert env["PKR_VAR_template_version"] == "v1.0.0"
     option = f"-var=template_version={env['PKR_VAR_template_version']}"
     assert packer.evaluate(repository, "local.image_tags.TemplateVersion", option) == "v1.0.0"
     git(repository, "add", "--all")
-    assert "PKR_VAR_template_version" not in Run((".",), lambda _: None, lambda _: None).env
+    assert "PKR_VAR_template_version" not in BuildRequest.read((".",), os.environ).env

@@ -16,7 +16,7 @@ import pytest
 
 from packer_toolkit.build import report as reports
 from packer_toolkit.build.output import PHASES
-from packer_toolkit.build.run import Signals
+from packer_toolkit.signals import ReceivedSignals
 from rig.ec2.rig import Ec2
 from rig.repository import (
     TOOLKIT,
@@ -61,7 +61,7 @@ def test_an_image_is_reported_with_all_that_is_known(
     first = done.output.splitlines()[0]
     assert first.startswith("packer-toolkit: AWS: account 123456789012, user ")
     report = build_report(repository)
-    assert reports.read(repository) == report
+    assert reports.read_report(repository) == report
     assert set(report) == set(reports.BuildReport.__annotations__)
     assert (report["kind"], report["image_name"], report["version"]) == ("image", "small", "1.2.3")
     assert report["commit"] == git(repository, "rev-parse", "HEAD").strip()
@@ -187,7 +187,10 @@ def test_what_may_not_be_deleted_is_told_after_success_too(
     done = toolkit_build(ec2, packer, repository, *IMAGE)
     assert done.code == 0, done.output
     assert "LEFT: key-pair packer_" in done.output
-    assert "Not all is gone. Later, run: packer-toolkit sweep --run-id" in done.output
+    assert (
+        "Some resources could not be deleted; retry later with: packer-toolkit sweep --run-id"
+        in done.output
+    )
     assert set(ec2.leftovers()) == {"image", "snapshot", "key-pair"}
     assert [each["kind"] for each in build_report(repository)["left"]] == ["key-pair"]
 
@@ -218,7 +221,7 @@ def test_a_given_run_id_takes_no_earlier_image(ec2: Ec2, packer: Packer, reposit
     done = toolkit_build(ec2, packer, repository, *IMAGE, *both, env=env)
     assert done.code == 1
     assert "AMIs were created" in done.output
-    assert "Swept" in done.output
+    assert "Deleted leftover resources" in done.output
     assert ec2.leftovers() == before
 
 
@@ -230,7 +233,7 @@ def test_on_error_abort_leaves_everything_to_look_at(
     done = toolkit_build(ec2, packer, repository, "-on-error=abort")
     assert done.code == 1
     assert {"instance", "key-pair", "security-group"} <= set(ec2.leftovers())
-    found = re.search(r"delete it with: packer-toolkit (.*)", done.output)
+    found = re.search(r"delete them with: packer-toolkit (.*)", done.output)
     assert found
     swept = ec2.run([*TOOLKIT, *found[1].split(), "--yes"], cwd=repository)
     assert swept.code == 0, swept.output
@@ -261,8 +264,9 @@ def test_under_nohup_a_closed_terminal_ends_nothing(
     """`nohup` asks to ignore SIGHUP, and nobody takes it then."""
     own = signal.signal(signal.SIGHUP, before)
     try:
-        with Signals().handled() as signals:
+        signals = ReceivedSignals()
+        with signals.record():
             os.kill(os.getpid(), signal.SIGHUP)
-        assert signals.received == taken
+        assert signals.numbers == taken
     finally:
         signal.signal(signal.SIGHUP, own)

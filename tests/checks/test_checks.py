@@ -118,7 +118,7 @@ def test_each_defect_is_found_with_file_and_line(clean: Path, packer: Packer) ->
         )
     assert {check["name"] for check in report["checks"]} == {name for name, *_ in expected}
     assert all(each[1] and each[2] for each in found), found
-    assert done.stderr.startswith(f"packer-toolkit: {len(found)} findings of packer-fmt, ")
+    assert done.stderr.startswith(f"packer-toolkit: {len(found)} findings in packer-fmt, ")
 
 
 def test_a_person_reads_places_and_one_table(clean: Path, packer: Packer) -> None:
@@ -149,7 +149,7 @@ def test_a_missing_tool_is_no_pass(clean: Path, packer: Packer, tmp_path: Path) 
     assert "shfmt is not on PATH" in done.stderr
     unknown = toolkit(clean, packer, "check", "--only=spelling")
     assert unknown.returncode == 2
-    assert "there is no check spelling; there are packer-fmt, " in unknown.stderr
+    assert "spelling is not a check; the checks and groups are packer-fmt, " in unknown.stderr
 
 
 def test_format_mends_what_the_check_finds(clean: Path, packer: Packer) -> None:
@@ -190,4 +190,4 @@ def test_ansible_validate_playbooks_finds_a_seeded_error(clean: Path, tasks: Tas
     assert done.returncode == 1
     assert f"{ROLE}:{line}: " in done.stdout
     assert "ansible.builtin.fiel" in done.stdout
-    assert "findings of ansible-" in says(done)
+    assert "findings in ansible-" in says(done)

@@ -1,78 +1,160 @@
-"""Every command is there, says what it does, and costs nothing until it is called."""
+"""The command line: names, groups, help texts and errors."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import re
+from collections.abc import Iterator
 
+import click
 import pytest
 from click.testing import CliRunner
 
-from packer_toolkit.cli.main import COMMANDS, MODULES, group
+from packer_toolkit.cli import options
+from packer_toolkit.cli.main import COMMANDS, FORMER_COMMANDS, group, load_command
 
-pytestmark = pytest.mark.integration
-
-# What a person who asks for help should not wait for.
-SLOW = ("boto3", "botocore", "copier", "github", "hcl2", "jinja2", "questionary", "rich")
-
-
-def module_of(command: str) -> str:
-    """Return the module of a command."""
-    return f"packer_toolkit.cli.{MODULES[command]}"
-
-
-@pytest.mark.parametrize("name", list(COMMANDS))
-def test_command_has_help_for_itself_and_each_option(name: str) -> None:
-    """A person never needs the manual to learn what an option does."""
-    command = group.get_command(None, name)  # type: ignore[arg-type]
-    assert command is not None
-    assert command.help
-    subcommands = list(getattr(command, "commands", {}).values())
-    for each in [command, *subcommands]:
-        assert each.help, each.name
-        for parameter in each.params:
-            if parameter.param_type_name == "option":
-                assert parameter.help, f"{each.name} {parameter.opts}"  # type: ignore[attr-defined]
-    shown = CliRunner().invoke(command, ["--help"])
-    assert shown.exit_code == 0
-    assert "Usage:" in shown.output
+GROUPS = ("template", "pipeline")
+# Options whose help text is different in two commands, because they set different things.
+OWN_TEXTS = {
+    "--answers-file", "-a",  # adopt creates the file
+    "--region", "--commit", "--force", "--repository", "--template", "--vcs-ref", "--outcome",
+    "--kind",
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["", *COMMANDS])
-def test_help_imports_nothing_that_is_slow(name: str) -> None:
-    """In a process of its own, as from the command line."""
-    module = module_of(name) if name else "packer_toolkit.cli.main"
-    script = f"import sys, {module}; print(*[n for n in {SLOW} if n in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == ""
+def list_commands() -> Iterator[tuple[str, click.Command]]:
+    """Yield the words and the object of every group and command."""
+    for words in COMMANDS:
+        command = load_command(words)
+        yield words, command
+        if words not in GROUPS:
+            for name, child in getattr(command, "commands", {}).items():
+                yield f"{words} {name}", child
 
 
-def test_help_lists_every_command() -> None:
-    """In the order in which a person needs them."""
-    shown = CliRunner().invoke(group, ["--help"]).output
-    positions = [shown.index(f"\n  {name} ") for name in COMMANDS]
-    assert positions == sorted(positions)
+EVERY = dict(list_commands())
+
+
+def list_options(command: click.Command) -> list[click.Option]:
+    """Return the options of a command that `--help` shows."""
+    return [each for each in command.params if isinstance(each, click.Option) and not each.hidden]
+
+
+def read_first_sentence(command: click.Command) -> str:
+    """Return the first paragraph of a command's help."""
+    return " ".join((command.help or "").partition("\n\n")[0].split())
+
+
+def test_the_first_level_has_ten_names() -> None:
+    """A user who reads `--help` for the first time sees few names (issue 13)."""
+    names = group.list_commands(click.Context(group))
+    assert names == ["build", "cleanup", "check", "format", "doctor", "versions", "collection",
+                     "ssm-files", "template", "pipeline"]  # fmt: skip
+
+
+def test_the_groups_have_these_commands() -> None:
+    """The words of the groups are part of the contract (issue 13)."""
+    children = {name: EVERY[name].list_commands(click.Context(EVERY[name]))  # type: ignore[attr-defined]
+                for name in ("template", "pipeline", "collection")}  # fmt: skip
+    assert children == {
+        "template": ["check", "diff", "update", "undo", "pr", "adopt", "fleet"],
+        "pipeline": ["plan", "summary", "pack", "attach", "issue", "status"],
+        "collection": ["init", "install", "update"],
+    }
+
+
+@pytest.mark.parametrize("words", ["", *COMMANDS, *FORMER_COMMANDS])
+def test_help_lists_commands_or_options(words: str) -> None:
+    """`--help` of every group and command, by today's and former names, exits with 0."""
+    result = CliRunner().invoke(group, [*words.split(), "--help"])
+    assert result.exit_code == 0, result.output
+    assert f"Usage: packer-toolkit {words}".rstrip() in result.output
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_the_list_shows_the_first_sentence_of_the_help(words: str) -> None:
+    """What a list of commands and what the command's own help say is the same."""
+    assert read_first_sentence(EVERY[words]) == COMMANDS[words]
+
+
+@pytest.mark.parametrize("words", EVERY)
+def test_help_is_an_imperative_sentence(words: str) -> None:
+    """The help of every command and option is a sentence with a capital and a period."""
+    command = EVERY[words]
+    assert re.fullmatch(r"[A-Z][a-z]+,? .+\.", read_first_sentence(command))
+    for option in list_options(command):
+        assert option.help, option.opts
+        sentences = re.sub(r"  \[default: .*\]$", "", option.help)
+        assert re.fullmatch(r"[A-Z].+\.", sentences), option.opts
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (["nonsense"], "No such command 'nonsense'; see: packer-toolkit --help"),
-        (["doctor", "x"], "Got unexpected extra argument (x); see: packer-toolkit doctor --help"),
-        (
-            ["collection", "init"],
-            "Missing argument 'NAMESPACE.NAME'; see: packer-toolkit collection init --help",
-        ),
-        (
-            ["sweep", "--finished-images"],
-            "--finished-images needs --run-id; see: packer-toolkit sweep --help",
-        ),
-    ],
+    "words", [words for words in EVERY if words not in (*GROUPS, "collection")]
 )
-def test_a_wrong_command_line_is_told_in_one_line(words: list[str], says: str) -> None:
-    """As every other error is."""
-    command = [sys.executable, "-m", "packer_toolkit", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (2, f"packer-toolkit: {says}\n")
+def test_every_exit_code_is_in_the_help(words: str) -> None:
+    """Each command documents its exit codes."""
+    assert "Exit code" in (EVERY[words].help or "")
+
+
+@pytest.mark.parametrize("words", EVERY)
+def test_an_option_with_a_value_shows_its_default(words: str) -> None:
+    """The help of an optional option names its default."""
+    for option in list_options(EVERY[words]):
+        if option.is_flag or option.multiple or option.required or option.envvar:
+            continue
+        context = click.Context(EVERY[words], info_name="x")
+        _, text = option.get_help_record(context) or ("", "")
+        explained = "default: " in text or "Only " in text or option.opts[0] in (
+            "--data-file", "--from", "--from-file", "--local", "--organization", "--template",
+        )  # fmt: skip
+        assert explained, (option.opts, text)
+
+
+def test_a_shared_option_has_one_help_text() -> None:
+    """An option with one name in several commands is defined once (issue 13)."""
+    texts: dict[str, set[str]] = {}
+    for command in EVERY.values():
+        for option in list_options(command):
+            for name in option.opts:
+                texts.setdefault(name, set()).add(option.help or "")
+    assert {name for name, each in texts.items() if len(each) > 1} <= OWN_TEXTS
+
+
+def test_copiers_options_have_copiers_names() -> None:
+    """Options that Copier has are called as there (issue 13)."""
+    copier = {"--vcs-ref", "--data", "--data-file", "--answers-file"}
+    for words in ("template update", "template diff", "template pr", "template adopt"):
+        names = {name for option in list_options(EVERY[words]) for name in option.opts}
+        assert copier <= names, words
+    names = {name for option in list_options(EVERY["template adopt"]) for name in option.opts}
+    assert "--defaults" in names
+
+
+def complete(words: str, incomplete: str) -> list[str]:
+    """Return what a shell completes, as its function asks the program."""
+    from click.shell_completion import BashComplete
+
+    completion = BashComplete(group, {}, "packer-toolkit", "_PACKER_TOOLKIT_COMPLETE")
+    return [each.value for each in completion.get_completions(words.split(), incomplete)]
+
+
+def test_a_shell_completes_groups_commands_and_options() -> None:
+    """Click's completion finds today's names, and no former one."""
+    assert complete("", "") == group.list_commands(click.Context(group))
+    assert complete("template", "") == ["check", "diff", "update", "undo", "pr", "adopt", "fleet"]
+    assert complete("pipeline", "p") == ["plan", "pack"]
+    assert complete("", "sw") == []
+    assert complete("template update", "--vcs") == ["--vcs-ref"]
+    assert complete("template update", "--to") == complete("template update", "--undo") == []
+    assert complete("cleanup", "--m") == ["--max-deletions"]
+
+
+def test_answers_are_read_from_data_and_file(tmp_path: options.Path) -> None:
+    """--data overrides --data-file, and Copier's own keys are left out."""
+    file = tmp_path / "answers.yml"
+    file.write_text("_commit: v1\nimage_name: web\nregion: eu-west-1\n")
+    answers = options.collect_answers(("image_name=db",), file)
+    assert answers == {"image_name": "db", "region": "eu-west-1"}
+    with pytest.raises(click.UsageError, match="--data x: must be QUESTION=ANSWER"):
+        options.collect_answers(("x",), None)
+    with pytest.raises(options.SetupError, match="cannot be read"):
+        options.collect_answers((), tmp_path)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit import errors
-from packer_toolkit.cli.main import COMMANDS, group
+from packer_toolkit.cli.main import COMMANDS, FORMER_COMMANDS, load_command
 from rig.toolkit_image import versions
 
 CHECKOUT = Path(__file__).parents[2]
@@ -35,15 +35,34 @@ def test_exit_codes_are_those_of_the_code() -> None:
 
 
 def test_every_command_is_on_the_page() -> None:
-    """With the words of `--help`, and whether a program can read its answer."""
-    rows = re.findall(r"^\| `packer-toolkit ([a-z-]+)` \| (.*?) \| (yes)? ?\|$", PAGE, re.M)
-    assert {name: words for name, words, _ in rows} == dict(COMMANDS)
-    for name, _, json in rows:
-        command = group.get_command(None, name)  # type: ignore[arg-type]
-        assert command
-        each = [command, *getattr(command, "commands", {}).values()]
-        options = {option for one in each for parameter in one.params for option in parameter.opts}
-        assert ("--json" in options) == bool(json), name
+    """The page lists each command with the sentence of `--help`, and all of them have --json."""
+    section = PAGE.partition("## Commands")[2].partition("###")[0]
+    rows = re.findall(r"^\| `packer-toolkit ([a-z -]+)` \| (.*?) \|$", section, re.M)
+    groups = {words.partition(" ")[0] for words in COMMANDS if " " in words}
+    assert dict(rows) == {name: words for name, words in COMMANDS.items() if name not in groups}
+    for name, _ in rows:
+        command = load_command(name)
+        for each in [*getattr(command, "commands", {}).values()] or [command]:
+            options = {option for parameter in each.params for option in parameter.opts}
+            assert "--json" in options, name
+
+
+def test_former_names_are_on_the_page() -> None:
+    """The page lists the names of 1.x with today's (issue 13)."""
+    section = PAGE.partition("### Names of 1.x")[2].partition("\n##")[0]
+    rows = dict(re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|$", section, re.M))
+    former = {f"packer-toolkit {old}": f"packer-toolkit {new}"
+              for old, new in FORMER_COMMANDS.items()}  # fmt: skip
+    former |= {
+        "template-update --undo": "template undo",
+        "template-pr --checked RESULT": "pipeline status --outcome RESULT",
+    }
+    for old, new in FORMER_COMMANDS.items():
+        for option in load_command(new).params:
+            for name in getattr(option, "former", ()):
+                former[f"{old} {name}"] = option.opts[0]
+    former["format --dry-run"] = "--check"
+    assert rows == former
 
 
 def read_variables() -> set[str]:
@@ -52,8 +71,9 @@ def read_variables() -> set[str]:
     for file in SOURCES.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             read: list[ast.expr] = []
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                read = node.args[:1] if node.func.attr in ("get", "getenv") else []
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "attr", "")
+                read = node.args[:1] if name in ("get", "getenv") else []
                 read += [keyword.value for keyword in node.keywords if keyword.arg == "envvar"]
             elif isinstance(node, ast.Subscript):
                 read = [node.slice]

@@ -54,11 +54,11 @@ def test_an_expired_login_says_how_to_renew_it(tasks: Tasks, registry: Registry)
     registry.set_password("of the next day")
     refused = tasks.run("docker-run", "--", "bash", "-c", "true")
     assert refused.returncode == 4
-    assert "the registry refused (" in says(refused)
+    assert "the registry denied access (" in says(refused)
     assert "log in with: task docker-login" in says(refused)
     again = tasks.run("docker-login")
     assert again.returncode == 4
-    assert f"{registry.name} refused (" in says(again)
+    assert f"{registry.name} refused the login (" in says(again)
     assert PASSWORD not in again.stdout + again.stderr
 
 
@@ -68,7 +68,7 @@ def test_a_wrong_registry_is_named(tasks: Tasks, registry: Registry) -> None:
     image = f"{registry.name}/packer-toolkit:2"
     absent = tasks.run("docker-run", "--", "true", env={"TOOLKIT_IMAGE": image})
     assert absent.returncode == 4
-    assert f"there is no image {image} (" in says(absent)
+    assert f"the image {image} does not exist (" in says(absent)
     registry.stop()
     for words in (("docker-run", "--", "true"), ("docker-login",)):
         gone = tasks.run(*words)
@@ -82,7 +82,7 @@ def test_credentials_of_aws_that_do_not_work_are_told(tasks: Tasks, ec2: Ec2) ->
     ec2.expire_key(ec2.env["AWS_ACCESS_KEY_ID"])
     expired = tasks.run("docker-login")
     assert expired.returncode == 4
-    assert "AWS gave no password (" in says(expired)
+    assert "could not get an ECR password (" in says(expired)
     assert "aws sso login" in says(expired)
     none = tasks.run("docker-login", env={"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""})
     assert none.returncode == 4
@@ -90,7 +90,7 @@ def test_credentials_of_aws_that_do_not_work_are_told(tasks: Tasks, ec2: Ec2) ->
     offline = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
     away = tasks.run("docker-login", env=offline)
     assert away.returncode == 4
-    assert "AWS is out of reach (Could not connect to the endpoint URL" in says(away)
+    assert "AWS cannot be reached (Could not connect to the endpoint URL" in says(away)
     for done in (expired, none, away):
         assert len(says(done).splitlines()) == 1, done.stderr
 
@@ -159,7 +159,7 @@ def test_ecr_helper_needs_no_login(
     done = tasks.run("docker-login", env=helpers.env)
     assert (done.returncode, says(done)) == (0, "")
     line = (
-        f"docker-credential-ecr-login logs in to {registry.name} by itself; nothing else is needed"
+        f"docker-credential-ecr-login logs in to {registry.name} automatically; no login is needed"
     )
     assert done.stdout == f"{line}\n"
     assert ec2.calls("GetAuthorizationToken") == []
@@ -175,7 +175,7 @@ def test_another_helper_that_stores_nothing_needs_no_login(
     helpers.name("credHelpers", "acme")
     done = tasks.run("docker-login", env=helpers.env)
     assert (done.returncode, says(done)) == (0, "")
-    assert f"logs in to {registry.name} by itself; nothing else is needed" in done.stdout
+    assert f"logs in to {registry.name} automatically; no login is needed" in done.stdout
 
 
 @pytest.mark.parametrize("task", ["docker-login", "docker-run"])
@@ -189,8 +189,8 @@ def test_ecr_helper_without_credentials_names_itself(
     done = tasks.run(task, env=helpers.env)
     assert done.returncode == 4
     assert says(done).splitlines()[-1] == (
-        f"toolkit.sh: docker-credential-ecr-login, which {helpers.config} names, gave no password"
-        " (no login); renew your credentials, such as with: aws sso login"
+        f"toolkit.sh: docker-credential-ecr-login, which {helpers.config} uses, returned no "
+        "password (no login); renew your credentials, such as with: aws sso login"
     )
 
 
@@ -202,7 +202,7 @@ def test_a_missing_helper_is_named(tasks: Tasks, helpers: Helpers, setting: str,
     done = tasks.run(task, env=helpers.env)
     assert done.returncode == 3
     assert says(done).splitlines()[-1] == (
-        f"toolkit.sh: docker-credential-desktop.exe is not on PATH, but {helpers.config} names it"
+        f"toolkit.sh: docker-credential-desktop.exe is not on PATH, but {helpers.config} uses it"
         " for passwords; install it, or remove its line there"
     )
 

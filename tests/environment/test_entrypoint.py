@@ -22,7 +22,7 @@ from rig.tools import Packer
 from rig.web import Handler, serving
 
 ROLE = "arn:aws:iam::111122223333:role/team/packer-builder"
-SHOW = "from packer_toolkit.aws import identity; print(identity.describe().line())"
+SHOW = "from packer_toolkit.aws.identity import read_identity; print(read_identity().describe())"
 SETTINGS = "AWS_REGION=eu-west-1\nAWS_ACCOUNT_ID=111122223333\nPERSONAL_ROLE_VARIABLE=MY_ROLE\n"
 
 
@@ -247,8 +247,9 @@ def test_the_role_is_assumed_again_when_its_hour_is_over(
     """A build may take longer than what role chaining allows."""
     ec2.sessions(seconds=2)
     script = (
-        "import time; from packer_toolkit.aws import identity; s = identity.session();"
-        " identity.describe(s); time.sleep(2.5); identity.describe(s)"
+        "import time; from packer_toolkit.aws.identity import read_identity;"
+        " from packer_toolkit.aws.session import open_session; s = open_session();"
+        " read_identity(s); time.sleep(2.5); read_identity(s)"
     )
     run(sys.executable, "-c", script, env={**rig, **KEYS, "MY_ROLE": "builder"})
     assert len(ec2.calls("AssumeRole")) >= 2
@@ -265,7 +266,7 @@ def test_the_role_is_assumed_again_when_its_hour_is_over(
 )
 def test_a_role_is_a_name_or_an_arn(role: str, region: str, expected: str | None) -> None:
     """A name gets the account of the repository, and an ARN is used as it is."""
-    assert aws_access.role_arn(role, "111122223333", region) == (expected or role)
+    assert aws_access.make_role_arn(role, "111122223333", region) == (expected or role)
 
 
 @pytest.mark.parametrize(
@@ -278,14 +279,14 @@ def test_a_role_is_a_name_or_an_arn(role: str, region: str, expected: str | None
 )  # fmt: skip
 def test_what_is_no_role_is_refused(role: str) -> None:
     """Among others the placeholder, and what would add lines to the configuration file."""
-    with pytest.raises(SetupError, match=r"no role|no ARN of a role"):
-        aws_access.role_arn(role, "111122223333", "eu-west-1")
+    with pytest.raises(SetupError, match=r"is not a role: use|is not an IAM role ARN"):
+        aws_access.make_role_arn(role, "111122223333", "eu-west-1")
 
 
 def test_an_account_has_twelve_digits() -> None:
     """A mistyped one is not sent to AWS, which would answer in riddles."""
     with pytest.raises(SetupError, match="AWS_ACCOUNT_ID is '1234'"):
-        aws_access.role_arn("builder", "1234", "eu-west-1")
+        aws_access.make_role_arn("builder", "1234", "eu-west-1")
 
 
 def test_a_role_that_is_none_lets_nobody_act_as_somebody_else(
@@ -295,7 +296,7 @@ def test_a_role_that_is_none_lets_nobody_act_as_somebody_else(
     env = {**rig, **KEYS, "MY_ROLE": "AddYourRoleHere"}
     assert run("echo", "hello", env=env).stdout == "hello\n"
     done = run("packer-toolkit", "legacy-deps", "/x", env=env, code=3)
-    assert "MY_ROLE: 'AddYourRoleHere' is no role: give its name" in done.stderr
+    assert "MY_ROLE: 'AddYourRoleHere' is not a role: use a name" in done.stderr
     assert run("aws", "sts", "get-caller-identity", env=env, code=255).stdout == ""
     assert not ec2.calls("GetCallerIdentity")
 
@@ -369,7 +370,7 @@ def test_a_configuration_that_is_not_utf_8_is_read(home: Path, comment: bytes) -
     """Its bytes are a comment of an old editor, and the role is written beside it (review C20)."""
     (home / ".aws" / "config").write_bytes(b"[profile me]\nregion = us-east-1\n" + comment + b"\n")
     settings = {"AWS_PROFILE": "me", "AWS_REGION": "eu-west-1", "AWS_ACCOUNT_ID": "111122223333"}
-    changes = aws_access.environment({**settings, aws_access.DEFAULT_ROLE_VARIABLE: "builder"})
+    changes = aws_access.make_environment({**settings, aws_access.DEFAULT_ROLE_VARIABLE: "builder"})
     written = Path(str(changes["AWS_CONFIG_FILE"])).read_text(encoding="utf-8")
     assert "region = us-east-1" in written
     assert "role_arn = arn:aws:iam::111122223333:role/builder" in written

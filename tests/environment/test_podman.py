@@ -68,11 +68,11 @@ def test_login_pull_and_run(podman: Tasks, registry: Registry) -> None:
 
     absent = podman.run("docker-run", "--", "bash", env={"TOOLKIT_IMAGE": f"{registry.name}/a:1"})
     assert absent.returncode == 4
-    assert f"there is no image {registry.name}/a:1" in says(absent), absent.stderr
+    assert f"the image {registry.name}/a:1 does not exist" in says(absent), absent.stderr
     registry.stop()
     gone = podman.run("docker-login")
     assert gone.returncode == 4
-    assert f"{registry.name} refused (" in says(gone)
+    assert f"{registry.name} refused the login (" in says(gone)
 
 
 def test_a_job_leaves_no_password_on_its_runner_with_podman(
@@ -97,6 +97,6 @@ def test_an_image_without_a_registry_is_explained(podman: Tasks) -> None:
         done = podman.run("docker-run", "--", "true", env={"TOOLKIT_IMAGE": image})
         assert done.returncode == 3
         assert says(done).splitlines()[-1] == (
-            f"toolkit.sh: {image} names no registry, which Podman needs; write it in toolkit.env,"
+            f"toolkit.sh: {image} has no registry, which Podman requires; add it in toolkit.env,"
             f" such as docker.io/{image}"
         )

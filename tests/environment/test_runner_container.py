@@ -122,9 +122,9 @@ def test_a_work_folder_that_the_engine_does_not_have_is_named(job: Job) -> None:
     code, out, err = job.run("bash", "-c", script, mounts={job.repository: "/from"})
     assert (code, out) == (3, "")
     assert err == (
-        f"toolkit.sh: the engine does not have this folder ({REPOSITORY}), because this is a"
-        " container without a mount of it; mount the runner's work folder from the machine of the"
-        " engine\n"
+        f"toolkit.sh: the engine cannot see this folder ({REPOSITORY}), because this is a"
+        " container and the folder is not a mount; mount the runner's work folder from the"
+        " engine's machine\n"
     )
 
 

@@ -243,7 +243,7 @@ def test_what_is_missing_is_said_in_one_line(bare: Tasks) -> None:
     """Neither of both, or no word of the template."""
     done = bare.run("template-update")
     assert done.returncode == 3
-    assert "needs uv; install it: https://docs.astral.sh/uv/" in says(done)
+    assert "requires uv; install it: https://docs.astral.sh/uv/" in says(done)
     assert len(says(done).splitlines()) == 1
     add(bare, "uvx")
     file = bare.repository / ".copier-answers.yml"
@@ -279,7 +279,7 @@ def test_a_template_that_uv_cannot_get_is_told_in_one_line(bare: Tasks) -> None:
     assert (done.returncode, says(done)) == (4, reason)
     done = bare.run("doctor")
     assert done.returncode == 3
-    assert says(done).splitlines()[0].startswith(f"{reason}; until then the container is asked")
+    assert says(done).splitlines()[0].startswith(f"{reason}; continuing in the container")
     assert "neither docker nor podman is on PATH; install" in says(done).splitlines()[1]
 
 
@@ -291,7 +291,7 @@ def test_without_uv_the_doctor_looks_from_the_container(bare: Tasks, tmp_path: P
     bare.env["ENGINE_RECORD"] = str(tmp_path / "calls")
     done = bare.run("doctor", "--", "--json", folder="inspec")
     assert done.returncode == 0, done.stderr
-    assert "needs uv; install it: https://docs.astral.sh/uv/" in says(done)
+    assert "requires uv; install it: https://docs.astral.sh/uv/" in says(done)
     assert len(says(done).splitlines()) == 1, "beside the one of the fetched image"
     last = max((tmp_path / "calls").iterdir(), key=lambda folder: int(folder.name))
     call = (last / "arguments").read_text().split("\0")[:-1]
@@ -328,7 +328,7 @@ def test_an_older_docker_without_a_daemon_is_understood(bare: Tasks) -> None:
     docker.chmod(0o755)
     done = bare.run("check")
     assert done.returncode == 3
-    assert "docker does not answer (Cannot connect to the Docker daemon at" in says(done)
+    assert "docker cannot be reached (Cannot connect to the Docker daemon at" in says(done)
     program = Path(bare.env["PATH"]) / "packer-toolkit"
     program.symlink_to(Path(sys.executable).with_name("packer-toolkit"))
     env = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(bare.repository.parent)}

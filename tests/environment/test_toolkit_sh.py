@@ -615,7 +615,9 @@ def test_packers_folder_is_not_a_link(recorded: Recorded, tmp_path: Path) -> Non
             "packer-build-local", env={"OSTYPE": "linux-gnu", "ENGINE_SOCKET": address}
         )
     assert done.returncode == 3
-    assert says(done) == f"toolkit.sh: {plain}/.packer-tmp has a symbolic link; remove it"
+    assert (
+        says(done) == f"toolkit.sh: {plain}/.packer-tmp is or contains a symbolic link; remove it"
+    )
     assert (list(private.iterdir()), private.stat().st_mode & 0o777) == ([], 0o700)
 
 
@@ -716,7 +718,7 @@ def test_an_engine_of_another_machine_is_refused(
         recorded.forget()
         done = recorded.tasks.run(task, env=env)
         assert done.returncode == 3, done.stderr
-        assert f"the engine is on another machine ({address}), which cannot mount" in says(done)
+        assert f"the engine is on another machine ({address}), so it cannot mount" in says(done)
         assert "unset DOCKER_HOST and CONTAINER_HOST, or: docker context use default" in says(done)
         assert len(says(done).splitlines()) == 1
         assert {call.arguments[0] for call in recorded.calls()} <= {
@@ -804,7 +806,7 @@ def test_without_a_role_it_is_said_which_lines_go_where(
         assert done.returncode == (3 if task in NEED_A_ROLE else 0), done.stderr
         assert recorded.record.exists() == (task not in NEED_A_ROLE)
         if task != "check":
-            assert "write these lines into Taskfile.local.yml" in says(done)
+            assert "add these lines to Taskfile.local.yml" in says(done)
             assert says(done).endswith(lines)
         else:
             assert says(done) == ""
@@ -868,44 +870,46 @@ MISSING: dict[str, tuple[str, Change, int, str]] = {
         "docker-run",
         lambda _, __: {"CONTAINER_ENGINE": "nerdctl"},
         3,
-        "CONTAINER_ENGINE is nerdctl, which is not on PATH; unset it, or install",
+        "CONTAINER_ENGINE is nerdctl, which is not on PATH; unset the variable, or install",
     ),
     "not in the group docker": (
         "docker-run",
         lambda _, __: {"ENGINE_ERROR": "permission denied while trying to connect to the socket"},
         3,
-        "you may not use docker (permission denied while trying to connect to the socket)",
+        "you have no permission to use docker (permission denied while trying to connect to the "
+        "socket)",
     ),
     "no settings": (
         "docker-run",
         lambda recorded, _: [(recorded.tasks.repository / "toolkit.env").unlink(), {}][1],  # type: ignore[func-returns-value]
         3,
-        "toolkit.env is missing; bring it back with: git checkout toolkit.env",
+        "toolkit.env is missing; restore it with: git checkout toolkit.env",
     ),
     "no AWS CLI": ("docker-login", no_aws, 3, "the AWS CLI is missing; install it: https://"),
     "not ECR": (
         "docker-login",
         lambda _, __: {"TOOLKIT_IMAGE": "ghcr.io/acme/packer-toolkit:1"},
         3,
-        "ghcr.io is not ECR; log in as its manual says, with: docker login ghcr.io",
+        "ghcr.io is not an ECR registry; log in as its documentation describes, with: docker login "
+        "ghcr.io",
     ),
     "no registry": (
         "docker-login",
         lambda _, __: {"TOOLKIT_IMAGE": "acme/packer-toolkit:1"},
         3,
-        "the image acme/packer-toolkit:1 names no registry to log in to",
+        "the image acme/packer-toolkit:1 has no registry to log in to",
     ),
     "an engine elsewhere": (
         "packer-build-local",
         lambda _, __: {"DOCKER_HOST": "ssh://somewhere"},
         3,
-        "the engine is on another machine (ssh://somewhere), which cannot mount this folder",
+        "the engine is on another machine (ssh://somewhere), so it cannot mount this folder",
     ),
     "a name that bash would execute": (
         "docker-run",
         lambda _, tmp: {"PERSONAL_ROLE_VARIABLE": f"x[$(touch {tmp}/executed)]"},
         3,
-        "PERSONAL_ROLE_VARIABLE is not the name of a variable; correct it in toolkit.env",
+        "PERSONAL_ROLE_VARIABLE must be the name of a variable; correct it in toolkit.env",
     ),
     "no socket": (
         "packer-build-local",
@@ -952,8 +956,8 @@ def test_a_daemon_that_does_not_answer_is_told(recorded: Recorded, tmp_path: Pat
     for task in ("docker-run", "docker-login", "packer-build"):
         done = recorded.tasks.run(task, env=env)
         assert done.returncode == 3
-        assert "docker does not answer (Cannot connect to the Docker daemon" in says(done) or (
-            "docker does not answer (failed to connect to the docker API" in says(done)
+        assert "docker cannot be reached (Cannot connect to the Docker daemon" in says(done) or (
+            "docker cannot be reached (failed to connect to the docker API" in says(done)
         ), done.stderr
         assert len(says(done).splitlines()) == 1
 

@@ -90,7 +90,7 @@ def test_files_are_not_attached_to_the_release_of_another_server(
 
 def test_defects_of_our_own_are_not_hidden() -> None:
     """An error of the toolkit's own code does not become one of the server."""
-    from packer_toolkit.github.client import speaking
+    from packer_toolkit.github.client import translate_github_errors
 
-    with pytest.raises(TypeError), speaking("fail"):
+    with pytest.raises(TypeError), translate_github_errors("fail"):
         len(7)  # type: ignore[arg-type]

@@ -11,8 +11,12 @@ from pathlib import Path
 import click
 import pytest
 
-from packer_toolkit.build.run import Run
-from packer_toolkit.github.runner_commands import escape_commands, escaped_output, print_command
+from packer_toolkit.build.console import Console
+from packer_toolkit.build.masking import Mask
+from packer_toolkit.build.packer_process import PackerProcess
+from packer_toolkit.build.request import BuildRequest
+from packer_toolkit.github.runner_commands import escape_commands, escape_output, print_command
+from packer_toolkit.signals import ReceivedSignals
 from rig.build_reports import REPOSITORY
 from rig.ec2 import Ec2
 from rig.github import GitHub, Repository
@@ -67,7 +71,7 @@ def test_commands_in_parts_are_escaped(
     printed = io.StringIO(newline="")
     monkeypatch.setattr(sys, "stdout", printed)
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    with escaped_output():
+    with escape_output():
         for begin in range(0, len(text), size):
             sys.stdout.write(text[begin : begin + size])
     assert printed.getvalue() == escape_commands(text)
@@ -85,13 +89,13 @@ def test_commands_of_the_toolkit_itself_reach_the_runner(
     """A command of the toolkit is carried out, and what it quotes is not (review R9)."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     before = sys.stdout
-    with escaped_output():
+    with escape_output():
         print_command("::warning title=x::said ##[error]y")
         click.echo("::warning::x")
     assert sys.stdout is before
     assert capsys.readouterr().out == "::warning title=x::said ## [error]y\n: :warning::x\n"
     monkeypatch.delenv("GITHUB_ACTIONS")
-    with escaped_output():
+    with escape_output():
         click.echo("::warning::x")
     assert capsys.readouterr().out == "::warning::x\n"
 
@@ -123,15 +127,17 @@ def test_a_build_gives_the_runner_no_commands(
 def test_the_reader_of_packer_escapes_for_each_caller(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """`Run.show` gets lines without commands in a job, and unchanged ones elsewhere (review R9)."""
+    """The console gets lines without commands in a job, and all lines elsewhere (review R9)."""
     packer = tmp_path / "packer"
     packer.write_text("#!/bin/sh\nprintf '::error::x\\n==> a.b: ##[error]y\\n'\n")
     packer.chmod(0o755)
     for name, expected in (("true", [": :error::x\n", "==> a.b: ## [error]y\n"]),
                            ("", ["::error::x\n", "==> a.b: ##[error]y\n"])):  # fmt: skip
         lines: list[str] = []
-        run = Run((), lines.append, str, {"PATH": os.environ["PATH"], "GITHUB_ACTIONS": name})
-        run._packer(str(packer), 0.0)
+        environment = {"PATH": os.environ["PATH"], "GITHUB_ACTIONS": name}
+        request = BuildRequest.read((), environment)
+        console = Console(lines.append, str)
+        PackerProcess(request, console, ReceivedSignals(), Mask(environment)).run(str(packer))
         assert lines == expected
 
 

@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit.errors import SetupError
-from packer_toolkit.pipeline.artifacts import find_fault, pack, read, unpack
+from packer_toolkit.pipeline.artifacts import (
+    find_file_error,
+    pack_artifacts,
+    read_artifacts,
+    unpack_artifacts,
+)
 from rig.build_reports import build_report
 from rig.github import Repository
 from rig.toolkit_process import Toolkit
@@ -46,7 +51,7 @@ def test_other_names_are_refused_and_nothing_is_uploaded(
     assert len(done.stderr.strip().splitlines()) == 1
     assert not any(release["assets"] for release in hub.releases)
     with pytest.raises(SetupError):
-        unpack(line)
+        unpack_artifacts(line)
 
 
 BAD_JSON = {
@@ -91,7 +96,7 @@ def test_bad_json_is_one_line(toolkit: Toolkit, hub: Repository, name: str, case
     except UnicodeDecodeError:
         return
     with pytest.raises(SetupError, match=r"refused|cannot be read"):
-        unpack(bundle({"manifest.json": MANIFEST, name: text}))
+        unpack_artifacts(bundle({"manifest.json": MANIFEST, name: text}))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +118,7 @@ def test_a_bundle_that_is_something_else_is_one_line(
     """Whatever stands in place of a bundle, there is no traceback (review C14)."""
     done = toolkit.run(command, "--outcome=failure" if command == "report" else "--tag=v1",
                        code=3, PACKER_BUILD_BUNDLE=line)  # fmt: skip
-    assert "the bundle of records cannot be read" in done.stderr
+    assert "the packed build artifacts cannot be read" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
@@ -129,22 +134,24 @@ def test_files_that_are_links_are_not_published(
     (toolkit.directory / "packages-arm64.txt").mkdir()
     done = toolkit.run("attach", "--tag=v1.2.3", code=3)
     assert "'packages-x86_64.txt' is not a regular file" in done.stderr
-    packed = unpack(toolkit.run("bundle").stdout.strip().partition("=")[2])
+    packed = unpack_artifacts(toolkit.run("bundle").stdout.strip().partition("=")[2])
     assert list(packed.files) == ["manifest.json"]
 
 
 @pytest.mark.parametrize("content", [b"\x7fELF\x00", b"\xff\xfe", b"name\x1b[31m 1\n", b"a\rb 1\n"])
 def test_a_package_list_is_printable_text(content: bytes) -> None:
     """A program or another file is not taken for a list of packages (review C14)."""
-    assert find_fault("packages-arm64.txt", content)
-    assert not find_fault("packages-arm64.txt", "bash 5.2\nlibä:amd64 1\n\nno-version \n".encode())
+    assert find_file_error("packages-arm64.txt", content)
+    assert not find_file_error(
+        "packages-arm64.txt", "bash 5.2\nlibä:amd64 1\n\nno-version \n".encode()
+    )
 
 
 def test_files_with_other_names_in_the_folder_are_left_alone(tmp_path: Path) -> None:
     """Only the three kinds of names are read from a folder (review C14)."""
     for name in ("manifest.json", "packages-local.txt", "packages-other.txt", "install.sh"):
         (tmp_path / name).write_bytes(MANIFEST)
-    assert sorted(read(tmp_path).files) == ["manifest.json", "packages-local.txt"]
+    assert sorted(read_artifacts(tmp_path).files) == ["manifest.json", "packages-local.txt"]
 
 
 def test_what_a_build_writes_is_attached(toolkit: Toolkit, hub: Repository) -> None:
@@ -158,7 +165,7 @@ def test_what_a_build_writes_is_attached(toolkit: Toolkit, hub: Repository) -> N
     }
     for name, content in files.items():
         (toolkit.directory / name).write_bytes(content)
-    line = pack(read(toolkit.directory))
+    line = pack_artifacts(read_artifacts(toolkit.directory))
     toolkit.run("attach", "--tag=v1.2.3", PACKER_BUILD_BUNDLE=line)
     assert {name: hub.asset("v1.2.3", name) for name in files} == files
 

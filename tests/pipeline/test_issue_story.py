@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.pipeline.advice import advice
+from packer_toolkit.pipeline.advice import suggest_fixes
 from rig.build_reports import REPOSITORY, SHA, build_report, write_report
 from rig.github import GitHub, Repository
 from rig.template import ROOT
@@ -49,9 +49,9 @@ def test_failure_opens_one_issue_that_says_what_is_needed(
         "E: Unable to locate package nginz",
         "`ami-0aaaaaaaaaaaaaaaa`",
         "`debian-12-amd64-20261101`",
-        "No good build is on record yet",
+        "No successful build is recorded yet",
         f"https://github.example/{REPOSITORY}/actions/runs/77",
-        "A package or its source was not found",
+        "A package or a package repository was not found",
     ):
         assert said in issue["body"], issue["body"]
 
@@ -66,7 +66,7 @@ def test_fail_fail_succeed(toolkit: Toolkit, hub: Repository, api_url: str) -> N
     assert "closed issue #1" in succeed(toolkit)
     assert hub.open_issues() == []
     assert hub.issues[1]["state_reason"] == "completed"
-    assert "is good again" in hub.said(1)[-1]
+    assert "passes again" in hub.said(1)[-1]
     assert "no issue to change" in succeed(toolkit)
     assert len(hub.said(1)) == 2
     assert "opened issue #2" in fail(toolkit)
@@ -130,11 +130,11 @@ def test_parent_image_of_the_last_good_build_is_shown(toolkit: Toolkit, hub: Rep
     succeed(toolkit, parent="ami-0bbbbbbbbbbbbbbbb")
     (status,) = hub.statuses[SHA]
     assert (status["state"], status["context"]) == ("success", "packer-ami/daily")
-    assert status["description"] == "good x86_64=ami-0bbbbbbbbbbbbbbbb"
+    assert status["description"] == "succeeded x86_64=ami-0bbbbbbbbbbbbbbbb"
     fail(toolkit)
     row = f"| `x86_64` | {PARENT} | `ami-0bbbbbbbbbbbbbbbb` |"
     assert row in hub.issues[1]["body"]
-    assert "The parent image has changed since" in hub.issues[1]["body"]
+    assert "The base image has changed since" in hub.issues[1]["body"]
     assert hub.statuses[SHA][0]["state"] == "failure"
     hub.statuses.clear()
     fail(toolkit)
@@ -149,7 +149,7 @@ def test_failed_release_is_told_and_its_version_too(toolkit: Toolkit, hub: Repos
     assert "`1.2.3`" in hub.issues[1]["body"]
     succeed(toolkit)
     assert hub.open_issues() == []
-    assert "The release `1.2.3` has not been built by this" in hub.said(1)[0]
+    assert "The release `1.2.3` is still not built" in hub.said(1)[0]
 
 
 def test_release_is_the_kind_of_a_tag(toolkit: Toolkit, hub: Repository) -> None:
@@ -343,12 +343,12 @@ def test_lost_answer_makes_no_second_issue(
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        (403, "the token may not do this"),
-        (404, "there is no such thing"),
-        (410, "it is switched off"),
-        (422, "the request is refused"),
-        (429, "longer than we may wait"),
-        (500, "longer than we may wait"),
+        (403, "the token lacks a permission"),
+        (404, "it does not exist"),
+        (410, "the feature is disabled"),
+        (422, "GitHub did not accept the request"),
+        (429, "GitHub asks to wait 3600 s, and the time limit is reached"),
+        (500, "GitHub keeps returning errors, and the time limit is reached"),
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -360,7 +360,8 @@ def test_errors_of_the_api_never_fail_the_report(
     headers = {"Retry-After": "3600"} if status == 429 else {}
     github.fault(method, "/issues$", status, headers=headers)
     done = toolkit.run("report", "--kind=daily", "--patience=0.5")
-    assert "::warning title=packer-toolkit::the issue about builds was not written" in done.stderr
+    warning = "::warning title=packer-toolkit::the issue about failed builds was not updated"
+    assert warning in done.stderr
     assert said in done.stderr
     assert hub.open_issues() == []
     # The build is remembered all the same.
@@ -401,7 +402,7 @@ def test_time_out(toolkit: Toolkit, github: GitHub, hub: Repository) -> None:
     write_report(toolkit.directory, ok=False)
     started = time.monotonic()
     done = toolkit.run("report", "--kind=daily", "--patience=1", GITHUB_SHA="")
-    assert "not written" in done.stderr
+    assert "not updated" in done.stderr
     assert time.monotonic() - started < 4
 
 
@@ -410,7 +411,7 @@ def test_nobody_listens(toolkit: Toolkit) -> None:
     write_report(toolkit.directory, ok=False)
     url = "http://127.0.0.1:9"
     done = toolkit.run("report", "--kind=daily", "--patience=0.5", GITHUB_API_URL=url)
-    assert "not written: GitHub cannot be reached: Failed to establish" in done.stderr
+    assert "not updated: GitHub cannot be reached: Failed to establish" in done.stderr
 
 
 def test_rate_limit_that_lasts_too_long(toolkit: Toolkit, github: GitHub) -> None:
@@ -463,8 +464,8 @@ def test_token_needs_three_permissions(toolkit: Toolkit, github: GitHub, hub: Re
         ("GITHUB_TOKEN", "", "set GITHUB_TOKEN"),
         ("GITHUB_REPOSITORY", "web", "OWNER/NAME"),
         ("GITHUB_REPOSITORY", "team/", "OWNER/NAME"),
-        ("GITHUB_API_URL", "github.example.com", "is no address of an API"),
-        ("GITHUB_API_URL", "https://", "is no address of an API"),
+        ("GITHUB_API_URL", "github.example.com", "is not the URL of an API"),
+        ("GITHUB_API_URL", "https://", "is not the URL of an API"),
     ],
 )
 def test_what_is_not_given_is_named(toolkit: Toolkit, name: str, value: str, said: str) -> None:
@@ -541,7 +542,7 @@ def test_without_a_report_somebody_has_to_say_how_it_ended(toolkit: Toolkit) -> 
     """A workflow does; a person who has not built yet is told."""
     done = toolkit.run("report", "--kind=daily", "--dry-run", code=3)
     assert done.stderr == (
-        "packer-toolkit: there is no build-report.json: give --outcome, or build first\n"
+        "packer-toolkit: build-report.json does not exist: give --outcome, or build first\n"
     )
 
 
@@ -598,4 +599,4 @@ def failing_rows() -> list[tuple[str, str]]:
 def test_every_known_fault_has_its_advice(name: str, said: str) -> None:
     """The faults that docs/operating.md shows, by the words that the build says."""
     assert len(failing_rows()) > 10
-    assert advice([said]) != advice(["nothing that anybody knows"])
+    assert suggest_fixes([said]) != suggest_fixes(["nothing that anybody knows"])

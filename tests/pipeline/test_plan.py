@@ -14,6 +14,7 @@ import pytest
 from packer_toolkit.build.values import Values
 from packer_toolkit.errors import SetupError
 from packer_toolkit.pipeline import plan
+from packer_toolkit.pipeline.status import RecordedStatus
 from rig.build_reports import SHA
 from rig.github import GitHub, Repository
 from rig.template import render
@@ -24,7 +25,7 @@ PARENT = "ami-0aaaaaaaaaaaaaaaa"  # 17 digits
 
 
 class Ec2:
-    """DescribeImages from a table: what it is asked is what `newest_parents` promises."""
+    """DescribeImages from a table: what it is asked is what `find_base_images` promises."""
 
     def __init__(self, images: list[dict[str, Any]]) -> None:
         self.images = images
@@ -85,7 +86,7 @@ def finished(name: str, number: int, **tags: str) -> dict[str, Any]:
 )
 def test_kind_of_each_event(event: str, asked: str, kind: str) -> None:
     """As docs/pipeline.md has it."""
-    assert plan.kind_of(event, asked) == kind
+    assert plan.get_build_kind(event, asked) == kind
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_kind_of_each_event(event: str, asked: str, kind: str) -> None:
 )
 def test_version_of_a_tag(tag: str, version: str) -> None:
     """Without the v before a number."""
-    assert plan.version_of(tag) == version
+    assert plan.parse_version_tag(tag) == version
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_version_of_a_tag(tag: str, version: str) -> None:
 def test_tag_that_is_no_version_is_refused(tag: str) -> None:
     """It is shown as it was written, escaped and cut, in one line (issue 12)."""
     with pytest.raises(SetupError) as refused:
-        plan.version_of(tag)
+        plan.parse_version_tag(tag)
     message = str(refused.value)
     assert message.startswith(f"the tag {tag[:60]!r} ")
     assert "such as v1.2.3" in message
@@ -131,7 +132,7 @@ def test_newest_parent_of_each_architecture() -> None:
             image("base-amd64-0", 3, "2026-10-03T00:00:00.000Z"),
         ]
     )
-    assert plan.newest_parents(ec2, VALUES) == {
+    assert plan.find_base_images(ec2, VALUES) == {
         "arm64": f"ami-{1:017x}",
         "x86_64": f"ami-{2:017x}",
     }
@@ -147,30 +148,40 @@ def test_newest_parent_of_each_architecture() -> None:
 
 def test_version_is_built_once() -> None:
     """A version of which nothing exists is built, and a finished one is not built again."""
-    assert plan.release(Ec2([]), VALUES, "1.0.0").build
+    assert plan.plan_release(lambda _: Ec2([]), VALUES, "1.0.0").build
     one, two = finished("web-1.0.0-arm64", 1), finished("web-1.0.0-x86_64", 2)
-    done = plan.release(Ec2([one, two]), VALUES, "1.0.0")
+    done = plan.plan_release(lambda _: Ec2([one, two]), VALUES, "1.0.0")
     assert (done.build, "exists already" in done.reason) == (False, True)
     assert done.images == {"arm64": f"ami-{1:017x}", "x86_64": f"ami-{2:017x}"}
 
 
 @pytest.mark.parametrize(
-    ("remembered", "parents", "always", "build"),
+    ("last_build", "base_images", "always", "reason"),
     [
-        ({"x86_64": "ami-1"}, {"x86_64": "ami-1"}, False, False),
-        ({"x86_64": "ami-1"}, {"x86_64": "ami-1"}, True, True),
-        ({"x86_64": "ami-1"}, {"x86_64": "ami-2"}, False, True),
-        ({"x86_64": "ami-1"}, {"x86_64": "ami-1", "arm64": "ami-3"}, False, True),
-        ({"x86_64": "ami-1"}, {}, False, True),  # no parent any more: the build has to say so
-        ({}, {}, False, True),
-        (None, {"x86_64": "ami-1"}, False, True),
+        ({"x86_64": "ami-1"}, {"x86_64": "ami-1"}, False, ""),
+        ({"x86_64": "ami-1"}, {"x86_64": "ami-1"}, True, "even when nothing has changed"),
+        ({"x86_64": "ami-1"}, {"x86_64": "ami-2"}, False, "The base image has changed."),
+        ({"x86_64": "ami-1"}, {"x86_64": "ami-1", "arm64": "ami-3"}, False, "has changed."),
+        # Without a base image, the build has to report that.
+        ({"x86_64": "ami-1"}, {}, False, "The base image has changed."),
+        ({}, {}, False, "The base image has changed."),
+        (None, {"x86_64": "ami-1"}, False, "The last build of this commit failed."),
+        ("Unknown.", {"x86_64": "ami-1"}, False, "Unknown."),
     ],
 )
 def test_daily_build_is_skipped_only_when_nothing_changed(
-    remembered: dict[str, str] | None, parents: dict[str, str], always: bool, build: bool
+    last_build: dict[str, str] | str | None,
+    base_images: dict[str, str],
+    always: bool,
+    reason: str,
 ) -> None:
-    """Neither parent nor repository, and the last run was good."""
-    assert plan.daily(remembered, parents, always=always, why="why").build == build
+    """A daily build is skipped when base image and commit are those of a successful build."""
+    if not isinstance(last_build, str):
+        last_build = RecordedStatus(last_build is not None, last_build or {}, "", SHA)
+    decision = plan.plan_daily_build(last_build, base_images, always=always)
+    assert decision.build == bool(reason)
+    assert reason in decision.reason
+    assert decision.parents == base_images
 
 
 # --- The command ----------------------------------------------------------------------------------
@@ -189,7 +200,7 @@ def repository(
     toolkit.directory = folder
     toolkit.env |= {**packer.env, "PATH": f"{packer.path.parent}{os.pathsep}{os.environ['PATH']}"}
     ec2 = Ec2([image("al2023-ami-2023.9-kernel-6.12-x86_64", 0xAAAAAAAAAAAAAAAA)])
-    monkeypatch.setattr(plan, "client", lambda *_: ec2)
+    monkeypatch.setattr(plan, "create_clients", lambda _: lambda _: ec2)
     return toolkit
 
 
@@ -214,7 +225,7 @@ def test_command_for_each_kind(repository: Toolkit, github: GitHub, hub: Reposit
     hub.add_status(SHA, "success", "packer-ami/daily", description=f"good x86_64={PARENT}")
     said = outputs(repository.run("plan", **daily).stdout)
     assert said["build"] == "false"
-    assert "Neither the parent image nor the repository" in said["reason"]
+    assert "Neither the base image nor the repository" in said["reason"]
     assert outputs(repository.run("plan", PACKER_BUILD_ALWAYS="true", **daily).stdout)["build"] == (
         "true"
     )
@@ -224,7 +235,7 @@ def test_command_for_each_kind(repository: Toolkit, github: GitHub, hub: Reposit
     github.fault("GET", "statuses", 403)
     done = repository.run("plan", **daily)
     assert outputs(done.stdout)["build"] == "true"
-    assert "it is not known how the last build was" in done.stderr
+    assert "the result of the last build is unknown" in done.stderr
 
 
 @pytest.mark.parametrize("asked", ["nonsense", "; rm -rf /", "Release"])
@@ -251,7 +262,7 @@ def test_release_that_exists_gets_a_manifest(
 ) -> None:
     """A manifest.json that does not name the finished images is replaced (review C1)."""
     ec2 = Ec2([finished("web-server-1-x86_64", 1)])
-    monkeypatch.setattr(plan, "client", lambda *_: ec2)
+    monkeypatch.setattr(plan, "create_clients", lambda _: lambda _: ec2)
     tag = {"GITHUB_EVENT_NAME": "release", "GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v1"}
     file = repository.directory / "manifest.json"
     repository.run("plan", "--json", **tag)

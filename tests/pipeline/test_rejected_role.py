@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from packer_toolkit.github import oidc
-from packer_toolkit.pipeline.advice import advice
-from packer_toolkit.pipeline.job_log import failure_in
+from packer_toolkit.pipeline.advice import suggest_fixes
+from packer_toolkit.pipeline.job_log import extract_failure
 from packer_toolkit.pipeline.role_advice import ROLE_FAILURES
 from rig.build_reports import REPOSITORY, write_report
 from rig.github import GitHub, Repository
@@ -89,9 +89,11 @@ def test_each_refusal_has_its_own_next_step(message: str) -> None:
 
     (issue 9)
     """
-    (text,) = advice([f"Error: Could not assume role with OIDC: {message}"], "Ready the toolkit")
+    (text,) = suggest_fixes(
+        [f"Error: Could not assume role with OIDC: {message}"], "Ready the toolkit"
+    )
     assert MESSAGES[message] in text
-    assert len({advice([name])[0] for name in MESSAGES}) == len(ROLE_FAILURES)
+    assert len({suggest_fixes([name])[0] for name in MESSAGES}) == len(ROLE_FAILURES)
 
 
 def test_advice_and_page_name_the_same_messages() -> None:
@@ -110,7 +112,7 @@ def test_advice_and_page_name_the_same_messages() -> None:
         "The requested DurationSeconds exceeds the MaxSessionDuration",
     ):
         assert message in rows
-        assert advice([message]) != advice(["Could not assume role"])
+        assert suggest_fixes([message]) != suggest_fixes(["Could not assume role"])
 
 
 def test_issue_shows_the_rejected_subject(
@@ -173,7 +175,7 @@ def test_issue_is_opened_without_what_github_withholds(
     assert "note: " in report(toolkit, "daily")
     body = failed.issues[1]["body"]
     assert "`Ready the toolkit`" in body
-    assert "The rejected subject" not in body
+    assert "Rejected OIDC subject" not in body
 
 
 def test_customized_subject_is_not_guessed(toolkit: Toolkit, failed: Repository) -> None:
@@ -187,7 +189,7 @@ def test_customized_subject_is_not_guessed(toolkit: Toolkit, failed: Repository)
         "sub_claim_prefix": IMMUTABLE,
     }
     report(toolkit)
-    assert "The rejected subject" not in failed.issues[1]["body"]
+    assert "Rejected OIDC subject" not in failed.issues[1]["body"]
     failed.oidc_subject = {**NEW, "use_default": False, "include_claim_keys": ["repo", "context"]}
     report(toolkit)
     assert f"{IMMUTABLE}:ref:refs/heads/main" in failed.said(1)[0]
@@ -211,9 +213,9 @@ def test_log_without_an_error_gives_no_lines() -> None:
 
     (issue 9)
     """
-    assert failure_in([]) == []
-    assert failure_in(["2026-11-26T03:04:05.0Z all is well"]) == []
-    assert failure_in(["##[error]x"]) == ["x"]
+    assert extract_failure([]) == []
+    assert extract_failure(["2026-11-26T03:04:05.0Z all is well"]) == []
+    assert extract_failure(["##[error]x"]) == ["x"]
 
 
 # --- The subject from the job's own token -------------------------------------------------------
@@ -288,4 +290,4 @@ def test_issuer_and_api_of_each_kind_of_github(host: str, issuer_name: str, api:
 
     (issue 9)
     """
-    assert (oidc.issuer(host), oidc.api_url(host)) == (issuer_name, api)
+    assert (oidc.get_issuer(host), oidc.get_api_url(host)) == (issuer_name, api)

@@ -1,4 +1,4 @@
-"""What a release of the template says, and what is not released."""
+"""The notes of a release come from the changelog, and what is not ready is not released."""
 
 from __future__ import annotations
 
@@ -40,34 +40,34 @@ PINNED = f'{{%- set toolkit_digest = "sha256:{"0" * 64}" -%}}'
 
 
 def test_notes_are_the_section_of_the_version() -> None:
-    """In either spelling, and not the next one's."""
-    assert MODULE.notes("v1.1.0", CHANGELOG, PINNED, []) == "### Changed\n- This.\n"
-    assert MODULE.notes("v1.0.0", CHANGELOG, PINNED, ["v0.9.0"]) == "- First.\n"
+    """The notes are one section of the changelog, with or without the v in its heading."""
+    assert MODULE.read_notes("v1.1.0", CHANGELOG, PINNED, []) == "### Changed\n- This.\n"
+    assert MODULE.read_notes("v1.0.0", CHANGELOG, PINNED, ["v0.9.0"]) == "- First.\n"
 
 
 @pytest.mark.parametrize(
     ("version", "pins", "tags", "said"),
     [
-        ("1.1.0", PINNED, [], "no version such as v1.2.3"),
-        ("v1.1.0; id", PINNED, [], "no version such as v1.2.3"),
-        ("v1.1.0", PINNED, ["v1.1.0"], "tagged already"),
+        ("1.1.0", PINNED, [], "not a version such as v1.2.3"),
+        ("v1.1.0; id", PINNED, [], "not a version such as v1.2.3"),
+        ("v1.1.0", PINNED, ["v1.1.0"], "v1.1.0 has a tag already"),
         ("v2.0.0", PINNED, [], "no section v2.0.0"),
-        ("v1.1.0", '{%- set toolkit_digest = "" -%}', [], "pins no digest"),
+        ("v1.1.0", '{%- set toolkit_digest = "" -%}', [], "has no digest"),
     ],
 )
 def test_what_is_not_ready_is_refused(version: str, pins: str, tags: list[str], said: str) -> None:
-    """With the reason."""
+    """A version that cannot be released is refused with the reason."""
     with pytest.raises(ValueError, match=said):
-        MODULE.notes(version, CHANGELOG, pins, tags)
+        MODULE.read_notes(version, CHANGELOG, pins, tags)
 
 
 @pytest.mark.integration
 def test_script_ends_with_one_line() -> None:
-    """And exit code 1."""
+    """The script prints one line and exits with 1 when it refuses a version."""
     command = [sys.executable, SCRIPT, "$(touch x)"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "release_notes.py: '$(touch x)' is no version such as v1.2.3\n"
+    assert done.stderr == "release_notes.py: '$(touch x)' is not a version such as v1.2.3\n"
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ def test_script_ends_with_one_line() -> None:
         (["v1.0.0", "toolkit-v1.1.0"], ["toolkit-v1.1.0"], "toolkit-v1.1.0 points to this commit"),
         (["v1.0.0", "latest"], ["latest"], "latest points to this commit"),
         (["v1.0.0", "v1.0.9"], ["v1.0.9"], "v1.0.9 points to this commit"),
-        (["v1.0.0", "20261101"], [], "20261101 is not of a release"),
-        (["v1.0.0", "v2"], [], "v2 is not of a release"),
-        (["1.2.3"], [], "1.2.3 is not of a release"),
+        (["v1.0.0", "20261101"], [], "20261101 is not a release"),
+        (["v1.0.0", "v2"], [], "v2 is not a release"),
+        (["1.2.3"], [], "1.2.3 is not a release"),
     ],
 )
 def test_other_tags_are_refused(tags: list[str], at_commit: list[str], said: str) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.pipeline.artifacts import unpack
-from packer_toolkit.pipeline.instance_types import larger
-from packer_toolkit.pipeline.summary import changes
+from packer_toolkit.pipeline.artifacts import unpack_artifacts
+from packer_toolkit.pipeline.instance_types import find_larger_type
+from packer_toolkit.pipeline.summary import compare_packages
 from rig.build_reports import REPOSITORY, build_report, write_report
 from rig.github import GitHub, Repository
 from rig.toolkit_process import Toolkit
@@ -21,12 +21,12 @@ def test_good_build_says_what_was_made(toolkit: Toolkit) -> None:
     write_report(toolkit.directory, ok=True)
     said = toolkit.run("summary").stdout
     for line in (
-        "## `web-server` `1.2.3` is good",
+        "## `web-server` `1.2.3` succeeded",
         "| `x86_64` | `eu-west-1` | `ami-0fedcba9876543210` | 8 GiB |",
         "| `x86_64` | `ami-0aaaaaaaaaaaaaaaa` | `debian-12-amd64-20261101` |",
         "| `amazon-ebs.x86_64` | shell | 4.0 |",
         "| `amazon-ebs.x86_64` | 12 | 0 | 1 |",
-        "**7.2 minutes** in all, 12% of the 59.5 minutes",
+        "Total: **7.2 minutes** (12% of the 59.5-minute credential lifetime).",
     ):
         assert line in said, said
 
@@ -47,7 +47,7 @@ def test_summary_as_json(toolkit: Toolkit) -> None:
     file.touch()
     said = json.loads(toolkit.run("summary", "--json", GITHUB_STEP_SUMMARY=str(file)).stdout)
     assert (said["outcome"], said["note"]) == ("success", None)
-    assert said["text"].startswith("## `web-server` `1.2.3` is good")
+    assert said["text"].startswith("## `web-server` `1.2.3` succeeded")
     assert file.read_text() == ""
 
 
@@ -72,13 +72,13 @@ def test_time_before_the_build_is_not_part_of_the_share(toolkit: Toolkit) -> Non
     expires += timedelta(seconds=3000)
     for noted in (f"{expires:%Y-%m-%dT%H:%M:%SZ}", f"{expires.timestamp():.0f}"):
         env = {"PACKER_CREDENTIALS_SECONDS": "3600", "PACKER_CREDENTIALS_EXPIRE_AT": noted}
-        assert "50% of the 50.0 minutes" in toolkit.run("summary", **env).stdout
+        assert "50% of the 50.0-minute" in toolkit.run("summary", **env).stdout
 
 
 def test_hour_is_assumed_when_nobody_knows(toolkit: Toolkit) -> None:
     """A chained role lives no longer."""
     write_report(toolkit.directory, ok=True, seconds=1800, account=None)
-    assert "50% of the 60.0 minutes" in toolkit.run("summary").stdout
+    assert "50% of the 60.0-minute" in toolkit.run("summary").stdout
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_hour_is_assumed_when_nobody_knows(toolkit: Toolkit) -> None:
 )
 def test_next_larger_type(present: str, next_one: str | None) -> None:
     """Within the family, as far as all families have it."""
-    assert larger(present) == next_one
+    assert find_larger_type(present) == next_one
 
 
 def test_failed_build_says_where_and_why(toolkit: Toolkit) -> None:
@@ -101,7 +101,7 @@ def test_failed_build_says_where_and_why(toolkit: Toolkit) -> None:
     left = [{"kind": "volume", "id": "vol-1", "region": "eu-west-1", "reason": "in use"}]
     write_report(toolkit.directory, ok=False, left=left)
     said = toolkit.run("summary").stdout
-    assert "has failed" in said
+    assert "` failed" in said
     assert "| `amazon-ebs.x86_64` | `shell: provisioners/shell/10-update-packages.sh` |" in said
     assert "Unable to locate package nginz" in said
     assert "- `volume` `vol-1` in `eu-west-1`: `in use`" in said
@@ -118,7 +118,7 @@ def test_failed_controls_are_named(toolkit: Toolkit) -> None:
     ("outcome", "said"),
     [
         ("cancelled", "was cancelled"),
-        ("failure", "has failed"),
+        ("failure", "` failed"),
     ],
 )
 def test_build_without_a_report(toolkit: Toolkit, outcome: str, said: str) -> None:
@@ -153,7 +153,7 @@ def test_packages_are_compared_with_the_last_release(
             hub.add_asset(release, "packages-x86_64.txt", content)
     (toolkit.directory / "packages-x86_64.txt").write_text("bash 5.2\ncurl 7.1\nzsh 5\n")
     said = toolkit.run("summary", GITHUB_REF_TYPE="tag", GITHUB_REF_NAME="v1.2.3").stdout
-    assert "`x86_64`: 3 packages, 3 changed against `v1.1.0`." in said
+    assert "`x86_64`: 3 packages, 3 changed since `v1.1.0`." in said
     for line in ("| `curl` | `7.0` | `7.1` |", "| `vim` | `9` | — |", "| `zsh` | — | `5` |"):
         assert line in said
 
@@ -162,7 +162,7 @@ def test_packages_without_an_earlier_list(toolkit: Toolkit, hub: Repository) -> 
     """The first release, or no release yet."""
     write_report(toolkit.directory, ok=True)
     (toolkit.directory / "packages-x86_64.txt").write_text("bash 5.2\n")
-    assert "1 packages; no earlier list is on record" in toolkit.run("summary").stdout
+    assert "1 package; there is no earlier list to compare with" in toolkit.run("summary").stdout
 
 
 def test_github_out_of_reach_takes_nothing_from_the_summary(
@@ -173,13 +173,13 @@ def test_github_out_of_reach_takes_nothing_from_the_summary(
     (toolkit.directory / "packages-x86_64.txt").write_text("bash 5.2\n")
     github.fault("GET", "/releases$", 403)
     done = toolkit.run("summary")
-    assert "compared with nothing" in done.stderr
+    assert "packages are not compared" in done.stderr
     assert "ami-0fedcba9876543210" in done.stdout
 
 
 def test_kernels_side_by_side_are_one_change() -> None:
     """A package may be installed in several versions."""
-    found = changes(["kernel 1", "kernel 2", "a 1"], ["kernel 2", "kernel 3", "a 1"])
+    found = compare_packages(["kernel 1", "kernel 2", "a 1"], ["kernel 2", "kernel 3", "a 1"])
     assert [(one.name, one.old, one.new) for one in found] == [("kernel", "1, 2", "2, 3")]
 
 
@@ -230,7 +230,7 @@ def test_bundle_as_json(toolkit: Toolkit) -> None:
     file.touch()
     said = json.loads(toolkit.run("bundle", "--json", GITHUB_OUTPUT=str(file)).stdout)
     assert said["files"] == ["build-report.json", "manifest.json", "packages-x86_64.txt"]
-    assert sorted(unpack(said["bundle"]).files) == said["files"]
+    assert sorted(unpack_artifacts(said["bundle"]).files) == said["files"]
     assert file.read_text() == ""
 
 
@@ -330,7 +330,7 @@ def test_release_that_is_not_there(toolkit: Toolkit, hub: Repository) -> None:
     """One line, exit 1."""
     built(toolkit)
     done = toolkit.run("attach", "--tag=v9", code=1)
-    assert "there is no release of the tag v9" in done.stderr
+    assert "the tag v9 has no release" in done.stderr
 
 
 def test_nothing_to_attach(toolkit: Toolkit) -> None:

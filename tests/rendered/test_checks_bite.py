@@ -141,7 +141,7 @@ DEFECTS: list[tuple[str, str, Callable[[Tree], Tree]]] = [
     *[(check, said, edited(WORKFLOW, old, new)) for check, said, old, new in IN_THE_WORKFLOW],
     ("workflow-schema", "using", edited(ACTION, "using: composite", "using: magic")),
     ("ansible-syntax", "nowhere.yml", edited(TASKS, "---\n", "---\n- import_tasks: nowhere.yml\n")),
-    ("packer-validate", "take at least one", edited(VALUES, '"x86_64"]', '"sed"]')),
+    ("packer-validate", "must be a list of x86_64", edited(VALUES, '"x86_64"]', '"sed"]')),
     ("packer-validate", "Unsupported", appended("build.pkr.hcl", "locals {\n  x = var.none\n}\n")),
     ("packer-validate", "Undefined variable", appended(VALUES, 'none = "x"\n')),
     ("packer-validate", "playbook.yml", without("provisioners/ansible/playbook.yml")),

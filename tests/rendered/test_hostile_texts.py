@@ -382,7 +382,7 @@ def written_by_packer(packer: Packer, folder: Path, value: str) -> str:
 def test_refused_text_costs_one_line(
     template: Path, tmp_path: Path, question: str, text: str
 ) -> None:
-    """Through Copier's own program: what is wrong, with a good value, and nothing written.
+    """Copier refuses the text with one line that has the reason and a valid value.
 
     The other refusals are in tests/template/test_bad_answers.py; these could harm a terminal.
     """
@@ -397,5 +397,5 @@ def test_refused_text_costs_one_line(
     message = result.stderr.decode().removesuffix("\n")
     assert message.isprintable()
     assert question in message
-    assert "such as" in message
+    assert "; e.g. " in message
     assert not destination.exists()

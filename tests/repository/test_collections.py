@@ -35,7 +35,7 @@ def test_install_and_update_go_by_requirements_yml(tasks: Tasks, galaxy: Galaxy)
     git(tasks.repository, "commit", "--quiet", "-m", "A small repository")
     none = tasks.run("ansible-collection-install")
     assert (none.returncode, none.stderr) == (0, "")
-    assert "names no collection; add one with" in none.stdout
+    assert "lists no collection; add one with" in none.stdout
 
     allowed = {"name": "acme.tools", "version": ">=1.0.0,<2.0.0", "source": galaxy.url}
     file.write_text(f"# Ours\n{yaml.safe_dump({'collections': [allowed], 'roles': []})}")
@@ -44,7 +44,7 @@ def test_install_and_update_go_by_requirements_yml(tasks: Tasks, galaxy: Galaxy)
 
     galaxy.publish("acme.tools", "1.1.0")
     again = tasks.run("ansible-collection-install")
-    assert again.stdout == "acme.tools 1.0.0 as before\n"
+    assert again.stdout == "acme.tools 1.0.0 unchanged\n"
     newer = tasks.run("ansible-collection-update")
     assert newer.stdout == "acme.tools 1.0.0 -> 1.1.0\n"
 
@@ -52,7 +52,7 @@ def test_install_and_update_go_by_requirements_yml(tasks: Tasks, galaxy: Galaxy)
     galaxy.publish("acme.more", "3.2.1")
     added = tasks.run("ansible-collection-install", "--", "acme.more", "--server", galaxy.url)
     assert added.returncode == 0, added.stderr
-    assert added.stdout == "acme.more 3.2.1 installed\nacme.tools 1.1.0 as before\n"
+    assert added.stdout == "acme.more 3.2.1 installed\nacme.tools 1.1.0 unchanged\n"
     assert file.read_text().startswith("# Ours\n")
     more = {"name": "acme.more", "version": "3.2.1", "source": galaxy.url}
     assert yaml.safe_load(file.read_text()) == {"collections": [more, allowed], "roles": []}

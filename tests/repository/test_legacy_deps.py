@@ -120,9 +120,8 @@ def test_packer_takes_what_was_written(ec2: Ec2, repository: Path, packer: Packe
     done = run(repository)
     assert "4 files in legacy-deps/" in done.stdout
     assert variables(repository) == {"subnet_ids": ["subnet-a", "subnet-b"], "vpc_id": "vpc-1234"}
-    assert (
-        "/packer/region: written as a file only (image.auto.pkrvars.hcl sets region)" in done.stderr
-    )
+    reason = "image.auto.pkrvars.hcl sets region"
+    assert f"/packer/region: written as a file only ({reason})" in done.stderr
     assert "unknown-to-packer: written as a file only (no *.pkr.hcl declares" in done.stderr
     for command in (["validate", "."], ["build", "."]):
         shown = packer.run(*command, cwd=repository)
@@ -173,7 +172,7 @@ def test_secrets_come_only_when_asked_for(ec2: Ec2, repository: Path) -> None:
     put(ec2, "/packer/vpc_id", "vpc-1")
     done = run(repository)
     assert written(repository) == {"packer/vpc_id": "vpc-1"}
-    assert "skipped secret /packer/token (include it with" in done.stderr
+    assert "skipped secret /packer/token (include it" in done.stderr
     done = run(repository, "--with-secrets", "--json")
     assert written(repository) == {"packer/token": "hunter2", "packer/vpc_id": "vpc-1"}
     assert variables(repository) == {"token": "hunter2", "vpc_id": "vpc-1"}
@@ -283,9 +282,9 @@ def test_a_full_disk_leaves_the_old_files(
 
 
 def _session(ec2: Ec2) -> object:
-    from packer_toolkit.aws import identity
+    from packer_toolkit.aws.session import open_session
 
-    return identity.session(ec2.region)
+    return open_session(ec2.region)
 
 
 @pytest.mark.parametrize(

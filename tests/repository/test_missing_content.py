@@ -265,7 +265,7 @@ def test_a_clone_without_submodules_is_neither_checked_nor_built(
         done = packer.run(*command, cwd=clone, env=env, check=False)
         assert done.returncode == 1
         output = " ".join((done.stdout + done.stderr).split())
-        assert f"{ROLES}/hardening is an empty Git submodule, fetch it with: {FETCH}" in output
+        assert f"{ROLES}/hardening is an empty Git submodule; fetch it with: {FETCH}" in output
     git(clone, *allow, "submodule", "--quiet", "update", "--init", "--recursive")
     assert find_missing_content(clone) == []
     packer.run("validate", ".", cwd=clone, env=env)
@@ -273,7 +273,7 @@ def test_a_clone_without_submodules_is_neither_checked_nor_built(
 
 HCL = {
     "role that is a submodule": "is an empty Git submodule",
-    "role with a read-me": f"{ROLES}/x is empty, add tasks/main.yml or delete the folder",
+    "role with a read-me": f"{ROLES}/x is empty; add tasks/main.yml or delete the folder",
     "role that is a link to nothing": f"{ROLES}/x: no such file",
     "collection": f"{COLLECTIONS}/acme/web is an empty Git submodule",
     "files of a role": f"{ROLES}/x/files is an empty Git submodule",

@@ -141,12 +141,12 @@ def _question_removed(template: Path) -> None:
 _QUESTION = """
 def v0_6_0_one_question_for_all_copies(update: Update) -> None:
     '''Old: aws_copy_region, besides aws_copy_regions. New: aws_copy_regions only.'''
-    answers = update.answers()
+    answers = update.read_answers()
     one, more = answers.get("aws_copy_region", ""), answers.get("aws_copy_regions", "")
     regions = [region.strip() for region in more.split(",") if region.strip()]
     if one and one not in regions:
         update.change_answers({"aws_copy_regions": ", ".join([*regions, one])})
-        say(f"aws_copy_region is gone; {one} stands in aws_copy_regions now")
+        say(f"aws_copy_region is replaced by aws_copy_regions, which now contains {one}")
 
 
 run(before=[v0_6_0_one_question_for_all_copies])
@@ -188,10 +188,10 @@ def _choice_removed(template: Path) -> None:
 
 _CHOICE = """
 def v0_3_0_no_amazon_linux_1(update: Update) -> None:
-    '''Old: parent_image and parent_os may be amazon-linux-1. New: not any longer.'''
+    '''Old: parent_image and parent_os may be amazon-linux-1. New: they must not.'''
     for question in ("parent_image", "parent_os"):
         update.map_answer(
-            question, {"amazon-linux-1": "amazon-linux-2"}, "Amazon Linux has no updates any more"
+            question, {"amazon-linux-1": "amazon-linux-2"}, "Amazon Linux gets no updates"
         )
 
 
@@ -202,20 +202,20 @@ run(before=[v0_3_0_no_amazon_linux_1])
 def _validator_tightened(template: Path) -> None:
     edit(
         template / "includes" / "rules.jinja",
-        "{%- elif value != value.strip() -%}\nno blank at the start or end\n",
+        "{%- elif value != value.strip() -%}\nmust have no spaces around it\n",
         "",
     )
 
 
 _VALIDATOR = """
-def v0_2_0_description_without_blanks_around_it(update: Update) -> None:
-    '''Old: image_description may begin and end with blanks. New: it may not.'''
-    old = update.answers()["image_description"]
-    reason = "blanks at the start and end are refused"
+def v0_2_0_description_without_outer_spaces(update: Update) -> None:
+    '''Old: image_description may start and end with spaces. New: it must not.'''
+    old = update.read_answers()["image_description"]
+    reason = "it must not start or end with spaces"
     update.map_answer("image_description", {old: old.strip()} if old != old.strip() else {}, reason)
 
 
-run(before=[v0_2_0_description_without_blanks_around_it])
+run(before=[v0_2_0_description_without_outer_spaces])
 """
 
 STEPS: Sequence[Step] = (

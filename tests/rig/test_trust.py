@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.pipeline.advice import advice
+from packer_toolkit.pipeline.advice import suggest_fixes
 from rig.trust import AUDIENCE, GITHUB_COM, Hosted, Sts, is_trusted
 
 HERE = Hosted("acme/packer-ami-web")
@@ -56,8 +56,8 @@ def test_role_is_refused_with_the_message_of_sts(
     (issue 9)
     """
     assert sts.refusal(role, seconds, token) == message
-    assert advice([message]) != advice(["Could not assume role with OIDC"])
-    assert len(advice([message])) == 1
+    assert suggest_fixes([message]) != suggest_fixes(["Could not assume role with OIDC"])
+    assert len(suggest_fixes([message])) == 1
 
 
 def test_state_survives_being_written(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ import pytest
 
 from packer_toolkit.errors import RemoteError
 from packer_toolkit.git.addresses import (
-    git_url,
+    build_url,
+    expand_address,
     is_local_path,
-    split_place,
+    split_host_and_path,
     split_ssh_address,
-    to_url,
 )
-from packer_toolkit.template.source import list_tags, uvx_requirement
+from packer_toolkit.template.source import format_uvx_requirement, list_tags
 
 SSH = {
     "github-work:acme/t.git": ("github-work", "acme/t.git", "ssh://github-work/acme/t.git"),
@@ -64,10 +64,10 @@ URLS = {
 def test_ssh_address(source: str) -> None:
     """A colon before the first slash means SSH, with or without a user (field 24)."""
     host, path, url = SSH[source]
-    assert split_ssh_address(git_url(source)) == (host, path)
-    assert not is_local_path(git_url(source))
-    assert to_url(source) == url
-    assert uvx_requirement(source, "v1.0.0") == f"git+{url}@v1.0.0#subdirectory=toolkit"
+    assert split_ssh_address(expand_address(source)) == (host, path)
+    assert not is_local_path(expand_address(source))
+    assert build_url(source) == url
+    assert format_uvx_requirement(source, "v1.0.0") == f"git+{url}@v1.0.0#subdirectory=toolkit"
 
 
 @pytest.mark.parametrize("source", [item for item in SSH if not item.startswith("git+")])
@@ -96,16 +96,16 @@ def test_ssh_address_is_one_for_git(source: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("source", LOCAL)
 def test_path_of_this_machine(source: str) -> None:
     """A slash before the first colon makes an address a path of this machine (field 24)."""
-    assert split_ssh_address(git_url(source)) is None
-    assert is_local_path(git_url(source))
-    assert to_url(source) == LOCAL[source]
-    assert split_place(source) == ("", "")
+    assert split_ssh_address(expand_address(source)) is None
+    assert is_local_path(expand_address(source))
+    assert build_url(source) == LOCAL[source]
+    assert split_host_and_path(source) == ("", "")
 
 
 @pytest.mark.parametrize("source", URLS)
 def test_host_and_path(source: str) -> None:
     """Host and path of an address are found in every form (field 24)."""
-    assert split_place(source) == URLS[source]
+    assert split_host_and_path(source) == URLS[source]
 
 
 def test_reason_names_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,5 +114,5 @@ def test_reason_names_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RemoteError) as error:
         list_tags("github-work:acme/t.git")
     assert "no such folder" not in str(error.value)
-    with pytest.raises(RemoteError, match="there is no such folder here"):
+    with pytest.raises(RemoteError, match="there is no such folder"):
         list_tags("/nowhere/t.git")

@@ -90,7 +90,7 @@ def test_update_from_an_ancestor_equals_a_new_repository(
 def test_removed_choice_and_tightened_validator_are_told(
     ancestors: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The answer that the new release takes stands in the answers file, and the person knows."""
+    """A migrated answer is recorded, and a note reports the old and the new value."""
     old = make(ancestors, tmp_path, "v0.1.0")
     capfd.readouterr()
     update(old, data={})
@@ -98,9 +98,9 @@ def test_removed_choice_and_tightened_validator_are_told(
     assert recorded(old)["parent_image"] == "amazon-linux-2"
     assert recorded(old)["image_description"] == "A web server"
     assert recorded(old)["aws_copy_regions"] == "eu-west-3"
-    assert "Note: parent_image was 'amazon-linux-1' and is 'amazon-linux-2' now: " in told
-    assert "Note: image_description was ' A web server ' and is 'A web server' now: " in told
-    assert "Note: aws_copy_region is gone; eu-west-3 stands in aws_copy_regions now" in told
+    assert "Note: parent_image changed from 'amazon-linux-1' to 'amazon-linux-2': " in told
+    assert "Note: image_description changed from ' A web server ' to 'A web server': " in told
+    assert "Note: aws_copy_region is replaced by aws_copy_regions, which now contains " in told
 
 
 def test_migrated_answer_is_taken_by_an_update_that_skips_what_is_answered(
@@ -137,7 +137,7 @@ def test_renamed_files_bring_edits_along(
     assert (old / "image.auto.pkrvars.hcl").stat().st_mode & 0o111
     assert tree(old).keys() == tree(new).keys()
     assert git(old, "ls-files", "--unmerged") == ""
-    assert "image.pkr.hcl is called build.pkr.hcl now; your changes" in capfd.readouterr().err
+    assert "image.pkr.hcl is now named build.pkr.hcl; your changes" in capfd.readouterr().err
 
 
 def test_conflict_in_a_renamed_file_is_marked_and_unmerged(ancestors: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Bad answers: `copier` ends with one line that names question, value, reason and what is accepted.
+"""Copier refuses invalid answers with one line: question, value, reason and accepted values.
 
 Each test is a row of docs/bad-input.md. Nothing is written, and an existing project stays as it is.
 """
@@ -23,7 +23,7 @@ Refused = Callable[..., str]
 
 
 def assert_one_line(outcome: Outcome, question: str, shown: str | None = None) -> str:
-    """Assert that a command refused one answer, as it has to; return the line."""
+    """Assert that a command refused an answer with one line, and return the line."""
     assert outcome.code == 1, outcome
     assert "Traceback" not in outcome.stderr
     (line,) = outcome.complaints
@@ -39,14 +39,14 @@ def assert_one_line(outcome: Outcome, question: str, shown: str | None = None) -
 
 @pytest.fixture(scope="session")
 def folder_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the template as a plain folder, which Copier need not clone."""
+    """Return the template as a plain folder, which Copier does not clone."""
     folder = tmp_path_factory.mktemp("folder") / "template"
     return Path(shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git")))
 
 
 @pytest.fixture
 def refused(folder_template: Path, tmp_path: Path) -> Refused:
-    """Return a function that copies with bad answers; nothing may come of it."""
+    """Return a function that copies with an invalid answer and asserts that nothing is created."""
 
     def copy_with(question: str, *options: str, shown: str | None = None) -> str:
         destination = tmp_path / "packer-ami-web"
@@ -61,19 +61,19 @@ def refused(folder_template: Path, tmp_path: Path) -> Refused:
 
 
 def data(**answers: object) -> list[str]:
-    """Return answers as options."""
+    """Format answers as options."""
     return [f"--data={question}={value}" for question, value in answers.items()]
 
 
 def data_file(folder: Path, text: str) -> list[str]:
-    """Return answers in a file as an option."""
+    """Write answers to a file, and return the option for it."""
     file = folder / "answers.yml"
     file.write_text(text)
     return [f"--data-file={file}"]
 
 
 def edit_answers(project: Path, **answers: object) -> None:
-    """Change recorded answers by hand, and commit."""
+    """Edit recorded answers, and commit."""
     file = project / ".copier-answers.yml"
     lines = [
         line for line in file.read_text().splitlines() if line.partition(":")[0] not in answers
@@ -84,7 +84,7 @@ def edit_answers(project: Path, **answers: object) -> None:
 
 
 def assert_refused_and_untouched(project: Path, question: str, *command: str | Path) -> str:
-    """Assert that a command refuses an answer and leaves the project alone."""
+    """Assert that a command refuses an answer and does not change the project."""
     before = contents(project), git(project, "rev-parse", "HEAD"), git(project, "ls-files", "-s")
     outcome = run_copier(*command, cwd=project)
     line = assert_one_line(outcome, question)
@@ -99,26 +99,26 @@ def assert_refused_and_untouched(project: Path, question: str, *command: str | P
 @pytest.mark.parametrize(
     ("question", "value", "reason"),
     [
-        ("image_name", "packer-ami-web", "leave out packer-ami-; such as web"),
-        ("image_name", "1e3", "use a-z, 0-9, -; such as web-server"),
-        ("image_description", " web", "no blank at the start or end"),
-        ("aws_management_account", "1234", "use 12 digits"),
-        ("aws_region", "moon", "use a code such as eu-central-1"),
-        ("aws_copy_regions", "eu-west-1,moon", "item 2 is no code of a region"),
-        ("aws_copy_regions", "eu-west-1,eu-west-1", "name eu-west-1 once"),
-        ("image_consumers", "everybody", "item 1 is no account or ARN"),
-        ("aws_kms_key", "packer-ami", "use an alias, a key id or an ARN"),
-        ("github_host", "https://github.com", "host name only, such as github.com"),
-        ("github_organization", "my organization", "use letters, digits and -"),
-        ("github_runner", "$(id)", "use letters, digits, . _ - and ,"),
-        ("aws_build_role", "builder", "use the ARN of a role"),
-        ("aws_release_role", "releaser", "use the ARN of a role"),
-        ("toolkit_image", "toolkit:1.0", "use registry/name without a tag"),
-        ("personal_role_variable", "role", "use A-Z, 0-9 and _"),
+        ("image_name", "packer-ami-web", "must omit packer-ami-; e.g. web"),
+        ("image_name", "1e3", "must be a-z, 0-9, -; e.g. web-server"),
+        ("image_description", " web", "must have no spaces around it"),
+        ("aws_management_account", "1234", "must be 12 digits"),
+        ("aws_region", "moon", "must be a region; e.g. eu-central-1"),
+        ("aws_copy_regions", "eu-west-1,moon", "item 2 must be a region code"),
+        ("aws_copy_regions", "eu-west-1,eu-west-1", "must list eu-west-1 once"),
+        ("image_consumers", "everybody", "item 1 must be an ID or ARN"),
+        ("aws_kms_key", "packer-ami", "must be an alias, key ID or ARN"),
+        ("github_host", "https://github.com", "must be a hostname; e.g. github.com"),
+        ("github_organization", "my organization", "must be letters, digits, -"),
+        ("github_runner", "$(id)", "must be labels; e.g. linux, arm64"),
+        ("aws_build_role", "builder", "must be the ARN of an IAM role"),
+        ("aws_release_role", "releaser", "must be the ARN of an IAM role"),
+        ("toolkit_image", "toolkit:1.0", "must be registry/name with no tag"),
+        ("personal_role_variable", "role", "must be A-Z, 0-9 and _"),
     ],
 )
 def test_wrong_form(refused: Refused, question: str, value: str, reason: str) -> None:
-    """A text that breaks its question's rule."""
+    """A string that breaks its question's rule is refused with the reason."""
     line = refused(question, *data(**{question: value}), shown=value)
     assert f" is refused: {reason}. " in line
 
@@ -126,37 +126,39 @@ def test_wrong_form(refused: Refused, question: str, value: str, reason: str) ->
 @pytest.mark.parametrize(
     ("question", "value", "reason"),
     [
-        ("parent_owner", "amazon", "use an id of 12 digits, or self"),
-        ("parent_name", "*", "no AMI has such a name"),
-        ("parent_name", "***", "a wildcard alone takes any image"),
+        ("parent_owner", "amazon", "must be a 12-digit ID, or self"),
+        ("parent_name", "*", "must be an AMI name; e.g. base-*"),
+        ("parent_name", "***", "must be more than *; e.g. base-*"),
     ],
 )
-def test_wrong_form_of_own_parent(refused: Refused, question: str, value: str, reason: str) -> None:
-    """A text that breaks the rule of a question which only parent_image=own asks."""
+def test_wrong_form_of_own_base_image(
+    refused: Refused, question: str, value: str, reason: str
+) -> None:
+    """A string that breaks the rule of a question that only parent_image=own asks is refused."""
     line = refused(question, *data(parent_image="own", **{question: value}), shown=value)
     assert f" is refused: {reason}. " in line
 
 
-def test_empty_text(refused: Refused) -> None:
-    """No answer where one is needed."""
+def test_empty_string(refused: Refused) -> None:
+    """An empty answer to a question that requires one is refused."""
     refused("image_description", *data(image_description=""), shown="")
 
 
 def test_line_break(refused: Refused) -> None:
-    """An answer of two lines is shown in one."""
+    """An answer of two lines is refused, and shown on one line."""
     line = refused("aws_copy_regions", *data(aws_copy_regions="eu-west-1\nsecret: true"))
     assert r"eu-west-1\nsecret: true" in line
 
 
 def test_four_kibibytes(refused: Refused) -> None:
-    """A very long answer is shown by its beginning."""
+    """A very long answer is refused, and truncated in the message."""
     line = refused("toolkit_image", *data(toolkit_image="x" * 4096))
     assert "xxx..." in line
     assert len(line) < 500
 
 
-def test_bytes_that_are_no_utf_8(refused: Refused) -> None:
-    """An answer in another encoding."""
+def test_bytes_that_are_not_utf_8(refused: Refused) -> None:
+    """An answer that is not UTF-8 is refused, and shown with escapes."""
     assert r"caf\udce9" in refused("image_description", *data(image_description="caf\udce9"))
 
 
@@ -174,46 +176,46 @@ def test_bytes_that_are_no_utf_8(refused: Refused) -> None:
         ),
     ],
 )
-def test_no_text_in_a_data_file(
+def test_not_a_string_in_a_data_file(
     refused: Refused, tmp_path: Path, question: str, yaml: str, shown: str
 ) -> None:
-    """A value that YAML reads as something else than text."""
+    """A value that YAML does not read as a string is refused."""
     line = refused(question, *data_file(tmp_path, yaml))
-    assert f'{question}="{shown}" is refused: this is no text; in YAML put it in quotes. ' in (
+    assert f'{question}="{shown}" is refused: must be a string; quote it in YAML. ' in (
         line.replace("\\'", "'")
     )
 
 
 @pytest.mark.parametrize("value", ["2", ""])
-def test_junk_for_yes_or_no(refused: Refused, value: str) -> None:
-    """What Copier itself would take as yes, or as no."""
+def test_invalid_boolean(refused: Refused, value: str) -> None:
+    """A value that Copier itself would convert to a boolean is refused."""
     line = refused("keep_demo", *data(keep_demo=value), shown=value)
-    assert " is refused: this is neither yes nor no. " in line
+    assert " is refused: must be true or false. " in line
 
 
-def test_junk_for_yes_or_no_in_a_data_file(refused: Refused, tmp_path: Path) -> None:
-    """The same from a file."""
+def test_invalid_boolean_in_a_data_file(refused: Refused, tmp_path: Path) -> None:
+    """A value in a file that is not a boolean is refused."""
     refused("start_git", *data_file(tmp_path, "start_git: 2"), shown="2")
 
 
 @pytest.mark.parametrize("question", ["parent_image", "parent_os"])
 def test_choice_that_is_not_in_the_list(refused: Refused, question: str) -> None:
-    """A choice goes by its value, not by its title."""
+    """The title of a choice is refused, because only its value is valid."""
     answers = {"parent_image": "own", question: "Debian 13"}
     line = refused(question, *data(**answers), shown="Debian 13")
-    assert " is refused: this is none of the choices. " in line
+    assert " is refused: must be one of the choices. " in line
     assert "debian-13" in line
 
 
 @pytest.mark.parametrize("value", ["[]", "x86_64", "[x86_64, , arm64]"])
-def test_no_list_of_processors(refused: Refused, value: str) -> None:
-    """An empty list, no list, an unknown processor, and what YAML cannot read."""
+def test_invalid_architectures(refused: Refused, value: str) -> None:
+    """An invalid list of architectures is refused."""
     line = refused("image_architectures", *data(image_architectures=value), shown=value)
-    assert " is refused: this is no list of processors. " in line
+    assert " is refused: must be a list of architectures. " in line
 
 
-def test_no_list_of_processors_in_a_data_file(refused: Refused, tmp_path: Path) -> None:
-    """The same from a file."""
+def test_invalid_architectures_in_a_data_file(refused: Refused, tmp_path: Path) -> None:
+    """An invalid list of architectures in a file is refused."""
     refused("image_architectures", *data_file(tmp_path, "image_architectures: [x86_64, sparc]"))
 
 
@@ -222,14 +224,14 @@ def test_no_list_of_processors_in_a_data_file(refused: Refused, tmp_path: Path) 
 
 @pytest.mark.parametrize("name", ["typo", "_src_path", "two\nlines"])
 def test_unknown_question(refused: Refused, name: str) -> None:
-    """A name that no question has; Copier itself would ignore it."""
+    """An answer to an unknown question is refused, although Copier itself would ignore it."""
     line = refused(name.replace("\n", r"\n"), f"--data={name}=1")
     assert " is refused: no question has this name. " in line
     assert ", ".join(rules().accepted) in line
 
 
 def test_unknown_question_in_a_data_file(refused: Refused, tmp_path: Path) -> None:
-    """The same from a file, beside good answers."""
+    """An answer to an unknown question in a file with valid answers is refused."""
     refused("regoin", *data_file(tmp_path, "image_name: web\nregoin: eu-west-1\n"))
 
 
@@ -252,27 +254,27 @@ def test_other_partition(refused: Refused, question: str, value: str, partition:
 
 
 def test_consumers_need_a_key_that_can_be_shared(refused: Refused) -> None:
-    """EC2 would refuse to share the finished image."""
+    """Consumers without a key that can be shared are refused, as EC2 would do after the build."""
     line = refused("aws_kms_key", *data(image_consumers="111122223333", aws_kms_key=""), shown="")
     assert " is refused: sharing needs a key of your own. " in line
 
 
 def test_copies_need_a_key_that_exists_everywhere(refused: Refused) -> None:
-    """The id of a key means nothing in another region."""
+    """A single-region key is refused for an image that is copied."""
     key = "12345678-90ab-cdef-1234-567890abcdef"
     line = refused("aws_kms_key", *data(aws_copy_regions="eu-west-1", aws_kms_key=key), shown=key)
     assert " is refused: copies need an alias or mrk- key. " in line
 
 
 def test_key_of_another_region(refused: Refused) -> None:
-    """An instance cannot be started with the key of another region (review R16)."""
+    """A key of another region is refused, because EC2 could not start the instance (review R16)."""
     key = "arn:aws:kms:eu-west-1:111122223333:alias/packer-ami"
     line = refused("aws_kms_key", *data(aws_kms_key=key), shown=key)
-    assert " is refused: this key is not in eu-central-1. " in line
+    assert " is refused: must be a key in eu-central-1. " in line
 
 
-def test_parent_name_for_one_processor(refused: Refused) -> None:
-    """The build for the other processor would find no base image (review R16)."""
+def test_parent_name_for_one_architecture(refused: Refused) -> None:
+    """A parent_name for another architecture is refused (review R16)."""
     answers = data(parent_image="own", parent_name="base-amd64-*", image_architectures="[arm64]")
     line = refused("image_architectures", *answers, shown="[arm64]")
     assert " is refused: parent_name is x86_64 only. " in line
@@ -289,7 +291,7 @@ def test_parent_name_for_one_processor(refused: Refused) -> None:
 def test_answer_to_a_question_that_is_not_asked(
     refused: Refused, question: str, answers: dict[str, str]
 ) -> None:
-    """A parent of one's own would be ignored without a word, and another image built."""
+    """An answer about an own base image is refused if another base image is chosen."""
     line = refused(question, *data(**answers), shown=answers[question])
     assert " is refused: it needs parent_image=own. " in line
 
@@ -313,7 +315,7 @@ def test_bad_default_in_settings(
     default: str,
     options: list[str],
 ) -> None:
-    """A default of one's own, in Copier's settings.yml, is held to the same rules."""
+    """A default in Copier's settings.yml must follow the same rules."""
     settings = tmp_path / "settings.yml"
     settings.write_text(json.dumps({"defaults": {question: default, "of_another_template": 1}}))
     monkeypatch.setenv("COPIER_SETTINGS_PATH", str(settings))
@@ -322,7 +324,7 @@ def test_bad_default_in_settings(
 
 @pytest.mark.parametrize("command", ["update", "recopy"])
 def test_answers_file_was_edited(project: Path, command: str) -> None:
-    """A bad answer in .copier-answers.yml; Copier alone would take the default instead."""
+    """An invalid answer in .copier-answers.yml is refused; Copier itself would use the default."""
     edit_answers(project, aws_region="moon")
     more = ["--overwrite"] if command == "recopy" else []
     line = assert_refused_and_untouched(
@@ -333,14 +335,14 @@ def test_answers_file_was_edited(project: Path, command: str) -> None:
 
 @pytest.mark.parametrize("command", ["update", "recopy"])
 def test_recorded_answer_in_another_partition(project: Path, command: str) -> None:
-    """The line says how to stay at the release (review C15)."""
+    """The line explains how to stay at the current release (review C15)."""
     edit_answers(project, aws_region="us-gov-west-1")
     more = ["--overwrite"] if command == "recopy" else []
     line = assert_refused_and_untouched(
         project, "aws_region", command, "--trust", "--defaults", *more
     )
     assert " in .copier-answers.yml is refused: aws-us-gov is not supported. " in line
-    assert "To stay at the present release, start no update and delete .github/" in line
+    assert "To stay at the current release, do not start updates, and delete .github/" in line
 
 
 @pytest.mark.parametrize(
@@ -348,19 +350,19 @@ def test_recorded_answer_in_another_partition(project: Path, command: str) -> No
     [("aws_region", "moon"), ("parent_owner", "self")],
 )
 def test_bad_answer_on_update(project: Path, question: str, value: str) -> None:
-    """An update refuses like a copy."""
+    """An update refuses the same answers as a copy."""
     options = ["--trust", "--defaults", *data(**{question: value})]
     assert_refused_and_untouched(project, question, "update", *options)
 
 
 def test_bad_answer_on_recopy(project: Path) -> None:
-    """A recopy refuses like a copy."""
+    """A recopy refuses the same answers as a copy."""
     options = ["--trust", "--defaults", "--overwrite", *data(aws_region="moon")]
     assert_refused_and_untouched(project, "aws_region", "recopy", *options)
 
 
-def test_recorded_key_does_not_fit_any_longer(two_releases: Path, tmp_path: Path) -> None:
-    """Copier alone would drop the team's key for the account's default key."""
+def test_recorded_key_no_longer_fits(two_releases: Path, tmp_path: Path) -> None:
+    """A recorded key that no longer fits is refused; Copier itself would drop it."""
     key = "12345678-90ab-cdef-1234-567890abcdef"
     project = render(two_releases, tmp_path / "web", {"aws_kms_key": key}, vcs_ref="v1.0.0")
     options = ["--trust", "--defaults", *data(aws_copy_regions="eu-west-1")]
@@ -371,10 +373,10 @@ def test_recorded_key_does_not_fit_any_longer(two_releases: Path, tmp_path: Path
     assert "aws_kms_key: alias/ours" in (project / ".copier-answers.yml").read_text()
 
 
-def test_oldest_copier_refuses_alike(
+def test_oldest_copier_refuses_too(
     two_releases: Path, folder_template: Path, tmp_path: Path
 ) -> None:
-    """The refusals rest on what Copier hands to templates; 9.18.0 does so too."""
+    """The oldest supported Copier refuses the same answers with one line."""
     python = other_copier("9.18.0")
     project = tmp_path / "packer-ami-web"
     copy = ["copy", "--trust", "--defaults"]

@@ -1,4 +1,4 @@
-"""What else can be wrong: data files, destinations, projects, the machine and the template.
+"""Invalid data files, destinations, projects, machines and templates are reported.
 
 Each test is a row of docs/bad-input.md: the exit code, what the person reads, and that nothing of
 theirs is lost or overwritten unasked. Where Copier has no hook for a template, the test holds what
@@ -28,24 +28,24 @@ def destination(tmp_path: Path) -> Path:
 
 
 def copy(template: Path | str, destination: Path | str, *options: str, cwd: Path) -> Outcome:
-    """Copy with the defaults."""
+    """Run `copier copy` with the defaults."""
     return run_copier("copy", *DEFAULTS, *options, str(template), str(destination), cwd=cwd)
 
 
 def update(project: Path, *options: str, **more: object) -> Outcome:
-    """Update with the recorded answers."""
+    """Run `copier update` with the recorded answers."""
     return run_copier("update", "--trust", "--defaults", *options, cwd=project, **more)  # type: ignore[arg-type]
 
 
 def assert_line(outcome: Outcome, *said: str, code: int = 1) -> None:
-    """Assert that a command failed with exactly one line, which says something."""
+    """Assert that a command failed with exactly one line that contains some strings."""
     assert outcome.code == code, outcome
     (line,) = outcome.complaints
     assert all(part in line for part in said), line
 
 
 def assert_traceback(outcome: Outcome, *said: str) -> None:
-    """Assert what a person sees where Copier has no hook for the template: the end says it."""
+    """Assert that a command failed with a traceback of Copier whose end has some strings."""
     assert outcome.code == 1, outcome
     assert "Traceback (most recent call last):" in outcome.complaints
     end = "\n".join(outcome.complaints[-4:])
@@ -56,7 +56,7 @@ def assert_traceback(outcome: Outcome, *said: str) -> None:
 
 
 def test_data_file_is_missing(template: Path, destination: Path) -> None:
-    """Copier's usage error: one line, then its help, on stdout."""
+    """A missing data file leads to a usage error of one line and the help."""
     outcome = copy(template, destination, "--data-file=gone.yml", cwd=destination.parent)
     assert outcome.code == 2
     assert "gone.yml" in outcome.stdout.splitlines()[0]
@@ -74,7 +74,7 @@ def test_data_file_is_missing(template: Path, destination: Path) -> None:
     ],
 )
 def test_data_file_cannot_be_used(template: Path, destination: Path, text: str, said: str) -> None:
-    """Copier reads it before it looks at the template: a traceback, and nothing is written."""
+    """An unusable data file leads to a traceback of Copier, and nothing is written."""
     (destination.parent / "answers.yml").write_text(text)
     outcome = copy(template, destination, "--data-file=answers.yml", cwd=destination.parent)
     assert_traceback(outcome, said)
@@ -82,21 +82,21 @@ def test_data_file_cannot_be_used(template: Path, destination: Path, text: str, 
 
 
 def test_data_without_equals_sign(template: Path, destination: Path) -> None:
-    """Copier splits it before it looks at the template."""
+    """--data without an equals sign leads to a traceback of Copier."""
     outcome = copy(template, destination, "--data=image_name", cwd=destination.parent)
     assert_traceback(outcome, "not enough values to unpack")
     assert not destination.exists()
 
 
-def test_name_of_copiers_own(template: Path, destination: Path) -> None:
-    """Copier stumbles over an answer to a name that it sets itself."""
+def test_reserved_name_of_copier(template: Path, destination: Path) -> None:
+    """An answer with a reserved name of Copier leads to a traceback."""
     outcome = copy(template, destination, "--data=_folder_name=web", cwd=destination.parent)
     assert_traceback(outcome, "multiple values for keyword argument '_folder_name'")
     assert not destination.exists()
 
 
 def test_unknown_option(template: Path, destination: Path) -> None:
-    """Copier's usage error: one line, then its help, on stdout."""
+    """An unknown option leads to a usage error of one line and the help."""
     outcome = copy(template, destination, "--deflaults", cwd=destination.parent)
     assert outcome.code == 2
     assert "deflaults" in outcome.stdout.splitlines()[0]
@@ -104,7 +104,7 @@ def test_unknown_option(template: Path, destination: Path) -> None:
 
 
 def test_no_terminal_and_no_defaults(template: Path, destination: Path) -> None:
-    """There is nobody to ask."""
+    """Without a terminal and --defaults, Copier fails with one line."""
     outcome = run_copier("copy", "--trust", template, destination, cwd=destination.parent)
     assert outcome.code == 1
     assert outcome.complaints[-1] == (
@@ -118,7 +118,7 @@ def test_no_terminal_and_no_defaults(template: Path, destination: Path) -> None:
 def test_settings_cannot_be_read(
     template: Path, destination: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    """Copier reads its settings before it looks at the template."""
+    """Unreadable settings lead to a traceback of Copier."""
     settings = destination.parent / "settings.yml"
     settings.write_text(text)
     monkeypatch.setenv("COPIER_SETTINGS_PATH", str(settings))
@@ -135,7 +135,7 @@ OWN = {"README.md": "my own text\n", "notes/own.txt": "more\n", ".gitignore": "/
 
 @pytest.fixture
 def own_files(destination: Path) -> Path:
-    """Return a destination that holds a person's own files, some at paths of the template."""
+    """Return a destination with the user's own files, some at paths of the template."""
     for name, text in OWN.items():
         (destination / name).parent.mkdir(parents=True, exist_ok=True)
         (destination / name).write_text(text)
@@ -143,12 +143,12 @@ def own_files(destination: Path) -> Path:
 
 
 def assert_own_files_are_kept(destination: Path) -> None:
-    """Assert that none of a person's own files has changed."""
+    """Assert that none of the user's own files has changed."""
     assert {name: (destination / name).read_text() for name in OWN} == OWN
 
 
 def test_non_empty_destination_without_a_terminal(template: Path, own_files: Path) -> None:
-    """Copier stops at the first file it would have to ask about; what it had added stays."""
+    """Without a terminal, Copier stops at the first file that it would have to ask about."""
     outcome = copy(template, own_files, "--quiet", cwd=own_files.parent)
     assert outcome.code == 1
     assert outcome.complaints[-1] == "Interactive session required: Consider using `--overwrite`"
@@ -157,7 +157,7 @@ def test_non_empty_destination_without_a_terminal(template: Path, own_files: Pat
 
 
 def test_non_empty_destination_on_a_terminal(template: Path, own_files: Path) -> None:
-    """Copier asks for each file; no keeps it."""
+    """Copier asks about each file, and the answer no keeps it."""
     options = ("--quiet", str(template), str(own_files))
     with copier("copy", *DEFAULTS, *options, cwd=own_files.parent) as terminal:
         terminal.wait_for("Overwrite .gitignore?")
@@ -169,7 +169,7 @@ def test_non_empty_destination_on_a_terminal(template: Path, own_files: Path) ->
 
 
 def test_overwrite_takes_only_files_of_the_template(template: Path, own_files: Path) -> None:
-    """With --overwrite nobody is asked; what is not the template's stays."""
+    """--overwrite replaces only files of the template."""
     outcome = copy(template, own_files, "--overwrite", cwd=own_files.parent)
     assert outcome.code == 0, outcome
     assert (own_files / "notes/own.txt").read_text() == OWN["notes/own.txt"]
@@ -177,7 +177,7 @@ def test_overwrite_takes_only_files_of_the_template(template: Path, own_files: P
 
 
 def test_destination_is_a_file(template: Path, destination: Path) -> None:
-    """One line, and the file stays."""
+    """A file as the destination is refused with one line, and does not change."""
     destination.write_text("mine\n")
     outcome = copy(template, destination, cwd=destination.parent)
     assert_line(outcome, f"{destination} is refused as the destination: it is a file.")
@@ -185,7 +185,7 @@ def test_destination_is_a_file(template: Path, destination: Path) -> None:
 
 
 def test_unwritable_destination(template: Path, tmp_path: Path) -> None:
-    """A traceback of Copier's, whose last line names the path; nothing is written."""
+    """An unwritable destination leads to a traceback of Copier that ends with the path."""
     parent = tmp_path / "locked"
     parent.mkdir()
     parent.chmod(0o555)
@@ -208,13 +208,13 @@ def test_unwritable_destination(template: Path, tmp_path: Path) -> None:
 
 
 def assert_left_alone(project: Path, outcome: Outcome, before: object) -> None:
-    """Assert that a command that failed changed nothing in a project."""
+    """Assert that a command failed and did not change the project."""
     assert outcome.code != 0
     assert contents(project) == before
 
 
 def test_dirty_project(project: Path) -> None:
-    """One untracked file is enough: the update could not be told from it."""
+    """An update of a project with an untracked file is refused."""
     (project / "notes.txt").write_text("mine\n")
     before = contents(project)
     outcome = update(project)
@@ -223,7 +223,7 @@ def test_dirty_project(project: Path) -> None:
 
 
 def test_project_without_git(project: Path) -> None:
-    """Without history an update cannot tell what is the team's."""
+    """An update of a project without git is refused."""
     shutil.rmtree(project / ".git")
     before = contents(project)
     outcome = update(project)
@@ -232,7 +232,7 @@ def test_project_without_git(project: Path) -> None:
 
 
 def test_answers_file_is_missing(project: Path) -> None:
-    """Copier does not know then where the project comes from."""
+    """An update of a project without an answers file is refused."""
     git(project, "rm", "--quiet", ".copier-answers.yml")
     git(project, "commit", "--quiet", "--message=Remove the answers")
     before = contents(project)
@@ -241,8 +241,8 @@ def test_answers_file_is_missing(project: Path) -> None:
     assert_left_alone(project, outcome, before)
 
 
-def test_answers_file_is_no_yaml(project: Path) -> None:
-    """Conflict markers, for example."""
+def test_answers_file_is_not_yaml(project: Path) -> None:
+    """Conflict markers in the answers file lead to a traceback of Copier."""
     answers = project / ".copier-answers.yml"
     answers.write_text("<<<<<<< before updating\n" + answers.read_text())
     git(project, "commit", "--quiet", "--all", "--message=Commit a conflict")
@@ -253,7 +253,7 @@ def test_answers_file_is_no_yaml(project: Path) -> None:
 
 
 def test_update_to_an_older_release(two_releases: Path, destination: Path) -> None:
-    """Copier never goes back."""
+    """An update to an older release is refused."""
     render(two_releases, destination, {"image_name": "web"})
     before = contents(destination)
     outcome = update(destination, "--vcs-ref=v1.0.0")
@@ -265,19 +265,19 @@ def test_update_to_an_older_release(two_releases: Path, destination: Path) -> No
 
 
 def test_copy_without_git_installed(template: Path, destination: Path) -> None:
-    """The repository is made; what it lacks is said in a line each."""
+    """Without git, the repository is created, and one line reports each missing part."""
     empty = destination.parent / "bin"
     empty.mkdir()
     arguments = ("copy", *DEFAULTS, str(template), str(destination))
     outcome = run_copier(*arguments, cwd=destination.parent, env={"PATH": str(empty)})
     assert outcome.code == 0, outcome
-    assert "Git was not started, because it is not installed" in outcome.stderr
+    assert "Git is not installed, so there is no repository; install git" in outcome.stderr
     assert "`copier update` cannot work here" in outcome.stderr
     assert (destination / "build.pkr.hcl").is_file()
 
 
 def test_update_without_git_installed(project: Path) -> None:
-    """Copier looks for git before it looks at the template."""
+    """An update without git leads to a traceback of Copier."""
     empty = project.parent / "bin"
     empty.mkdir()
     before = contents(project)
@@ -287,7 +287,7 @@ def test_update_without_git_installed(project: Path) -> None:
 
 
 def test_old_copier(template: Path, destination: Path) -> None:
-    """One line that names both versions; nothing is written."""
+    """An old Copier is refused with one line that names both versions."""
     python = other_copier("9.17.2")
     options = ("copy", *DEFAULTS, str(template), str(destination))
     outcome = run_copier(*options, cwd=destination.parent, python=python)
@@ -299,7 +299,7 @@ def test_old_copier(template: Path, destination: Path) -> None:
 
 
 def test_no_trust(template: Path, destination: Path) -> None:
-    """The hook is a task, and Copier runs tasks only of templates that are trusted."""
+    """A copy of an untrusted template is refused, because the template has a task."""
     outcome = run_copier("copy", "--defaults", template, destination, cwd=destination.parent)
     assert outcome.code == 4
     assert outcome.complaints == [
@@ -311,7 +311,7 @@ def test_no_trust(template: Path, destination: Path) -> None:
 
 
 def test_no_trust_on_update(project: Path) -> None:
-    """An update needs it too, even where it runs no task."""
+    """An update from an untrusted template is refused, even if it runs no task."""
     before = contents(project)
     outcome = run_copier("update", "--defaults", "--skip-tasks", cwd=project)
     assert outcome.code == 4
@@ -320,7 +320,7 @@ def test_no_trust_on_update(project: Path) -> None:
 
 @pytest.fixture
 def as_github(two_releases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let git find the template where an organisation's addresses on GitHub lead."""
+    """Let git resolve an organization's GitHub addresses to the template."""
     (tmp_path / "ORGANISATION").mkdir()
     (tmp_path / "ORGANISATION" / "template-packer-ami.git").symlink_to(two_releases)
     config = tmp_path / "gitconfig"
@@ -342,7 +342,7 @@ def as_github(two_releases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_trust_in_settings(
     destination: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    """As docs/start.md has it: granted once, the flag is needless on copy and on update."""
+    """With the entry of docs/start.md in the settings, copy and update need no option."""
     page = (ROOT / "docs" / "start.md").read_text()
     settings = destination.parent / "settings.yml"
     settings.write_text(page.partition("```yaml\n")[2].partition("```")[0])
@@ -362,14 +362,14 @@ def test_trust_in_settings(
 
 
 def test_template_does_not_exist(destination: Path) -> None:
-    """A wrong path ends in a traceback of Copier's, whose last line says so."""
+    """A template path that does not exist leads to a traceback of Copier."""
     outcome = copy("gone", destination, cwd=destination.parent)
     assert_traceback(outcome, "ValueError: Local template must be a directory.")
     assert not destination.exists()
 
 
-def test_template_out_of_reach(destination: Path) -> None:
-    """Nobody answers at its URL: the last lines are git's."""
+def test_template_cannot_be_reached(destination: Path) -> None:
+    """A URL that cannot be reached leads to a traceback that ends with git's reason."""
     url = "http://127.0.0.1:9/template.git"
     outcome = copy(url, destination, cwd=destination.parent)
     assert_traceback(outcome, f"git ls-remote --tags --refs -- {url}", "unable to access")
@@ -377,14 +377,14 @@ def test_template_out_of_reach(destination: Path) -> None:
 
 
 def test_release_does_not_exist(template: Path, destination: Path) -> None:
-    """A release that the template does not have."""
+    """A release that does not exist leads to a traceback of Copier."""
     outcome = copy(template, destination, "--vcs-ref=v9.9.9", cwd=destination.parent)
     assert_traceback(outcome, "ValueError: Unknown revision: 'v9.9.9'")
     assert not destination.exists()
 
 
 def test_relative_template_path(two_releases: Path, destination: Path) -> None:
-    """It is recorded as an absolute one, so that updates find it from any folder."""
+    """A relative template path is recorded as an absolute path."""
     relative = os.path.relpath(two_releases, destination.parent)
     outcome = copy(relative, destination, "--vcs-ref=v1.0.0", cwd=destination.parent)
     assert outcome.code == 0, outcome
@@ -397,7 +397,7 @@ def test_relative_template_path(two_releases: Path, destination: Path) -> None:
 
 
 def assert_told_that_it_cannot_be_updated(outcome: Outcome, destination: Path) -> None:
-    """Assert that a copy without a version says so, and so does an update of it."""
+    """Assert that a copy without a version reports it, and that its update fails."""
     assert outcome.code == 0, outcome
     assert "`copier update` cannot work here" in outcome.stderr
     assert "_commit" not in (destination / ".copier-answers.yml").read_text()
@@ -405,7 +405,7 @@ def assert_told_that_it_cannot_be_updated(outcome: Outcome, destination: Path) -
 
 
 def test_template_without_git(template: Path, destination: Path) -> None:
-    """A downloaded archive, for example: copied, but never updatable."""
+    """A template without git can be copied, but the copy cannot be updated."""
     folder = destination.parent / "archive"
     shutil.copytree(template, folder, ignore=shutil.ignore_patterns(".git"))
     outcome = copy(folder, destination, cwd=destination.parent)
@@ -414,7 +414,7 @@ def test_template_without_git(template: Path, destination: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 def test_template_of_another_user(template: Path, destination: Path) -> None:
-    """Git refuses to read a checkout of somebody else."""
+    """A template that belongs to another user can be copied, but not updated."""
     folder = Path(shutil.copytree(template, destination.parent / "template"))
     for path in [folder, *folder.rglob("*")]:
         os.lchown(path, 12345, 12345)
@@ -423,7 +423,7 @@ def test_template_of_another_user(template: Path, destination: Path) -> None:
 
 
 def test_git_dir_is_set(template: Path, destination: Path) -> None:
-    """Inside a git hook, for example, the variable leads git to another repository."""
+    """With GIT_DIR set, the other repository is not changed."""
     elsewhere = destination.parent / "elsewhere"
     elsewhere.mkdir()
     git(elsewhere, "init", "--quiet", "--initial-branch=main")

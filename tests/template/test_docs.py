@@ -1,4 +1,4 @@
-"""The pages say what is tested, and what the questions are."""
+"""The pages match the tests and the questions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GOES_WELL = {"keys-choose-every-answer", "enter-accepts-every-default"}
 
 
 def rows_of(module: ModuleType) -> list[str]:
-    """Return the names of a module's tests, as rows."""
+    """Return the names of a module's tests in the form of table rows."""
     return [
         name.removeprefix("test_").replace("_", "-")
         for name in vars(module)
@@ -30,7 +30,7 @@ def rows_of(module: ModuleType) -> list[str]:
 
 
 def test_bad_input_lists_exactly_the_tested_rows() -> None:
-    """No row without a test, and no test without a row."""
+    """Every row of docs/bad-input.md has a test, and every test has a row."""
     page = (ROOT / "docs" / "bad-input.md").read_text()
     rows = re.findall(r"^\| `([a-z0-9-]+)` \|", page, re.MULTILINE)
     tested = [*rows_of(test_bad_answers), *rows_of(test_bad_input), *rows_of(test_terminal)]
@@ -39,16 +39,16 @@ def test_bad_input_lists_exactly_the_tested_rows() -> None:
 
 
 def test_bad_input_names_every_row_that_copier_answers_with_a_traceback() -> None:
-    """The list at the page's end is that of the table."""
+    """The list at the end of the page equals the rows with a traceback."""
     page = (ROOT / "docs" / "bad-input.md").read_text()
-    tables, _, end = page.partition("## What Copier gives no hook for")
+    tables, _, end = page.partition("## Errors that the template cannot explain")
     rows = re.findall(r"^\| `([a-z0-9-]+)` \|.*traceback of Copier", tables, re.MULTILINE)
     listed = re.findall(r"`([a-z0-9-]+)`", end.partition("In each of them")[0])
     assert sorted(listed) == sorted(rows)
 
 
 def test_questions_page_is_up_to_date() -> None:
-    """It is made from copier.yml and the rules."""
+    """docs/questions.md is up to date with copier.yml and the rules."""
     command = [sys.executable, "docs/generate_questions.py", "--check"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
@@ -56,7 +56,7 @@ def test_questions_page_is_up_to_date() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    """Files exist, and headings too; a page without a link has no brackets of one (issue 12)."""
+    """All links point to existing files and headings (issue 12)."""
     text = page.read_text()
     targets = re.findall(r"\]\(([^)\s]+)\)", text)
     assert len(targets) == text.count("](")

@@ -77,7 +77,7 @@ def test_odd_names_are_left_out_and_shown_in_one_line(
     assert done.code == 0, done.stderr
     assert committed(new) == rendered, git_way
     (note,) = notes(done)
-    shown = note.partition("did not make it: ")[2].partition("; commit")[0]
+    shown = note.partition("did not create them: ")[2].partition("; commit")[0]
     words = subprocess.run(
         ["bash", "-c", f"printf '%s\\0' {shown}"], capture_output=True, check=True
     ).stdout

@@ -1,4 +1,4 @@
-"""Answers that cannot work together are refused in one line, before anything is written."""
+"""Answers that conflict are refused with one line, before anything is written."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ OWN = {"parent_image": "own", "parent_owner": "self"}
 BOTH = "[x86_64, arm64]"
 REFUSED = [
     # A key of another region, in each form of an ARN.
-    ("aws_kms_key", {"aws_kms_key": KEY}, "this key is not in eu-central-1"),
-    ("aws_kms_key", {"aws_kms_key": ALIAS}, "this key is not in eu-central-1"),
-    ("aws_kms_key", {"aws_kms_key": MULTI_REGION}, "this key is not in eu-central-1"),
+    ("aws_kms_key", {"aws_kms_key": KEY}, "must be a key in eu-central-1"),
+    ("aws_kms_key", {"aws_kms_key": ALIAS}, "must be a key in eu-central-1"),
+    ("aws_kms_key", {"aws_kms_key": MULTI_REGION}, "must be a key in eu-central-1"),
     (
         "aws_kms_key",
         {"aws_kms_key": KEY, "aws_region": "eu-west-1", "aws_copy_regions": "us-east-1"},
@@ -60,10 +60,10 @@ REFUSED = [
     (
         "image_architectures",
         {**OWN, "parent_name": "base-2026.11", "image_architectures": BOTH},
-        "parent_name is one image",
+        "parent_name needs a * or ?",
     ),
     # A name that another program reads.
-    ("personal_role_variable", {"personal_role_variable": "PATH"}, "this name is taken"),
+    ("personal_role_variable", {"personal_role_variable": "PATH"}, "other programs read it"),
 ]
 ACCEPTED = [
     {"aws_kms_key": KEY, "aws_region": "eu-west-1"},
@@ -82,7 +82,7 @@ ACCEPTED = [
 
 
 def options(answers: dict[str, str]) -> list[str]:
-    """Return answers as options of Copier."""
+    """Format answers as options of Copier."""
     return [f"--data={question}={value}" for question, value in answers.items()]
 
 
@@ -90,7 +90,7 @@ def options(answers: dict[str, str]) -> list[str]:
 def test_answers_that_do_not_fit_each_other(
     template: Path, tmp_path: Path, question: str, answers: dict[str, str], reason: str
 ) -> None:
-    """Each pair ends in one line that names the question and the reason (review R16)."""
+    """A conflict is refused with one line that has the question and the reason (review R16)."""
     folder = tmp_path / "web"
     arguments = ("copy", "--trust", "--defaults", *options(answers), template, folder)
     outcome = run_copier(*arguments, cwd=tmp_path)
@@ -106,7 +106,7 @@ def test_answers_that_do_not_fit_each_other(
 def test_answers_that_fit_each_other(
     template: Path, tmp_path: Path, answers: dict[str, str]
 ) -> None:
-    """Pairs that work stay accepted, also when they look unusual (review R16)."""
+    """Unusual combinations that work are accepted (review R16)."""
     folder = tmp_path / "web"
     arguments = ("copy", "--trust", "--defaults", *options(answers), template, folder)
     outcome = run_copier(*arguments, cwd=tmp_path)
@@ -117,7 +117,7 @@ def test_answers_that_fit_each_other(
 
 
 def test_an_account_that_is_named_twice_is_written_once(template: Path, tmp_path: Path) -> None:
-    """EC2 would receive each consumer once (review R16)."""
+    """A consumer that is listed twice is rendered once (review R16)."""
     answers = {"image_consumers": "444455556666, 444455556666,555566667777"}
     folder = render(template, tmp_path / "web", answers)
     values = (folder / "image.auto.pkrvars.hcl").read_text()
@@ -127,16 +127,16 @@ def test_an_account_that_is_named_twice_is_written_once(template: Path, tmp_path
 def test_a_typed_architecture_that_does_not_fit_is_explained(
     template: Path, tmp_path: Path
 ) -> None:
-    """On a terminal the question stays, with the reason (review R16)."""
+    """On a terminal, the reason is shown and the question is asked again (review R16)."""
     answers = {"image_name": "web", "image_description": "x", **OWN, "parent_os": "debian-13"}
     given = [*options(answers), "--data=parent_name=base-amd64-*"]
     arguments = ("copy", "--trust", *given, str(template), str(tmp_path / "web"))
     with copier(*arguments, cwd=tmp_path) as terminal:
-        terminal.wait_for("The processors to build for")
+        terminal.wait_for("Architectures to build for")
         terminal.send("\x1b[B \r")  # down, mark arm64 as well, Enter
         terminal.wait_for("parent_name is x86_64 only")
         terminal.send(" \r")
-        terminal.wait_for("The AWS account that builds")
+        terminal.wait_for("ID of the AWS account that builds")
 
 
 # ------------------------------------------------------------------------------------- updates
@@ -144,11 +144,11 @@ def test_a_typed_architecture_that_does_not_fit_is_explained(
 
 @pytest.fixture(scope="module")
 def two_rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a template whose v1.1.0 has none of these rules, and whose v2.0.0 is of today."""
+    """Return a template whose v1.1.0 lacks these rules, and whose v2.0.0 is today's."""
     template = snapshot(tmp_path_factory.mktemp("rules") / "template", tag="today")
     git(template, "tag", "--delete", "today")
     now = (template / "includes" / "rules.jinja").read_text()
-    for reason in ("this key is not in", "parent_name is one image", "this name is taken"):
+    for reason in ("must be a key in", "parent_name needs a * or ?", "other programs read it"):
         assert reason in now
     old = now.replace('{%- elif region and value.startswith("arn:")', "{%- elif false and (region)")
     old = old.replace("{%- elif value in reserved_variables -%}", "{%- elif false -%}")
@@ -179,7 +179,7 @@ def test_recorded_answer_that_is_refused_now(
     answers: dict[str, str],
     correction: dict[str, str],
 ) -> None:
-    """An update stops in one line with the option that corrects the answer (review R16)."""
+    """An update fails with one line that has the option to correct the answer (review R16)."""
     folder = render(two_rules, tmp_path / "web", {"image_name": "web", **answers}, vcs_ref="v1.1.0")
     before = contents(folder)
     outcome = run_copier("update", "--trust", "--defaults", cwd=folder)
@@ -195,7 +195,7 @@ def test_recorded_answer_that_is_refused_now(
 
 @pytest.mark.parametrize("name", ["base-x86_64-*", "base-2026.11"])
 def test_recorded_architectures_are_kept(two_rules: Path, tmp_path: Path, name: str) -> None:
-    """An update keeps both answers, because a team may have edited the names (review R16)."""
+    """An update accepts recorded architectures that conflict with the name (review R16)."""
     answers = {"image_name": "web", **OWN, "parent_name": name, "image_architectures": BOTH}
     folder = render(two_rules, tmp_path / "web", answers, vcs_ref="v1.1.0")
     recorded = yaml.safe_load((folder / ".copier-answers.yml").read_text())
@@ -212,7 +212,7 @@ def test_recorded_architectures_are_kept(two_rules: Path, tmp_path: Path, name: 
 
 
 def test_every_reserved_variable_has_the_form_of_an_answer() -> None:
-    """A name that the form refuses already would not need the list (review R16)."""
+    """Every reserved variable has the form of a valid answer (review R16)."""
     assert rules().reserved_variables
     for name in rules().reserved_variables:
-        assert rules().why_not("personal_role_variable", name, {}) == "this name is taken"
+        assert rules().why_not("personal_role_variable", name, {}) == "other programs read it"

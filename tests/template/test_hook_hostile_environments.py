@@ -1,4 +1,4 @@
-"""`copier copy` where git is broken, missing or led astray succeeds, and a line says the truth."""
+"""`copier copy` succeeds where git is broken, missing or redirected, and reports it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rig.template import git, render
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 
-SUBJECT = "Start packer-ami-web from its template"
+SUBJECT = "Create packer-ami-web from the template"
 
 # Copies to a path and returns what was left undone, one line each.
 Copy = Callable[..., list[str]]
@@ -27,7 +27,7 @@ Setup = Callable[[Path, pytest.MonkeyPatch], None]
 
 @pytest.fixture
 def copy(template: Path, capfd: pytest.CaptureFixture[str]) -> Copy:
-    """Return a function that runs `copier copy`; a failure of it is an error."""
+    """Return a function that runs `copier copy` and fails if the copy fails."""
 
     def run(destination: Path, own_template: Path = template) -> list[str]:
         capfd.readouterr()
@@ -48,7 +48,7 @@ def _configure(folder: Path, patch: pytest.MonkeyPatch, *settings: tuple[str, st
 
 
 def _failing_hooks(folder: Path) -> Path:
-    """Make a folder of git hooks that refuse, and tell when they were run."""
+    """Create a folder of git hooks that fail and record that they ran."""
     folder.mkdir(parents=True)
     # Only those of a commit: Copier itself fails when its clone runs a failing post-checkout.
     for name in ("pre-commit", "prepare-commit-msg", "commit-msg", "post-commit"):
@@ -58,28 +58,28 @@ def _failing_hooks(folder: Path) -> Path:
 
 
 def broken_gpg(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Sign every commit, with a program that fails."""
+    """Configure git to sign commits with a program that fails."""
     _configure(folder, patch, ("commit.gpgSign", "true"), ("gpg.program", "false"))
 
 
 def failing_global_hooks(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Let hooks of the machine refuse every commit."""
+    """Configure global hooks that refuse every commit."""
     _configure(folder, patch, ("core.hooksPath", str(_failing_hooks(folder / "hooks"))))
 
 
 def failing_template_hooks(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Give every new repository hooks that refuse every commit."""
+    """Configure a template of hooks that refuse every commit."""
     _failing_hooks(folder / "templates" / "hooks")
     _configure(folder, patch, ("init.templateDir", str(folder / "templates")))
 
 
 def missing_git_templates(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Configure templates that are gone."""
+    """Configure a folder of templates that does not exist."""
     _configure(folder, patch, ("init.templateDir", str(folder / "gone")))
 
 
 def other_branch_and_line_ends(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Configure it as on Windows, with another name for the first branch."""
+    """Configure CRLF line endings and another name for the first branch."""
     _configure(
         folder,
         patch,
@@ -90,18 +90,18 @@ def other_branch_and_line_ends(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def no_home(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Have none, as in a service or a bare container."""
+    """Unset HOME, as in a service or a minimal container."""
     patch.delenv("HOME")
 
 
 def unwritable_home(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Let HOME be a file; not even root can write below it."""
+    """Set HOME to a file, so that not even root can write below it."""
     (folder / "home").touch()
     patch.setenv("HOME", str(folder / "home"))
 
 
 def c_locale(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Let Python and git speak ASCII, while the path does not."""
+    """Set an ASCII locale, while the path is not ASCII."""
     patch.setenv("LC_ALL", "C")
     patch.setenv("PYTHONCOERCECLOCALE", "0")
     patch.setenv("PYTHONUTF8", "0")
@@ -124,7 +124,7 @@ def c_locale(folder: Path, patch: pytest.MonkeyPatch) -> None:
 def test_first_commit_is_made_all_the_same(
     copy: Copy, tmp_path: Path, git_way: str, monkeypatch: pytest.MonkeyPatch, hostile: Setup
 ) -> None:
-    """None of these is about our commit."""
+    """The first commit is created in every one of these environments."""
     hostile(tmp_path, monkeypatch)
     new = tmp_path / "a team's répo"
     assert copy(new) == [], git_way
@@ -138,7 +138,7 @@ def test_first_commit_is_made_all_the_same(
 def test_c_locale_from_the_start(
     template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Copier itself, too, runs in a world of ASCII."""
+    """Copier itself works in an ASCII locale."""
     c_locale(tmp_path, monkeypatch)
     new = tmp_path / "a team's répo"
     outcome = run_copier(
@@ -152,19 +152,21 @@ def test_c_locale_from_the_start(
 def test_without_identity_no_commit_is_made_up(
     copy: Copy, tmp_path: Path, git_way: str, monkeypatch: pytest.MonkeyPatch, known: str
 ) -> None:
-    """Everything is staged, and the line says how to go on; the same for half an identity."""
+    """Without a full identity, all files are staged and a line explains how to commit."""
     (tmp_path / "gitconfig").write_text(known)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     new = tmp_path / "new"
     (note,) = copy(new)
-    assert note.startswith("No commit was made, because git does not know your name"), git_way
+    assert note.startswith("No commit was created, because git has no name and email for you"), (
+        git_way
+    )
     assert git(new, "for-each-ref") == ""
     assert set(git(new, "ls-files").splitlines()) == set(tree(new))
 
 
 @pytest.fixture
 def other(tmp_path: Path) -> Path:
-    """Return another repository, which the environment points to."""
+    """Return another repository that the environment points to."""
     repository = tmp_path / "other"
     git(tmp_path, "init", "--quiet", str(repository))
     (repository / "own").write_text("ours\n")
@@ -184,7 +186,7 @@ def test_hook_is_not_led_into_another_repository(
     monkeypatch: pytest.MonkeyPatch,
     variable: str,
 ) -> None:
-    """The hook alone, because Copier follows some of these itself and writes there."""
+    """The hook ignores variables that redirect git to another repository."""
     values = {
         "GIT_DIR": other / ".git",
         "GIT_WORK_TREE": other,
@@ -205,7 +207,7 @@ def test_hook_is_not_led_into_another_repository(
 def test_copy_from_a_git_hook_works(
     copy: Copy, tmp_path: Path, git_way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Git sets these, relative to the repository's top, for the hooks it runs."""
+    """A copy from a git hook works, although git sets its variables for the hook."""
     with monkeypatch.context() as patch:
         patch.setenv("GIT_DIR", ".git")
         patch.setenv("GIT_INDEX_FILE", ".git/index")
@@ -224,7 +226,7 @@ def test_copy_that_can_never_be_updated_says_so(
     monkeypatch: pytest.MonkeyPatch,
     lost: str,
 ) -> None:
-    """Copier takes the template for a plain folder, records no _commit, and says nothing."""
+    """A copy without a recorded _commit is reported, which Copier itself does not do."""
     before = tree(other), git_state(other)
     with monkeypatch.context() as patch:
         patch.setenv("GIT_DIR", str(other / ".git"))
@@ -239,7 +241,7 @@ def test_copy_that_can_never_be_updated_says_so(
 def test_copier_led_into_another_repository_writes_nothing(
     template: Path, tmp_path: Path, other: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Copier looks for the template's release there, and fails before anything of ours runs."""
+    """If Copier is redirected to another repository, it fails and nothing is written."""
     before = tree(other), git_state(other)
     with monkeypatch.context() as patch:
         patch.setenv("GIT_DIR", str(other / ".git"))
@@ -254,7 +256,7 @@ def test_copier_led_into_another_repository_writes_nothing(
 def test_template_of_somebody_else_says_that_it_cannot_be_updated(
     template: Path, copy: Copy, tmp_path: Path, git_way: str
 ) -> None:
-    """Git does not read such a repository, and Copier takes it for a plain folder."""
+    """A copy from a template of another user reports that updates cannot work."""
     own = Path(shutil.copytree(template, tmp_path / "template", symlinks=True))
     _give_away(own)
     new = tmp_path / "new"
@@ -267,7 +269,7 @@ def test_template_of_somebody_else_says_that_it_cannot_be_updated(
 def test_folder_of_somebody_else_gets_no_commit_but_the_way_to_one(
     copy: Copy, tmp_path: Path, git_way: str
 ) -> None:
-    """Git refuses to work there ("dubious ownership"), and names the setting."""
+    """In a folder of another user, the note has the command that adds git's safe.directory."""
     new = tmp_path / "new"
     new.mkdir()
     os.chown(new, 12345, 12345)
@@ -281,27 +283,31 @@ def test_folder_of_somebody_else_gets_no_commit_but_the_way_to_one(
 def test_repository_of_somebody_else_around_it_is_left_alone(
     copy: Copy, tmp_path: Path, git_way: str
 ) -> None:
-    """Nothing is removed and nothing nested where git cannot say what it tracks."""
+    """In a repository of another user, nothing is removed and no repository is created."""
     git(tmp_path, "init", "--quiet")
     _give_away(tmp_path / ".git")
     os.chown(tmp_path, 12345, 12345)
     new = tmp_path / "new"
     demo, repository = copy(new)
-    assert demo.startswith("The demo was left in: git cannot read the repository"), git_way
-    assert repository.startswith("No git repository was started, because this is inside")
+    assert demo.startswith("The demo was not removed, because git cannot read the repository"), (
+        git_way
+    )
+    assert repository.startswith("No git repository was created, because this folder is inside")
     assert not (new / ".git").exists()
 
 
 def test_without_git_the_demo_goes_and_one_line_says_what_to_do(
     template: Path, copy: Copy, tmp_path: Path, git_way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Copier needs git for a repository, so the template is a plain folder here."""
+    """Without git, the demo is removed and each missing step is reported with one line."""
     own = tmp_path / "template"
     shutil.copytree(template, own, symlinks=True, ignore=shutil.ignore_patterns(".git"))
     new = tmp_path / "new"
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     git_note, update_note = copy(new, own)
-    assert git_note.startswith("Git was not started, because it is not installed"), git_way
+    assert git_note.startswith("Git is not installed, so there is no repository; install git"), (
+        git_way
+    )
     assert "git init -b main && git add --all && git commit" in git_note
     assert ".copier-answers.yml has no _commit" in update_note
     assert not set(tree(new)) & set(manifest())

@@ -122,7 +122,7 @@ def test_commit_after_a_release_is_reported(
     commit, (note,) = copy(own, tmp_path / "web", f"--vcs-ref={reference}")
     assert commit == recorded, git_way
     assert f"The template was copied at {recorded} (not a release)" in note
-    assert "copy again from a release, such as --vcs-ref v1.0.0" in note
+    assert "copy again from a release, such as with --vcs-ref v1.0.0" in note
 
 
 @pytest.mark.parametrize("other", [False, True], ids=["", "other tag"])
@@ -133,7 +133,7 @@ def test_uncommitted_changes_are_reported(own: Path, tmp_path: Path, other: bool
     (own / "template" / "more.txt").write_text("more\n")
     commit, (note,) = copy(own, tmp_path / "web", "--vcs-ref=HEAD")
     assert "-1-g" in commit
-    assert "uncommitted changes, which no update can read" in note
+    assert "uncommitted changes, which updates cannot read" in note
     assert "--vcs-ref v1.0.0" in note
 
 
@@ -146,7 +146,7 @@ def test_clone_without_tags_is_reported(own: Path, tmp_path: Path, shallow: bool
     git(tmp_path, "clone", "--quiet", "--no-tags", *depth, f"file://{own}", str(clone))
     commit, (note,) = copy(clone, tmp_path / "web")
     assert commit == git(own, "rev-parse", "--short", "HEAD")
-    assert f"no release tag here, so {ANSWERS} names {commit}" in note
+    assert f"has no release tags, so {ANSWERS} records {commit}" in note
     assert "git fetch --tags" in note
 
 
@@ -166,7 +166,7 @@ def test_overwritten_answers_file_is_reported(own: Path, tmp_path: Path) -> None
     git(web, "commit", "--quiet", "-m", "Other")
     commit, (note,) = copy(own, web, "--overwrite")
     assert commit == "v1.0.0"
-    assert f"{ANSWERS} was the answers file of another template; restore it with git checkout" in (
+    assert f"overwritten {ANSWERS}, the answers file of another template; restore it with git" in (
         note
     )
     assert "--answers-file .copier-answers.packer-ami.yml" in note

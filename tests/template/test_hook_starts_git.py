@@ -1,4 +1,4 @@
-"""A new repository is committed, or one line says what is missing; nothing fails a copy."""
+"""A new repository is committed, or one line reports what is missing; the copy never fails."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rig.template import git, render
 
 
 def notes(result: Outcome | subprocess.CompletedProcess[str]) -> list[str]:
-    """Return the lines about what was left undone."""
+    """Return the notes of the hook."""
     return [line for line in result.stderr.splitlines() if line.startswith("Note: ")]
 
 
@@ -33,10 +33,10 @@ def bare(template: Path, tmp_path: Path) -> Path:
 
 
 def test_first_commit_holds_everything_on_main(template: Path, bare: Path, git_way: str) -> None:
-    """In the person's own name, as a clean working tree."""
+    """The first commit has all files on main, with the user's name, and leaves a clean tree."""
     assert notes(run_hook(bare, template)) == [], git_way
     assert git(bare, "log", "--format=%an <%ae> %s") == (
-        "Tess Tester <tess@example.com> Start packer-ami-web from its template"
+        "Tess Tester <tess@example.com> Create packer-ami-web from the template"
     )
     assert git(bare, "symbolic-ref", "HEAD") == "refs/heads/main"
     assert git(bare, "status", "--porcelain") == ""
@@ -46,7 +46,7 @@ def test_first_commit_holds_everything_on_main(template: Path, bare: Path, git_w
 def test_gitpython_is_used_where_it_is_installed(
     template: Path, bare: Path, git_way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the two ways of every other test are really two."""
+    """The hook uses GitPython if and only if it is installed."""
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
     imported = run_hook(bare, template).stderr
     assert ("| gitdb" in imported.replace("  ", "")) == (git_way == "GitPython")
@@ -55,7 +55,7 @@ def test_gitpython_is_used_where_it_is_installed(
 def test_identity_in_the_environment_is_used(
     template: Path, bare: Path, git_way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Runners often have no configuration but these variables."""
+    """An identity in environment variables is used without any git configuration."""
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     for role in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{role}_NAME", "Robin Runner")
@@ -65,7 +65,7 @@ def test_identity_in_the_environment_is_used(
 
 
 def test_start_git_false_makes_no_repository(template: Path, bare: Path) -> None:
-    """Nor does it complain; the steps say how to begin."""
+    """With start_git=false, no repository is created, and the next steps contain git init."""
     result = run_hook(bare, template, start_git=False)
     assert notes(result) == []
     assert not (bare / ".git").exists()
@@ -76,7 +76,7 @@ def test_start_git_false_makes_no_repository(template: Path, bare: Path) -> None
 def test_existing_repository_is_left_alone(
     template: Path, bare: Path, git_way: str, commits: int
 ) -> None:
-    """The person commits what Copier has written there."""
+    """An existing repository does not change, and the user is asked to commit."""
     git(bare, "init", "--quiet", "-b", "trunk")
     for _ in range(commits):
         git(bare, "commit", "--allow-empty", "-m", "Mine")
@@ -84,19 +84,19 @@ def test_existing_repository_is_left_alone(
     result = run_hook(bare, template)
     assert git(bare, "status", "--porcelain=2", "--branch") == before, git_way
     assert notes(result) == []
-    assert "commit it" in numbered(result)[2]
+    assert "commit them" in numbered(result)[2]
 
 
 def test_inside_another_repository_no_repository_is_nested(
     template: Path, tmp_path: Path, git_way: str
 ) -> None:
-    """It would be taken for a submodule without an address."""
+    """No repository is created inside another one."""
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "commit", "--allow-empty", "-m", "Mine")
     new = render(template, tmp_path / "images" / "web", {"start_git": False})
     before = git_state(tmp_path)
     (note,) = notes(run_hook(new, template))
-    assert f"this is inside the repository {tmp_path}" in note, git_way
+    assert f"this folder is inside the repository {tmp_path}" in note, git_way
     assert not (new / ".git").exists()
     assert git_state(tmp_path) == before
 
@@ -126,7 +126,7 @@ def test_copy_at_the_top_keeps_its_next_steps(template: Path, bare: Path) -> Non
 
 
 def test_empty_folder_named_git_further_up_is_no_repository(template: Path, tmp_path: Path) -> None:
-    """Git does not take it for one either."""
+    """An empty folder named .git in an enclosing folder is not treated as a repository."""
     (tmp_path / ".git").mkdir()
     new = render(template, tmp_path / "new")
     assert git(new, "rev-list", "--count", "HEAD") == "1"
@@ -136,7 +136,7 @@ def test_empty_folder_named_git_further_up_is_no_repository(template: Path, tmp_
 def test_git_that_fails_fails_nothing(
     template: Path, bare: Path, git_way: str, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    """The line holds git's reason and the commands that are left to do."""
+    """If git fails, a note has git's reason and the remaining commands."""
     real = subprocess.run(
         ["which", "git"], check=True, capture_output=True, text=True
     ).stdout.strip()
@@ -154,25 +154,25 @@ exec {real} "$@"
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(fake.parent), prepend=os.pathsep)
     (note,) = notes(run_hook(bare, template))
-    assert note.startswith("Note: Git was not started (fatal: disk full); do it with: "), git_way
+    assert note.startswith("Note: Git could not be set up (fatal: disk full); run: "), git_way
     assert ("git init -b main" in note) == (command == "init")
-    assert "git add --all && git commit -m 'Start packer-ami-web from its template'" in note
+    assert "git add --all && git commit -m 'Create packer-ami-web from the template'" in note
 
 
 def test_commands_that_a_note_names_do_what_was_left_undone(
     template: Path, bare: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A person copies the rest of the line into the shell."""
+    """The commands of a note can be pasted into a shell and finish the step."""
     with monkeypatch.context() as patch:
         patch.setenv("GIT_CONFIG_GLOBAL", str(bare.parent / "gitconfig"))
         (note,) = notes(run_hook(bare, template))
-        command = note.partition("do it with: ")[2]
+        command = note.partition("run: ")[2]
         subprocess.run(["sh", "-c", command], cwd=bare, check=True, capture_output=True)
         assert git(bare, "log", "--format=%an <%ae>") == "YOUR NAME <YOU@EXAMPLE.COM>"
 
 
 def test_three_next_steps_name_folder_values_build_and_home(template: Path, bare: Path) -> None:
-    """Numbered, in the order in which a person takes them."""
+    """The three next steps are numbered and contain the folder, the build and the address."""
     result = run_hook(
         bare,
         template,
@@ -181,8 +181,8 @@ def test_three_next_steps_name_folder_values_build_and_home(template: Path, bare
         github_organization="platform",
     )
     assert [line.split(":")[0].strip() for line in numbered(result)] == [
-        "1. Look",
-        "2. Build it here, without AWS",
+        "1. Review it",
+        "2. Build it locally, without AWS",
         "3. Share it",
     ]
     assert """cd '../a team'"'"'s répo', and""" in numbered(result)[0]
@@ -193,12 +193,12 @@ def test_three_next_steps_name_folder_values_build_and_home(template: Path, bare
 
 
 def test_person_who_is_there_already_is_not_sent_there(template: Path, bare: Path) -> None:
-    """`copier copy TEMPLATE .` was run in the folder itself."""
+    """After `copier copy TEMPLATE .`, the next steps do not contain cd."""
     assert "cd " not in numbered(run_hook(bare, template, destination="."))[0]
 
 
 def test_copier_names_the_folder_as_it_was_typed(template: Path, tmp_path: Path) -> None:
-    """Relative stays relative."""
+    """The next steps contain the folder as the user entered it."""
     (tmp_path / "here").mkdir()
     args = ("copy", "--trust", "--defaults", template, "../new one")
     result = run_copier(*args, cwd=tmp_path / "here")
@@ -207,13 +207,13 @@ def test_copier_names_the_folder_as_it_was_typed(template: Path, tmp_path: Path)
 
 
 def test_quiet_copy_prints_nothing(template: Path, tmp_path: Path) -> None:
-    """Unless something was left undone, which no exit code tells."""
+    """A copy with --quiet prints nothing if all steps succeed."""
     result = run_copier("copy", "--trust", "--defaults", "--quiet", template, "new", cwd=tmp_path)
     assert result.stdout + result.stderr == ""
 
 
 def test_closed_terminal_is_no_reason_to_fail(template: Path, bare: Path) -> None:
-    """Somebody has piped Copier into head."""
+    """A closed terminal does not fail the hook."""
     reader, writer = os.pipe()
     os.close(reader)
     job = _job(bare, template)
@@ -230,17 +230,17 @@ def test_closed_terminal_is_no_reason_to_fail(template: Path, bare: Path) -> Non
 
 
 def test_trouble_that_nobody_thought_of_is_one_line(template: Path, bare: Path) -> None:
-    """Here: no folder where the template should be."""
+    """An unexpected error becomes one line, and later steps still run."""
     result = run_hook(bare, template, answers_file=".")
     assert result.returncode == 0
     (note,) = notes(result)
-    assert note.startswith("Note: This did not work: Say so when Copier could not record")
+    assert note.startswith("Note: This step failed: Report if Copier could not record")
     assert git(bare, "rev-list", "--count", "HEAD") == "1"
 
 
 @pytest.mark.parametrize("argument", ["{}", "[]", "", '{"keep_demo": "no"}'])
 def test_developer_who_calls_it_wrongly_hears_of_it(tmp_path: Path, argument: str) -> None:
-    """Copier.yml and the hook belong together; every copy in the tests would fail."""
+    """A job with unknown fields fails, so that copier.yml and the hook cannot differ."""
     result = subprocess.run(
         [sys.executable, "-B", str(HOOK), argument],
         cwd=tmp_path,

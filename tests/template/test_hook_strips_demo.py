@@ -1,4 +1,4 @@
-"""The demo goes when nobody wants it, and nothing else does."""
+"""The hook removes the demo if it is not wanted, and nothing else."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ OWN_FILES: dict[str, Callable[[Path], object]] = {
 
 @pytest.fixture(params=OWN_FILES)
 def put_own(request: pytest.FixtureRequest) -> Callable[[Path], None]:
-    """Return a function that puts a file of a team's own at a path, one kind per test."""
+    """Return a function that writes one kind of a team's file to a path."""
 
     def put(path: Path) -> None:
         path.unlink(missing_ok=True)
@@ -77,7 +77,7 @@ def test_manifest_holds_plain_paths_of_raw_files_only() -> None:
 
 
 def test_without_demo_no_file_and_no_empty_folder_of_it_is_left(without_demo: Path) -> None:
-    """It looks as if the template had no demo."""
+    """Without the demo, none of its files and no empty folder remains."""
     found = tree(without_demo)
     assert not set(found) & set(manifest())
     assert "empty folder" not in found.values()
@@ -85,7 +85,7 @@ def test_without_demo_no_file_and_no_empty_folder_of_it_is_left(without_demo: Pa
 
 
 def test_with_demo_every_file_of_it_is_there(with_demo: Path) -> None:
-    """With the template's bytes and modes, and committed."""
+    """With the demo, all its files are committed with the template's content and modes."""
     found, shipped = tree(with_demo), tree(ROOT / "template")
     assert {entry: found[entry] for entry in manifest()} == {
         entry: shipped[entry] for entry in manifest()
@@ -94,7 +94,7 @@ def test_with_demo_every_file_of_it_is_there(with_demo: Path) -> None:
 
 
 def test_hook_touches_nothing_outside_the_manifest(template: Path, tmp_path: Path) -> None:
-    """Also not empty folders and files beside the demo's."""
+    """The hook does not change other files and folders, even next to the demo's."""
     new = render(template, tmp_path / "new", {"keep_demo": True, "start_git": False})
     (new / "empty").mkdir()
     beside = new / "provisioners" / "ansible" / "roles" / "demo" / "tasks" / "own.yml"
@@ -107,7 +107,7 @@ def test_hook_touches_nothing_outside_the_manifest(template: Path, tmp_path: Pat
 def test_second_run_of_the_hook_changes_nothing(
     template: Path, without_demo: Path, git_way: str
 ) -> None:
-    """Neither files nor git."""
+    """A second run of the hook changes neither files nor git."""
     before, git_before = tree(without_demo), git_state(without_demo)
     result = run_hook(without_demo, template)
     assert "Note:" not in result.stderr, git_way
@@ -115,7 +115,7 @@ def test_second_run_of_the_hook_changes_nothing(
 
 
 def test_second_run_of_the_hook_changes_nothing_without_git(template: Path, tmp_path: Path) -> None:
-    """The demo is gone, and gone it stays."""
+    """A second run of the hook without git changes nothing."""
     new = render(template, tmp_path / "new", {"start_git": False})
     before = tree(new)
     assert "Note:" not in run_hook(new, template, start_git=False).stderr
@@ -125,7 +125,7 @@ def test_second_run_of_the_hook_changes_nothing_without_git(template: Path, tmp_
 def test_own_file_at_a_demo_path_stays_on_copy(
     template: Path, tmp_path: Path, put_own: Callable[[Path], None]
 ) -> None:
-    """What is not the template's, to the byte, is the team's."""
+    """A file at a path of the demo with other content is kept."""
     new = render(template, tmp_path / "new", {"keep_demo": True, "start_git": False})
     put_own(new / SCRIPT)
     before = tree(new)
@@ -133,11 +133,11 @@ def test_own_file_at_a_demo_path_stays_on_copy(
     assert tree(new)[SCRIPT] == before[SCRIPT]
     assert not (new / CONTROL).exists()
     (note,) = [line for line in result.stderr.splitlines() if line.startswith("Note:")]
-    assert note.endswith(f"they are not the demo as the template has it: {SCRIPT}")
+    assert note.endswith(f"they differ from the template's demo: {SCRIPT}")
 
 
 def test_folder_at_a_demo_path_stays(template: Path, tmp_path: Path) -> None:
-    """The hook never removes a tree."""
+    """A folder at a path of the demo is kept."""
     new = render(template, tmp_path / "new", {"keep_demo": True, "start_git": False})
     (new / SCRIPT).unlink()
     (new / SCRIPT / "deep").mkdir(parents=True)
@@ -147,7 +147,7 @@ def test_folder_at_a_demo_path_stays(template: Path, tmp_path: Path) -> None:
 
 
 def test_file_that_the_person_kept_when_asked_stays(template: Path, tmp_path: Path) -> None:
-    """--skip answers Copier's question whether to overwrite with no."""
+    """A file that the user chose not to overwrite is kept."""
     new = tmp_path / "new"
     (new / SCRIPT).parent.mkdir(parents=True)
     (new / SCRIPT).write_text("ours\n")
@@ -159,7 +159,7 @@ def test_file_that_the_person_kept_when_asked_stays(template: Path, tmp_path: Pa
 def test_linked_folder_is_not_followed_out_of_the_repository(
     template: Path, tmp_path: Path
 ) -> None:
-    """Nor within it: what lies behind a link is not the manifest's path."""
+    """The hook follows no symbolic link, neither out of the repository nor within it."""
     new = render(template, tmp_path / "new", {"keep_demo": True, "start_git": False})
     outside = tmp_path / "outside"
     shutil.move(new / "provisioners" / "shell", outside)
@@ -174,7 +174,7 @@ def test_linked_folder_is_not_followed_out_of_the_repository(
 def test_wrong_line_in_the_manifest_removes_nothing(
     template: Path, tmp_path: Path, entry: str
 ) -> None:
-    """Even if the template had the same bytes there; the rest of the demo still goes."""
+    """An invalid line of the manifest removes nothing, and the rest of the demo is removed."""
     own = Path(shutil.copytree(template, tmp_path / "template", symlinks=True))
     new = render(template, tmp_path / "new", {"keep_demo": True, "start_git": False})
     outside = tmp_path / "outside"
@@ -193,14 +193,17 @@ def test_wrong_line_in_the_manifest_removes_nothing(
 
 
 def test_file_that_cannot_be_removed_is_named(template: Path, tmp_path: Path) -> None:
-    """And the rest of the demo goes all the same."""
+    """A file that cannot be removed is reported, and the rest of the demo is removed."""
     if os.geteuid() == 0:
         pytest.skip("root removes from every folder")
     new = render(template, tmp_path / "new", {"keep_demo": True, "start_git": False})
     (new / SCRIPT).parent.chmod(0o555)
     result = run_hook(new, template, start_git=False)
     (new / SCRIPT).parent.chmod(0o755)
-    assert f"Could not remove, please do: '{SCRIPT} (Permission denied)'" in result.stderr
+    assert (
+        f"Some demo files could not be removed; delete them: '{SCRIPT} (Permission denied)'"
+        in result.stderr
+    )
     assert not (new / CONTROL).exists()
 
 
@@ -215,7 +218,7 @@ def test_recopy_puts_back_own_committed_file(
     git_way: str,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Copier overwrites it before the hook runs; the hook does not commit."""
+    """A team's committed file at a path of the demo is restored after a recopy."""
     put_own(without_demo / SCRIPT)
     git(without_demo, "add", "--all")
     git(without_demo, "commit", "-m", "Our own")
@@ -223,11 +226,11 @@ def test_recopy_puts_back_own_committed_file(
     _recopy(without_demo)
     assert (tree(without_demo), git_state(without_demo)) == (before, git_before), git_way
     assert git(without_demo, "status", "--porcelain") == ""
-    assert f"Left as git has them, because they may be yours: {SCRIPT}" in capfd.readouterr().err
+    assert f"Restored from git, because they may be yours: {SCRIPT}" in capfd.readouterr().err
 
 
 def test_recopy_puts_back_own_staged_file(without_demo: Path, git_way: str) -> None:
-    """It is in no commit yet, but git has it."""
+    """A team's staged file at a path of the demo is restored after a recopy."""
     (without_demo / CONTROL).write_text("ours\n")
     git(without_demo, "add", "--all")
     before, git_before = tree(without_demo), git_state(without_demo)
@@ -238,7 +241,7 @@ def test_recopy_puts_back_own_staged_file(without_demo: Path, git_way: str) -> N
 def test_recopy_in_repository_without_a_commit_takes_the_demo_out(
     template: Path, tmp_path: Path, git_way: str
 ) -> None:
-    """Somebody who has only said git init tracks nothing."""
+    """In a repository without a commit, a recopy removes the demo."""
     new = render(template, tmp_path / "new", {"start_git": False})
     git(new, "init", "--quiet")
     before = tree(new)
@@ -247,7 +250,7 @@ def test_recopy_in_repository_without_a_commit_takes_the_demo_out(
 
 
 def test_recopy_keeps_an_edit_that_copier_was_told_to_skip(without_demo: Path) -> None:
-    """Putting back the committed state would lose it."""
+    """An edit that Copier was told to skip is kept after a recopy."""
     (without_demo / SCRIPT).write_text("ours\n")
     git(without_demo, "add", "--all")
     git(without_demo, "commit", "-m", "Our own")
@@ -259,7 +262,7 @@ def test_recopy_keeps_an_edit_that_copier_was_told_to_skip(without_demo: Path) -
 def test_recopy_in_a_folder_of_a_repository_puts_back_own_file(
     template: Path, tmp_path: Path, git_way: str
 ) -> None:
-    """Paths are relative to the copy, not to the repository's top."""
+    """In a subfolder of a repository, a team's own file is restored after a recopy."""
     git(tmp_path, "init", "--quiet")
     new = render(template, tmp_path / "images" / "web")
     (new / SCRIPT).write_text("ours\n")
@@ -274,7 +277,7 @@ def test_recopy_in_a_folder_of_a_repository_puts_back_own_file(
 def test_recopy_from_demo_to_none_leaves_committed_demo_and_says_how_to_remove_it(
     with_demo: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """After a recopy nothing tells the demo from a team's files; update does it."""
+    """A recopy without the demo keeps the committed demo and prints how to remove it."""
     _recopy(with_demo, data={"keep_demo": False})
     assert set(tree(with_demo)) >= set(manifest())
     assert "if they are the demo, remove them with: git rm -- " in capfd.readouterr().err
@@ -301,20 +304,20 @@ def _lose_objects(repository: Path) -> None:
 def test_broken_repository_is_left_alone(
     template: Path, with_demo: Path, git_way: str, damage: Callable[[Path], None]
 ) -> None:
-    """What git tracks is not known then, so nothing is removed."""
+    """In a broken repository, nothing is removed."""
     damage(with_demo)
     before = tree(with_demo)
     result = run_hook(with_demo, template)
     assert tree(with_demo) == before, git_way
     (note,) = [line for line in result.stderr.splitlines() if line.startswith("Note:")]
-    assert note.startswith("Note: The demo was left in: git cannot read the repository")
+    assert note.startswith("Note: The demo was not removed, because git cannot read the repository")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 def test_repository_of_somebody_else_is_left_alone(
     template: Path, with_demo: Path, git_way: str
 ) -> None:
-    """Git refuses to read it ("dubious ownership")."""
+    """In a repository of another user, which git refuses to read, nothing is removed."""
     for path in (with_demo, with_demo / ".git"):
         os.chown(path, 12345, 12345)
     before = tree(with_demo)
@@ -326,16 +329,16 @@ def test_repository_of_somebody_else_is_left_alone(
 def test_without_git_a_repository_is_left_alone(
     template: Path, with_demo: Path, git_way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was made on another machine, say."""
+    """In a repository on a machine without git, nothing is removed."""
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent / "no-such-folder"))
     before = tree(with_demo)
     result = run_hook(with_demo, template)
     assert tree(with_demo) == before, git_way
-    assert "The demo was left in: git cannot read the repository" in result.stderr
+    assert "The demo was not removed, because git cannot read the repository" in result.stderr
 
 
 def test_pretended_copy_writes_nothing(template: Path, tmp_path: Path) -> None:
-    """Copier does not even start the hook."""
+    """A copy with --pretend writes nothing."""
     render(template, tmp_path / "new", pretend=True)
     assert not (tmp_path / "new").exists()
 
@@ -343,7 +346,7 @@ def test_pretended_copy_writes_nothing(template: Path, tmp_path: Path) -> None:
 def test_template_without_the_manifest_still_makes_a_repository(
     template: Path, tmp_path: Path
 ) -> None:
-    """An error of ours is told in one line and does not delete the new repository."""
+    """A template without the manifest still creates a repository, with one note."""
     own = Path(shutil.copytree(template, tmp_path / "template", symlinks=True))
     (own / "hooks" / "demo-manifest.txt").unlink()
     release(own, "v2.0.0")

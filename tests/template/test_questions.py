@@ -1,4 +1,4 @@
-"""The form that copier.yml is: few questions, each explained, checked and of consequence.
+"""copier.yml has few questions, and each one is explained, checked and used.
 
 The rules of the answers have tests of their own in test_rules.py.
 """
@@ -58,13 +58,13 @@ OTHER: dict[str, Any] = {
 
 
 def test_names_are_snake_case() -> None:
-    """As Copier's, Ansible's and Packer's own."""
+    """The names of questions are snake_case."""
     assert [name for name in QUESTIONS if not re.fullmatch(r"[a-z]+(_[a-z]+)*", name)] == []
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_question_says_type_and_help_first(name: str) -> None:
-    """In the same order everywhere, so that a reader finds each key where it was before."""
+    """The keys of all questions have the same order."""
     order = ["type", "help", "choices", "multiselect", "default", "when", "validator"]
     keys = list(QUESTIONS[name])
     assert keys == sorted(keys, key=order.index)
@@ -73,7 +73,7 @@ def test_question_says_type_and_help_first(name: str) -> None:
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_help_is_short_sentences(name: str) -> None:
-    """Copier puts two signs before it and the answer behind it, and a terminal has 80 columns."""
+    """A help text consists of sentences whose lines fit on a terminal of 80 columns."""
     lines = QUESTIONS[name]["help"].split("\n")
     assert lines[0][0].isupper()
     assert lines[-1].endswith((".", "?"))
@@ -82,14 +82,14 @@ def test_help_is_short_sentences(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in QUESTIONS if "choices" in QUESTIONS[name]])
 def test_titles_of_choices_fit_a_line(name: str) -> None:
-    """Copier puts a pointer and a mark before them."""
+    """The titles of choices fit on one line of a terminal of 80 columns."""
     titles = list(QUESTIONS[name]["choices"])
     assert [title for title in titles if len(title) > 74] == []
 
 
 @pytest.mark.parametrize("name", FREE_TEXTS)
 def test_free_text_is_checked_by_the_macro_of_its_name(name: str) -> None:
-    """And nothing else than that call stands in copier.yml."""
+    """The validator of a question only calls the macro with the name of the question."""
     called = re.fullmatch(
         r"\{% import 'includes/rules\.jinja' as rules %\}\{\{ rules\.(\w+)\((\w+)(?:, \w+)*\) \}\}",
         QUESTIONS[name]["validator"],
@@ -100,7 +100,7 @@ def test_free_text_is_checked_by_the_macro_of_its_name(name: str) -> None:
 
 
 def test_undefined_name_fails_the_copy(tmp_path: Path) -> None:
-    """A slip in a template ends the copy, where Jinja's own default would write nothing."""
+    """An undefined name in a template fails the copy."""
     template = snapshot(tmp_path / "template")
     (template / "template/slip.md.jinja").write_text("{{ image_nmae }}\n")
     release(template, "v1.0.1")
@@ -114,7 +114,7 @@ def test_undefined_name_fails_the_copy(tmp_path: Path) -> None:
 
 
 def rendered(template: Path, folder: Path, **answers: Any) -> dict[str, File]:
-    """Return the files of a render, without the record of the answers."""
+    """Return the rendered files, without the answers file."""
     answers = {"start_git": False, **answers}
     tree = read_tree(render(template, folder / "packer-ami-example", answers))
     shutil.rmtree(folder / "packer-ami-example")
@@ -124,7 +124,7 @@ def rendered(template: Path, folder: Path, **answers: Any) -> dict[str, File]:
 
 @pytest.fixture(scope="module")
 def plain(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Any]:
-    """Return the files of the defaults, by whether the parent is an organisation's own."""
+    """Return the files rendered with the defaults, by whether the base image is an own one."""
     folder = tmp_path_factory.mktemp("plain")
     return {
         False: rendered(template, folder),
@@ -137,7 +137,7 @@ def plain(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[bool
 def test_every_question_changes_the_render(
     template: Path, tmp_path: Path, plain: dict[bool, Any], name: str
 ) -> None:
-    """An answer that changes no file need not be asked for; start_git is about .git alone."""
+    """Every answer changes a rendered file, except start_git."""
     own = name in ASKED_OF_OWN
     answers = {"parent_image": "own"} if own else {}
     assert rendered(template, tmp_path, **answers, **{name: OTHER[name]}) != plain[own]
@@ -147,7 +147,7 @@ def test_every_question_changes_the_render(
 def test_own_parent_is_asked_for_only_when_it_is_chosen(
     template: Path, tmp_path: Path, parent: str
 ) -> None:
-    """What Copier did not ask it does not record."""
+    """Questions about an own base image are asked and recorded only if it is chosen."""
     project = render(template, tmp_path / "it", {"parent_image": parent, "start_git": False})
     recorded = yaml.safe_load((project / ".copier-answers.yml").read_text())
     assert ASKED_OF_OWN & set(recorded) == (ASKED_OF_OWN if parent == "own" else set())
@@ -155,7 +155,7 @@ def test_own_parent_is_asked_for_only_when_it_is_chosen(
 
 
 def test_rendering_needs_no_network(template: Path, tmp_path: Path) -> None:
-    """The whole copy, hook and git included, in a network of its own that leads nowhere."""
+    """A copy with its hook works without network access."""
     unshare = [str(tools.require("unshare")), "--map-root-user", "--net"]
     if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
         unshare.remove("--map-root-user")

@@ -1,4 +1,4 @@
-"""The rules of the answers: what includes/rules.jinja lets pass and what it refuses.
+"""The rules of includes/rules.jinja accept valid answers and refuse invalid ones.
 
 Here its macros are called one by one, with hundreds of values;
 test_bad_answers.py runs the command.
@@ -154,7 +154,7 @@ SCREEN = "Validation error for question '{}': {}"
 
 
 def assert_refused(question: str, value: Any) -> None:
-    """Assert that an answer is refused in few words, and in one line that names it."""
+    """Assert that an answer is refused with a short reason, and with one line that names it."""
     reason = rules().why_not(question, value, {})
     assert reason, (question, value)
     if question in TEXTS and isinstance(value, str):
@@ -172,7 +172,7 @@ def assert_refused(question: str, value: Any) -> None:
 
 @pytest.mark.parametrize("question", TEXTS)
 def test_texts_against_the_rule_are_refused(question: str) -> None:
-    """Also what is far too long, goes over two lines or is not even UTF-8."""
+    """Strings that break a rule are refused, also long ones, two lines and invalid UTF-8."""
     whatever = ["x" * 4096 + "!", GOOD[question][-1] + "\n", "two\nlines", "\udcff"]
     empty = [] if question in MAY_BE_EMPTY else [""]
     for value in [*BAD[question], *whatever, *empty]:
@@ -181,14 +181,14 @@ def test_texts_against_the_rule_are_refused(question: str) -> None:
 
 @pytest.mark.parametrize("question", TEXTS)
 def test_what_is_no_text_is_refused(question: str) -> None:
-    """Even a number: nobody can tell what was written before YAML read it."""
+    """Values that are not strings are refused, because YAML may have converted them."""
     for value in NO_TEXTS:
         assert_refused(question, value)
 
 
 @pytest.mark.parametrize("question", CHOICES)
 def test_what_is_no_choice_is_refused(question: str) -> None:
-    """A title, another case and a choice with something after it too."""
+    """Values that are not choices are refused, also titles and choices in another case."""
     titles = QUESTIONS[question]["choices"]
     for value in ["", *titles, "DEBIAN-13", "debian-13\n", "x" * 4096, *NO_TEXTS]:
         assert_refused(question, value)
@@ -196,19 +196,19 @@ def test_what_is_no_choice_is_refused(question: str) -> None:
 
 @pytest.mark.parametrize("question", YES_OR_NO)
 def test_what_is_neither_yes_nor_no_is_refused(question: str) -> None:
-    """Copier alone would take every one of them as true or false."""
+    """Values that are not booleans are refused; Copier itself would convert them."""
     for value in NEITHER_YES_NOR_NO:
         assert_refused(question, value)
 
 
 def test_what_is_no_list_of_processors_is_refused() -> None:
-    """The empty list too, and what YAML cannot read."""
+    """Values that are not lists of architectures are refused."""
     for value in NO_LISTS_OF_PROCESSORS:
         assert_refused("image_architectures", value)
 
 
 def test_key_has_to_fit_who_uses_the_image_and_where() -> None:
-    """EC2 would refuse these only after the whole build."""
+    """Keys that EC2 would reject after the build are refused."""
     key = rules().aws_kms_key
     for value in ("", "alias/aws/ebs", KEY_ARN.replace(f"key/{KEY_ID}", "alias/aws/ebs")):
         assert key(value, "111122223333", "") == "sharing needs a key of your own"
@@ -220,7 +220,7 @@ def test_key_has_to_fit_who_uses_the_image_and_where() -> None:
 
 
 def test_good_answers_pass() -> None:
-    """What EC2 and GitHub take is not refused."""
+    """Answers that EC2 and GitHub accept are accepted."""
     asked = rules()
     for question, values in GOOD.items():
         for value in values:
@@ -234,7 +234,7 @@ def test_good_answers_pass() -> None:
 
 @pytest.mark.parametrize("value", ["[ arm64 ,x86_64 ]", "['x86_64',]", ["arm64"]], ids=str)
 def test_copier_reads_each_accepted_list(template: Path, tmp_path: Path, value: Any) -> None:
-    """No list that passes our rule ends in a traceback of Copier's parsing."""
+    """Copier can parse every list that the rule accepts."""
     data = {"image_architectures": value}
     worker = copier.run_copy(
         str(template), tmp_path, data, defaults=True, pretend=True, unsafe=True
@@ -244,7 +244,7 @@ def test_copier_reads_each_accepted_list(template: Path, tmp_path: Path, value: 
 
 
 def test_tables_of_the_rules_fit_the_questions() -> None:
-    """Names and choices stand in copier.yml and, for the refusals, in includes/rules.jinja."""
+    """The names and choices in includes/rules.jinja equal those in copier.yml."""
     asked = rules()
     assert list(asked.accepted) == list(QUESTIONS)
     assert list(asked.texts) == TEXTS
@@ -256,22 +256,22 @@ def test_tables_of_the_rules_fit_the_questions() -> None:
 
 
 def test_example_of_each_rule_is_accepted() -> None:
-    """What follows "such as" in a refusal is an answer that passes."""
+    """The example after "e.g." in a rule is an accepted answer."""
     asked = rules()
     for question in TEXTS:
         rule = asked.accepted[question]
-        assert "; such as " in rule, question
-        assert asked.why_not(question, rule.rpartition("; such as ")[2], {}) == ""
+        assert "; e.g. " in rule, question
+        assert asked.why_not(question, rule.rpartition("; e.g. ")[2], {}) == ""
 
 
 def test_questions_are_few() -> None:
-    """Twenty is what a person answers."""
+    """There are at most 21 questions."""
     assert len(QUESTIONS) <= 21
     assert all(question.get("when") is not False for question in QUESTIONS.values())
 
 
 def test_update_replays_answers_to_questions_that_are_gone(tmp_path: Path) -> None:
-    """An update renders the old release with all recorded answers; nobody has typed those."""
+    """An update accepts recorded answers to questions that no longer exist."""
     template = snapshot(tmp_path / "template")
     now = (template / "copier.yml").read_text()
     former = "former_question:\n  type: str\n  default: former\n"

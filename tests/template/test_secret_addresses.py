@@ -13,8 +13,8 @@ import yaml
 
 from packer_toolkit.build.masking import Mask
 from packer_toolkit.environment.check_repository import find_recorded_secret
-from packer_toolkit.git.addresses import describe_secret, has_secret, without_secret
-from packer_toolkit.template.source import uvx_requirement
+from packer_toolkit.git.addresses import describe_secret, has_secret, remove_secrets
+from packer_toolkit.template.source import format_uvx_requirement
 from rig.copier_command import run_copier
 from rig.hook import git_state
 from rig.template import git, render
@@ -74,15 +74,15 @@ PLAIN = [
 @pytest.mark.parametrize(("given", "recorded"), SECRET.items())
 def test_an_address_loses_its_secret(given: str, recorded: str) -> None:
     """The template and the toolkit remove the same, in every form of an address (field 13)."""
-    assert without_secret(given) == recorded
-    assert rules().without_secret(given) == recorded
+    assert remove_secrets(given) == recorded
+    assert rules().remove_secrets(given) == recorded
     assert rules().template_source(given) == recorded
     assert has_secret(given)
     assert not has_secret(recorded)
     assert TOKEN not in describe_secret(given, ANSWERS)
-    assert TOKEN not in uvx_requirement(given, "v1.0.0")
-    assert TOKEN not in without_secret(f"unable to access '{given}/': 403 for {given}; go on")
-    assert without_secret(f"no {given} here") == f"no {recorded} here"
+    assert TOKEN not in format_uvx_requirement(given, "v1.0.0")
+    assert TOKEN not in remove_secrets(f"unable to access '{given}/': 403 for {given}; go on")
+    assert remove_secrets(f"no {given} here") == f"no {recorded} here"
     if not given.startswith(("ftp", "ssh", "git+ssh")) and "#" not in given:
         assert TOKEN not in Mask({}).everything(f"fatal: {given} not found")
 
@@ -90,8 +90,8 @@ def test_an_address_loses_its_secret(given: str, recorded: str) -> None:
 @pytest.mark.parametrize("address", PLAIN)
 def test_an_address_without_a_secret_is_recorded_as_it_is(address: str) -> None:
     """The user of an SSH address and every other part that is needed stays (field 13)."""
-    assert without_secret(address) == address
-    assert rules().without_secret(address) == address
+    assert remove_secrets(address) == address
+    assert rules().remove_secrets(address) == address
     assert not has_secret(address)
     assert describe_secret(address, ANSWERS) == ""
 
@@ -104,7 +104,7 @@ def test_a_plain_user_of_a_web_address_is_not_reported() -> None:
         "https://acme@acme.visualstudio.com/p/_git/t",
     ):
         assert not has_secret(address)
-        assert "@" not in without_secret(address)
+        assert "@" not in remove_secrets(address)
     for address in (
         f"gh:{TOKEN}@acme/t",
         f"https://{TOKEN}@{HOST}/{TOKEN}/t",
@@ -120,7 +120,7 @@ def reach(monkeypatch: pytest.MonkeyPatch, folder: Path, address: str, template:
     config = folder / "gitconfig"
     shutil.copy(os.environ["GIT_CONFIG_GLOBAL"], config)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
-    for form in {address, without_secret(address)}:
+    for form in {address, remove_secrets(address)}:
         key = f"url.file://{template}.insteadOf"
         git(folder, "config", "--file", str(config), "--add", key, form)
 
@@ -153,7 +153,7 @@ def test_a_new_repository_holds_no_secret(
     assert done.code == 0, done.stderr
     assert TOKEN not in everything_in(tmp_path / "web")
     answers = yaml.safe_load((tmp_path / "web" / ANSWERS).read_text())
-    assert answers["_src_path"] == without_secret(address)
+    assert answers["_src_path"] == remove_secrets(address)
     assert answers["_commit"] == "v1.0.0"
     (note,) = [line for line in done.stderr.splitlines() if line.startswith("Note: ")]
     assert "without your login" in note

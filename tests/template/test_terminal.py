@@ -1,4 +1,4 @@
-"""The questions on a real terminal of 80 columns and 24 lines, as a person goes through them."""
+"""The questions work on a terminal of 80 columns and 24 lines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MARK = "🎤 "
 
 
 def help_lines(question: str) -> list[str]:
-    """Return the lines of a question as they have to be on the screen."""
+    """Return the lines of a question as they must appear on the screen."""
     return (MARK + QUESTIONS[question]["help"]).splitlines()
 
 
@@ -49,7 +49,7 @@ def wait_for_question(terminal: Terminal, question: str) -> list[str]:
 
 
 def answers_of(destination: Path) -> dict[str, Any]:
-    """Return what was recorded, without Copier's own."""
+    """Return the recorded answers, without Copier's own values."""
     recorded = yaml.safe_load((destination / ".copier-answers.yml").read_text())
     return {name: value for name, value in recorded.items() if not name.startswith("_")}
 
@@ -61,7 +61,7 @@ def destination(tmp_path: Path) -> Path:
 
 
 def data_but(*asked: str) -> list[str]:
-    """Return answers to all questions but some, as options."""
+    """Return options with answers to all questions except some."""
     given = {
         "image_name": "web",
         "image_description": "Web server",
@@ -87,7 +87,7 @@ def data_but(*asked: str) -> list[str]:
 
 
 def test_keys_choose_every_answer(template: Path, destination: Path) -> None:
-    """Texts are typed, arrows and the space bar choose; what comes out is what was answered."""
+    """Typed strings and choices by arrow keys and space bar become the recorded answers."""
     typed = {
         "image_name": "shop-web",
         "image_description": "Web server of the shop",
@@ -135,7 +135,7 @@ def test_keys_choose_every_answer(template: Path, destination: Path) -> None:
 
 
 def test_enter_accepts_every_default(template: Path, destination: Path, tmp_path: Path) -> None:
-    """And the owner, name and system of a parent of one's own are not asked for."""
+    """Enter accepts each default, and questions about an own base image are not asked."""
     with copier("copy", "--trust", template, destination, cwd=destination.parent) as terminal:
         for question in QUESTIONS:
             if question not in OWN_PARENT:
@@ -149,7 +149,7 @@ def test_enter_accepts_every_default(template: Path, destination: Path, tmp_path
 
 
 def test_wrong_input_is_explained_and_asked_again(template: Path, destination: Path) -> None:
-    """The reason stands in one line of the screen, and a corrected answer goes on."""
+    """An invalid answer shows the reason on one line, and a corrected one is accepted."""
     wrong_and_right = {
         "image_name": ("Web", "web"),
         "image_description": (" web", "web"),
@@ -193,8 +193,8 @@ def test_wrong_input_is_explained_and_asked_again(template: Path, destination: P
     }
 
 
-def test_key_is_explained_by_who_uses_the_image(template: Path, destination: Path) -> None:
-    """The reason is that of the answers before it."""
+def test_key_must_fit_the_consumers(template: Path, destination: Path) -> None:
+    """An empty key is refused because of the consumers that were answered before."""
     options = data_but("image_consumers", "aws_kms_key")
     with copier("copy", "--trust", *options, template, destination, cwd=ROOT) as terminal:
         wait_for_question(terminal, "image_consumers")
@@ -212,10 +212,10 @@ def test_key_is_explained_by_who_uses_the_image(template: Path, destination: Pat
         ("parent_image", [DOWN], "parent_owner=self", "it needs parent_image=own"),
     ],
 )
-def test_given_answer_turns_out_not_to_fit(
+def test_given_answer_conflicts_with_a_typed_one(
     template: Path, destination: Path, asked: str, keys: list[str], given: str, reason: str
 ) -> None:
-    """An answer of the command line is refused as soon as a typed one makes it wrong."""
+    """An answer of the command line is refused once a typed answer makes it invalid."""
     question, _, value = given.partition("=")
     options = [*data_but(asked, question), f"--data={given}"]
     with copier("copy", "--trust", *options, template, destination, cwd=ROOT) as terminal:
@@ -232,7 +232,7 @@ def test_given_answer_turns_out_not_to_fit(
     "asked", ["image_name", "parent_image", "image_architectures", "start_git"]
 )
 def test_ctrl_c(template: Path, destination: Path, asked: str) -> None:
-    """At the first, a middle and the last question, whatever its kind."""
+    """Ctrl-C stops Copier at every kind of question, and nothing is written."""
     options = data_but(asked)
     with copier("copy", "--trust", *options, template, destination, cwd=ROOT) as terminal:
         wait_for_question(terminal, asked)
@@ -244,7 +244,7 @@ def test_ctrl_c(template: Path, destination: Path, asked: str) -> None:
 
 
 def test_ctrl_c_during_an_update(project: Path) -> None:
-    """The project is as it was."""
+    """Ctrl-C during an update does not change the project."""
     before = contents(project)
     with copier("update", "--trust", cwd=project) as terminal:
         wait_for_question(terminal, "image_name")

@@ -1,4 +1,4 @@
-"""`copier update` brings what the template has learnt, and loses nothing of a team's."""
+"""`copier update` applies changes of the template and loses no changes of a team."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def with_demo(_made_by_first_release: dict[bool, Path], tmp_path: Path) -> Path:
 
 
 def test_update_leaves_committing_to_the_team(without_demo: Path) -> None:
-    """HEAD, branches and the index stay as they were; the change is there to be looked at."""
+    """An update does not change HEAD, branches or the index, so that the team can review it."""
     before = git_state(without_demo)
     update(without_demo)
     assert git_state(without_demo) == before
@@ -80,7 +80,7 @@ def test_update_leaves_committing_to_the_team(without_demo: Path) -> None:
 
 
 def test_update_never_runs_the_hook(history: Path, tmp_path: Path) -> None:
-    """Neither the old release's nor the new one's: there it would see half an update."""
+    """An update runs neither the hook of the old release nor that of the new one."""
     template = Path(shutil.copytree(history, tmp_path / "template", symlinks=True))
     runs = tmp_path / "runs"
     for tag in ("v2.0.0", "v3.0.0"):
@@ -100,7 +100,7 @@ def test_update_never_runs_the_hook(history: Path, tmp_path: Path) -> None:
 
 
 def test_without_demo_own_files_at_its_paths_survive(without_demo: Path) -> None:
-    """Of every kind; also one that git ignores, and one at a path that only v1.1.0 claims."""
+    """A team's files at paths of the demo survive an update without the demo."""
     script, binary, link, empty, ignored, *texts = [*manifest(), NEW_DEMO]
     for entry in [*manifest(), NEW_DEMO]:
         (without_demo / entry).parent.mkdir(parents=True, exist_ok=True)
@@ -125,21 +125,21 @@ def test_without_demo_own_files_at_its_paths_survive(without_demo: Path) -> None
 
 
 def test_demo_file_of_a_newer_release_does_not_reach_who_has_no_demo(without_demo: Path) -> None:
-    """Nor an empty folder of it."""
+    """A new demo file does not reach a repository without the demo."""
     update(without_demo)
     assert not set(tree(without_demo)) & {*manifest(), NEW_DEMO}
     assert "empty folder" not in tree(without_demo).values()
 
 
 def test_demo_is_updated_for_who_has_it(with_demo: Path) -> None:
-    """A new file of it arrives, a changed one changes."""
+    """An update adds and changes files of the demo in a repository that has it."""
     update(with_demo)
     assert (with_demo / NEW_DEMO).exists()
     assert (with_demo / SCRIPT).read_text().endswith("# learnt in v1.1.0\n")
 
 
 def test_answer_changed_to_no_removes_the_demo_only(with_demo: Path) -> None:
-    """Files of a team's own beside it stay, in the demo's folders too."""
+    """The answer keep_demo=false removes the demo, but none of the team's files."""
     own = "provisioners/ansible/roles/demo/tasks/own.yml"
     (with_demo / own).write_text("---\n")
     git(with_demo, "add", "--all")
@@ -154,7 +154,7 @@ def test_answer_changed_to_no_removes_the_demo_only(with_demo: Path) -> None:
 
 
 def test_answer_changed_to_yes_brings_all_of_the_demo(without_demo: Path, history: Path) -> None:
-    """As the newest release has it."""
+    """The answer keep_demo=true adds the demo of the newest release."""
     update(without_demo, data={"keep_demo": True})
     shipped, found = tree(history / "template"), tree(without_demo)
     for entry in [*manifest(), NEW_DEMO]:
@@ -165,7 +165,7 @@ def test_answer_changed_to_yes_brings_all_of_the_demo(without_demo: Path, histor
 def test_update_to_the_same_release_changes_nothing(
     request: pytest.FixtureRequest, demo: bool
 ) -> None:
-    """Not a byte, and not git."""
+    """An update to the same release changes neither files nor git."""
     repository = request.getfixturevalue("with_demo" if demo else "without_demo")
     before, git_before = tree(repository), git_state(repository)
     update(repository, vcs_ref="v1.0.0")
@@ -174,7 +174,7 @@ def test_update_to_the_same_release_changes_nothing(
 
 
 def test_demo_file_that_the_team_deleted_stays_deleted(with_demo: Path) -> None:
-    """Though the new release has changed it, and the demo is wanted."""
+    """A demo file that the team deleted stays deleted, even if the release changes it."""
     git(with_demo, "rm", "--quiet", SCRIPT)
     git(with_demo, "commit", "-m", "Not this one")
     update(with_demo)
@@ -183,7 +183,7 @@ def test_demo_file_that_the_team_deleted_stays_deleted(with_demo: Path) -> None:
 
 
 def test_own_edit_of_a_template_file_survives(without_demo: Path) -> None:
-    """It is merged with what the release changes."""
+    """A team's edit of a template file is merged with the changes of the release."""
     build = without_demo / "build.pkr.hcl"
     build.write_text("# ours\n" + build.read_text())
     git(without_demo, "commit", "--all", "-m", "Our own")
@@ -195,7 +195,7 @@ def test_own_edit_of_a_template_file_survives(without_demo: Path) -> None:
 
 @pytest.mark.parametrize("change", ["edited", "untracked"])
 def test_update_of_a_dirty_repository_is_refused(without_demo: Path, change: str) -> None:
-    """Copier's own rule, on which the rest stands: nothing uncommitted can be lost."""
+    """Copier refuses to update a repository with uncommitted changes."""
     path = without_demo / ("README.md" if change == "edited" else "own.txt")
     path.write_text("ours, not committed\n")
     before = tree(without_demo)
@@ -205,7 +205,7 @@ def test_update_of_a_dirty_repository_is_refused(without_demo: Path, change: str
 
 
 def test_update_in_a_folder_of_a_repository_keeps_own_files(history: Path, tmp_path: Path) -> None:
-    """Several images may share a repository."""
+    """An update in a subfolder of a repository keeps the team's files."""
     git(tmp_path, "init", "--quiet")
     new = render(history, tmp_path / "images" / "web", vcs_ref="v1.0.0")
     (new / SCRIPT).write_text("ours\n")
@@ -257,7 +257,7 @@ def all_releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_update_from_a_release_equals_a_new_repository(
     all_releases: Path, tmp_path: Path, tag: str, demo: str
 ) -> None:
-    """By either command; a second update changes nothing.
+    """An update from any release equals a new repository, and a second one changes nothing.
 
     And no recorded answer is changed on the way, by a tighter validator or a lost choice.
     """
@@ -371,13 +371,13 @@ def _choices(question: Mapping[str, Any]) -> set[str]:
 
 @pytest.mark.parametrize("tag", RELEASES)
 def test_no_answer_of_a_release_is_lost(tag: str) -> None:
-    """Copier would silently take the default; a migration has to translate it before."""
+    """A migration translates every answer that a newer release no longer accepts."""
     old = yaml.safe_load(git(ROOT, "show", f"{RELEASES[tag]}:copier.yml"))
     assert lost_choices(old, yaml.safe_load((ROOT / "copier.yml").read_text())) == set()
 
 
 def test_lost_answers_are_found() -> None:
-    """Questions and choices; a choice with another label is the same."""
+    """Removed questions and choices are found, but not choices with another label."""
     old = {
         "_exclude": [],
         "gone": {"type": "str"},

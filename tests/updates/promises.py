@@ -55,7 +55,7 @@ def refused(repository: Path, before: Before, answer: Answer) -> list[str]:
     """Return the ignored files for which an update was refused; nothing may be changed then."""
     if answer.code != 3:
         return []
-    assert "would be overwritten: git does not know it" in answer.stderr, answer
+    assert "would be overwritten by the release" in answer.stderr, answer
     assert state(repository) == before.state
     brought = before.new.keys()
     return [

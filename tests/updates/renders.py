@@ -6,26 +6,26 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from packer_toolkit.template.project import ANSWERS_FILE
-from packer_toolkit.template.render import Steps
+from packer_toolkit.template.render import RenderOptions, RenderSteps
 
 _KEPT: dict[tuple[object, ...], tuple[Path, Path]] = {}
 _FOLDER = tempfile.TemporaryDirectory(prefix="renders-")
 
 
 def cached_renders(real: Callable[..., None]) -> Callable[..., None]:
-    """Return `render.update` with the renders of earlier calls; for a template without migrations.
+    """Return `render_update` with the renders of earlier calls, for a template without migrations.
 
     test_update.py compares it with the real one.
     """
 
     def update(
-        project: Path, steps: Steps, *, release: str, data: Mapping[str, Any], **more: Any
+        project: Path, steps: RenderSteps, options: RenderOptions, env: Mapping[str, str]
     ) -> None:
         answers = (project / ANSWERS_FILE).read_bytes()
-        key = (more["source"], release, answers, tuple(sorted(data.items())))
+        given = tuple(sorted(options.data.items()))
+        key = (options.source, options.release, answers, given)
         if key not in _KEPT:
             kept = Path(tempfile.mkdtemp(dir=_FOLDER.name))
             merge = steps.merge
@@ -36,7 +36,7 @@ def cached_renders(real: Callable[..., None]) -> Callable[..., None]:
                 merge()
 
             steps.merge = keep
-            real(project, steps, release=release, data=data, **more)
+            real(project, steps, options, env)
             _KEPT[key] = (kept / "old", kept / "new")
             return
         for kept, place in zip(_KEPT[key], (steps.old, steps.new), strict=True):

@@ -129,8 +129,9 @@ def test_only_another_template(other: Path, tmp_path: Path) -> None:
         options += ["--dry-run"] if command == "template-pr" else []
         answer = toolkit(project, command, *options)
         assert (answer.code, answer.stdout) == (3, "")
-        assert f"was not made from this template: {DEFAULT} is an answers file of another one" in (
-            answer.stderr
+        assert (
+            f"was not created from this template: {DEFAULT} is an answers file of another one"
+            in (answer.stderr)
         )
         assert "packer-toolkit adopt" in answer.stderr
         assert "\n" not in answer.stderr
@@ -141,7 +142,10 @@ def test_another_template_under_another_name(other: Path, tmp_path: Path) -> Non
     """Another template's file is not used where it has a name of its own either (field 4)."""
     project = render(other, tmp_path / "shop", vcs_ref="v3.0.0", answers_file=".copier/shop.yml")
     answer = toolkit(project, "template-check")
-    assert (answer.code, "was not made from this template: .copier/shop.yml" in answer.stderr) == (
+    assert (
+        answer.code,
+        "was not created from this template: .copier/shop.yml" in answer.stderr,
+    ) == (
         3,
         True,
     )

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit.errors import RemoteError
-from packer_toolkit.template.source import changes, parse_version, releases
+from packer_toolkit.template.changelog import read_news
+from packer_toolkit.template.source import list_releases, parse_version
 from rig.template import git
 from rig.updating import toolkit
 
@@ -79,14 +80,14 @@ def test_failure_is_not_an_empty_changelog(small: Path, tmp_path: Path) -> None:
     """A changelog that cannot be read is an error with its reason (field 26)."""
     broken = tmp_path / "broken.git"
     git(tmp_path, "clone", "--quiet", "--bare", "--no-hardlinks", str(small), str(broken))
-    newest = releases(str(broken))[-1]
+    newest = list_releases(str(broken))[-1]
     since = parse_version("v1.0.0")
     assert since
     for file in (broken / "objects").rglob("*"):
         if file.is_file():
             file.unlink()
     with pytest.raises(RemoteError, match="cannot be read"):
-        changes(str(broken), since, newest)
+        read_news(str(broken), since, newest)
 
 
 @pytest.mark.parametrize("kind", ["none", "folder"])
@@ -104,4 +105,4 @@ def test_release_without_a_changelog(small: Path, tmp_path: Path, kind: str) -> 
     since = parse_version("v1.0.0")
     assert since
     for source in (str(own), f"file://{own}"):
-        assert changes(source, since, releases(source)[-1]) == ""
+        assert read_news(source, since, list_releases(source)[-1]) == ""

@@ -134,7 +134,7 @@ def test_update_is_undone(own: Path) -> None:
     assert update(own, "--trust").returncode == 0
     done = update(own, "--undo")
     assert done.returncode == 0, done.stderr
-    assert "Taken back" in done.stdout
+    assert "Undone" in done.stdout
     assert texts(own) == BEFORE
     assert status(own) == []
     assert update(own, "--trust").returncode == 0
@@ -174,7 +174,7 @@ def test_name_of_the_teams_own_file_is_a_collision(template: Path, own: Path) ->
     release(template, "v1.2.0")
     done = update(own, "--trust")
     assert done.returncode == 3
-    assert "SAME.md and same.md are one file on this file system" in done.stderr
+    assert "SAME.md and same.md are the same file on this file system" in done.stderr
     assert (own / "same.md").read_text() == "ours\n"
     assert status(own) == []
 
@@ -187,7 +187,7 @@ def test_file_that_git_does_not_know_is_in_the_way(template: Path, own: Path) ->
     release(template, "v1.2.0")
     done = update(own, "--trust")
     assert done.returncode == 3
-    assert "would be overwritten: git does not know it" in done.stderr
+    assert "would be overwritten by the release" in done.stderr
     assert (own / "Local.md").read_text() == "mine\n"
 
 

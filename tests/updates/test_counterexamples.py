@@ -50,7 +50,7 @@ def test_ignored_file_where_the_release_has_one(made_by: dict[str, Path], tmp_pa
     assert (answer.code, "added.txt would be overwritten" in answer.stderr) == (3, True)
     assert state(project) == before
     shown = toolkit(project, "template-diff")
-    assert "added.txt is in the way, and git does not know it: rename it first." in shown.stderr
+    assert "Untracked file added.txt would be overwritten: rename it first." in shown.stderr
     subprocess.run(["git", "reset", "--quiet", "--hard"], cwd=project, check=True)
     assert files(project)["added.txt"].content == b"team\nignored\n"
 

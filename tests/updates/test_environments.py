@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import packer_toolkit
-from packer_toolkit.template import sandbox as confined
+from packer_toolkit.template import sandbox
 from rig.copier_command import other_copier
 from rig.hook import without_gitpython
 from rig.template import ROOT, git, release, render
@@ -97,8 +97,8 @@ def test_another_shape_of_copier_is_one_line(
     (tmp_path / "changed_copier.py").write_text(
         f"import copier._main\ndel copier._main.Worker.{part}\n"
     )
-    rendering = confined._BOOTSTRAP.replace("from packer", "import changed_copier\nfrom packer")
-    monkeypatch.setattr(confined, "_BOOTSTRAP", rendering)
+    rendering = sandbox._BOOTSTRAP.replace("from packer", "import changed_copier\nfrom packer")
+    monkeypatch.setattr(sandbox, "_BOOTSTRAP", rendering)
     monkeypatch.syspath_prepend(str(tmp_path))
     before = state(project)
     answer = toolkit(project, "template-update")

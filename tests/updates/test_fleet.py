@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from packer_toolkit.git.addresses import split_place
+from packer_toolkit.git.addresses import split_host_and_path
 from rig.github.server import GitHub
 from rig.github.state import sha_of
 from rig.silent_server import has_ended, silent_server
@@ -127,7 +127,7 @@ def test_clones_are_shown_with_how_far_they_are_behind(clones: Path, template: P
         "packer-ami-old": 2,
     }
     assert "packer-toolkit adopt" in found["packer-ami-by-hand"]["problem"]
-    assert "names no release" in found["packer-ami-nothing"]["problem"]
+    assert "does not name a release" in found["packer-ami-nothing"]["problem"]
     assert "5 repositories: 1 up to date, 2 behind, 2 without a known release" in result.stderr
 
 
@@ -152,7 +152,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(clones: Path, templat
     failed = {name for name, row in found.items() if row["failed"]}
     assert failed == {"packer-ami-bad", "packer-ami-elsewhere", "packer-ami-broken"}
     assert "is not valid YAML in line 2" in found["packer-ami-bad"]["problem"]
-    assert "there is no such folder here" in found["packer-ami-elsewhere"]["problem"]
+    assert "there is no such folder" in found["packer-ami-elsewhere"]["problem"]
     assert found["packer-ami-old"]["behind"] == 2
     last = result.stderr.splitlines()[-1]
     assert last == (
@@ -185,7 +185,7 @@ def test_answers_file_of_any_name_is_read(tmp_path: Path, template: Path) -> Non
         assert (row["template"], row["release"], row["behind"]) == (str(template), "v1.2.0", 1)
         assert row["updated"]
     assert (found["packer-ami-shop"]["release"], found["packer-ami-shop"]["failed"]) == ("", False)
-    assert "is of another template" in found["packer-ami-shop"]["problem"]
+    assert "belongs to another template" in found["packer-ami-shop"]["problem"]
     assert "several answers files" in found["packer-ami-two"]["problem"]
     assert "/nowhere/other" not in result.stdout
 
@@ -325,7 +325,7 @@ def test_one_clone_can_be_looked_at(clones: Path) -> None:
             "has no clone whose name begins with nothing-",
         ),
         (["--organization", "acme"], 3, "no token for GitHub: set GITHUB_TOKEN"),
-        (["--repository", "acme"], 3, '"acme" is no repository: it takes OWNER/NAME'),
+        (["--repository", "acme"], 3, '"acme" is not a repository; it must be OWNER/NAME'),
     ],
 )
 def test_wrong_command_line_is_one_line(options: list[str], code: int, says: str) -> None:
@@ -405,7 +405,7 @@ def test_answers_file_of_any_name_is_read_through_the_api(github: GitHub) -> Non
     for number in range(3):
         row = found[f"globex/packer-ami-{number}"]
         assert (row["template"], row["release"], row["behind"]) == (where, "v1.0.0", 1)
-    assert "is of another template" in found["globex/packer-ami-shop"]["problem"]
+    assert "belongs to another template" in found["globex/packer-ami-shop"]["problem"]
     assert found["globex/packer-ami-several"]["problem"].startswith("no .copier-answers.yml")
     assert not github.asked("GET", "Taskfile|workflows")
 
@@ -457,7 +457,7 @@ def test_failures_of_github_are_named_and_the_rest_goes_on(globex: GitHub) -> No
     found = rows(result)
     assert [found[name]["failed"] for name in names] == [False, True, False, False]
     assert "the token may not do this" in found["globex/packer-ami-001"]["problem"]
-    assert "there is no such repository" in found["globex/not-there"]["problem"]
+    assert "the repository does not exist" in found["globex/not-there"]["problem"]
     assert "Traceback" not in result.stderr
 
 
@@ -500,7 +500,7 @@ def test_refused_token_ends_with_one_line(globex: GitHub) -> None:
 )
 def test_address_of_a_template_is_understood(template: str, place: tuple[str, str]) -> None:
     """In every form that Copier takes."""
-    assert split_place(template) == place
+    assert split_host_and_path(template) == place
 
 
 def test_disabled_workflows_are_named(github: GitHub) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.git.command import Git, environment
-from packer_toolkit.template.fleet import LocalFleet, Questions
+from packer_toolkit.git.command import Git, build_environment
+from packer_toolkit.template.fleet import TagLister
+from packer_toolkit.template.local_fleet import LocalFleet
 from packer_toolkit.template.project import Project
-from packer_toolkit.template.pull_request import Branch
+from packer_toolkit.template.update_branch import UpdateBranch
 from rig.copier_command import run_copier
 from rig.template import git
 
@@ -47,8 +48,8 @@ def signed(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 def test_signatures_are_not_read_as_dates(signed: Path) -> None:
     """The table of a fleet has the date of a signed commit, and nothing else (report 8)."""
-    fleet = LocalFleet(signed.parent, "web", Questions(10))
-    updated = fleet.updated("web", ANSWERS)
+    fleet = LocalFleet(signed.parent, "web", TagLister(10))
+    updated = fleet.find_update_time("web", ANSWERS)
     assert updated == git(signed, "log", "-1", "--no-show-signature", "--format=%cI")
 
 
@@ -61,7 +62,7 @@ def test_signed_branch_of_ours_is_ours(signed: Path, tmp_path: Path) -> None:
     name = ("-c", "user.name=bot", "-c", f"user.email={email}")
     git(signed, *name, "commit", "--quiet", "--allow-empty", "-m", "Update")
     git(signed, "push", "--quiet", "origin", "HEAD:refs/heads/update-from-template")
-    Branch(Project.at(signed), "update-from-template").require_ours(
+    UpdateBranch(Project.read(signed), "update-from-template").require_own_commit(
         git(signed, "rev-parse", "HEAD")
     )
 
@@ -76,7 +77,7 @@ def test_signed_draft_of_a_template_is_recognized(
     options = ("--trust", "--defaults", "--quiet", "--vcs-ref=HEAD", "--data=image_name=web")
     outcome = run_copier("copy", *options, own, tmp_path / "new", cwd=tmp_path)
     assert outcome.code == 0, outcome.stderr
-    assert "uncommitted changes, which no update can read" in outcome.stderr
+    assert "uncommitted changes, which updates cannot read" in outcome.stderr
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def test_program_for_ssh_is_the_users(
     else:
         monkeypatch.setenv(place, str(script))
     monkeypatch.setattr("packer_toolkit.git.command.is_on_terminal", lambda: False)
-    Git.at(project).run("ls-remote", "git@host.example:acme/t.git")
+    Git(project).run("ls-remote", "git@host.example:acme/t.git")
     asked = (tmp_path / "asked").read_text()
     assert "git@host.example" in asked
     assert ("-i deploy-key" in asked) == (place in ("repository", "user"))
@@ -114,10 +115,10 @@ def test_ssh_asks_nothing_without_a_terminal(
 ) -> None:
     """Without a setting of the user's, ssh fails instead of asking (report 9)."""
     monkeypatch.setattr("packer_toolkit.git.command.is_on_terminal", lambda: False)
-    env = environment(project)
+    env = build_environment(project)
     assert (env["GIT_SSH_COMMAND"], env["GIT_TERMINAL_PROMPT"]) == ("ssh -oBatchMode=yes", "0")
     monkeypatch.setattr("packer_toolkit.git.command.is_on_terminal", lambda: True)
-    assert "GIT_SSH_COMMAND" not in environment(project)
+    assert "GIT_SSH_COMMAND" not in build_environment(project)
 
 
 @pytest.fixture
@@ -154,7 +155,7 @@ def test_hooks_do_not_stop_the_pull_request(
     git(project, "remote", "add", "origin", str(remote))
     commit = git(project, "commit-tree", "-p", "HEAD", "-m", "Update", "HEAD^{tree}")
     hooked(place)
-    pushed = Branch(Project.at(project), "update-from-template").push(commit)
+    pushed = UpdateBranch(Project.read(project), "update-from-template").push(commit)
     assert pushed.changed
     assert "refs/heads/update-from-template" in git(remote, "for-each-ref")
     assert not (tmp_path / "ran").exists()

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from packer_toolkit.template import job_files as hand_over
-from packer_toolkit.template.pull_request import body
-from packer_toolkit.template.summary import ConflictNote, Summary
-from packer_toolkit.text.markdown import quiet
+from packer_toolkit.template import job_files
+from packer_toolkit.template.pull_request import format_body
+from packer_toolkit.template.summary import ConflictNote, UpdateSummary
+from packer_toolkit.text.markdown import neutralize_markdown
 from rig.github import GitHub, Repository
 from rig.hostile_release import add_origin, make_project, make_template
 from rig.template import git, release
@@ -93,15 +93,15 @@ def pulls(hub: Repository) -> list[dict[str, Any]]:
 
 def forge(file: Path, **changes: Any) -> None:
     """Change parts of a saved update, as a job that a release has taken over could."""
-    update = json.loads(hand_over.unpack(file.read_text(), "it")["update.json"])
+    update = json.loads(job_files.unpack_files(file.read_text(), "it")["update.json"])
     summary = {**update["summary"], **changes.pop("summary", {})}
     update = {**update, "summary": summary, **changes}
-    file.write_text(hand_over.pack({"update.json": json.dumps(update).encode()}))
+    file.write_text(job_files.pack_files({"update.json": json.dumps(update).encode()}))
 
 
 def forge_tree(project: Path, file: Path, entries: Mapping[str, tuple[str, bytes]]) -> None:
     """Let a saved update add files of any mode and name; its patch and its tree are consistent."""
-    update = json.loads(hand_over.unpack(file.read_text(), "it")["update.json"])
+    update = json.loads(job_files.unpack_files(file.read_text(), "it")["update.json"])
     scratch = Path(shutil.copytree(project, file.with_name("scratch"), symlinks=True))
     for path, (mode, content) in entries.items():
         (scratch / ".git" / "blob").write_bytes(content)
@@ -111,7 +111,7 @@ def forge_tree(project: Path, file: Path, entries: Mapping[str, tuple[str, bytes
     tree = git(scratch, "write-tree")
     patch = git(scratch, "diff", "--binary", "--full-index", "--cached", "HEAD") + "\n"
     update = {**update, "tree": tree, "patch": patch}
-    file.write_text(hand_over.pack({"update.json": json.dumps(update).encode()}))
+    file.write_text(job_files.pack_files({"update.json": json.dumps(update).encode()}))
 
 
 def nothing_is_pushed(project: Path, hub: Repository) -> None:
@@ -183,12 +183,14 @@ def test_the_private_template_is_read_by_the_first_step_alone(
     answers.write_text(answers.read_text().replace(str(made / "template"), str(template)))
     git(project, "commit", "--quiet", "--all", "-m", "Ours")
     run("--fetch", str(tmp_path / "handed"))
-    files = hand_over.unpack((tmp_path / "handed").read_text(), "it")
+    files = job_files.unpack_files((tmp_path / "handed").read_text(), "it")
     assert set(files) == {"release.json", "template.bundle", "toolkit/pyproject.toml"}
     assert str(template).encode() not in b"".join(files.values())
     template.rename(tmp_path / "gone")
     run("--template", str(tmp_path / "handed"), "--save", str(tmp_path / "update"))
-    update = json.loads(hand_over.unpack((tmp_path / "update").read_text(), "it")["update.json"])
+    update = json.loads(
+        job_files.unpack_files((tmp_path / "update").read_text(), "it")["update.json"]
+    )
     assert "+_commit: v1.1.0" in update["patch"]
     assert "_src_path" not in update["patch"].replace(f" _src_path: {template}", "")
 
@@ -209,7 +211,9 @@ def test_another_name_of_the_release_is_handed_over(
     run("--fetch", str(tmp_path / "handed"))
     template.rename(tmp_path / "gone")
     run("--template", str(tmp_path / "handed"), "--save", str(tmp_path / "update"))
-    update = json.loads(hand_over.unpack((tmp_path / "update").read_text(), "it")["update.json"])
+    update = json.loads(
+        job_files.unpack_files((tmp_path / "update").read_text(), "it")["update.json"]
+    )
     assert "+_commit: v1.1.0" in update["patch"]
 
 
@@ -227,7 +231,9 @@ def test_a_commit_after_a_release_is_handed_over(
     git(project, "commit", "--quiet", "--all", "-m", "Ours")
     run("--fetch", str(tmp_path / "handed"))
     run("--template", str(tmp_path / "handed"), "--save", str(tmp_path / "update"))
-    update = json.loads(hand_over.unpack((tmp_path / "update").read_text(), "it")["update.json"])
+    update = json.loads(
+        job_files.unpack_files((tmp_path / "update").read_text(), "it")["update.json"]
+    )
     assert f"-_commit: {described}\n" in update["patch"]
 
 
@@ -248,24 +254,24 @@ def test_parts_are_outputs(run: Callable[..., Said], tmp_path: Path) -> None:
     assert set(values) == {*PARTS, "updated", "release"}
     assert (values["updated"], values["release"]) == ("true", "v1.1.0")
     line = "".join(values[part] for part in PARTS)
-    assert set(hand_over.unpack(line, "it")) == {"update.json"}
+    assert set(job_files.unpack_files(line, "it")) == {"update.json"}
 
 
 def test_too_much_to_hand_over_is_refused(
     run: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """What does not fit into the outputs of a job is refused with the next step."""
-    monkeypatch.setattr(hand_over, "LONGEST_PART", 10)
+    monkeypatch.setattr(job_files, "LONGEST_PART", 10)
     for option in ("--fetch=-", "--save=-"):
         said = run(option, code=3)
-        assert "too large to be handed over from job to job" in said.stderr
+        assert "too large to be passed from job to job" in said.stderr
         assert "task template-update" in said.stderr
 
 
 def test_the_limits_fit_into_a_job() -> None:
     """A part fits into a variable on Linux, all parts in UTF-16 into the outputs of a job."""
-    assert hand_over.LONGEST_PART + len("PART_1=") < 128 * 1024
-    assert hand_over.PARTS * hand_over.LONGEST_PART * 2 < 1024 * 1024
+    assert job_files.LONGEST_PART + len("PART_1=") < 128 * 1024
+    assert job_files.PARTS * job_files.LONGEST_PART * 2 < 1024 * 1024
 
 
 BAD_ENTRIES = {
@@ -288,7 +294,7 @@ def test_a_patch_with_bad_entries_is_refused(
     """A patch that adds a link out, a submodule or too much is refused (review C3)."""
     forge_tree(project, saved, BAD_ENTRIES[entries])
     said = run("--from", str(saved), code=3)
-    assert "the release is not taken" in said.stderr
+    assert "the release is refused" in said.stderr
     assert said.stderr.count("\n") == 1
     nothing_is_pushed(project, hub)
 
@@ -378,7 +384,13 @@ def archive_with_link() -> str:
 
 @pytest.mark.parametrize(
     "line",
-    ["%%%", "AAAA", bomb, archive_with_link, lambda: hand_over.pack({"update.json": b"[" * 99999})],
+    [
+        "%%%",
+        "AAAA",
+        bomb,
+        archive_with_link,
+        lambda: job_files.pack_files({"update.json": b"[" * 99999}),
+    ],
     ids=["letters", "base64", "bomb", "link", "deep"],
 )
 def test_lines_that_are_something_else_are_refused(
@@ -421,14 +433,14 @@ def test_steps_exclude_each_other(run: Callable[..., Said]) -> None:
 def test_text_of_the_release_is_data() -> None:
     """The pull request's text mentions nobody, closes no issue and hides nothing (review C3)."""
     evil = "@octocat, @acme/admins: fixes #12, closes https://github.com/acme/web/issues/1 GH-7"
-    summary = Summary(
+    summary = UpdateSummary(
         "v1.0.0",
         "v1.1.0",
         conflicts=[ConflictNote("a</summary>@octocat`", evil, "```\n@octocat\n```")],
         new={"q`@octocat": evil},
         changelog=f"{evil}\n<!-- hidden\n<details>\n![x](https://evil.example/x.png)\n",
     )
-    text = body(summary, [".github/workflows/x.yml"])
+    text = format_body(summary, [".github/workflows/x.yml"])
     prose = "".join(part for part in text.split("````diff")[::2])
     for bad in ("@acme", "fixes #12", "closes https:", "GH-7", "<!--", "![x]", "<code>a</summary>"):
         assert bad not in prose, bad
@@ -448,23 +460,23 @@ def test_text_of_the_release_is_data() -> None:
 )
 def test_other_text_stays(text: str, result: str) -> None:
     """Only what GitHub acts on is changed, by a character that is not visible."""
-    assert quiet(text) == result
+    assert neutralize_markdown(text) == result
 
 
 def test_both_releases_in_the_text_are_code() -> None:
     """A name of a release mentions nobody and closes no issue (review C3)."""
-    text = body(Summary("v1.0.0 @octocat fixes #12", "v1.1.0"))
+    text = format_body(UpdateSummary("v1.0.0 @octocat fixes #12", "v1.1.0"))
     assert "release `v1.1.0`; this repository is at `v1.0.0 @octocat fixes #12`." in text
 
 
 def test_text_of_an_update_is_printable() -> None:
     """Control characters and floods of text do not get through."""
     note = {"path": "a\x1b[2J\nb", "reason": "::error::x", "diff": "\x07" + "y" * 1_000_000}
-    data = {**Summary("v1", "v2").as_json(), "conflicts": [note] * 5_000}
-    summary = Summary.from_json(data)
+    data = {**UpdateSummary("v1", "v2").to_json(), "conflicts": [note] * 5_000}
+    summary = UpdateSummary.from_json(data)
     assert len(summary.conflicts) == 2_000
     first = summary.conflicts[0]
     assert first.path == "a\\x1b[2J b"
     assert len(first.diff) < 110_000
     assert "\x07" not in first.diff
-    assert len(body(summary)) < 65_536
+    assert len(format_body(summary)) < 65_536

@@ -71,7 +71,7 @@ def test_no_line_is_lost_and_no_file_of_theirs_is_touched(
     batch: int, made_by: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Drawn histories, each with one or two updates over one or several releases."""
-    monkeypatch.setattr(render, "update", cached_renders(render.update))
+    monkeypatch.setattr(render, "render_update", cached_renders(render.render_update))
     if os.access("/dev/shm", os.W_OK):  # noqa: S108 - folders of one's own are made there
         # Thousands of small files that are synced to the disk: in memory that takes no time.
         monkeypatch.setattr(tempfile, "tempdir", "/dev/shm")  # noqa: S108

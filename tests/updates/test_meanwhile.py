@@ -41,7 +41,7 @@ ADDED = ("added.txt", "provision.hcl", "scripts/20-second.sh", "tool/own.txt", "
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch, made_by: dict[str, Path]) -> None:
     """Render each release once, and put temporary folders into memory."""
-    monkeypatch.setattr(render, "update", cached_renders(render.update))
+    monkeypatch.setattr(render, "render_update", cached_renders(render.render_update))
     if os.access("/dev/shm", os.W_OK):  # noqa: S108 - folders of one's own are made there
         monkeypatch.setattr(tempfile, "tempdir", "/dev/shm")  # noqa: S108
     with tempfile.TemporaryDirectory() as folder:
@@ -77,7 +77,7 @@ def check(repository: Path, *ran: Ran) -> None:
     """Make sure that nothing is lost, and that no command ended with a defect."""
     printed = "".join(item.stdout + item.stderr for item in ran)
     assert "Traceback" not in printed, printed
-    assert "a defect of the toolkit" not in printed, printed
+    assert "internal error" not in printed, printed
     lines = [line for item in ran for line in item.saved]
     lost = meanwhile.find_lost(repository, lines, printed)
     assert not lost, f"{lost} lost; {printed}"
@@ -165,9 +165,7 @@ def live(repository: Path, actions: dict[int, list[Action]]) -> None:
     """Update a repository with disturbances, follow what is printed, and look for the lines."""
     ran = [meanwhile.run(repository, UPDATE, actions)]
     check_end(ran[0])
-    printed = re.findall(
-        r"(?:go back with|Go back|take it back|solved): (.+)$", ran[0].stderr, re.M
-    )
+    printed = re.findall(r"(?:undo it with|To undo|undo it|then run): (.+)$", ran[0].stderr, re.M)
     check(repository, *ran) if ran[0].code >= 0 else None
     if printed:
         command = shlex.split(printed[-1])[1:]
@@ -421,7 +419,7 @@ def test_an_undo_without_an_update_names_what_was_kept_earlier(edited: Path) -> 
     copy.parent.mkdir(parents=True)
     copy.write_text("saved\n")
     answer = toolkit(edited, *UNDO)
-    assert answer.stdout == "Nothing to take back: no update is open.\n"
+    assert answer.stdout == "Nothing to undo: no update is open.\n"
     assert meanwhile.find_lost(edited, ["saved"], answer.stderr) == []
 
 
@@ -440,7 +438,7 @@ def test_nothing_else_runs_beside_an_update(
 
     monkeypatch.setenv("GITHUB_TOKEN", "x")
     before = state(edited)
-    with Journal(Project.at(edited)).exclusive():
+    with Journal(Project.read(edited)).lock():
         answer = toolkit(edited, *command)
     assert (answer.code, "is running" in answer.stderr) == (3, True), answer
     assert state(edited) == before
@@ -514,7 +512,7 @@ def test_a_record_that_is_out_of_date_blocks_nothing(
     copy = Path(shutil.copytree(killed, killed.with_name("undone"), symlinks=True))
     before = state(copy)
     answer = toolkit(copy, *UNDO)
-    assert (answer.code, "Nothing to take back: " in answer.stdout) == (0, True)
+    assert (answer.code, "Nothing to undo: " in answer.stdout) == (0, True)
     assert "The record of the update was deleted." in answer.stdout
     assert state(copy) == before
     for repository in (killed, copy):
@@ -663,7 +661,7 @@ def test_an_undo_that_fails_says_so(edited: Path, monkeypatch: pytest.MonkeyPatc
 
     with monkeypatch.context() as patch:
         patch.setattr(index.Index, "change", fail)
-        patch.setattr(rollback, "put", fail)
+        patch.setattr(rollback, "move_to_free_path", fail)
         answer = toolkit(edited, *UPDATE)
     assert answer.code == 3
     assert "the update is not undone yet (No space left on device)" in answer.stderr

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from packer_toolkit.template import pull_request, source
+from packer_toolkit.template.source import list_releases
+from packer_toolkit.template.update_branch import build_authorization
 from rig.github import GitHub, Repository
 from rig.template import git
 from rig.toolkit_process import Said, Toolkit
@@ -207,7 +208,7 @@ def test_a_branch_that_somebody_has_committed_to_is_left_alone(
     tip = git(remote, "rev-parse", BRANCH)
     commit(project, "own.txt", "ours\n")
     said = run(code=1)
-    assert "somebody has committed to the branch update-from-template" in said.stderr
+    assert "the branch update-from-template has commits of others" in said.stderr
     assert git(remote, "rev-parse", BRANCH) == tip
 
 
@@ -267,11 +268,11 @@ def test_the_token_is_seen_nowhere(
 
 def test_git_gets_the_token_in_its_environment() -> None:
     """For this host alone, and beside what is set already."""
-    found = pull_request.authorized("https://github.example/team/repository.git", "secret")
+    found = build_authorization("https://github.example/team/repository.git", "secret")
     assert found["GIT_CONFIG_KEY_0"] == "http.https://github.example/.extraheader"
     assert found["GIT_CONFIG_VALUE_0"].startswith("AUTHORIZATION: basic ")
-    assert pull_request.authorized("git@github.example:team/repository.git", "secret") == {}
-    assert pull_request.authorized("/srv/remote.git", "secret") == {}
+    assert build_authorization("git@github.example:team/repository.git", "secret") == {}
+    assert build_authorization("/srv/remote.git", "secret") == {}
 
 
 def test_a_refused_change_of_workflows_says_which_secret_is_missing(
@@ -382,7 +383,7 @@ def test_a_tag_that_looks_like_a_release_is_not_one(
     git(tmp_path, "clone", "--quiet", "--bare", str(made_by["v1.0.0"]), str(bare))
     for name in ("tags/v1.0.0", "tags/refs/tags/v9.0.0", "heads/refs/tags/v9.0.1", "x/tags/v9.0.2"):
         git(bare, "update-ref", f"refs/{name}", git(bare, "rev-parse", "HEAD"))
-    assert [release.tag for release in source.releases(str(bare))] == ["v1.0.0"]
+    assert [release.tag for release in list_releases(str(bare))] == ["v1.0.0"]
 
 
 def test_the_next_release_opens_a_new_pull_request(
@@ -430,6 +431,6 @@ def test_a_long_text_is_cut(
     """GitHub takes 65,536 characters."""
     for number in range(30):
         commit(project, f"own-{number}.txt", "x\n" * 10)
-    from packer_toolkit.template.pull_request import _shortened
+    from packer_toolkit.template.summary import shorten
 
-    assert len(_shortened("line\n" * 50_000, 60_000)) < 60_100
+    assert len(shorten("line\n" * 50_000, 60_000)) < 60_100

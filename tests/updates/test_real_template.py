@@ -94,7 +94,7 @@ def test_a_changed_demo_is_not_thrown_away_with_the_rest_of_it(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("aws_region=moon", 'aws_region="moon" is refused: use a code such as eu-central-1.'),
+        ("aws_region=moon", 'aws_region="moon" is refused: must be a region; e.g. eu-central-1.'),
         ("no_question=1", 'no_question="1" is refused: no question has this name.'),
         ("keep_demo=maybe", 'keep_demo="maybe" is refused'),
     ],

@@ -15,7 +15,7 @@ import pytest
 
 from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import Git
-from packer_toolkit.git.network import SECONDS, limit_question, limit_transfer
+from packer_toolkit.git.network import SECONDS, limit_query, limit_transfer
 from packer_toolkit.repository.galaxy_command import is_unreachable, run_in_ansible
 from rig.silent_server import find_processes, has_ended, silent_server
 from rig.template import git
@@ -80,7 +80,7 @@ def test_clone_of_a_server_that_falls_silent_ends(
 ) -> None:
     """A transfer has an end, too, and so has a connection without a byte (review C22)."""
     monkeypatch.setenv(SECONDS, "1")
-    git_with_limit = limit_transfer(Git.at(project))
+    git_with_limit = limit_transfer(Git(project))
     assert git_with_limit.env["GIT_HTTP_LOW_SPEED_TIME"] == "60"
     done = git_with_limit.run("clone", "--bare", f"http://{silent}/t.git", str(tmp_path / "t"))
     assert done.returncode == 124
@@ -94,7 +94,7 @@ def test_ssh_ends_together_with_git(
     """The program that git has started for SSH is stopped with git (review C22)."""
     monkeypatch.setenv(SECONDS, "1")
     monkeypatch.setenv("GIT_SSH_COMMAND", f"sleep 98765 # {silent}")
-    done = limit_question(Git.at(project)).run("ls-remote", f"ssh://{silent}/t.git")
+    done = limit_query(Git(project)).run("ls-remote", f"ssh://{silent}/t.git")
     assert done.returncode == 124
     assert has_ended("sleep 98765")
 
@@ -114,12 +114,12 @@ def test_limits_suit_a_user_who_types_a_password(
 ) -> None:
     """On a terminal a question may take minutes, unless the caller limits it (review C22)."""
     monkeypatch.setattr("packer_toolkit.git.network.is_on_terminal", lambda: True)
-    assert limit_question(Git.at(project)).timeout == 300
-    limited = limit_question(Git.at(project), 20)
+    assert limit_query(Git(project)).timeout == 300
+    limited = limit_query(Git(project), 20)
     assert (limited.timeout, limited.env["GIT_TERMINAL_PROMPT"]) == (20, "0")
     monkeypatch.setenv(SECONDS, "7.5")
-    assert limit_question(Git.at(project)).timeout == 7.5
-    assert limit_question(Git.at(project), 20).timeout == 7.5
+    assert limit_query(Git(project)).timeout == 7.5
+    assert limit_query(Git(project), 20).timeout == 7.5
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "0", "inf", "nan"])
@@ -129,7 +129,7 @@ def test_limit_that_is_not_a_number_is_refused(
     """The variable takes seconds, and another value is refused in one line (review C22)."""
     monkeypatch.setenv(SECONDS, text)
     with pytest.raises(SetupError, match=f'{SECONDS} is "{text}"; set it to a number of seconds'):
-        limit_question(Git.at(project))
+        limit_query(Git(project))
 
 
 def test_interrupt_stops_git(of_silent: Path, silent: str) -> None:

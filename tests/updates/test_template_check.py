@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from packer_toolkit.template.source import between, git_url, parse_version
+from packer_toolkit.git.addresses import expand_address
+from packer_toolkit.template.changelog import select_sections
+from packer_toolkit.template.source import parse_version
 from rig.template import git, release
 from rig.updating import state, toolkit
 
@@ -96,13 +98,13 @@ def test_copier_is_not_imported(project: Path) -> None:
     [
         (lambda p: (p / ANSWERS).unlink(), 3, "has no .copier-answers.yml"),
         (lambda p: record(p, "_commit", None), 3, "does not name its release (_commit)"),
-        (lambda p: record(p, "_commit", "0123abc"), 3, "is no release of the template"),
+        (lambda p: record(p, "_commit", "0123abc"), 3, "is not a release of the template"),
         (lambda p: record(p, "_commit", "[1]"), 3, "does not name its release"),
         (lambda p: record(p, "_src_path", None), 3, "does not name the template's address"),
         (lambda p: (p / ANSWERS).write_text("{"), 3, "is not valid YAML"),
         (lambda p: (p / ANSWERS).write_text("- a"), 3, "does not contain answers"),
         (lambda p: (p / ANSWERS).write_bytes(b"\xff\xfe\x00"), 3, "is not valid YAML"),
-        (lambda p: record(p, "_src_path", "/nowhere/at/all"), 4, "there is no such folder here"),
+        (lambda p: record(p, "_src_path", "/nowhere/at/all"), 4, "there is no such folder"),
         (lambda p: record(p, "_src_path", "file:///nowhere"), 4, "cannot be read"),
         (lambda p: record(p, "_src_path", "https://127.0.0.1:9/t.git"), 4, "cannot be read"),
         (lambda p: record(p, "_src_path", "https://me:secret@127.0.0.1:9/t.git"), 4, "127.0.0.1"),
@@ -181,7 +183,7 @@ def test_a_template_without_a_changelog_says_nothing(
     release(template, "v3.0.0")
     record(project, "_src_path", str(template))
     answer = toolkit(project, "template-check")
-    assert (answer.code, "says nothing" in answer.stdout) == (1, True)
+    assert (answer.code, "has no entry" in answer.stdout) == (1, True)
 
 
 def test_the_environment_of_a_git_hook_does_not_mislead(
@@ -222,7 +224,7 @@ def test_versions_are_those_of_copier(text: str, version: str | None) -> None:
 )
 def test_addresses_are_those_of_copier(source: str, url: str) -> None:
     """As Copier's own `get_repo` has them."""
-    assert git_url(source) == url
+    assert expand_address(source) == url
 
 
 CHANGELOG = """\
@@ -269,7 +271,7 @@ Words before.
 )
 def test_the_changelog_between_two_releases(since: str, until: str, kept: list[str]) -> None:
     """Headings in the common forms; link definitions belong to no section."""
-    text = between(CHANGELOG, Version(since), Version(until))
+    text = select_sections(CHANGELOG, Version(since), Version(until))
     assert [word for word in ("two", "ten", "nine", "one") if f"- {word}" in text] == kept
     assert "not yet" not in text
     assert "https://" not in text

@@ -105,7 +105,7 @@ def test_what_is_not_committed_is_said_and_left_out(project: Path) -> None:
     (project / "build.hcl").write_text("not committed\n")
     answer = toolkit(project, "template-diff", "--to", "v1.1.0")
     assert answer.code == 0
-    assert "Not committed, and left out here: build.hcl" in answer.stderr
+    assert "Uncommitted changes are left out: build.hcl" in answer.stderr
     assert "not committed" not in answer.stdout
 
 

@@ -47,8 +47,8 @@ def test_clean_is_exit_code_0_and_says_how_to_go_on_and_back(project: Path) -> N
         "Updated from v1.0.0 to v2.1.0; files: 12 changed, 6 added, 5 deleted.",
         "No conflicts.",
     ]
-    assert "Go on: look at git diff, and commit everything." in answer.stdout
-    assert "Go back: packer-toolkit template-update --undo" in answer.stdout
+    assert "Next: review git diff, and commit everything." in answer.stdout
+    assert "To undo: packer-toolkit template-update --undo" in answer.stdout
     assert (git(project, "ls-files", "--stage"), git(project, "rev-parse", "HEAD")) == (index, head)
 
 
@@ -57,7 +57,7 @@ def test_the_way_back_is_there_for_who_has_only_uv(project: Path) -> None:
     (project / "toolkit-host.sh").write_text("#!/bin/sh\n")
     commit(project)
     answer = toolkit(project, "template-update")
-    assert "Go back: ./toolkit-host.sh packer-toolkit template-update --undo" in answer.stdout
+    assert "To undo: ./toolkit-host.sh packer-toolkit template-update --undo" in answer.stdout
 
 
 @pytest.mark.parametrize("start", ["v1.0.0", "v1.1.0", "v2.0.0"])
@@ -145,7 +145,7 @@ def test_an_update_that_is_not_committed_is_finished_or_taken_back_first(project
     before = state(project)
     answer = toolkit(project, "template-update")
     assert (answer.code, "the last update is not committed yet" in answer.stderr) == (3, True)
-    assert answer.stderr.endswith("take it back: packer-toolkit template-update --undo")
+    assert answer.stderr.endswith("undo it: packer-toolkit template-update --undo")
     assert state(project) == before
     commit(project)
     assert toolkit(project, "template-update").code == 0
@@ -158,7 +158,7 @@ def test_a_file_of_the_template_that_was_deleted_stays_so_and_is_named(project: 
     answer = toolkit(project, "template-update")
     assert answer.code == 0
     assert not (project / "build.hcl").exists()
-    assert "build.hcl was deleted here and stays so; the release changes it." in answer.stdout
+    assert "build.hcl stays deleted, although the release changes it." in answer.stdout
 
 
 def test_changes_move_along_when_the_release_renames_a_file(project: Path) -> None:
@@ -166,7 +166,7 @@ def test_changes_move_along_when_the_release_renames_a_file(project: Path) -> No
     change(project, "old-name.txt", "named 11", "ours 11")
     answer = toolkit(project, "template-update")
     assert answer.code == 0
-    assert "old-name.txt is new-name.txt now, with your changes in it." in answer.stdout
+    assert "old-name.txt was renamed to new-name.txt, with your changes in it." in answer.stdout
     text = (project / "new-name.txt").read_text()
     assert "ours 11\n" in text
     assert "named 5, renamed\n" in text
@@ -189,7 +189,7 @@ def test_a_new_file_that_git_ignores_here_is_named(project: Path) -> None:
         file.write("added.*\n")
     commit(project)
     answer = toolkit(project, "template-update")
-    assert "added.txt is new and ignored here: git add --force added.txt." in answer.stdout
+    assert "added.txt is new and ignored by git: git add --force added.txt." in answer.stdout
     git(project, "add", "--force", "added.txt")
     assert git(project, "ls-files", "added.txt") == "added.txt"
 
@@ -235,13 +235,13 @@ def _bad_answer(repository: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda p: (p / "new.txt").write_text("x"), "not everything is committed here (new.txt)"),
-        (lambda p: (p / "run.sh").write_text("x"), "not everything is committed here (run.sh)"),
+        (lambda p: (p / "new.txt").write_text("x"), "there are uncommitted changes (new.txt)"),
+        (lambda p: (p / "run.sh").write_text("x"), "there are uncommitted changes (run.sh)"),
         (_merge_in_progress, "a merge is in progress"),
         (lambda p: (p / ".git/rebase-merge").mkdir(), "a rebase is in progress"),
         (lambda p: shutil.rmtree(p / ".git"), "is not in the work tree of a git repository"),
         (lambda p: git(p, "update-ref", "-d", "HEAD"), "has no commit yet"),
-        (_overlooked, "git was told to overlook changes of build.hcl"),
+        (_overlooked, "git is set to ignore changes of build.hcl"),
         (lambda p: git(p, "config", "status.showUntrackedFiles", "no"), None),
         (_bad_answer, "this repository is at v7.0.0, and v2.1.0 is older"),
     ],
@@ -269,9 +269,9 @@ def test_what_stands_in_the_way_is_one_line_and_changes_nothing(
 @pytest.mark.parametrize(
     ("old", "new", "code", "said"),
     [
-        ("_src_path: .*", "_src_path: /nowhere/at/all", 4, "there is no such folder here"),
+        ("_src_path: .*", "_src_path: /nowhere/at/all", 4, "there is no such folder"),
         ("_src_path: .*", "_src_path: file:///nowhere/t.git", 4, "cannot be read"),
-        ("_commit: .*", "_commit: 0123abc", 3, "is no release of the template"),
+        ("_commit: .*", "_commit: 0123abc", 3, "is not a release of the template"),
         ("_commit: .*", "_commit: v0.5.0", 3, "has no 'v0.5.0', which .copier-answers.yml names"),
         ("_commit: .*", "", 3, "does not name its release"),
         ("(?s).*", "- no answers", 3, "does not contain answers"),
@@ -351,7 +351,7 @@ def test_a_template_that_is_not_trusted_is_one_line(with_task: tuple[Path, Path]
     answer = toolkit(project, "template-update")
     assert answer.code == 3
     assert f"the template {template} is not trusted, and it can run code (tasks)" in answer.stderr
-    assert "settings.yml, or give --trust" in answer.stderr
+    assert "settings.yml, or pass --trust" in answer.stderr
 
 
 def test_trust_is_given_once_by_copiers_settings_or_for_this_once(
@@ -424,7 +424,7 @@ def test_new_questions_and_lost_answers_are_told(project: Path, asking: Path) ->
     answer = toolkit(project, "template-update")
     assert answer.code == 0
     assert 'New question colour: "red"; change it with --data colour=ANSWER.' in answer.stdout
-    assert 'Your answer to size was "small" and is "medium" now.' in answer.stdout
+    assert 'Answer size changed from "small" to "medium".' in answer.stdout
     assert "# web medium red" in (project / "README.md").read_text()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.template.sandbox import harmless, small_environment
+from packer_toolkit.template.sandbox import build_small_environment, defuse_commands
 from rig.github import GitHub
 from rig.hostile_release import add_origin, make_project, make_template
 from rig.template import git
@@ -306,7 +306,7 @@ def test_no_line_end_begins_a_command_of_the_runner(
 ) -> None:
     """Whatever ends a line of a migration's output, the next one is prefixed (review C3)."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    shown = harmless(f"progress{end}::error title=x::evil{end}##[error]y")
+    shown = defuse_commands(f"progress{end}::error title=x::evil{end}##[error]y")
     assert shown == "template: progress\ntemplate: ::error title=x::evil\ntemplate: ## [error]y"
 
 
@@ -369,7 +369,7 @@ def test_trust_comes_from_the_settings_of_the_user(tmp_path: Path, loot: Path) -
 )
 def test_the_variables_that_are_passed(tmp_path: Path, name: str, value: str, kept: bool) -> None:
     """Code of a release gets the variables of a short list, and proxies without a password."""
-    assert (name in small_environment(tmp_path, {name: value})) is kept
+    assert (name in build_small_environment(tmp_path, {name: value})) is kept
 
 
 def test_fileglob_lists_no_file_of_the_machine(

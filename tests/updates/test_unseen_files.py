@@ -55,7 +55,7 @@ def test_advice_for_a_sparse_checkout_leads_to_the_update(
     answer = update(project)
     if options != _ALL:
         assert answer.code == 3
-        assert "this is a sparse checkout without lib/" in answer.stderr
+        assert "this sparse checkout leaves out lib/" in answer.stderr
         assert "git sparse-checkout disable" in answer.stderr
         assert "skip-worktree" not in answer.stderr
         assert state(project) == before
@@ -72,7 +72,7 @@ def test_new_files_outside_of_a_sparse_checkout_are_noticed(project: Path) -> No
     set_sparse(project, "--no-cone", "/*", "!/scripts/")
     answer = update(project)
     assert answer.code == 3
-    assert "sparse checkout without scripts/20-second.sh, which" in answer.stderr
+    assert "sparse checkout leaves out scripts/20-second.sh, which" in answer.stderr
     follow(project, answer)
     assert update(project).code == 0
 
@@ -95,7 +95,7 @@ def test_sparse_checkout_of_another_project_does_not_matter(project: Path, tmp_p
     git(top, "clean", "-ffdxq")
     set_sparse(top, "--no-cone", "/*", "!/web/lib/")
     answer = update(top / "web")
-    assert (answer.code, "sparse checkout without lib/" in answer.stderr) == (3, True)
+    assert (answer.code, "sparse checkout leaves out lib/" in answer.stderr) == (3, True)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_advice_for_one_file_leads_to_the_update(project: Path, flags: list[str]
     (project / "build.hcl").write_text(text)
     answer = update(project)
     assert answer.code == 3
-    assert "git was told to overlook changes of build.hcl" in answer.stderr
+    assert "git is set to ignore changes of build.hcl" in answer.stderr
     assert "sparse" not in answer.stderr
     follow(project, answer)
     assert (project / "build.hcl").read_text() == text
@@ -162,4 +162,4 @@ def test_partial_clone_without_its_remote_is_one_line(project: Path, tmp_path: P
     answer = toolkit(clone, "template-diff", "--trust")
     assert answer.code == 4
     assert "cannot be fetched from origin" in answer.stderr
-    fetch_missing(Git.at(project), "HEAD^{tree}")  # Not a partial clone: nothing is asked.
+    fetch_missing(Git(project), "HEAD^{tree}")  # Not a partial clone: nothing is asked.

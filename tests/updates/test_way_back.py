@@ -89,7 +89,7 @@ def test_killed_at_any_point_the_printed_way_back_restores_everything(
     before = state(eventful)
     done = run_killed(changes[number], eventful)
     assert done.returncode == -signal.SIGKILL
-    (printed,) = re.findall(r"^If this is interrupted, go back with: (.+)$", done.stderr, re.M)
+    (printed,) = re.findall(r"^If this is interrupted, undo it with: (.+)$", done.stderr, re.M)
     back = subprocess.run(printed.split(), cwd=eventful, capture_output=True, text=True, check=True)
     assert "Traceback" not in back.stderr
     assert state(eventful) == before
@@ -116,7 +116,7 @@ def test_after_a_kill_an_update_says_how_to_go_back_first(
     run_killed(changes[POINTS // 2], eventful)
     half = files(eventful)
     answer = toolkit(eventful, "template-update")
-    assert (answer.code, "take it back first: " in answer.stderr) == (3, True)
+    assert (answer.code, "undo it first: " in answer.stderr) == (3, True)
     assert files(eventful) == half
     # Also where the answers file is gone.
     (eventful / ".copier-answers.yml").unlink()
@@ -126,7 +126,7 @@ def test_after_a_kill_an_update_says_how_to_go_back_first(
     ):
         answer = toolkit(eventful, *words)
         assert (answer.code, answer.stdout) == (3, "")
-        assert "an update was interrupted here; take it back first: " in answer.stderr
+        assert "an update was interrupted here; undo it first: " in answer.stderr
     assert toolkit(eventful, "template-update", "--undo").code == 0
     assert state(eventful) == before
 
@@ -165,14 +165,14 @@ def test_killed_while_it_goes_back_the_way_back_still_works(
 
 
 def test_a_finished_update_is_taken_back_exactly(eventful: Path) -> None:
-    """Conflicts and all; the second time there is nothing left to take back."""
+    """Conflicts and all; the second time there is nothing left to undo."""
     before = state(eventful)
     assert toolkit(eventful, "template-update").code == 1
     answer = toolkit(eventful, "template-update", "--undo", "--json")
     assert (answer.code, answer.json["release"]) == (0, "v1.0.0")
     assert state(eventful) == before
     answer = toolkit(eventful, "template-update", "--undo")
-    assert (answer.code, answer.stdout) == (0, "Nothing to take back: no update is open.\n")
+    assert (answer.code, answer.stdout) == (0, "Nothing to undo: no update is open.\n")
 
 
 def test_the_printed_way_back_of_git_alone_works_too(eventful: Path) -> None:
@@ -184,7 +184,7 @@ def test_the_printed_way_back_of_git_alone_works_too(eventful: Path) -> None:
     shutil.rmtree(eventful / "provision.hcl")
     before = state(eventful)
     answer = toolkit(eventful, "template-update")
-    (printed,) = re.findall(r"^Go back with git alone: (.+)$", answer.stdout, re.M)
+    (printed,) = re.findall(r"^To undo with git alone: (.+)$", answer.stdout, re.M)
     subprocess.run(["sh", "-c", printed], cwd=eventful, check=True, capture_output=True)
     assert state(eventful) == before
 
@@ -204,7 +204,7 @@ def test_git_alone_leaves_other_folders_of_the_repository_alone(
     before = files(tmp_path)
     answer = toolkit(tmp_path / "web", "template-update")
     assert answer.code == 1
-    (printed,) = re.findall(r"^Go back with git alone: (.+)$", answer.stdout, re.M)
+    (printed,) = re.findall(r"^To undo with git alone: (.+)$", answer.stdout, re.M)
     subprocess.run(["sh", "-c", printed], cwd=tmp_path / "web", check=True, capture_output=True)
     assert files(tmp_path) == before
 
@@ -224,13 +224,13 @@ def test_what_was_written_after_the_update_is_kept_when_it_is_taken_back(eventfu
 def test_a_dry_run_says_what_would_be_taken_back(eventful: Path) -> None:
     """And changes nothing, not even git's objects."""
     answer = toolkit(eventful, "template-update", "--undo", "--dry-run")
-    assert (answer.code, answer.stdout) == (0, "Nothing to take back: no update is open.\n")
+    assert (answer.code, answer.stdout) == (0, "Nothing to undo: no update is open.\n")
     toolkit(eventful, "template-update")
     (eventful / "build.hcl").write_text("resolved, with much thought\n")
     before = state(eventful), git(eventful, "count-objects", "-v")
     answer = toolkit(eventful, "template-update", "--undo", "--dry-run")
     assert answer.code == 0
-    assert re.match(r"Would take back \d+ files, to v1\.0\.0:\n", answer.stdout)
+    assert re.match(r"Would undo \d+ files, to v1\.0\.0:\n", answer.stdout)
     assert "  build.hcl; what you wrote into it since would be kept\n" in answer.stdout
     assert "  sources.hcl\n" in answer.stdout
     assert (state(eventful), git(eventful, "count-objects", "-v")) == before
@@ -242,7 +242,7 @@ def test_a_dry_run_says_what_would_be_taken_back(eventful: Path) -> None:
 
 def test_an_undo_takes_no_other_order(eventful: Path) -> None:
     """It is not a way to another release."""
-    with pytest.raises(click.UsageError, match="no --to"):
+    with pytest.raises(click.UsageError, match="no --vcs-ref"):
         toolkit(eventful, "template-update", "--undo", "--to", "v1.1.0")
 
 

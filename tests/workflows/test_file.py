@@ -209,8 +209,8 @@ def any_workflow(request: pytest.FixtureRequest, workflow: Mapping[str, Any]) ->
 
 
 def test_actions_are_pinned_and_keep_no_credentials(any_workflow: Mapping[str, Any]) -> None:
-    """By their full SHA; the checkout leaves no token in .git."""
-    assert any("uses" in step for _, step in steps(any_workflow))
+    """Each is pinned by its full SHA, and the checkout leaves no token in .git."""
+    assert any("uses" in each for _, each in [*steps(any_workflow), *any_workflow["jobs"].items()])
     for _, step in steps(any_workflow):
         uses = step.get("uses", "")
         if uses and not uses.startswith("./"):
@@ -287,6 +287,34 @@ def test_our_own_workflows_have_no_findings(check: str) -> None:
     own = {f".github/{name}": file for name, file in tree.items() if f".github/{name}" in listed}
     assert len(own) >= 3
     assert lint({"ours": own}, [BY_NAME[check]]) == {"ours": []}
+
+
+def test_the_gate_waits_for_every_part() -> None:
+    """The job CI needs every other job of ci.yml and their success, and each part is called."""
+    jobs = load(ROOT / ".github/workflows/ci.yml")["jobs"]
+    (gate,) = [name for name, job in jobs.items() if job["name"] == "CI"]
+    parts = [name for name in jobs if name != gate]
+    assert jobs[gate]["needs"] == parts
+    assert jobs[gate]["if"] == "always()"
+    (step,) = jobs[gate]["steps"]
+    assert step["env"]["RESULTS"] == "${{ join(needs.*.result, ' ') }}"
+    assert f'"{" ".join(["success"] * len(parts))}"' in step["run"]
+    called = {path.stem for path in OURS if "workflow_call" in (load(path)["on"] or {})}
+    assert {jobs[name]["uses"] for name in parts} == {
+        f"./.github/workflows/{name}.yml" for name in called
+    }
+    for name in parts:
+        assert jobs[name]["uses"] == f"./.github/workflows/{name}.yml"
+
+
+def test_a_part_runs_what_a_person_runs() -> None:
+    """The checks are the hooks, and the tests are .ci/run: nothing is proved on GitHub alone."""
+    check, test = (
+        (ROOT / f".github/workflows/{name}.yml").read_text()
+        for name in ("check-code", "test-linux")
+    )
+    assert "run: uv run --frozen pre-commit run --all-files" in check
+    assert re.search(r"run: sudo .* \.ci/run$", test, re.M)
 
 
 def test_smoke_gives_uvx_options_that_it_has() -> None:

@@ -110,7 +110,7 @@ def test_days(made: Act, ec2: Ec2, packer: Packer, hub: Repository) -> None:
     ran = made.run("schedule", events.schedule(), path=path(packer))
     assert (ran.code, ran.jobs) == (0, {"build": "success", "report": "success"}), ran.log
     assert len(ec2.calls("RunInstances")) == 1
-    assert "Neither the parent image nor the repository has changed" in ran.log
+    assert "Neither the base image nor the repository has changed" in ran.log
 
     add_script(made.repository, "10-fail.sh", "echo the shop is closed", "exit 3")
     by_hand = events.by_hand(kind="daily", always="true")

@@ -229,7 +229,7 @@ def test_failure_is_told_when_the_toolkit_cannot_be_started(act: Act, hub: Repos
     assert f"https://github.example/{REPOSITORY}/actions/runs/77" in issue["body"]
     act.run("schedule", events.schedule())
     assert hub.open_issues() == []
-    assert "is good again" in hub.said(1)[0]
+    assert "passes again" in hub.said(1)[0]
 
 
 def test_issue_of_an_outsider_hides_no_failure(act: Act, hub: Repository) -> None:
@@ -275,7 +275,7 @@ def test_issue_story(act: Act, github: GitHub, hub: Repository, form: str) -> No
     assert hub.issues[1]["state"] == "closed"
     again, good = hub.said(1)
     assert "2 runs in a row have failed" in again
-    assert "is good again" in good
+    assert "passes again" in good
     assert f"https://github.example/{REPOSITORY}/actions/runs/77" in good
 
 

@@ -1,11 +1,11 @@
 # frozen_string_literal: true
 
-# What the role baseline sets.
+# Tests of the role baseline.
 
 control 'baseline-time-sync' do
   impact 0.7
-  title 'The clock is kept in time'
-  desc 'A wrong clock breaks TLS and the signatures of AWS calls.'
+  title 'The system clock is synchronized'
+  desc 'A wrong clock breaks TLS and the signatures of AWS requests.'
 
   unit = os.debian? ? 'chrony.service' : 'chronyd.service'
 
@@ -20,8 +20,8 @@ end
 
 control 'baseline-security-updates' do
   impact 0.7
-  title 'Security updates are installed unattended'
-  desc 'Instances that live longer than a day miss fixes otherwise.'
+  title 'Security updates are installed automatically'
+  desc 'Otherwise, instances that run for more than a day miss security fixes.'
   only_if('the role baseline installs security updates on this OS') do
     input('baseline_security_updates') && (os.debian? || os.name == 'redhat')
   end
@@ -48,8 +48,8 @@ end
 
 control 'baseline-release-file' do
   impact 0.3
-  title 'The image says what it is'
-  desc 'Without name, version and commit nobody can tell which build an instance came from.'
+  title 'The image contains a release file'
+  desc 'Without the name, version and commit of the image, an instance cannot be traced to its build.'
 
   describe file('/etc/image-release') do
     its('content') { should match(/^IMAGE_NAME="[^"]+"$/) }

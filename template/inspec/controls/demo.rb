@@ -1,11 +1,11 @@
 # frozen_string_literal: true
 
-# What the demo makes.
+# Tests of the demo.
 
 control 'demo-service' do
   impact 1.0
   title 'The demo service is installed and starts at boot'
-  desc 'An image whose service does not start is of no use.'
+  desc 'An image whose service does not start is useless.'
 
   describe file('/etc/systemd/system/multi-user.target.wants/demo.service') do
     it { should be_symlink }
@@ -20,8 +20,8 @@ end
 
 control 'demo-pages' do
   impact 1.0
-  title 'The demo has its pages'
-  desc 'The health page is what a load balancer asks for.'
+  title 'The pages of the demo exist'
+  desc 'A load balancer requests the health page.'
 
   describe file('/srv/demo/index.html') do
     it { should be_file }

@@ -7,7 +7,7 @@
 | 2 | the command line is wrong (Click's own code) |
 | 3 | something is missing or wrong on this machine or in this repository: nothing was started |
 | 4 | AWS, GitHub, Galaxy, the registry or the template cannot be reached, or refused the request |
-| 70 | a defect of the toolkit |
+| 70 | a bug in the toolkit |
 | 128 + N | interrupted by signal N, after cleaning up |
 """
 
@@ -40,3 +40,16 @@ class RemoteError(ToolkitError):
     """A service could not be reached, or refused the request."""
 
     code = 4
+
+
+class InterruptedBySignalError(ToolkitError):
+    """A signal interrupted the build.
+
+    Args:
+        message: The line for the user.
+        code: The exit code: 128 + the number of the signal.
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code

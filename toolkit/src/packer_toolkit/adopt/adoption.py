@@ -108,7 +108,7 @@ class Adoption:
                         copy.parent.mkdir(parents=True, exist_ok=True)
                         shutil.copy(top / path, copy)
             options = ("--no-color", "--no-ext-diff", "--no-prefix", "--no-renames")
-            git = Git.at(Path(scratch))
+            git = Git(Path(scratch))
             result = git.run("-c", "core.autocrlf=false", "diff", "--no-index", *options, "a", "b")
         return os.fsdecode(result.stdout)
 

@@ -31,7 +31,7 @@ def compare_files(folder: Path, render: Path, answers_file: str) -> dict[str, Fi
     }
     missing = [path for path, state in states.items() if state == "missing"]
     if missing:
-        for path in Git.at(folder).filter_ignored(missing):
+        for path in Git(folder).filter_ignored(missing):
             states[path] = "ignored"
     return states
 

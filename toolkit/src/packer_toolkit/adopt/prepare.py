@@ -19,8 +19,8 @@ from packer_toolkit.adopt.found import FoundAnswers
 from packer_toolkit.adopt.renders import Renders, prepare_copier
 from packer_toolkit.aws import partitions
 from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.git.addresses import without_secret
-from packer_toolkit.git.command import Git, GitError
+from packer_toolkit.git.addresses import remove_secrets
+from packer_toolkit.git.command import Git, GitError, explain_ownership
 from packer_toolkit.hcl.sources import Place
 from packer_toolkit.repository.answers_file import (
     BESIDE_ANOTHER,
@@ -29,8 +29,9 @@ from packer_toolkit.repository.answers_file import (
     names_template,
     parse_answers,
 )
+from packer_toolkit.template.clean_state import require_committed
 from packer_toolkit.template.project import Project
-from packer_toolkit.template.source import named, releases
+from packer_toolkit.template.source import find_release, list_releases
 
 _QUESTION = re.compile(
     "(image|parent|aws|github)_.+|toolkit_image|personal_role_variable|keep_demo|start_git"
@@ -83,7 +84,7 @@ def prepare_adoption(request: AdoptionRequest) -> Iterator[Adoption]:
     recorded = read_recorded(folder, answers_file)
     if request.write:
         # So that the added files can be told from other work, committed alone, and undone.
-        Project.anywhere(folder).require_committed()
+        require_committed(Project(folder.absolute()))
     if request.packer_folder and not request.packer_folder.is_relative_to(folder):
         raise SetupError(f"{request.packer_folder} is not in {folder}")
     source = request.template
@@ -100,13 +101,13 @@ def _prepare(
     folder, source, answers_file = request.folder, renders.source, renders.answers_file
     tags = [
         release.tag
-        for release in releases(source, "--template")
+        for release in list_releases(source, "--template")
         if not release.version.is_prerelease
     ]
-    chosen = named(source, request.release, "--template").tag if request.release else None
+    chosen = find_release(source, request.release, "--template").tag if request.release else None
     if not (chosen or tags):
         raise RemoteError(
-            f"the template {without_secret(source)} has no release: no tag such as v1.0.0"
+            f"the template {remove_secrets(source)} has no release: no tag such as v1.0.0"
         )
     renders.fetch()
     packer_files = read_packer_files(folder, request.packer_folder)
@@ -206,18 +207,14 @@ def require_repository(folder: Path) -> Git:
     Raises:
         SetupError: It cannot; the message has the next step.
     """
-    git = Git.at(folder)
+    git = Git(folder)
     try:
         git.text("rev-parse", "--show-toplevel")
         git.text("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     except GitError as error:
-        if error.has_foreign_owner:
-            raise SetupError(
-                f"{folder} belongs to another user, so git refuses it; run: "
-                f"git config --global --add safe.directory '{folder}'"
-            ) from None
         raise SetupError(
-            f"{folder} is not a git repository with a commit; run git init and commit everything"
+            explain_ownership(folder, error.reason)
+            or f"{folder} is not a git repository with a commit; run git init and commit everything"
         ) from None
     return git
 
@@ -237,7 +234,7 @@ def choose_answers_file(folder: Path, wanted: str | None, git: Git) -> str:
         answers = parse_answers((folder / path).read_bytes(), str(folder / path))
         if answers.get("_commit"):
             raise SetupError(
-                f"{folder / path} names {without_secret(str(answers.get('_src_path')))} at "
+                f"{folder / path} names {remove_secrets(str(answers.get('_src_path')))} at "
                 f"{answers['_commit']} already; look for a newer "
                 "release with: task template-check"
             )

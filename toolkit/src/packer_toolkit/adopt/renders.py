@@ -11,8 +11,8 @@ from typing import Any
 
 from packer_toolkit.adopt.found import FoundAnswers
 from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.git.addresses import git_url, without_secret
-from packer_toolkit.git.command import Git, GitError, environment
+from packer_toolkit.git.addresses import expand_address, remove_secrets
+from packer_toolkit.git.command import Git, GitError, build_environment
 from packer_toolkit.git.network import limit_transfer
 from packer_toolkit.repository.answers_file import parse_answers
 from packer_toolkit.text.paths import show_path
@@ -53,17 +53,17 @@ class Renders:
             RemoteError: It cannot be cloned.
         """
         try:
-            command = ["clone", "--quiet", "--no-checkout", "--", git_url(self.source)]
-            limit_transfer(Git.at(self.scratch)).text(*command, str(self._clone))
+            command = ["clone", "--quiet", "--no-checkout", "--", expand_address(self.source)]
+            limit_transfer(Git(self.scratch)).text(*command, str(self._clone))
         except GitError as error:
             raise RemoteError(
-                f"the template {without_secret(self.source)} cannot be fetched: "
-                f"{without_secret(error.reason)}"
+                f"the template {remove_secrets(self.source)} cannot be fetched: "
+                f"{remove_secrets(error.reason)}"
             ) from None
 
     def _read_file(self, tag: str, path: str) -> str:
         try:
-            return Git.at(self._clone).text("show", f"{tag}:{path}")
+            return Git(self._clone).text("show", f"{tag}:{path}")
         except GitError:
             return ""
 
@@ -168,7 +168,7 @@ class Renders:
             raise SetupError(
                 "git cannot find the release of the template; unset GIT_DIR and similar variables"
             )
-        for key, value in (("_src_path", without_secret(self.source)), ("_commit", tag)):
+        for key, value in (("_src_path", remove_secrets(self.source)), ("_commit", tag)):
             line = yaml.safe_dump({key: value}, allow_unicode=True, width=10**6)
             pattern = rf"^{key}:.*(?:\n[ \t]+.*)*\n"
             text, count = re.subn(pattern, line.replace("\\", "\\\\"), text, flags=re.M)
@@ -202,5 +202,5 @@ def prepare_copier() -> Iterator[None]:
     with local.env(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         local.env.clear()
-        local.env.update(environment(Path.cwd()))
+        local.env.update(build_environment(Path.cwd()))
         yield

@@ -1,4 +1,4 @@
-"""Partitions of AWS: which one a region, an ARN or a registry's host is in.
+"""Partitions of AWS: find the one of a region, an ARN or a registry's host.
 
 Only the standard partition, aws, is supported: in the others the base images have other owners, and
 ARNs, hosts and the audience of OIDC tokens are different.  The same rule is in the template's
@@ -29,7 +29,7 @@ _DOMAINS = {
     r"\.csp\.hci\.ic\.gov\b": "aws-iso-f",
 }
 _UNKNOWN = "another partition"
-# Answers that name a partition.
+# Questions whose answers may name a partition.
 QUESTIONS = (
     *("aws_region", "aws_copy_regions", "image_consumers", "aws_kms_key"),
     *("aws_build_role", "aws_release_role", "toolkit_image"),
@@ -113,14 +113,3 @@ def require_supported(values: Iterable[tuple[str, str]]) -> None:
                 f"{name} is {value}: {reason}; use a region such as eu-central-1, or stay at "
                 "release 1.1.0 of the template"
             )
-
-
-__all__ = [
-    "QUESTIONS",
-    "describe_answers",
-    "describe_refusal",
-    "find_other_partition",
-    "find_partition",
-    "is_region",
-    "require_supported",
-]

@@ -1,8 +1,8 @@
 """Access to AWS: the base credentials, and the personal role that is assumed with them.
 
-With a role, boto3, the AWS CLI, Packer and Ansible are all led to it by a profile in a private
-configuration file: each of them assumes the role by itself, and again when its hour is over.
-Nothing here talks to AWS, unless a role is given by its name only and nobody says of which account.
+With a role, a profile in a private configuration file makes boto3, the AWS CLI, Packer and Ansible
+use it: each of them assumes the role by itself, and again when its session expires.
+Nothing here calls AWS, unless a role is given by its name only and its account is not configured.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from packer_toolkit.errors import SetupError, ToolkitError
 
 PROFILE = "packer-toolkit-role"
 BASE_PROFILE = "packer-toolkit-base"
-NO_ROLE = "none"  # whoever wants the credentials as they are says so
+NO_ROLE = "none"  # the value that requests the base credentials without a role
 DEFAULT_ROLE_VARIABLE = "SOL_CET_USER_ROLE"
 
 ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):role/(?P<name>\S+)")
 # A path and 64 characters: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
 _NAME = re.compile(r"/?(?:[!-.0-~]+/)*[\w+=,.@-]{1,64}", re.ASCII)
-_PLACEHOLDER = "AddYourRoleHere"  # what Taskfile.local.yml.example has in its place
+_PLACEHOLDER = "AddYourRoleHere"  # the value in Taskfile.local.yml.example
 
-# Environment variable -> key of a profile that means the same.
+# Environment variable -> equivalent key of a profile.
 _STATIC_KEYS = {
     "AWS_ACCESS_KEY_ID": "aws_access_key_id",
     "AWS_SECRET_ACCESS_KEY": "aws_secret_access_key",
@@ -38,16 +38,16 @@ _WEB_IDENTITY = {
 }
 
 
-def role_arn(role: str, account: str, region: str) -> str:
+def make_role_arn(role: str, account: str, region: str) -> str:
     """Return the ARN of a role.
 
     Args:
-        role: its ARN, or its name, with its path if it has one: `deploy/packer-builder`.
-        account: id of the account that a bare name is in.
-        region: where images are built.
+        role: Its ARN, or its name, with its path if it has one: `deploy/packer-builder`.
+        account: ID of the account of a role that is given by its name.
+        region: Region of the builds.
 
     Raises:
-        SetupError: when it is neither, or of a partition that is not supported.
+        SetupError: If the role is neither, or is of a partition that is not supported.
     """
     require_supported([("the role", role), ("AWS_REGION", region)])
     if ARN.fullmatch(role):
@@ -55,30 +55,30 @@ def role_arn(role: str, account: str, region: str) -> str:
     if role.startswith("arn:"):
         hint = ""
         if ":assumed-role/" in role:
-            hint = "; an assumed-role ARN is a session of the role, name the role itself"
+            hint = "; this is the ARN of a session of a role, use the ARN of the role itself"
         raise SetupError(
-            f"{role} is no ARN of a role, as arn:aws:iam::111122223333:role/NAME{hint}"
+            f"{role} is not an IAM role ARN (expected arn:aws:iam::111122223333:role/NAME){hint}"
         )
     if role == _PLACEHOLDER or not _NAME.fullmatch(role):
         raise SetupError(
-            f"{role!r} is no role: give its name, such as packer-builder, or its ARN, such as"
+            f"{role!r} is not a role: use a name such as packer-builder, or an ARN such as"
             f" arn:aws:iam::{account or '111122223333'}:role/packer-builder"
         )
     if not re.fullmatch(r"\d{12}", account, re.ASCII):
         raise SetupError(
-            f"AWS_ACCOUNT_ID is {account!r}: an account has 12 digits; mend toolkit.env"
+            f"AWS_ACCOUNT_ID is {account!r}: an AWS account ID has 12 digits; fix toolkit.env"
         )
     return f"arn:aws:iam::{account}:role/{role.lstrip('/')}"
 
 
-def environment(settings: Mapping[str, str]) -> dict[str, str | None]:
-    """Return what has to change in the environment for a person's access to AWS.
+def make_environment(settings: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the variables that have to change for the user's access to AWS.
 
     Args:
-        settings: the repository's settings and the environment in one, see `read_settings`.
+        settings: The repository's settings and the environment in one, see `read_settings`.
 
     Returns:
-        Names with their new values; None removes a variable.
+        New values by name; None removes a variable.
     """
     changes: dict[str, str | None] = {}
     region = settings.get("AWS_REGION") or settings.get("AWS_DEFAULT_REGION") or ""
@@ -86,54 +86,55 @@ def environment(settings: Mapping[str, str]) -> dict[str, str | None]:
         changes |= {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}  # Go's SDK, Python's SDK
     role_variable = settings.get("PERSONAL_ROLE_VARIABLE") or DEFAULT_ROLE_VARIABLE
     role = settings.get(role_variable, "").strip()
-    already = settings.get("AWS_PROFILE") == PROFILE
-    if role not in ("", NO_ROLE) and not already:
-        changes |= _with_role(settings, role, role_variable, region)
+    is_set = settings.get("AWS_PROFILE") == PROFILE
+    if role not in ("", NO_ROLE) and not is_set:
+        changes |= _use_role(settings, role, role_variable, region)
     return changes
 
 
-def _with_role(
+def _use_role(
     settings: Mapping[str, str], role: str, variable: str, region: str
 ) -> dict[str, str | None]:
-    """Write the configuration file with the role, and return the variables that lead to it.
+    """Write the configuration file with the role, and return the variables that select it.
 
-    A role that cannot be used stops nothing here: not every command needs AWS.  But nobody may act
-    as somebody else than asked for; so then the profile answers with the reason.
+    A role that cannot be used is not an error yet, because not every command needs AWS.  But no
+    command may run with an identity other than the one requested: the profile fails with the
+    reason as soon as it is used.
     """
     try:
         account = settings.get("AWS_ACCOUNT_ID") or ""
         if not account and not role.startswith("arn:"):
-            account = _own_account()
-        arn = role_arn(role, account, region)
+            account = _read_base_account()
+        arn = make_role_arn(role, account, region)
     except ToolkitError as error:
         profile = {"credential_process": "/bin/sh -c 'cat >&2 {folder}/reason; exit 1'"}
         reason = f"{variable}: {error}"
         base: dict[str, str] = {}
     else:
-        base, source = _base(settings)
+        base, source = _find_base_credentials(settings)
         profile = {
             "role_arn": arn,
             "role_session_name": "packer-toolkit",
-            "duration_seconds": "3600",  # as long as a chained role may last; Go takes 900
+            "duration_seconds": "3600",  # the maximum of a chained role; Go's SDK uses 900
             **source,
         }
         reason = ""
     if region:
         profile["region"] = region
-    import tempfile  # costly, and not always needed
+    import tempfile  # its import is slow, and most commands need no role
 
     folder = Path(tempfile.mkdtemp(prefix="packer-toolkit-aws-"))  # readable by this user only
     if reason:
         (folder / "reason").write_text(f"{reason}\n")
         profile["credential_process"] = profile["credential_process"].format(folder=folder)
     config = folder / "aws-config"
-    sections = [_own_configuration(settings)]
+    sections = [_read_user_configuration(settings)]
     if base:
-        sections.append(_section(BASE_PROFILE, base))
-    sections.append(_section(PROFILE, profile))
+        sections.append(_format_section(BASE_PROFILE, base))
+    sections.append(_format_section(PROFILE, profile))
     config.touch(mode=0o600)
     config.write_text("\n".join(sections), encoding="utf-8")
-    # In Python's SDK, keys in the environment win over a profile.
+    # In Python's SDK, keys in the environment take precedence over a profile.
     removed = dict.fromkeys((*_STATIC_KEYS, *_WEB_IDENTITY, "AWS_DEFAULT_PROFILE"))
     return {
         **removed,
@@ -143,18 +144,18 @@ def _with_role(
     }
 
 
-def _base(settings: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+def _find_base_credentials(settings: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """Find the base credentials, in the order in which AWS's SDKs look for them.
 
     Returns:
-        The keys of the base profile, empty when none has to be written, and the key of the role's
-        profile that leads to the base credentials.
+        The keys of the base profile, empty if it need not be written, and the key of the role's
+        profile that names the base credentials.
     """
     for variables in (_STATIC_KEYS, _WEB_IDENTITY):
         names = list(variables)
         if settings.get(names[0]) and settings.get(names[1]):
-            found = {key: settings[name] for name, key in variables.items() if settings.get(name)}
-            return found, {"source_profile": BASE_PROFILE}
+            keys = {key: settings[name] for name, key in variables.items() if settings.get(name)}
+            return keys, {"source_profile": BASE_PROFILE}
     profile = settings.get("AWS_PROFILE") or settings.get("AWS_DEFAULT_PROFILE")
     if profile:
         return {}, {"source_profile": profile}
@@ -162,22 +163,22 @@ def _base(settings: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         "AWS_CONTAINER_CREDENTIALS_FULL_URI"
     ):
         return {}, {"credential_source": "EcsContainer"}
-    if re.search(r"^\[(profile\s+)?default\]", _default_profile_texts(settings), re.M):
+    if re.search(r"^\[(profile\s+)?default\]", _read_user_profiles(settings), re.M):
         return {}, {"source_profile": "default"}
     return {}, {"credential_source": "Ec2InstanceMetadata"}
 
 
-def _default_profile_texts(settings: Mapping[str, str]) -> str:
+def _read_user_profiles(settings: Mapping[str, str]) -> str:
     credentials = settings.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"
-    return _own_configuration(settings) + "\n" + _text(credentials)
+    return _read_user_configuration(settings) + "\n" + _read_text(credentials)
 
 
-def _own_configuration(settings: Mapping[str, str]) -> str:
-    """Return the person's configuration file: the base profile, or SSO's session, may be in it."""
-    return _text(settings.get("AWS_CONFIG_FILE") or "~/.aws/config")
+def _read_user_configuration(settings: Mapping[str, str]) -> str:
+    """Read the user's configuration file, which may have the base profile or SSO's session."""
+    return _read_text(settings.get("AWS_CONFIG_FILE") or "~/.aws/config")
 
 
-def _text(file: str) -> str:
+def _read_text(file: str) -> str:
     try:
         content = Path(os.path.expanduser(file)).read_bytes()
     except OSError:
@@ -185,16 +186,16 @@ def _text(file: str) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:
-        # An old editor's comment. The copy is UTF-8, because botocore reads nothing else.
+        # Such as a comment of an old editor. The copy is UTF-8, the only encoding of botocore.
         return content.decode("latin-1")
 
 
-def _section(profile: str, keys: Mapping[str, str]) -> str:
+def _format_section(profile: str, keys: Mapping[str, str]) -> str:
     return "\n".join([f"[profile {profile}]", *(f"{key} = {keys[key]}" for key in keys), ""])
 
 
-def _own_account() -> str:
+def _read_base_account() -> str:
     """Ask AWS for the account of the base credentials."""
-    from packer_toolkit.aws import identity
+    from packer_toolkit.aws.identity import read_identity
 
-    return identity.describe().account
+    return read_identity().account

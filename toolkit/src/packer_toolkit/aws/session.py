@@ -1,81 +1,107 @@
-"""Access to AWS for builds and sweeps: patient sessions, and whose they are.
-
-What an error means, and how it is told, is in `identity`; the personal role in `aws_access`.
-"""
+"""Sessions of boto3: with the credentials of the environment, or with a role assumed by them."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import cache
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
-from packer_toolkit.aws.identity import Identity, describe, explained
+from packer_toolkit.aws.errors import translate_aws_errors
+from packer_toolkit.aws.partitions import require_supported
 
-_ATTEMPTS = 8
+if TYPE_CHECKING:
+    import boto3
+    from types_boto3_ec2 import EC2Client
 
-
-def config(**options: Any) -> Any:
-    """Return boto3's own retries, which know throttling, with more patience than its default."""
-    from botocore.config import Config
-
-    return Config(
-        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-        connect_timeout=10,
-        **options,
-    )
+    # Returns the EC2 client of a region.
+    Clients = Callable[[str], EC2Client]
 
 
-def session(role_arn: str = "", role_session: str = "packer-toolkit", region: str = "") -> Any:
-    """Return a boto3 session of the environment's credentials, or of a role assumed with them.
+def open_session(
+    region: str | None = None, profile: str | None = None, config_file: str | None = None
+) -> boto3.Session:
+    """Open a session whose calls fail early where there is no network.
 
     Args:
-        role_arn: Role to assume, again whenever its hour ends.
-        role_session: Name of that session.
-        region: Where STS is asked.
+        region: Region; by default that of the environment or the profile.
+        profile: Profile that takes precedence over the environment.
+        config_file: File with the profiles; by default that of the environment.
 
     Raises:
-        SetupError: When the environment's profile does not exist or has no usable credentials.
-        RemoteError: When AWS is asked for them, and refuses or is out of reach.
+        SetupError: If the profile does not exist, or the region is in a partition that is not
+            supported.
     """
     import boto3
 
-    with explained():  # the profile of the environment may be missing
-        base = boto3.Session()
-        credentials = base.get_credentials()
-    if not (role_arn and credentials):
-        return base
-    import botocore.session
-    from botocore.credentials import (
-        AssumeRoleCredentialFetcher,
-        DeferredRefreshableCredentials,
-    )
+    with translate_aws_errors():
+        core = _make_core(profile, connect_timeout=5, read_timeout=30, attempts=3)
+        if config_file:
+            core.set_config_variable("config_file", config_file)
+        session = boto3.Session(botocore_session=core, region_name=region)
+    require_supported([("the region", session.region_name or "")])
+    return session
 
-    def client(service: str, **options: Any) -> Any:
-        create: Any = base.client  # typed for each service by name; botocore names it here
+
+def open_role_session(
+    role_arn: str = "", name: str = "packer-toolkit", region: str = ""
+) -> boto3.Session:
+    """Open a session for a build or a clean-up, whose calls are retried when AWS throttles them.
+
+    Args:
+        role_arn: Role to assume, again whenever its session expires; by default none.
+        name: Name of the session of the role.
+        region: Region whose STS is called.
+
+    Raises:
+        SetupError: If the profile of the environment does not exist or has no usable credentials.
+        RemoteError: If AWS cannot be reached, or refuses the credentials.
+    """
+    import boto3
+
+    with translate_aws_errors():
+        session = boto3.Session(botocore_session=_make_core())
+        credentials = session.get_credentials()
+    if not (role_arn and credentials):
+        return session
+    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+
+    create: Any = session.client  # its type knows literal names of services only
+
+    def create_client(service: str, **options: Any) -> Any:
         return create(service, region_name=region or None, **options)
 
-    core: Any = botocore.session.get_session()
     fetcher = AssumeRoleCredentialFetcher(
-        client, credentials, role_arn, {"RoleSessionName": role_session[:64]}
+        create_client, credentials, role_arn, {"RoleSessionName": name[:64]}
     )
-    core._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+    role = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+    core = _make_core()
+    # In place of the search for credentials in the environment, the profiles and so on.
+    core.register_component("credential_provider", SimpleNamespace(load_credentials=lambda: role))
     return boto3.Session(botocore_session=core)
 
 
-def identity(base: Any, region: str) -> Identity:
-    """Ask who the credentials belong to.
+def make_clients(session: boto3.Session) -> Clients:
+    """Return a function that makes the EC2 client of a region, one for each region."""
 
-    Args:
-        base: A boto3 session.
-        region: Whose STS is asked.
+    @cache
+    def get_client(region: str) -> EC2Client:
+        return session.client("ec2", region_name=region)
 
-    Raises:
-        SetupError, RemoteError: See `identity.describe`.
+    return get_client
+
+
+def _make_core(profile: str | None = None, attempts: int = 8, **options: Any) -> Any:
+    """Make a session of botocore whose clients wait and retry as configured.
+
+    The configuration also applies to the clients that ask for credentials.
     """
-    return describe(base, region, config=config())
+    import botocore.session
+    from botocore.config import Config
 
-
-def error_code(error: BaseException) -> str:
-    """Return the code of an error of AWS; the class's name of any other."""
-    response = getattr(error, "response", None)
-    if isinstance(response, dict):
-        return str(response.get("Error", {}).get("Code", "")) or type(error).__name__
-    return type(error).__name__
+    core = botocore.session.Session(profile=profile)
+    options = {"connect_timeout": 10, **options}
+    core.set_default_client_config(
+        Config(retries={"mode": "standard", "total_max_attempts": attempts}, **options)
+    )
+    return core

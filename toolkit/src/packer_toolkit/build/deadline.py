@@ -1,6 +1,6 @@
-"""Credentials end; a build must not go on until then, because it could not clean up any more.
+"""Stops a build before its credentials expire, so that it can still clean up.
 
-A role that was assumed with another role's session ends after an hour, whatever it is asked for:
+The session of a role that was assumed with another role's session expires after at most an hour:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
 """
 
@@ -15,13 +15,13 @@ from datetime import datetime, timezone
 
 from packer_toolkit.errors import SetupError
 
-# What the workflow asked for when it assumed the role; environment credentials do not tell.
+# Lifetime that the workflow requested for the role; credentials in the environment do not have it.
 SECONDS = "PACKER_CREDENTIALS_SECONDS"
-# When these seconds end, such as 1795662000 or 2026-11-25T03:00:00Z: the role is assumed before the
-# toolkit image is pulled and the plan is made.
+# Time at which that lifetime ends, such as 1795662000 or 2026-11-25T03:00:00Z: the role is assumed
+# before the toolkit image is pulled and the run is planned.
 EXPIRE_AT = "PACKER_CREDENTIALS_EXPIRE_AT"
 
-# Of an hour: a word at 45 minutes, and the end at 55, which leaves five for the clean-up.
+# Of an hour: a warning at 45 minutes, and the stop at 55, which leaves five for the clean-up.
 _WARN_AT = 0.75
 _CLEAN_UP = 1 / 12
 _LONGEST_CLEAN_UP = 300.0
@@ -29,7 +29,7 @@ _LONGEST_CLEAN_UP = 300.0
 
 @dataclass(frozen=True)
 class Deadline:
-    """When a build is warned and stopped, in seconds from now, and when its credentials end."""
+    """When to warn, to stop the build, and when the credentials expire, in seconds from now."""
 
     warn: float
     stop: float
@@ -37,43 +37,44 @@ class Deadline:
 
     @classmethod
     def of(cls, seconds: float) -> Deadline:
-        """Return the deadline of credentials that live for so many seconds from now."""
+        """Return the deadline for credentials that expire in so many seconds."""
         margin = min(_LONGEST_CLEAN_UP, seconds * _CLEAN_UP)
         return cls(seconds * _WARN_AT, seconds - margin, seconds)
 
 
-def deadline(
+def find_deadline(
     environment: Mapping[str, str], expires_at: str | None, since_start: float = 0.0
 ) -> Deadline | None:
-    """Find out when the credentials end.
+    """Find the deadline of a build: the earliest expiration that is known.
 
     Args:
-        environment: of the build.
-        expires_at: what the credentials tell, such as 2026-11-25T03:00:00Z.
-        since_start: seconds since the build began, which count for what the workflow asked for.
+        environment: Environment of the build.
+        expires_at: Expiration that the credentials have, such as 2026-11-25T03:00:00Z.
+        since_start: Seconds since the start of the build, which are part of the lifetime that the
+            workflow requested.
 
     Returns:
-        None when nobody knows; then nothing is stopped.
+        The deadline; None if no expiration is known.
 
     Raises:
-        SetupError: when a setting is not valid, or the credentials have expired.
+        SetupError: If a setting is not valid, or the credentials have expired.
     """
     ends = []
     now = datetime.now(timezone.utc)
-    if expires := expiry(environment):
+    if expires := read_credentials_expiry(environment):
         if expires <= now:
             raise SetupError(
                 f"the credentials expired at {expires:%Y-%m-%dT%H:%M:%SZ} ({EXPIRE_AT}); start the "
                 "run again"
             )
         ends.append((expires - now).total_seconds())
-    if told := environment.get(SECONDS, "").strip():
+    if text := environment.get(SECONDS, "").strip():
         try:
-            seconds = float(told)
+            seconds = float(text)
         except ValueError:
-            raise SetupError(f'{SECONDS} is "{told}": give a number of seconds') from None
+            raise SetupError(f'{SECONDS} is "{text}": give a number of seconds') from None
         if not 0 < seconds < float("inf"):
-            raise SetupError(f'{SECONDS} is "{told}": give a number of seconds')
+            raise SetupError(f'{SECONDS} is "{text}": give a number of seconds')
         ends.append(seconds - since_start)
     if expires_at:
         end = datetime.fromisoformat(expires_at.replace("Z", "+00:00"))
@@ -81,54 +82,55 @@ def deadline(
     return Deadline.of(max(0.0, min(ends))) if ends else None
 
 
-def expiry(environment: Mapping[str, str]) -> datetime | None:
-    """Return when the credentials expire, as the workflow noted it; None when it did not.
+def read_credentials_expiry(environment: Mapping[str, str]) -> datetime | None:
+    """Return when the credentials expire, as the workflow sets it; None if it does not.
 
     Raises:
-        SetupError: when it is not a time.
+        SetupError: If the value is not a time.
     """
-    noted = environment.get(EXPIRE_AT, "").strip()
-    if not noted:
+    text = environment.get(EXPIRE_AT, "").strip()
+    if not text:
         return None
     try:
-        if re.fullmatch(r"[0-9]+(\.[0-9]+)?", noted):
-            return datetime.fromtimestamp(float(noted), timezone.utc)
-        return datetime.fromisoformat(re.sub("[zZ]$", "+00:00", noted)).astimezone(timezone.utc)
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+            return datetime.fromtimestamp(float(text), timezone.utc)
+        return datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text)).astimezone(timezone.utc)
     except (ValueError, OverflowError, OSError):
         raise SetupError(
-            f'{EXPIRE_AT} is "{noted}": give a time, such as 2026-11-25T03:00:00Z'
+            f'{EXPIRE_AT} is "{text}": give a time, such as 2026-11-25T03:00:00Z'
         ) from None
 
 
 @contextlib.contextmanager
-def watched(
-    until: Deadline | None, warn: Callable[[str], None], stop: Callable[[str], None]
+def enforce_deadline(
+    deadline: Deadline | None, warn: Callable[[str], None], stop: Callable[[str], None]
 ) -> Iterator[None]:
-    """Warn and stop in time while the block runs.
+    """Warn, and stop the build in time, while the block runs.
 
     Args:
-        until: the deadline; without one nothing happens.
-        warn: called with a line, in a thread of its own.
-        stop: likewise.
+        deadline: The deadline; None for no deadline.
+        warn: Function that gets a line, in a thread of its own.
+        stop: Function that gets a line and stops the build, in a thread of its own.
     """
-    if until is None:
+    if deadline is None:
         yield
         return
     timers = [
         threading.Timer(
-            until.warn,
+            deadline.warn,
             warn,
             [
-                f"the credentials end in {_minutes(until.end - until.warn)}; the build is stopped "
-                f"{_minutes(until.end - until.stop)} before that, unless it is done"
+                f"the credentials expire in {_format_minutes(deadline.end - deadline.warn)}; the "
+                "build is stopped "
+                f"{_format_minutes(deadline.end - deadline.stop)} before that, unless it has ended"
             ],
         ),
         threading.Timer(
-            until.stop,
+            deadline.stop,
             stop,
             [
-                f"stopped before the credentials end, in {_minutes(until.end - until.stop)}: the "
-                "clean-up needs them too"
+                "stopped before the credentials expire, in "
+                f"{_format_minutes(deadline.end - deadline.stop)}: the clean-up needs them, too"
             ],
         ),
     ]
@@ -142,5 +144,5 @@ def watched(
             timer.cancel()
 
 
-def _minutes(seconds: float) -> str:
+def _format_minutes(seconds: float) -> str:
     return f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"

@@ -32,7 +32,7 @@ def set_git_values(env: MutableMapping[str, str], folder: Path) -> None:
 def _read_commit(folder: Path) -> str:
     """Return the commit that is checked out; empty without one."""
     try:
-        return Git.at(folder).text("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+        return Git(folder).text("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     except ToolkitError:
         return ""
 

@@ -1,4 +1,4 @@
-"""Results of InSpec: read from the auditor's reports, and shown in Markdown."""
+"""Results of InSpec: read from the auditor's reports, and written in Markdown."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from packer_toolkit.build.report import Inspec, Unloaded
-from packer_toolkit.text.markdown import code, table
+from packer_toolkit.build.report import InspecResults, UnloadedProfile
+from packer_toolkit.text.markdown import format_code as code
+from packer_toolkit.text.markdown import format_table as table
 
 _LONGEST_REASON = 200
 _MOST_REASONS = 50
 
 
-def read_reports(folder: Path, mask: Callable[[str], str]) -> list[Inspec]:
-    """Sum up the auditor's reports.
+def read_reports(folder: Path, mask: Callable[[str], str]) -> list[InspecResults]:
+    """Read the auditor's reports, and count their controls.
 
     Args:
         folder: Folder in which provisioners/inspec.sh stored one JSON file for each build.
-        mask: Removes secrets from a text.
+        mask: Masks the secrets of a text.
 
     Returns:
         One entry for each build, in the order of their names.
@@ -28,8 +29,8 @@ def read_reports(folder: Path, mask: Callable[[str], str]) -> list[Inspec]:
     return [_read_report(file, mask) for file in sorted(folder.glob("*.json"))]
 
 
-def _read_report(file: Path, mask: Callable[[str], str]) -> Inspec:
-    summary: Inspec = {
+def _read_report(file: Path, mask: Callable[[str], str]) -> InspecResults:
+    summary: InspecResults = {
         "build": file.stem,
         "passed": 0,
         "failed": 0,
@@ -40,29 +41,31 @@ def _read_report(file: Path, mask: Callable[[str], str]) -> Inspec:
         "unloaded": [],
     }
     try:
-        profiles = _mappings(json.loads(file.read_text(encoding="utf-8"))["profiles"])
+        profiles = _select_mappings(json.loads(file.read_text(encoding="utf-8"))["profiles"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = _shorten(f"the auditor's report cannot be read: {error}", mask)
         summary["unloaded"].append({"profile": "", "status": "failed", "reason": reason})
         return summary
     for profile in profiles:
-        # A dependency that does not fit the machine appears in its parent only.
+        # Only the profile that needs it lists a dependency that does not support the machine.
         for each in (
             profile,
-            *(one for one in _mappings(profile.get("depends")) if "status" in one),
+            *(one for one in _select_mappings(profile.get("depends")) if "status" in one),
         ):
-            unloaded = Unloaded(
+            unloaded = UnloadedProfile(
                 profile=_shorten(str(each.get("name") or ""), mask),
                 status=str(each.get("status")),
                 reason=_shorten(str(each.get("status_message") or ""), mask),
             )
             if unloaded["status"] != "loaded" and unloaded not in summary["unloaded"]:
                 summary["unloaded"].append(unloaded)
-    controls = [control for profile in profiles for control in _mappings(profile.get("controls"))]
-    # A profile also lists the controls that it takes from a dependency, without their results.
-    executed = {str(each.get("id")) for each in controls if _mappings(each.get("results"))}
+    controls = [
+        control for profile in profiles for control in _select_mappings(profile.get("controls"))
+    ]
+    # A profile also lists the controls of a dependency, without their results.
+    executed = {str(each.get("id")) for each in controls if _select_mappings(each.get("results"))}
     for control in controls:
-        results = _mappings(control.get("results"))
+        results = _select_mappings(control.get("results"))
         name = str(control.get("id", ""))
         if not results and name in executed:
             continue
@@ -82,8 +85,8 @@ def _read_report(file: Path, mask: Callable[[str], str]) -> Inspec:
     return summary
 
 
-def _mappings(value: Any) -> list[Mapping[str, Any]]:
-    """Return the mappings of a list; the auditor may write null instead of an empty list."""
+def _select_mappings(value: Any) -> list[Mapping[str, Any]]:
+    """Return the mappings of a list; the auditor may write null for an empty list."""
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
@@ -117,15 +120,15 @@ def write_results(results: Sequence[Mapping[str, Any]]) -> list[str]:
     skipped = (
         f"- Skipped: {code(str(name))}" for result in results for name in result.get("skips") or []
     )
-    for reasons in (_unloaded(results), failed, skipped):
-        lines = list(dict.fromkeys(reasons))  # two architectures mostly have the same
+    for reasons in (_describe_unloaded(results), failed, skipped):
+        lines = list(dict.fromkeys(reasons))  # most reasons apply to both architectures
         more = len(lines) - _MOST_REASONS
-        shown = lines[:_MOST_REASONS] + ([f"- And {more} more."] if more > 0 else [])
-        parts += ["\n".join(shown)] if shown else []
+        lines = lines[:_MOST_REASONS] + ([f"- And {more} more."] if more > 0 else [])
+        parts += ["\n".join(lines)] if lines else []
     return parts
 
 
-def _unloaded(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _describe_unloaded(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for result in results:
         for each in result.get("unloaded") or []:
             state = "was skipped" if each.get("status") == "skipped" else "could not be loaded"

@@ -1,4 +1,4 @@
-"""Which builds of a repository -only and -except select, as Packer decides it."""
+"""The builds of a repository that -only and -except select, as Packer selects them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from packer_toolkit.build.values import Arguments
+from packer_toolkit.build.arguments import Arguments
 from packer_toolkit.errors import SetupError
 
 EC2_BUILDS = ("amazon-ebs.x86_64", "amazon-ebs.arm64")
 LOCAL_BUILD = "docker.local"
-# Where -only is not given.  A local build is never selected by leaving another one out.
+# The default of -only: a local build is built only if -only selects it.
 DEFAULT_ONLY = "amazon-ebs.*"
-# These need neither AWS nor another cloud: what they make stays on the machine.
+# Types of sources that need neither AWS nor another cloud: their artifacts stay on the machine.
 LOCAL_KINDS = frozenset(
     [
         "docker",
@@ -42,8 +42,8 @@ class Selection:
     """The patterns of -only and -except.
 
     Attributes:
-        only: of -only, or the default.
-        without: of -except.
+        only: Patterns of -only, or the default.
+        without: Patterns of -except.
     """
 
     only: tuple[str, ...]
@@ -51,19 +51,16 @@ class Selection:
 
     @classmethod
     def of(cls, arguments: Arguments) -> Selection:
-        """Read the arguments of `packer build`; options that are given several times add up.
-
-        Args:
-            arguments: Of `packer build`.
+        """Read the patterns from the arguments of `packer build`; repeated options add up.
 
         Raises:
-            SetupError: When a pattern is not valid, such as [z-a].
+            SetupError: If a pattern is not valid, such as [z-a].
         """
-        only = [part for text in arguments.all("only") for part in text.split(",")]
-        without = [part for text in arguments.all("except") for part in text.split(",")]
+        only = [part for text in arguments.get_all("only") for part in text.split(",")]
+        without = [part for text in arguments.get_all("except") for part in text.split(",")]
         for pattern in (*only, *without):
             try:
-                re.compile(_expression(pattern))
+                re.compile(_translate_pattern(pattern))
             except re.error as error:
                 raise SetupError(
                     f"-only or -except {pattern!r}: it is not a valid pattern ({error}); use names "
@@ -71,24 +68,24 @@ class Selection:
                 ) from None
         return cls(tuple(only) or (DEFAULT_ONLY,), tuple(without))
 
-    def of_builds(self, names: Sequence[str]) -> list[str]:
-        """Return the selected ones of some builds."""
-        return [name for name in names if matches(self.only, name) and not self.leaves_out(name)]
+    def select(self, names: Sequence[str]) -> list[str]:
+        """Return the names of the builds that are selected."""
+        return [name for name in names if matches(self.only, name) and not self.excludes(name)]
 
-    def leaves_out(self, name: str) -> bool:
-        """Return whether -except names a build or a post-processor."""
+    def excludes(self, name: str) -> bool:
+        """Return whether -except excludes a build or a post-processor."""
         return matches(self.without, name)
 
 
 def matches(patterns: Sequence[str], name: str) -> bool:
-    """Return whether one of Packer's patterns matches a name."""
-    return any(re.fullmatch(_expression(pattern), name, re.S) for pattern in patterns)
+    """Return whether one of several patterns of Packer matches a name."""
+    return any(re.fullmatch(_translate_pattern(pattern), name, re.S) for pattern in patterns)
 
 
-def _expression(pattern: str) -> str:
-    """Translate a pattern of gobwas/glob, which Packer uses, with nothing that separates parts.
+def _translate_pattern(pattern: str) -> str:
+    """Translate a pattern of gobwas/glob without separators, as Packer uses it, for `re`.
 
-    Braces cannot be used, because Packer splits the option at each comma.
+    Braces are not supported, because Packer splits the option at each comma.
     """
     parts = []
     for match in re.finditer(r"\\(.)|(\*+)|(\?)|\[(!?)([^\]]+)\]|(.)", pattern, re.S):

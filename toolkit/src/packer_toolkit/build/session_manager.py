@@ -1,4 +1,4 @@
-"""Session Manager: what a build through it needs, and when it has failed for good.
+"""Builds through Session Manager: their requirements, and when to stop one that cannot connect.
 
 docs/pipeline.md has the settings, docs/decisions/0040-session-manager.md the reasons.
 """
@@ -21,11 +21,11 @@ from packer_toolkit.repository.session_manager import INSTALL, INTERFACE, PROGRA
 
 _PROFILE = "iam_instance_profile"
 _TEMPORARY_PROFILE = "temporary_iam_instance_profile_policy_document"
-# Of the JSON templates that Packer had before HCL: {{user `name`}}.
+# A variable in a JSON template, the format before HCL: {{user `name`}}.
 _USER_VARIABLE = re.compile(r"\{\{ *user +[`\"]([\w-]+)[`\"] *\}\}")
 
 # So many sessions in so many seconds mean that none of them works: Packer starts the next one
-# immediately, until ssh_timeout has passed.
+# immediately, until ssh_timeout is over.
 _MOST_SESSIONS = 20
 _WITHIN_SECONDS = 60.0
 _STARTED = re.compile(r"Starting portForwarding session")
@@ -41,18 +41,18 @@ def require_session_manager(
     """Make sure that builds through Session Manager have its program and an instance profile.
 
     Args:
-        values: Of `packer inspect`, with the arguments of the build.
-        names: Selected builds, such as amazon-ebs.x86_64.
-        template: The folder or file with the HCL.
-        environment: The environment of the build.
+        values: Values of the HCL, with the arguments of the build.
+        names: Names of the selected builds, such as amazon-ebs.x86_64.
+        template: Folder or file with the HCL.
+        environment: Environment of the build.
 
     Raises:
-        SetupError: When something is missing; nothing was started then.
+        SetupError: If one of them is missing.
     """
     folder = template if template.is_dir() else template.parent
-    is_chosen = any(text.startswith(INTERFACE) for text in values.raw.values())
-    if not (is_chosen or is_configured(folder, environment, template)):
-        return  # most builds: their HCL need not be evaluated
+    is_selected = any(text.startswith(INTERFACE) for text in values.raw.values())
+    if not (is_selected or is_configured(folder, environment, template)):
+        return  # as in most builds, whose HCL need not be evaluated
     for name in names:
         if not values.kinds.get(name, "").startswith("amazon-"):
             continue
@@ -76,23 +76,23 @@ def _read_settings(values: Values, name: str, template: Path) -> tuple[str, bool
     """Return the ssh_interface of a build, and whether it has an instance profile."""
     by_variable = values.text("var.ssh_interface"), bool(values.text(f"var.{_PROFILE}"))
     if template.is_file() and not template.name.endswith((".pkr.hcl", ".pkr.json")):
-        return _read_json(values, name, template) or by_variable
-    read = read_template(template)
-    interfaces = find_settings(read, name, values, "ssh_interface")
-    if read.unread or not interfaces:
+        return _read_json_settings(values, name, template) or by_variable
+    hcl = read_template(template)
+    interfaces = find_settings(hcl, name, values, "ssh_interface")
+    if hcl.unread or not interfaces:
         return by_variable
-    used = [
+    names = [
         by_variable[0] if UNKNOWN in str(each.value) else str(each.value or "")
         for each in interfaces
     ]
-    interface = next((each for each in used if each.startswith(INTERFACE)), used[0])
-    profiles = find_settings(read, name, values, _PROFILE)
+    interface = next((each for each in names if each.startswith(INTERFACE)), names[0])
+    profiles = find_settings(hcl, name, values, _PROFILE)
     has_profile = any(bool(each.value) or _TEMPORARY_PROFILE in each.blocks for each in profiles)
     return interface, has_profile
 
 
-def _read_json(values: Values, name: str, template: Path) -> tuple[str, bool] | None:
-    """Read them from a JSON template; None when that is not possible."""
+def _read_json_settings(values: Values, name: str, template: Path) -> tuple[str, bool] | None:
+    """Read the same from a JSON template; None if that is not possible."""
     try:
         document = json.loads(template.read_text(encoding="utf-8-sig"))
         (builder,) = (
@@ -106,7 +106,7 @@ def _read_json(values: Values, name: str, template: Path) -> tuple[str, bool] | 
 
     def evaluate(text: Any) -> str:
         return _USER_VARIABLE.sub(
-            lambda found: values.text(f"var.{found[1]}") or str(defaults.get(found[1]) or ""),
+            lambda match: values.text(f"var.{match[1]}") or str(defaults.get(match[1]) or ""),
             str(text or ""),
         )
 
@@ -115,10 +115,10 @@ def _read_json(values: Values, name: str, template: Path) -> tuple[str, bool] | 
 
 
 class SessionWatch:
-    """Follows the output of Packer, and finds out when Session Manager will never connect.
+    """Follows the output of Packer, and detects that Session Manager will never connect.
 
     Attributes:
-        is_hopeless: Whether it will not.
+        is_hopeless: Whether it will never connect.
     """
 
     def __init__(self) -> None:
@@ -129,10 +129,10 @@ class SessionWatch:
         self._last = ""
 
     def read(self, build: str, text: str, time: float) -> str:
-        """Take a line; return why the build has to end, the first time that it has to.
+        """Read a line; return the reason to stop the build, the first time that there is one.
 
         Args:
-            build: The build that printed the line.
+            build: Name of the build that printed the line.
             text: The line without the name of the build.
             time: Seconds since the start of Packer.
         """
@@ -149,16 +149,16 @@ class SessionWatch:
         if (refused := _REFUSED.search(text)) and build not in self._connected:
             reason = f"Session Manager refused the session: {refused[1]}"
         if build in self._starts and len(self._repeated) < _LONGEST_MEMORY:
-            self._repeated[_without_id(text)] = None
+            self._repeated[_remove_session_ids(text)] = None
         if not reason or self.is_hopeless:
             return ""
         self.is_hopeless = True
         return reason
 
     def is_repetition(self, text: str) -> bool:
-        """Return whether a line only repeats what sessions before it have shown."""
-        return self.is_hopeless and _without_id(text) in self._repeated
+        """Return whether an earlier session printed the same line."""
+        return self.is_hopeless and _remove_session_ids(text) in self._repeated
 
 
-def _without_id(text: str) -> str:
+def _remove_session_ids(text: str) -> str:
     return _SESSION_ID.sub('""', text)

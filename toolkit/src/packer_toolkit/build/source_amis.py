@@ -1,19 +1,21 @@
-"""Which source AMI a build takes: the newest one that is available, finished, and not its own.
+"""The source AMI of a build: the newest one that is available, finished, and not its own.
 
-Packer's filter knows no "not tagged", so that the newest match may be an image that a killed build
-of a base image left, or an image of this very repository.  EC2 shows tags to the owner only: of the
-images of other accounts no more than the state is known.
+Packer cannot filter by the absence of a tag, so that the newest match may be a leftover of a killed
+build of a base image, or an image of this repository.  EC2 shows tags to the owner only: of images
+of other accounts, only the state is known.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
-from packer_toolkit.build.cleanup.find import read_expiry
+from packer_toolkit.build.cleanup.calls import read_tags
+from packer_toolkit.build.cleanup.scope import read_expiry
+from packer_toolkit.build.clock import format_time
 from packer_toolkit.build.values import Values
 from packer_toolkit.build.version_images import get_repository
 from packer_toolkit.errors import CommandFailedError, RemoteError
@@ -30,12 +32,12 @@ class SourceAmi:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What a build takes for one architecture.
+class SourceAmiChoice:
+    """The source AMI of one architecture.
 
     Attributes:
-        image: The source AMI; None when no image matches or each one is rejected.
-        rejected: Newer images that match, each with the reason why it is not taken.
+        image: The source AMI; None if no image matches or all are rejected.
+        rejected: Newer images that match, each with the reason why it is rejected.
     """
 
     image: SourceAmi | None
@@ -44,16 +46,16 @@ class Choice:
 
 def find_source_amis(
     ec2: Any, values: Values, architectures: Collection[str] | None = None
-) -> dict[str, Choice]:
-    """Choose the source AMI of each architecture, among what the filter of build.pkr.hcl matches.
+) -> dict[str, SourceAmiChoice]:
+    """Choose the source AMI of each architecture, among the images that match the HCL's filter.
 
     Args:
-        ec2: EC2's client of the region that the HCL builds in.
-        values: Of the HCL.
-        architectures: Those that are built; all of the HCL's when None.
+        ec2: EC2 client of the region of the build.
+        values: Values of the HCL.
+        architectures: Architectures that are built; by default all of the HCL.
 
     Raises:
-        RemoteError: When the region cannot be asked.
+        RemoteError: If EC2 refuses the call.
     """
     names = values.table("var.source_ami_names")
     ids = values.table(f"var.{VARIABLE}")
@@ -71,21 +73,21 @@ def find_source_amis(
         }
         images = _describe(ec2, values.texts("var.source_ami_owners"), filters)
         if f"var.{VARIABLE}" not in values.raw:
-            # HCL that cannot take another image: a deprecated one is no reason to refuse the build.
+            # HCL that cannot use another image: a deprecated one does not stop the build.
             images = [{**image, "DeprecationTime": None} for image in images]
         choices[architecture] = _choose(images, "" if fixed else get_repository(values))
     return choices
 
 
-def make_arguments(choices: Mapping[str, Choice], values: Values) -> list[str]:
-    """Return the options of `packer build` that make it take the chosen source AMIs.
+def make_arguments(choices: Mapping[str, SourceAmiChoice], values: Values) -> list[str]:
+    """Return the options of `packer build` that select the chosen source AMIs.
 
     Args:
-        choices: By architecture.
-        values: Of the HCL.
+        choices: Source AMIs by architecture.
+        values: Values of the HCL.
 
     Raises:
-        CommandFailedError: When no match can be taken, or the HCL has no variable to pass an ID in.
+        CommandFailedError: If all matches are rejected, or if the HCL has no variable for an ID.
     """
     ids = values.table(f"var.{VARIABLE}")
     needed = {}
@@ -95,14 +97,14 @@ def make_arguments(choices: Mapping[str, Choice], values: Values) -> list[str]:
         (newest, reason), *_ = choice.rejected
         if choice.image is None:
             raise CommandFailedError(
-                f"source AMI for {architecture}: no match of the filter can be taken, the newest "
+                f"source AMI for {architecture}: no match of the filter can be used: the newest "
                 f"one, {newest.id} ({newest.name}), {reason}; finish the base image, or change "
                 "source_ami_names"
             )
         if f"var.{VARIABLE}" not in values.raw:
             raise CommandFailedError(
                 f"source AMI for {architecture}: {newest.id} ({newest.name}), the newest match, "
-                f"{reason}, and the HCL has no variable {VARIABLE} to take another one; update "
+                f"{reason}, and the HCL has no variable {VARIABLE} for another one; update "
                 "from the template: task template-update"
             )
         needed[architecture] = choice.image.id
@@ -111,8 +113,8 @@ def make_arguments(choices: Mapping[str, Choice], values: Values) -> list[str]:
     return [f"-var={VARIABLE}={json.dumps({**ids, **needed})}"]
 
 
-def describe_rejected(choices: Mapping[str, Choice]) -> list[str]:
-    """Write a line for each image that is not taken although it is the newer match."""
+def describe_rejected(choices: Mapping[str, SourceAmiChoice]) -> list[str]:
+    """Describe each newer match that is rejected, in a line for the user."""
     return [
         f"Source AMI for {architecture}: {choice.image.id} ({choice.image.name}), because "
         f"{rejected.id} ({rejected.name}) {reason}"
@@ -126,30 +128,30 @@ def _describe(ec2: Any, owners: list[str], filters: dict[str, str]) -> list[dict
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        answer = ec2.describe_images(
+        response = ec2.describe_images(
             Owners=owners,
             Filters=[{"Name": name, "Values": [value]} for name, value in filters.items()],
         )
     except (BotoCoreError, ClientError) as error:
         reason = " ".join(str(error).split())
         raise RemoteError(f"cannot look for the source AMI: {reason}") from error
-    return [each for each in answer["Images"] if each.get("State", "available") == "available"]
+    return [each for each in response["Images"] if each.get("State", "available") == "available"]
 
 
-def _choose(images: list[dict[str, Any]], repository: str) -> Choice:
-    """Choose the newest image that may be taken; a deprecated one only where it is the last."""
+def _choose(images: list[dict[str, Any]], repository: str) -> SourceAmiChoice:
+    """Choose the newest usable image; a deprecated one only if all others are rejected."""
     rejected: list[tuple[SourceAmi, str]] = []
     deprecated: list[tuple[SourceAmi, str]] = []
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    now = format_time(time.time())
     for image in sorted(images, key=lambda each: str(each["CreationDate"]), reverse=True):
         source = SourceAmi(str(image["ImageId"]), str(image.get("Name", "")))
-        tags = {tag["Key"]: tag["Value"] for tag in image.get("Tags") or []}
+        tags = read_tags(image)
         if repository and tags.get("Repository") == repository:
             rejected.append((source, "is an image of this repository"))
         elif repository and read_expiry(tags):
             rejected.append((source, f"is unfinished: its tag ExpiresAt is {tags['ExpiresAt']}"))
         elif str(image.get("DeprecationTime") or now) < now:
-            deprecated.append((source, f"is deprecated since {image['DeprecationTime']}"))
+            deprecated.append((source, f"has been deprecated since {image['DeprecationTime']}"))
         else:
-            return Choice(source, (*deprecated, *rejected))
-    return Choice(deprecated[0][0] if deprecated else None, tuple(rejected))
+            return SourceAmiChoice(source, (*deprecated, *rejected))
+    return SourceAmiChoice(deprecated[0][0] if deprecated else None, tuple(rejected))

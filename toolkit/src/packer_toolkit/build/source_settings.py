@@ -1,4 +1,4 @@
-"""What the source of a build sets an attribute to, as far as that can be known before the build."""
+"""The values of attributes of a build's source, as far as the HCL determines them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a block sets an attribute to.
+    """The value of an attribute of a block.
 
     Attributes:
-        place: The attribute, or the block that does not set it.
-        value: The value; UNKNOWN, or text with UNKNOWN in it, where only a build knows it.
-        is_set: Whether the block sets it.
+        place: Location of the attribute, or of the block that does not set it.
+        value: The value; UNKNOWN, or text that contains UNKNOWN, if only a build determines it.
+        is_set: Whether the block sets the attribute.
         blocks: Names of the blocks in the same block, such as assume_role.
     """
 
@@ -34,7 +34,9 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _Query:
+    """An attribute of sources of a type."""
+
     kind: str
     attribute: str
 
@@ -43,7 +45,7 @@ def read_template(template: Path) -> Folder:
     """Read the HCL of a build.
 
     Args:
-        template: The folder or file that `packer build` gets.
+        template: Folder or file that Packer builds.
     """
     from packer_toolkit.hcl.folder import load_folder
 
@@ -52,53 +54,53 @@ def read_template(template: Path) -> Folder:
     return load_folder(folder, [file for file in files if file.is_file()])
 
 
-def find_settings(read: Folder, name: str, values: Values, attribute: str) -> list[Setting]:
-    """Return what a build gets for an attribute of its source, one for each possible block.
+def find_settings(hcl: Folder, name: str, values: Values, attribute: str) -> list[Setting]:
+    """Find the values of an attribute of a build's source, one for each block that may set it.
 
     Args:
-        read: The HCL.
-        name: The build, such as amazon-ebs.x86_64.
-        values: Of `packer inspect`.
-        attribute: Such as skip_create_ami.
+        hcl: The HCL.
+        name: Name of the build, such as amazon-ebs.x86_64.
+        values: Values of the HCL, as Packer prints them.
+        attribute: Name of the attribute, such as skip_create_ami.
     """
-    _take_values(read, values)
-    wanted = _Wanted(values.kinds[name], attribute)
-    bases = dict(_bases(read, wanted))
+    _use_values(hcl, values)
+    query = _Query(values.kinds[name], attribute)
+    bases = dict(_read_sources(hcl, query))
     # A source is also a build by its own name, where a build block lists it.
-    uses = [*((base, base, None) for base in bases), *_uses(read, wanted)]
-    local_name = name.partition(f"{wanted.kind}.")[2]
+    uses = [*((base, base, None) for base in bases), *_read_builds(hcl, query)]
+    local_name = name.partition(f"{query.kind}.")[2]
     return [
         setting
-        for known_as, base, own in uses
-        if known_as in (local_name, UNKNOWN)
+        for build_name, base, own in uses
+        if build_name in (local_name, UNKNOWN)
         for setting in (
             [own] if own else [bases[each] for each in bases if base in (each, UNKNOWN)]
         )
     ]
 
 
-def _take_values(read: Folder, values: Values) -> None:
-    """Use the values that Packer itself reports, where they are text or a boolean."""
+def _use_values(hcl: Folder, values: Values) -> None:
+    """Use the values that Packer prints, if they are strings or booleans."""
     from packer_toolkit.hcl.evaluate import Definition
     from packer_toolkit.hcl.parse import parse_expression
 
     for key, text in values.raw.items():
         kind, _, name = key.partition(".")
-        known = read.variables if kind == "var" else read.locals
+        definitions = hcl.variables if kind == "var" else hcl.locals
         if text in ("true", "false"):
-            known[name] = Definition(parse_expression(text), "")
+            definitions[name] = Definition(parse_expression(text), "")
         elif "<sensitive>" not in text and not text.startswith(("[", "{")) and text.isprintable():
             quoted = json.dumps(text, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
-            known[name] = Definition(parse_expression(quoted), "")
+            definitions[name] = Definition(parse_expression(quoted), "")
 
 
-def _bases(read: Folder, wanted: _Wanted) -> Iterator[tuple[str, Setting]]:
+def _read_sources(hcl: Folder, query: _Query) -> Iterator[tuple[str, Setting]]:
     from packer_toolkit.hcl.evaluate import Evaluator
     from packer_toolkit.hcl.parse import list_blocks
 
-    for block in read.blocks:
-        if block.labels[:2] == ("source", wanted.kind) and len(block.labels) == 3:
-            setting = _setting_of(block, Evaluator(read, block.place.file), wanted.attribute)
+    for block in hcl.blocks:
+        if block.labels[:2] == ("source", query.kind) and len(block.labels) == 3:
+            setting = _read_setting(block, Evaluator(hcl, block.place.file), query.attribute)
             if setting is None:
                 inner = frozenset(
                     each.labels[0] for each in list_blocks(block.body, block.place.file)
@@ -107,51 +109,51 @@ def _bases(read: Folder, wanted: _Wanted) -> Iterator[tuple[str, Setting]]:
             yield block.labels[2], setting
 
 
-def _uses(read: Folder, wanted: _Wanted) -> Iterator[tuple[str, str, Setting | None]]:
-    """Yield the name of a build, that of its source, and what the build itself sets."""
+def _read_builds(hcl: Folder, query: _Query) -> Iterator[tuple[str, str, Setting | None]]:
+    """Yield the name of a build, the name of its source, and what the build itself sets."""
     from packer_toolkit.hcl.evaluate import Evaluator
     from packer_toolkit.hcl.parse import list_attributes, list_blocks
 
-    for build in read.blocks:
+    for build in hcl.blocks:
         if build.labels[0] != "build":
             continue
         file = build.place.file
         for block in list_blocks(build.body, file):
             if block.labels[0] == "source" and len(block.labels) == 2:
-                yield from _use(block.labels[1], block, Evaluator(read, file), wanted)
+                yield from _read_build(block.labels[1], block, Evaluator(hcl, file), query)
             elif block.labels == ("dynamic", "source"):
-                given = dict(list_attributes(block.body))
-                outside = Evaluator(read, file)
-                items = outside.evaluate(given["for_each"]) if "for_each" in given else UNKNOWN
-                iterator = outside.read_name(given["iterator"]) if "iterator" in given else "source"
+                nodes = dict(list_attributes(block.body))
+                outside = Evaluator(hcl, file)
+                items = outside.evaluate(nodes["for_each"]) if "for_each" in nodes else UNKNOWN
+                iterator = outside.read_name(nodes["iterator"]) if "iterator" in nodes else "source"
                 pairs = items.items() if isinstance(items, dict) else zip(items, items, strict=True)
                 for key, value in pairs:
-                    inside = Evaluator(read, file, {iterator: {"key": key, "value": value}})
-                    labels = inside.evaluate(given["labels"]) if "labels" in given else []
+                    inside = Evaluator(hcl, file, {iterator: {"key": key, "value": value}})
+                    labels = inside.evaluate(nodes["labels"]) if "labels" in nodes else []
                     for inner in list_blocks(block.body, file):
                         for label in labels if isinstance(labels, list) else [UNKNOWN]:
-                            yield from _use(str(label), inner, inside, wanted)
+                            yield from _read_build(str(label), inner, inside, query)
 
 
-def _use(
-    label: str, block: Block, evaluator: Evaluator, wanted: _Wanted
+def _read_build(
+    label: str, block: Block, evaluator: Evaluator, query: _Query
 ) -> Iterator[tuple[str, str, Setting | None]]:
     from packer_toolkit.hcl.parse import list_attributes
 
     kind, _, base = label.removeprefix("source.").partition(".")
-    if kind != wanted.kind and UNKNOWN not in label:
+    if kind != query.kind and UNKNOWN not in label:
         return
     base = UNKNOWN if UNKNOWN in label else base
-    given = dict(list_attributes(block.body))
-    name = str(evaluator.evaluate(given["name"])) if "name" in given else base
+    nodes = dict(list_attributes(block.body))
+    name = str(evaluator.evaluate(nodes["name"])) if "name" in nodes else base
     yield (
         UNKNOWN if UNKNOWN in name else name,
         base,
-        _setting_of(block, evaluator, wanted.attribute),
+        _read_setting(block, evaluator, query.attribute),
     )
 
 
-def _setting_of(block: Block, evaluator: Evaluator, attribute: str) -> Setting | None:
+def _read_setting(block: Block, evaluator: Evaluator, attribute: str) -> Setting | None:
     from packer_toolkit.hcl.parse import find_line, list_attributes
 
     node = dict(list_attributes(block.body)).get(attribute)

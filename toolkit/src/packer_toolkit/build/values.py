@@ -1,17 +1,18 @@
-"""What a repository's HCL comes to, as `packer inspect` tells: variables and locals."""
+"""The values of a repository's HCL, as `packer inspect` prints them: variables and locals."""
 
 from __future__ import annotations
 
 import json
 import re
-import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
 from packer_toolkit.aws.partitions import require_supported
+from packer_toolkit.build.arguments import Arguments
 from packer_toolkit.errors import SetupError
+from packer_toolkit.process import Runner, run_program
 
 _VALUE = re.compile(r'^(var|local)\.([\w-]+): "(.*)"$', re.M)
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -22,69 +23,17 @@ _WITH_PARTITION = (
     *("var.region", "var.copy_regions", "var.kms_key_id", "var.kms_key_ids"),
     *("var.ami_org_arns", "var.ami_ou_arns", "var.assume_role_arn"),
 )
-# Options of `packer build` that take a value, also as the next word.
-WITH_VALUE = {"var", "var-file", "only", "except", "on-error", "parallel-builds"}
-
-
-@dataclass(frozen=True)
-class Arguments:
-    """The arguments of `packer build`, read as Packer reads them.
-
-    Attributes:
-        options: Pairs of a name, without hyphens, and a value; empty for a switch.
-        words: What stands after the options: the folder with the HCL.
-    """
-
-    options: tuple[tuple[str, str], ...]
-    words: tuple[str, ...]
-
-    def all(self, name: str) -> list[str]:
-        """Return the values of an option."""
-        return [value for option, value in self.options if option == name]
-
-    def last(self, name: str, default: str = "") -> str:
-        """Return the value that counts."""
-        return (self.all(name) or [default])[-1]
-
-    def without_variable(self, name: str) -> Arguments:
-        """Return these arguments without -var for a variable."""
-        kept = [
-            (option, value)
-            for option, value in self.options
-            if not (option == "var" and value.partition("=")[0] == name)
-        ]
-        return Arguments(tuple(kept), self.words)
-
-    @property
-    def folder(self) -> Path:
-        """The repository's folder."""
-        path = Path(self.words[0] if self.words else ".")
-        return path if path.is_dir() else path.parent
-
-
-def read_arguments(words: Sequence[str]) -> Arguments:
-    """Split the arguments of `packer build` into options and words."""
-    options = []
-    rest = list(words)
-    while rest and rest[0].startswith("-") and rest[0] not in ("-", "--"):
-        name, equals, value = rest.pop(0).lstrip("-").partition("=")
-        if not equals and name in WITH_VALUE and rest:
-            value = rest.pop(0)
-        options.append((name, value))
-    if rest[:1] == ["--"]:
-        del rest[0]
-    return Arguments(tuple(options), tuple(rest))
 
 
 @dataclass(frozen=True)
 class Values:
-    """Variables and locals.  What is not there, or no text, list or map of texts, is empty.
+    """Variables and locals.  A missing value, or one of another type, is empty.
 
     Attributes:
-        raw: values as Packer prints them, by names such as var.region.
-        builds: names of the builds as -only and -except match them.
-        kinds: the type of each build's source, such as amazon-ebs, by the build's name.
-        post_processors: the post-processors of each build, such as manifest or docker-tag.name.
+        raw: Values as Packer prints them, by names such as var.region.
+        builds: Names of the builds as -only and -except match them.
+        kinds: Type of the source of each build, such as amazon-ebs, by the name of the build.
+        post_processors: Post-processors of each build, such as manifest or docker-tag.name.
     """
 
     raw: Mapping[str, str] = field(default_factory=dict)
@@ -93,24 +42,24 @@ class Values:
     post_processors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
-        """Return a text, such as of `var.region`."""
+        """Return a string, such as of `var.region`."""
         return self.raw.get(name, "")
 
     def texts(self, name: str) -> list[str]:
-        """Return a list of texts."""
-        return [_unquote(found) for found in _STRING.findall(self.raw.get(name, ""))]
+        """Return a list of strings."""
+        return [_unquote(text) for text in _STRING.findall(self.raw.get(name, ""))]
 
     def table(self, name: str) -> dict[str, str]:
-        """Return a map of texts."""
+        """Return a map of strings."""
         return {key: _unquote(text) for key, text in _PAIR.findall(self.raw.get(name, ""))}
 
     def is_true(self, name: str) -> bool:
-        """Tell whether a value is true."""
+        """Return whether a value is true."""
         return self.text(name) == "true"
 
     @property
     def regions(self) -> list[str]:
-        """The region of the build, then those that the image is copied to."""
+        """Return the region of the build, then those that the image is copied to."""
         return [
             region
             for region in dict.fromkeys([self.text("var.region"), *self.texts("var.copy_regions")])
@@ -122,7 +71,7 @@ class InspectError(SetupError):
     """Packer cannot read the HCL.
 
     Attributes:
-        output: All that it printed.
+        output: The whole output of Packer.
     """
 
     def __init__(self, code: int, output: str) -> None:
@@ -132,47 +81,45 @@ class InspectError(SetupError):
 
 
 def inspect(
-    packer: str, arguments: Arguments, environment: Mapping[str, str], folder: Path | None = None
+    packer: str,
+    arguments: Arguments,
+    environment: Mapping[str, str],
+    folder: Path | None = None,
+    run: Runner = run_program,
 ) -> Values:
-    """Ask Packer for the values of a repository; it starts no plugin for that, and calls nobody.
+    """Read the values of a repository with `packer inspect`, which needs no plugin and no network.
 
     Args:
-        packer: The executable.
-        arguments: Those of the build: -var and -var-file count.
-        environment: Of the build.
-        folder: Where Packer runs; None is here.
+        packer: Path of Packer.
+        arguments: Arguments of the build, of which -var and -var-file are used.
+        environment: Environment of the build.
+        folder: Working directory of Packer; by default that of this process.
+        run: Runs a program.
 
     Raises:
-        InspectError: When Packer cannot read the HCL.
-        SetupError: When a value is of a partition of AWS that is not supported.
+        InspectError: If Packer cannot read the HCL.
+        SetupError: If a value is of a partition of AWS that is not supported.
     """
     options = [f"-{name}={value}" for name, value in arguments.options if name.startswith("var")]
-    done = subprocess.run(
-        [packer, "inspect", *options, *(arguments.words[:1] or ["."])],
-        capture_output=True,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if done.returncode:
-        raise InspectError(done.returncode, done.stdout + done.stderr)
-    raw = {f"{kind}.{name}": _unquote(text) for kind, name, text in _VALUE.findall(done.stdout)}
+    template = arguments.words[:1] or (".",)
+    completed = run([packer, "inspect", *options, *template], folder=folder, env=environment)
+    if completed.code:
+        raise InspectError(completed.code, completed.stdout + completed.stderr)
+    output = completed.stdout
+    raw = {f"{kind}.{name}": _unquote(text) for kind, name, text in _VALUE.findall(output)}
     kinds: dict[str, str] = {}
     post_processors: dict[str, tuple[str, ...]] = {}
-    if done.stdout.startswith("Packer Inspect: JSON mode"):
-        listed = done.stdout.partition("\nBuilders:\n")[2].partition("\nProvisioners:\n")[0]
-        kinds = {name: kind or name for name, kind in _BUILDER.findall(listed)}
-    for block, text in _blocks(done.stdout.partition("\n> builds:\n")[2]):
+    if output.startswith("Packer Inspect: JSON mode"):
+        builders = output.partition("\nBuilders:\n")[2].partition("\nProvisioners:\n")[0]
+        kinds = {name: kind or name for name, kind in _BUILDER.findall(builders)}
+    for block, text in _split_blocks(output.partition("\n> builds:\n")[2]):
         _, _, rest = text.partition("\n    sources:\n")
         sources, _, rest = rest.partition("\n    provisioners:\n")
-        listed = rest.partition("\n    post-processors:\n")[2]
+        processors = rest.partition("\n    post-processors:\n")[2]
         for source in re.findall(r"^ {6}(\S.*)$", sources, re.M):
             name = f"{block}.{source}" if block else source
             kinds[name] = source.partition(".")[0]
-            post_processors[name] = tuple(re.findall(r"^ {8}(\w\S*)$", listed, re.M))
+            post_processors[name] = tuple(re.findall(r"^ {8}(\w\S*)$", processors, re.M))
     values = Values(raw, tuple(kinds), kinds, post_processors)
     require_supported(
         (name, text)
@@ -182,7 +129,7 @@ def inspect(
     return values
 
 
-def _blocks(text: str) -> Iterator[tuple[str, str]]:
+def _split_blocks(text: str) -> Iterator[tuple[str, str]]:
     """Yield name and content of the build blocks that `packer inspect` lists; most have no name."""
     _, *parts = re.split(r"^  > (.*):\n", text, flags=re.M)
     for name, content in zip(parts[::2], parts[1::2], strict=True):
@@ -190,7 +137,7 @@ def _blocks(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _find_reason(output: str) -> str:
-    """Return Packer's first error in one line: its title, and its text without the source."""
+    """Return the first error of Packer in one line: its title, and its text without the source."""
     title, _, rest = output[max(output.find("Error"), 0) :].partition("\n")
     if "Error" not in title:
         return ""
@@ -200,7 +147,7 @@ def _find_reason(output: str) -> str:
 
 
 def _unquote(text: str) -> str:
-    """Undo Go's quoting, which is JSON's but for rare control signs."""
+    """Undo the quoting of Go, which is that of JSON except for rare control characters."""
     try:
         return str(json.loads(f'"{text}"', strict=False))
     except ValueError:

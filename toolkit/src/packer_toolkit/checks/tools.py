@@ -105,7 +105,7 @@ def read_hunks(diff: str) -> Iterator[Finding]:
 def list_files(root: Path) -> list[str]:
     """Return the files of a repository as paths from its root, without those that git ignores."""
     try:
-        names = Git.at(root).fields("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        names = Git(root).fields("ls-files", "-z", "--cached", "--others", "--exclude-standard")
     except SetupError:
         names = []
     if not names:  # outside of a git repository

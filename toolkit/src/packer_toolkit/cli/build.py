@@ -8,36 +8,42 @@ import sys
 
 import click
 
-from packer_toolkit.build.run import Run, verdict
+from packer_toolkit.build.console import Console
+from packer_toolkit.build.outcome import make_error
+from packer_toolkit.build.run import Run
+from packer_toolkit.cli.options import json_option
 
 
 @click.command(
     context_settings={
         "ignore_unknown_options": True,
         "allow_interspersed_args": False,
-        "help_option_names": ["--help"],  # -h would be found in -machine-readable
+        "help_option_names": ["--help"],  # Click would read -h out of -machine-readable
     },
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the report; the rest goes to stderr.")
+@json_option
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[PACKER ARGUMENTS]")
 def command(as_json: bool, arguments: tuple[str, ...]) -> None:
-    """Build with Packer, and leave nothing behind when the build fails or is ended.
+    """Build the image with Packer, and clean up after it.
 
-    Takes the arguments of `packer build`.  Without -only it builds on EC2 (-only=amazon-ebs.*),
-    which -except narrows.  It makes an image on request only; a build that would make one without
-    a request does not start.
-    The image itself: packer-toolkit build -var skip_create_ami=false -var version=1.2.3
+    Takes the arguments of `packer build`.  Without -only it builds on EC2 (-only=amazon-ebs.*);
+    -except excludes sources from that.  It only tests, and creates an image on request; a build
+    that would create one without the request does not start.
 
-    Images of that version which a killed build left unfinished are deleted first, and only the
-    architectures are built that are not finished.  Afterwards each image is verified: a build that
-    leaves an unfinished one fails, and what it made is deleted.
+    \b
+    Example, which creates an image:
+      packer-toolkit build -var skip_create_ami=false -var version=1.2.3
 
-    Writes build-report.json beside manifest.json: phases with their times, images, controls, the
-    lines that matter, without secrets and account numbers.
+    First, unfinished images that a killed build of that version left behind are deleted; only
+    architectures without a finished image are built.  Then each image is verified: if one is
+    unfinished, the build fails, and what it created is deleted.
 
-    Exit code: Packer's; 3 or 4 when nothing was started; 128 + N when signal N ended it.  After
-    the first SIGINT or SIGTERM Packer cleans up and what it leaves is swept; the second one waits
-    for nothing, deletes what goes at once and says what remains.
+    Writes build-report.json beside manifest.json: the phases and their durations, the images, the
+    InSpec controls and the relevant log lines, without secrets and account IDs.
+
+    Exit code: Packer's; 3 or 4 if nothing was started; 128 + N after signal N.  After the first
+    SIGINT or SIGTERM, Packer cleans up, and leftover resources are deleted.  After a second one,
+    Packer is killed, only resources that can be deleted immediately are, and the rest is listed.
     """
     stream = sys.stderr if as_json else sys.stdout
 
@@ -46,15 +52,15 @@ def command(as_json: bool, arguments: tuple[str, ...]) -> None:
             stream.write(line)
             stream.flush()
         except OSError:
-            # Nobody reads any more: `head` has seen enough, or the terminal was closed.  The build
-            # goes on to its good end, or is cleaned up after.
+            # The reader, such as `head`, has closed the pipe, or the terminal was closed.  The
+            # build continues, so that it finishes or is cleaned up.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
-    def say(line: str) -> None:
+    def echo(line: str) -> None:
         show(f"packer-toolkit: {line}\n")
 
-    report = Run(arguments, show, say)()
+    report = Run(arguments, Console(show, echo)).run()
     if as_json:
         click.echo(json.dumps(report, indent=2))
-    if error := verdict(report):
+    if error := make_error(report):
         raise error

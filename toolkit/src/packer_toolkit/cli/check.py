@@ -10,11 +10,12 @@ import click
 
 from packer_toolkit.checks.run import CHECKS, GROUPS, CheckResult, choose_checks, run_checks
 from packer_toolkit.checks.tools import Finding
+from packer_toolkit.cli.options import json_option
 from packer_toolkit.errors import CommandFailedError, RemoteError, SetupError
 from packer_toolkit.github.runner_commands import print_command
 from packer_toolkit.repository.settings import require_repository
 
-_COLOURS = {
+_COLORS = {
     "passed": "green",
     "failed": "red",
     "skipped": "yellow",
@@ -28,50 +29,53 @@ _COLOURS = {
     "--only",
     multiple=True,
     metavar="NAME",
-    help="Run this check or group only; several with commas, or by repeating the option.",
+    help="Run only this check or group; separate several with commas, or repeat the option.  "
+    "[default: all checks]",
 )
-@click.option("--list", "listed", is_flag=True, help="Name the checks and groups, and run none.")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
-def command(only: tuple[str, ...], listed: bool, as_json: bool) -> None:
-    """Check everything that a pull request is checked for.
+@click.option("--list", "is_list", is_flag=True, help="List the checks and groups; run no check.")
+@json_option
+def command(only: tuple[str, ...], is_list: bool, as_json: bool) -> None:
+    """Run the checks that a pull request must pass.
 
-    First installs what requirements.yml names and is not installed yet.  All checks run, then what
-    they found is told, with file and line.  Exit code: 0 when nothing was found, 1 when something
-    was, 3 when a tool is missing, 4 when a server of requirements.yml cannot be reached.
+    First installs the collections and roles that requirements.yml names and that are not installed
+    yet.  All checks run; then the findings are printed, with file and line.
+
+    Exit code 0: no findings.  1: findings.  3: a tool is missing.  4: a server of requirements.yml
+    cannot be reached.
     """
-    if listed:
-        _list(as_json)
+    if is_list:
+        _print_names(as_json)
         return
     names = [name for text in only for name in text.split(",") if name]
     for name in names:
         if name not in CHECKS and name not in GROUPS:
             known = ", ".join([*CHECKS, *GROUPS])
-            raise click.BadParameter(f"there is no check {name}; there are {known}")
-    results = run_checks(require_repository(), choose_checks(names), _report)
-    found = sum(len(result.findings) for result in results)
+            raise click.BadParameter(f"{name} is not a check; the checks and groups are {known}")
+    results = run_checks(require_repository(), choose_checks(names), _print_progress)
+    count = sum(len(result.findings) for result in results)
     missing = [result.reason for result in results if result.status == "missing"]
     unreachable = [result.reason for result in results if result.status == "unreachable"]
     if as_json:
         entries = [asdict(result) for result in results]
-        ok = not found and not missing and not unreachable
+        ok = not count and not missing and not unreachable
         click.echo(json.dumps({"ok": ok, "checks": entries}, indent=2))
     else:
-        _tell(results)
-    if found:
+        _print_results(results)
+    if count:
         where = ", ".join(result.name for result in results if result.findings)
-        raise CommandFailedError(f"{found} finding{'s' if found > 1 else ''} of {where}")
+        raise CommandFailedError(f"{count} {'finding' if count == 1 else 'findings'} in {where}")
     if missing:
         reasons = ", ".join(dict.fromkeys(missing))
-        raise SetupError(f"not everything was checked: {reasons}; use task check, or install it")
+        raise SetupError(f"some checks did not run: {reasons}; run `task check`, or install it")
     if unreachable:
-        raise RemoteError(f"not everything was checked: {', '.join(unreachable)}")
+        raise RemoteError(f"some checks did not run: {', '.join(unreachable)}")
 
 
-def _report(line: str) -> None:
+def _print_progress(line: str) -> None:
     click.echo(f"packer-toolkit: {line}", err=True)
 
 
-def _list(as_json: bool) -> None:
+def _print_names(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"checks": list(CHECKS), "groups": GROUPS}, indent=2))
         return
@@ -81,7 +85,7 @@ def _list(as_json: bool) -> None:
         click.echo(f"{group}: {', '.join(members)}")
 
 
-def _tell(results: list[CheckResult]) -> None:
+def _print_results(results: list[CheckResult]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -90,32 +94,33 @@ def _tell(results: list[CheckResult]) -> None:
             place = f"{finding.place}: " if finding.place else ""
             click.echo(f"{place}{finding.message} ({result.name})")
             if os.environ.get("GITHUB_ACTIONS") == "true":
-                print_command(_annotation(result.name, finding))
+                print_command(_make_annotation(result.name, finding))
     table = Table("Check", "Result", "Findings", "Seconds")
     for column in table.columns[2:]:
         column.justify = "right"
     for result in results:
-        shown = f"[{_COLOURS[result.status]}]{result.status}[/]"
+        status = f"[{_COLORS[result.status]}]{result.status}[/]"
         table.add_row(
             result.name,
-            f"{shown}: {result.reason}" if result.reason else shown,
+            f"{status}: {result.reason}" if result.reason else status,
             str(len(result.findings)),
             f"{result.seconds:.1f}",
         )
     Console(highlight=False).print(table)
 
 
-def _annotation(check: str, finding: Finding) -> str:
-    """Return the workflow command that shows a finding at its line of a pull request.
+def _make_annotation(check: str, finding: Finding) -> str:
+    """Return the workflow command that shows a finding at its line in a pull request.
 
     https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
     """
 
-    def escaped(text: object, more: str = "") -> str:
+    def escape(text: object, reserved: str = "") -> str:
         return "".join(
-            f"%{ord(sign):02X}" if sign in "%\r\n" + more else sign for sign in str(text)
+            f"%{ord(character):02X}" if character in "%\r\n" + reserved else character
+            for character in str(text)
         )
 
-    given = {"file": finding.file, "line": finding.line, "title": check}
-    options = ",".join(f"{key}={escaped(each, ':,')}" for key, each in given.items() if each)
-    return f"::error {options}::{escaped(finding.message)}"
+    properties = {"file": finding.file, "line": finding.line, "title": check}
+    options = ",".join(f"{key}={escape(each, ':,')}" for key, each in properties.items() if each)
+    return f"::error {options}::{escape(finding.message)}"

@@ -1,191 +1,162 @@
-"""`packer-toolkit sweep`."""
+"""`packer-toolkit cleanup`."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable
-from typing import TypedDict
+from typing import TYPE_CHECKING
 
 import click
 
-from packer_toolkit.aws import session as aws
 from packer_toolkit.aws.partitions import describe_refusal
 from packer_toolkit.aws.role import ARN
-from packer_toolkit.build.cleanup.find import CredentialsEndedError, Scope, Sweep
-from packer_toolkit.build.report import Left, Thing
-from packer_toolkit.build.values import Values, inspect, read_arguments
-from packer_toolkit.errors import CommandFailedError, RemoteError, SetupError
+from packer_toolkit.cli.options import dry_run_option, json_option, renamed_option, yes_option
+from packer_toolkit.errors import CommandFailedError
+
+if TYPE_CHECKING:
+    from packer_toolkit.build.cleanup.request import CleanupResult, Leftovers
 
 
-class Result(TypedDict):
-    """What --json prints, together with the counts."""
-
-    repository: str
-    regions: list[str]
-    run_id: str
-    dry_run: bool
-    found: list[Thing]
-    swept: list[Thing]
-    left: list[Left]
-    kept: list[Left]
-
-
-def check_regions(
+def validate_regions(
     ctx: click.Context, option: click.Parameter, regions: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Refuse what cannot be a region."""
+    """Return the regions; raise an error for a string that cannot be a region."""
     del ctx, option
-    for each in regions:
-        if not re.fullmatch(r"[a-z]+(-[a-z]+)+-\d+", each):
-            raise click.BadParameter(f"{each!r} is no region, such as eu-west-1")
-        if reason := describe_refusal(each):
-            raise click.BadParameter(f"{each}: {reason}")
+    for region in regions:
+        if not re.fullmatch(r"[a-z]+(-[a-z]+)+-\d+", region):
+            raise click.BadParameter(f"{region!r} must be a region, such as eu-west-1")
+        if reason := describe_refusal(region):
+            raise click.BadParameter(f"{region}: {reason}")
     return regions
 
 
-def check_role(ctx: click.Context, option: click.Parameter, role: str) -> str:
-    """Refuse what cannot be a role."""
+def validate_role(ctx: click.Context, option: click.Parameter, role: str) -> str:
+    """Return the role; raise an error for a string that cannot be the ARN of a role."""
     del ctx, option
     if role and not ARN.fullmatch(role):
-        raise click.BadParameter(f"{role!r} is no ARN of a role: arn:aws:iam::ACCOUNT:role/NAME")
+        raise click.BadParameter(
+            f"{role!r} must be the ARN of a role, such as arn:aws:iam::ACCOUNT:role/NAME"
+        )
     if reason := describe_refusal(role):
         raise click.BadParameter(f"{role}: {reason}")
     return role
 
 
 @click.command()
-@click.option("--run-id", default="", help="Only what this build made: the tag RunId.")
-@click.option("--repository", default="", help="The tag Repository.  [default: from the HCL here]")
+@click.option(
+    "--run-id",
+    default="",
+    metavar="ID",
+    help="Delete the resources of this build only, by its tag RunId, expired or not.  "
+    "[default: expired resources of all builds]",
+)
+@click.option(
+    "--repository",
+    default="",
+    metavar="NAME",
+    help="Value of the tag Repository.  [default: from the HCL in this folder]",
+)
 @click.option(
     "--region",
     "regions",
     multiple=True,
-    callback=check_regions,
-    help="Where to look; may be repeated.  [default: region and copy_regions of the HCL here]",
+    callback=validate_regions,
+    metavar="CODE",
+    help="Region to look in; may be repeated.  [default: region and copy_regions of the HCL]",
 )
 @click.option(
     "--assume-role",
     default="",
-    callback=check_role,
-    help="ARN of the role to look and delete as.  [default: HCL's]",
+    callback=validate_role,
+    metavar="ARN",
+    help="ARN of the role to assume.  [default: assume_role_arn of the HCL]",
 )
 @click.option(
     "--finished-images",
     is_flag=True,
-    help="With --run-id: its finished images too.  Otherwise they are kept.",
+    help="With --run-id, delete the finished images of the build, too.",
 )
-@click.option(
-    "--at-most",
+@renamed_option(
+    "--max-deletions",
+    former=("--at-most",),
     type=click.IntRange(min=0),
     default=50,
     show_default=True,
-    help="Delete nothing if more is found.",
+    metavar="NUMBER",
+    help="Delete nothing if there are more resources than this.",
 )
-@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
-@click.option("--yes", is_flag=True, help="Delete without asking.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result for a program.")
+@dry_run_option
+@yes_option
+@json_option
 def command(
     run_id: str,
     repository: str,
     regions: tuple[str, ...],
     assume_role: str,
     finished_images: bool,
-    at_most: int,
+    max_deletions: int,
     dry_run: bool,
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Delete what killed builds of this repository left in the account.
+    """Delete AWS resources that interrupted builds left behind.
 
-    Goes by the exact tags Repository and ManagedBy=packer.  Without --run-id everything goes whose
-    time, the tag ExpiresAt, is past; builds that may be running and finished images stay.
-    On a terminal it asks before it deletes; elsewhere it needs --yes.
+    Finds resources of this repository by their exact tags Repository and ManagedBy=packer.  Without
+    --run-id, it deletes those whose tag ExpiresAt has passed; resources of builds that may be
+    running, and finished images, are retained.  On a terminal it asks for confirmation; elsewhere
+    --yes is required.
 
-    Exit code: 0 when nothing is left, 1 when something could not be deleted, 2 for a wrong command
-    line, 3 without credentials or HCL, 4 when AWS refused or is out of reach.
+    Exit code 0: nothing is left.  1: a resource could not be deleted, or there are too many.  3:
+    credentials or the HCL are missing.  4: AWS cannot be reached or refused the request.
     """
+    from packer_toolkit.build.cleanup.request import CleanupRequest, find_leftovers
+
     if finished_images and not run_id:
         raise click.UsageError("--finished-images needs --run-id")
     if not (dry_run or yes or sys.stdin.isatty()):
         raise click.UsageError("give --yes to delete, or --dry-run to look")
-    values = Values()
-    if not (repository and regions):
-        values = _values()
-    repository = repository or values.table("local.run_tags").get("Repository", "")
-    regions = regions or tuple(values.regions)
-    if not (repository and regions):
-        raise SetupError("the HCL here has no run_tags or region: give --repository and --region")
-    role = assume_role or values.text("var.assume_role_arn")
-    base = aws.session(role, "packer-toolkit-sweep", regions[0])
-    who = aws.identity(base, regions[0])
 
-    def say(line: str) -> None:
+    def echo(line: str) -> None:
         click.echo(line, err=as_json)
 
-    say(f"{who.line()}; {', '.join(regions)}; {repository}")
-    sweep = Sweep(base, Scope(repository, regions, run_id, finished_images), say=say)
-    try:
-        found = sweep.find()
-    except CredentialsEndedError as error:
-        raise RemoteError(f"{error}: get new ones, and repeat") from None
-    except Exception as error:
-        raise RemoteError(f"cannot look: {' '.join(str(error).split())}") from None
-    going = [each for each in found if not each.kept]
-    kept = [each for each in found if each.kept]
-    for each in kept:
-        say(f"kept    {each.kind} {each.id} in {each.region}: {each.kept}")
-    word = "would delete" if dry_run else "found  "
-    for each in going:
-        extra = f" with {', '.join(each.snapshots)}" if each.snapshots else ""
-        say(f"{word} {each.kind} {each.id}{extra} in {each.region}")
-    if len(going) > at_most and not dry_run:
+    request = CleanupRequest(repository, regions, run_id, finished_images, assume_role)
+    leftovers = find_leftovers(request, echo)
+    _print_leftovers(leftovers, dry_run, echo)
+    count = len(leftovers.deletable)
+    if count > max_deletions and not dry_run:
         raise CommandFailedError(
-            f"{len(going)} things would be deleted, more than {at_most}: look at them with"
-            f" --dry-run, then repeat with --at-most {len(going)}"
+            f"{count} resources would be deleted, more than {max_deletions}: look at them with"
+            f" --dry-run, then repeat with --max-deletions {count}"
         )
-    result: Result = {
-        "repository": repository,
-        "regions": list(regions),
-        "run_id": run_id,
-        "dry_run": dry_run,
-        "found": [each.thing for each in going],
-        "swept": [],
-        "left": [],
-        "kept": [{**each.thing, "reason": each.kept} for each in kept],
-    }
-    if dry_run or not going:
-        _end(result, as_json, say)
+    if dry_run or not count:
+        _print_result(leftovers.make_result(dry_run), as_json, echo)
         return
-    if not yes and not click.confirm(f"Delete these {len(going)}?", err=True):
+    if not yes and not click.confirm(f"Delete these {count}?", err=True):
         raise click.Abort
-    outcome = sweep.run()
-    result["swept"] = outcome.swept
-    result["left"] = outcome.left
-    for left in outcome.left:
-        say(f"LEFT    {left['kind']} {left['id']} in {left['region']}: {left['reason']}")
-    _end(result, as_json, say)
-    if outcome.left:
+    result = leftovers.delete()
+    _print_result(result, as_json, echo)
+    if result["left"]:
         raise CommandFailedError(
-            f"{len(outcome.left)} could not be deleted, see above: repeat later"
+            f"{len(result['left'])} resources could not be deleted (see above): repeat the command"
+            " later"
         )
 
 
-def _values() -> Values:
-    packer = shutil.which("packer")
-    if not packer:
-        raise SetupError(
-            "packer, which reads the HCL, is not on PATH: give --repository and --region"
-        )
-    return inspect(packer, read_arguments(()), os.environ)
+def _print_leftovers(leftovers: Leftovers, dry_run: bool, echo: Callable[[str], None]) -> None:
+    for resource in leftovers.retained:
+        echo(f"retained {resource.kind} {resource.id} in {resource.region}: {resource.retained}")
+    word = "would delete" if dry_run else "found   "
+    for resource in leftovers.deletable:
+        extra = f" with {', '.join(resource.snapshots)}" if resource.snapshots else ""
+        echo(f"{word} {resource.kind} {resource.id}{extra} in {resource.region}")
 
 
-def _end(result: Result, as_json: bool, say: Callable[[str], None]) -> None:
-    """Print the counts, and the result for a program."""
+def _print_result(result: CleanupResult, as_json: bool, echo: Callable[[str], None]) -> None:
+    for left in result["left"]:
+        echo(f"LEFT     {left['kind']} {left['id']} in {left['region']}: {left['reason']}")
     kinds = Counter(thing["kind"] for thing in result["swept"])
     detail = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     counts = {
@@ -194,10 +165,10 @@ def _end(result: Result, as_json: bool, say: Callable[[str], None]) -> None:
         "left": len(result["left"]),
         "kept": len(result["kept"]),
     }
-    say(
+    echo(
         f"{counts['found']} to delete, {counts['swept']} deleted"
         + (f" ({detail})" if detail else "")
-        + f", {counts['left']} left, {counts['kept']} kept"
+        + f", {counts['left']} not deleted, {counts['kept']} retained"
     )
     if as_json:
         click.echo(json.dumps({**result, "counts": counts}, indent=2))

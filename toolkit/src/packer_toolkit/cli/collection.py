@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import click
 
+from packer_toolkit.cli.options import json_option
 from packer_toolkit.repository.collections import (
     add_collections,
     create_collection,
@@ -19,56 +20,68 @@ from packer_toolkit.repository.settings import require_repository
 
 @click.group()
 def command() -> None:
-    """Make, install and update Ansible collections.
+    """Create, install and update Ansible collections.
 
-    Collections from elsewhere are named in provisioners/ansible/requirements.yml.  Own ones lie in
-    provisioners/ansible/collections and belong to the repository.  The playbook finds both.
+    Collections of others are listed in provisioners/ansible/requirements.yml.  Your own are in
+    provisioners/ansible/collections, as part of this repository.  The playbook finds both.
     """
 
 
 @command.command()
 @click.argument("name", metavar="NAMESPACE.NAME")
-@click.option("--json", "as_json", is_flag=True, help="Print the folder as JSON.")
+@json_option
 def init(name: str, as_json: bool) -> None:
-    """Make a collection with the base structure, such as acme.web."""
+    """Create a collection in this repository, such as acme.web.
+
+    Exit code 0: created.  3: the name is not valid, or the collection exists.
+    """
     folder = create_collection(require_repository(), name)
     if as_json:
         click.echo(json.dumps({"name": name, "folder": str(folder)}))
         return
-    click.echo(f"{name} is in {folder}")
-    click.echo(f"Put roles into roles/, and call one by its full name: {name}.ROLE")
+    click.echo(f"Created {name} in {folder}")
+    click.echo(f"Add roles to roles/, and use one by its full name: {name}.ROLE")
 
 
 @command.command()
 @click.argument("names", nargs=-1, metavar="[NAMESPACE.NAME[:VERSION]]...")
-@click.option("--server", metavar="URL", help="The Galaxy server that has the named ones.")
-@click.option("--force", is_flag=True, help="Install again what is here.")
-@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@click.option(
+    "--server",
+    metavar="URL",
+    help="Galaxy server of the named collections.  [default: the servers of ansible.cfg]",
+)
+@click.option("--force", is_flag=True, help="Install again what is installed already.")
+@json_option
 def install(names: tuple[str, ...], server: str | None, force: bool, as_json: bool) -> None:
-    """Install the collections and roles that requirements.yml names, and delete all others.
+    """Install the collections and roles of requirements.yml, and delete all others.
 
-    An exact version that is installed already is not downloaded again.
+    An exact version that is already installed is not downloaded again.  With NAMESPACE.NAME, these
+    collections are installed and added to requirements.yml with the installed version.
 
-    With NAMES, install these instead and write them into requirements.yml, in the version that was
-    installed.
+    Exit code 0: installed.  3: requirements.yml is not valid.  4: a server cannot be reached, or
+    does not have the version.
     """
     root = require_repository()
     options = Options(force=force)
     if names:
-        _report(add_collections(root, names, server, options), as_json)
+        _print_installed(add_collections(root, names, server, options), as_json)
     else:
-        _report(install_collections(root, options), as_json)
+        _print_installed(install_collections(root, options), as_json)
 
 
 @command.command()
-@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@json_option
 def update(as_json: bool) -> None:
-    """Take the newest versions that requirements.yml allows."""
+    """Update collections and roles to the newest versions that requirements.yml allows.
+
+    Exit code 0: updated, or up to date.  3: requirements.yml is not valid.  4: a server cannot be
+    reached.
+    """
     options = Options(refresh=True, upgrade=True)
-    _report(install_collections(require_repository(), options), as_json)
+    _print_installed(install_collections(require_repository(), options), as_json)
 
 
-def _report(installed: Installed, as_json: bool) -> None:
+def _print_installed(installed: Installed, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(installed), indent=2))
         return
@@ -79,11 +92,11 @@ def _report(installed: Installed, as_json: bool) -> None:
             if change.before is None:
                 click.echo(f"{name} {version} installed")
             elif change.before == change.after:
-                click.echo(f"{name} {version} as before")
+                click.echo(f"{name} {version} unchanged")
             else:
                 click.echo(f"{name} {change.before} -> {version}")
     if not installed.collections and not installed.roles:
         click.echo(
-            f"{REQUIREMENTS} names no collection; add one with:"
+            f"{REQUIREMENTS} lists no collection; add one with:"
             " task ansible-collection-install -- NAMESPACE.NAME"
         )

@@ -7,22 +7,24 @@ from dataclasses import asdict
 
 import click
 
+from packer_toolkit.cli.options import json_option
 from packer_toolkit.environment.doctor import run_doctor
 from packer_toolkit.errors import SetupError
 
 _STYLES = {"ok": ("ok", "green"), "missing": ("MISSING", "red"), "skipped": ("-", "bright_black")}
 
 
-@click.command
-@click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
+@click.command()
+@json_option
 def command(as_json: bool) -> None:
-    """Tell what is missing here to build, and how to get it.
+    """Check that this machine can build, and explain how to fix what is missing.
 
-    Looks at the repository and its settings, git, Task, Docker or Podman, the toolkit's image and
-    the registry that it comes from, the role, the region and the login to AWS.  With a token of
-    GitHub it also prints the OIDC subject that the workflows send, and compares the trust policies
-    of their roles with it where iam:GetRole is allowed.  It changes nothing.
-    Something is missing: exit code 3.
+    Checks the repository and its settings, git, Task, Docker or Podman, the toolkit image and its
+    registry, the role, the region and the login to AWS.  With a token for GitHub in GITHUB_TOKEN,
+    it also prints the OIDC subject that the workflows send, and, where iam:GetRole is allowed,
+    compares it with the trust policies of their roles.  It changes nothing.
+
+    Exit code 0: this machine can build.  3: something is missing.
 
     \b
     Examples:
@@ -37,8 +39,8 @@ def command(as_json: bool) -> None:
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
-            word, colour = _STYLES[check.state]
-            mark = click.style(f"{word:7}", fg=colour)
+            word, color = _STYLES[check.state]
+            mark = click.style(f"{word:7}", fg=color)
             click.echo(f"{mark}  {check.name:{width}}  {check.found}")
             if check.fix:
                 for line in check.fix.splitlines():

@@ -8,39 +8,46 @@ import click
 
 from packer_toolkit.checks.format import format_files
 from packer_toolkit.checks.run import run_checks
+from packer_toolkit.cli.options import json_option, renamed_option
 from packer_toolkit.errors import CommandFailedError, SetupError
 from packer_toolkit.repository.settings import require_repository
 
 
 @click.command()
-@click.option(
+@renamed_option(
     "--check",
-    "--dry-run",
-    "only_check",
+    "is_check",
+    former=("--dry-run",),
     is_flag=True,
-    help="Change nothing; tell what would change, and exit with 1 if something would.",
+    help="Change no file; list the files to format, and exit with 1 if there are any.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the files as JSON.")
-def command(only_check: bool, as_json: bool) -> None:
-    """Format HCL with `packer fmt` and shell scripts with shfmt.
+@json_option
+def command(is_check: bool, as_json: bool) -> None:
+    """Format HCL files and shell scripts.
 
-    shfmt takes its rules from .editorconfig, as editors do.
+    HCL is formatted by `packer fmt`, shell scripts by shfmt with the rules of .editorconfig.
+
+    Exit code 0: formatted, or with --check nothing to format.  1: with --check, there are files to
+    format.  3: a tool is missing.
     """
     root = require_repository()
-    if only_check:
+    if is_check:
         results = run_checks(root, ["packer-fmt", "shfmt"])
         for result in results:
             if result.status == "missing":
-                raise SetupError(f"{result.reason}: use task format, or install it")
-        found = [finding for result in results for finding in result.findings]
-        changed = sorted({finding.file or "" for finding in found})
-        lines = [f"{finding.place}: {finding.message}" for finding in found]
+                raise SetupError(f"{result.reason}: run `task format`, or install it")
+        findings = [finding for result in results for finding in result.findings]
+        changed = sorted({finding.file or "" for finding in findings})
+        lines = [f"{finding.place}: {finding.message}" for finding in findings]
     else:
         changed = format_files(root)
         lines = [f"formatted {name}" for name in changed]
     if as_json:
-        click.echo(json.dumps({"dry_run": only_check, "files": changed}, indent=2))
+        click.echo(json.dumps({"dry_run": is_check, "files": changed}, indent=2))
     else:
         click.echo("\n".join(lines or ["nothing to format"]))
-    if only_check and changed:
-        raise CommandFailedError(f"{len(changed)} to format")
+    if is_check and changed:
+        count = len(changed)
+        raise CommandFailedError(
+            f"{count} {'file' if count == 1 else 'files'} to format: run `task format`"
+        )

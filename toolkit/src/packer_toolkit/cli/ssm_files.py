@@ -6,46 +6,49 @@ import json
 
 import click
 
-from packer_toolkit.aws import identity
+from packer_toolkit.aws.session import open_session
+from packer_toolkit.cli.options import json_option
 from packer_toolkit.repository import ssm_files
 from packer_toolkit.repository.settings import read_settings, require_repository
 
 
-@click.command
+@click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--with-secrets", is_flag=True, help="Write SecureStrings too (file mode 0600).")
-@click.option("--force", is_flag=True, help="Overwrite files that this command has not written.")
-@click.option("--region", help="Region of the parameters; by default AWS_REGION.")
-@click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
+@click.option("--with-secrets", is_flag=True, help="Include SecureStrings, in files of mode 0600.")
+@click.option("--force", is_flag=True, help="Overwrite files that this command did not write.")
+@click.option("--region", metavar="CODE", help="Region of the parameters.  [default: AWS_REGION]")
+@json_option
 def command(
     names: tuple[str, ...], with_secrets: bool, force: bool, region: str | None, as_json: bool
 ) -> None:
-    """Write SSM parameters into files, for older Packer files.
+    """Write SSM parameters to files, for older Packer files.
 
-    NAMEs of parameters, or of paths that end in /, for everything below them; by default
-    LEGACY_SSM_PARAMETERS of toolkit.env, separated by spaces or commas.
+    NAME is a parameter, or a path that ends in / and includes every parameter below it.  The
+    default is LEGACY_SSM_PARAMETERS of toolkit.env, a list separated by spaces or commas.
 
-    /packer/vpc_id becomes the file legacy-deps/packer/vpc_id, its value without a line break.  If
-    a *.pkr.hcl declares a variable vpc_id that no other *.auto.pkrvars file sets, the value is also
-    in legacy-deps.auto.pkrvars.json.  Git ignores all of these files.  Either all files are written
-    or none: a missing parameter is an error (exit code 1), and so is a refused call (4).
+    The value of /packer/vpc_id is written to legacy-deps/packer/vpc_id, without a newline at its
+    end.  If a *.pkr.hcl file declares a variable vpc_id that no other *.auto.pkrvars file sets, the
+    value is also in legacy-deps.auto.pkrvars.json.  Git ignores these files.
+
+    Exit code 0: all files were written.  1: a parameter does not exist; nothing was written.  4:
+    AWS cannot be reached or refused the request; nothing was written.
 
     \b
     Examples:
-      packer-toolkit legacy-deps
-      packer-toolkit legacy-deps /packer/network/ /packer/token --with-secrets
+      packer-toolkit ssm-files
+      packer-toolkit ssm-files /packer/network/ /packer/token --with-secrets
     """
     root = require_repository()
     values = read_settings()
     requested = list(names) or ssm_files.split_names(values.get(ssm_files.SETTING, ""))
-    session = identity.session(region or values.get("AWS_REGION"))
+    session = open_session(region or values.get("AWS_REGION"))
     parameters, skipped = ssm_files.fetch_parameters(session, requested, with_secrets)
     plan = ssm_files.plan_files(root, parameters, skipped)
     ssm_files.write_files(root, plan, force)
     for name in skipped:
         click.echo(f"skipped secret {name} (include it with --with-secrets)", err=True)
     if as_json:
-        click.echo(json.dumps(_report(plan), indent=2))
+        click.echo(json.dumps(_make_json(plan), indent=2))
         return
     click.echo(f"{len(parameters)} files in {ssm_files.FOLDER}/")
     click.echo(f"{len(plan.variables)} variables in {ssm_files.VARIABLES}")
@@ -53,7 +56,7 @@ def command(
         click.echo(f"{name}: written as a file only ({reason})", err=True)
 
 
-def _report(plan: ssm_files.FilePlan) -> dict[str, object]:
+def _make_json(plan: ssm_files.FilePlan) -> dict[str, object]:
     variables = {name: variable for variable, name in plan.sources.items()}
     return {
         "parameters": [

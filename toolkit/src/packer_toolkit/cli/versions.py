@@ -8,50 +8,56 @@ from pathlib import Path
 
 import click
 
+from packer_toolkit.cli.options import json_option
 from packer_toolkit.environment.versions import PINNED, ToolVersion, compare_versions
 from packer_toolkit.errors import CommandFailedError
 
 
-@click.command
-@click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
+@click.command()
 @click.option(
     "--pinned",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Compare with this versions.env instead of the image's own.",
+    metavar="FILE",
+    help="Compare with this versions.env.  [default: the one of the toolkit image]",
 )
-def command(as_json: bool, pinned: Path | None) -> None:
-    """Show the versions of everything in the toolkit.
+@json_option
+def command(pinned: Path | None, as_json: bool) -> None:
+    """Show the version of each tool in the toolkit.
 
-    Inside the image each is compared with the version that it was built for, and a difference is an
-    error (exit code 1).  Outside there is nothing to compare with: you see what is on PATH.
+    In the toolkit image, each version is compared with the one that versions.env pins.  Elsewhere,
+    the versions of the tools on PATH are shown, and nothing is compared.
+
+    Exit code 0: no difference.  1: a tool is missing or has another version than pinned.
 
     \b
     Examples:
       packer-toolkit versions
       packer-toolkit versions --json | jq -r '.tools[] | select(.ok | not) | .name'
     """
-    found = compare_versions(pinned or PINNED)
-    compared = found[0].pinned is not None
-    bad = [each for each in found if not each.ok]
+    tools = compare_versions(pinned or PINNED)
+    is_compared = tools[0].pinned is not None
+    differing = [each for each in tools if not each.ok]
     if as_json:
-        click.echo(json.dumps({"ok": not bad, "tools": [asdict(each) for each in found]}, indent=2))
+        click.echo(
+            json.dumps({"ok": not differing, "tools": [asdict(each) for each in tools]}, indent=2)
+        )
     else:
-        _table(found)
-    if bad and compared:
-        names = ", ".join(each.name for each in bad)
+        _print_table(tools)
+    if differing and is_compared:
+        names = ", ".join(each.name for each in differing)
         raise CommandFailedError(
-            f"not what versions.env pins: {names}; build the image again, or pull it"
+            f"not the versions that versions.env pins: {names}; rebuild the image, or pull it again"
         )
 
 
-def _table(found: list[ToolVersion]) -> None:
+def _print_table(tools: list[ToolVersion]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for column in ("tool", "pinned", "here", ""):
+    for column in ("tool", "pinned", "installed", ""):
         table.add_column(column, overflow="fold")
-    for each in found:
+    for each in tools:
         note = each.problem or ("" if each.ok else "differs")
         table.add_row(each.name, each.pinned or "-", each.actual or "-", note)
     Console().print(table)

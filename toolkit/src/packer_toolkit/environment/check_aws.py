@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from packer_toolkit.aws import identity
 from packer_toolkit.aws import role as aws_role
+from packer_toolkit.aws import session
+from packer_toolkit.aws.identity import read_identity
 from packer_toolkit.aws.partitions import describe_refusal, is_region
 from packer_toolkit.environment.check_tools import LOCAL_TASKFILE
 from packer_toolkit.environment.machine import (
@@ -45,7 +46,7 @@ def check_role(machine: Machine) -> Check:
         return report_ok("role", f"{source} sets no role; using the current credentials")
     account, region = (machine.values.get(name, "") for name in ("AWS_ACCOUNT_ID", "AWS_REGION"))
     try:
-        return report_ok("role", f"{aws_role.role_arn(role, account, region)}, from {source}")
+        return report_ok("role", f"{aws_role.make_role_arn(role, account, region)}, from {source}")
     except ToolkitError as error:
         reason = f"{variable}, from {source}: {error}"
         return report_missing("role", reason, _write_role_lines(variable))
@@ -97,10 +98,10 @@ def open_session(machine: Machine) -> Iterator[Any]:
     variable = _get_role_variable(machine)
     if machine.root and variable not in machine.environ:
         values[variable] = read_local_role(machine.root, variable) or ""
-    access = aws_role.environment(values)
+    access = aws_role.make_environment(values)
     config = access.get("AWS_CONFIG_FILE")
     try:
-        yield identity.session(access.get("AWS_REGION"), access.get("AWS_PROFILE"), config)
+        yield session.open_session(access.get("AWS_REGION"), access.get("AWS_PROFILE"), config)
     finally:
         if config:
             shutil.rmtree(Path(config).parent)
@@ -116,11 +117,11 @@ def check_aws(machine: Machine, open_session: OpenSession = open_session) -> Che
     account = machine.values.get("AWS_ACCOUNT_ID")
     try:
         with open_session(machine) as session:
-            caller = identity.describe(session)
+            caller = read_identity(session)
     except ToolkitError as error:
         problem, _, fix = str(error).partition("; ")
         return report_missing("aws", problem, fix)
-    line = caller.line().removeprefix("AWS: ")
+    line = caller.describe().removeprefix("AWS: ")
     if account and caller.account != account:
         return report_missing(
             "aws",

@@ -14,7 +14,7 @@ from packer_toolkit.environment.machine import (
 )
 from packer_toolkit.errors import ToolkitError
 from packer_toolkit.git.addresses import describe_secret
-from packer_toolkit.git.command import Git, GitError
+from packer_toolkit.git.command import Git, GitError, explain_ownership
 from packer_toolkit.repository import settings
 from packer_toolkit.repository.answers_file import find_answers_files, parse_answers
 
@@ -52,12 +52,14 @@ def check_git(machine: Machine) -> Check:
         return report_missing("git", "not on PATH", "install git: https://git-scm.com/downloads")
     if machine.root:
         try:
-            Git.at(machine.root).text("rev-parse", "--show-toplevel")
+            Git(machine.root).text("rev-parse", "--show-toplevel")
         except GitError as error:
-            fix = "create one with `git init` and commit: updates from the template need it"
-            if error.has_foreign_owner:
-                fix = f"run: git config --global --add safe.directory '{machine.root}'"
-            return report_missing("git", f"{machine.root}: {error.reason}", fix)
+            reason, _, fix = explain_ownership(machine.root, error.reason).partition("; ")
+            return report_missing(
+                "git",
+                reason or f"{machine.root}: {error.reason}",
+                fix or "create one with `git init` and commit: updates from the template need it",
+            )
     return report_ok("git", machine.run("git", "--version").line)
 
 

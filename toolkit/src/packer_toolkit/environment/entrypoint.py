@@ -48,7 +48,7 @@ def prepare() -> None:
         os.environ["HOME"] = tempfile.mkdtemp(prefix="home-")
     _add_user(os.environ["HOME"])
     os.environ.update(network.find_changes(os.environ))
-    for name, value in aws_role.environment(read_settings()).items():
+    for name, value in aws_role.make_environment(read_settings()).items():
         if value is None:
             os.environ.pop(name, None)
         else:

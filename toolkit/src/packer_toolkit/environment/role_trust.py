@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from packer_toolkit.github.oidc import AUDIENCE, Subject, issuer
+from packer_toolkit.github.oidc import AUDIENCE, Subject, get_issuer
 
 BRANCH, PULL_REQUEST = "ref:refs/heads/main", "pull_request"
 _TAG_REF = "refs/tags/v1.0.0"
@@ -54,7 +54,7 @@ class HostedRepository:
             claims["ref"] = {"ref": value, PULL_REQUEST: "refs/pull/1/merge"}.get(kind, _TAG_REF)
             if kind == "environment":
                 claims["environment"] = value
-        return {f"{issuer(self.host)}:{claim}": value for claim, value in claims.items()}
+        return {f"{get_issuer(self.host)}:{claim}": value for claim, value in claims.items()}
 
     def rename(self, owner: str, name: str) -> HostedRepository:
         """Return another repository with other names and other IDs."""
@@ -148,7 +148,7 @@ def find_problem(
     """
 
     def admits(hosted: HostedRepository, context: str) -> bool:
-        return is_trusted(policy, issuer(hosted.host), hosted.make_token(context))
+        return is_trusted(policy, get_issuer(hosted.host), hosted.make_token(context))
 
     prefix = repository.subject.prefix
     if "build" in purposes:

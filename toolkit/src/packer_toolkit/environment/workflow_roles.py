@@ -40,7 +40,7 @@ class WorkflowSubject:
 
 def find_subject(root: Path | None) -> WorkflowSubject:
     """Find out the subject that the workflows of a repository send to AWS."""
-    from packer_toolkit.github.actions import token
+    from packer_toolkit.github.actions import read_token
     from packer_toolkit.repository.answers_file import read_answers
 
     answers = read_answers(root) if root else {}
@@ -53,18 +53,18 @@ def find_subject(root: Path | None) -> WorkflowSubject:
     if not (roles and host and owner):
         return _skip_subject("no answers of the template, so no workflow is known")
     name = os.environ.get("GITHUB_REPOSITORY") or f"{owner}/packer-ami-{answers.get('image_name')}"
-    if not token():
+    if not read_token():
         return _skip_subject(_TOKEN)
-    from packer_toolkit.github.client import Place, speaking
+    from packer_toolkit.github.client import RepositoryAccess, translate_github_errors
 
-    address = os.environ.get("GITHUB_API_URL") or oidc.api_url(host)
+    address = os.environ.get("GITHUB_API_URL") or oidc.get_api_url(host)
     try:
-        github = Place(name, token(), address, _TIMEOUT_SECONDS).connect()
+        github = RepositoryAccess(name, read_token(), address, _TIMEOUT_SECONDS).connect()
         subject = oidc.read_subject(github, name)
-        own = oidc.token_subject(os.environ)
+        own = oidc.read_token_subject(os.environ)
         ids = subject.ids
-        if ids is None and oidc.issuer(host) == oidc.issuer("github.com"):
-            with speaking("read the repository"):
+        if ids is None and oidc.get_issuer(host) == oidc.get_issuer("github.com"):
+            with translate_github_errors("read the repository"):
                 ids = str(github.id), str(github.owner.id)
     except ToolkitError as error:
         return _skip_subject(str(error))

@@ -1,1 +1,1 @@
-"""The git command, and addresses of repositories."""
+"""The git command, and addresses of Git repositories."""

@@ -1,4 +1,4 @@
-"""Addresses of repositories: their forms, and the passwords and tokens that they may hold."""
+"""Addresses of Git repositories: their forms, and passwords and tokens in them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 _URL = re.compile(
     # With Copier's short forms of GitHub and GitLab, such as gh:acme/t.
-    # Without a limit a long text takes minutes: each of its letters may begin a scheme.
+    # Without the limit a long text takes minutes: each of its letters may begin a scheme.
     r"(?P<scheme>(?:git\+)?[a-z][a-z0-9+.-]{0,30}://|(?<![\w:/.+~-])g[hl]:)"
     r"(?P<user>[^/\s]*@)?(?P<rest>[^\s'\"<>]*)",
     re.I,
@@ -26,10 +26,11 @@ _SSH = re.compile(r"(?P<host>(?:[^@/:\[\]]+@)?(?:\[[^\]/]+\]|[^/:\[\]]+)):(?P<pa
 _DRIVE = re.compile(r"[A-Za-z]:\\")
 
 
-def git_url(source: str) -> str:
-    """Return the address that git understands for one that Copier understands.
+def expand_address(source: str) -> str:
+    """Convert an address that Copier accepts into one that git accepts.
 
-    Copier's rules: gh: and gl: stand for github.com and gitlab.com, git+ is taken away, ~ is home.
+    Copier's rules: gh: and gl: mean github.com and gitlab.com, git+ is removed, ~ is the home
+    directory.
     """
     for alias, host in (("gh:", "https://github.com/"), ("gl:", "https://gitlab.com/")):
         if source.startswith(alias):
@@ -40,7 +41,7 @@ def git_url(source: str) -> str:
     if source.startswith("~"):
         try:
             return str(Path(source).expanduser())
-        except RuntimeError:  # A user that this machine does not have.
+        except RuntimeError:  # A user name that does not exist on this machine.
             return source
     return source
 
@@ -49,7 +50,7 @@ def split_ssh_address(url: str) -> tuple[str, str] | None:
     """Return host and path of an SSH address without ssh://; None for any other address.
 
     Args:
-        url: the address, as `git_url` returns it.
+        url: The address, as `expand_address` returns it.
 
     Returns:
         The host with its user, if there is one, and the path.
@@ -61,13 +62,13 @@ def split_ssh_address(url: str) -> tuple[str, str] | None:
 
 
 def is_local_path(url: str) -> bool:
-    """Check whether an address, as `git_url` returns it, is a path of this machine."""
+    """Check whether an address, as `expand_address` returns it, is a path on this machine."""
     return "://" not in url and split_ssh_address(url) is None
 
 
-def to_url(source: str) -> str:
-    """Return a template's address as a URL, which uv needs: with ssh:// or file://."""
-    url = git_url(source)
+def build_url(source: str) -> str:
+    """Convert an address into a URL with a scheme, which uv needs: with ssh:// or file://."""
+    url = expand_address(source)
     if ssh := split_ssh_address(url):
         host, path = ssh
         inner = host.rpartition("@")[2].strip("[]")
@@ -77,35 +78,35 @@ def to_url(source: str) -> str:
     return url if "://" in url else f"file://{quote(url)}"
 
 
-def split_place(source: str) -> tuple[str, str]:
-    """Return the host and the path, such as OWNER/NAME, of a template's address.
+def split_host_and_path(source: str) -> tuple[str, str]:
+    """Split the address of a repository into its host and its path, such as OWNER/NAME.
 
     Returns:
-        Both in the form in which they can be compared; empty for a path of this machine.
+        Both in a form in which they can be compared; empty for a path on this machine.
     """
-    url = git_url(source)
+    url = expand_address(source)
     if is_local_path(url):
         return "", ""
     try:
-        parts = urlsplit(to_url(source))
+        parts = urlsplit(build_url(source))
         host = parts.hostname or ""
     except ValueError:  # Such as half an IPv6 address.
         return "", ""
     return host.lower(), parts.path.strip("/").removesuffix(".git") if host else ""
 
 
-def without_secret(text: str) -> str:
-    """Return an address, or a text with addresses, without passwords and tokens.
+def remove_secrets(text: str) -> str:
+    """Remove passwords and tokens from an address, or from a text with addresses.
 
-    The user of an SSH address, such as git@, stays: it is needed, and not a secret. That of a web
-    address goes, because it may be a token, and so do the parameters after a question mark or
-    semicolon.
+    The user of an SSH address, such as git@, stays: it is needed, and not a secret. The user of a
+    web address is removed, because it may be a token, and so are parameters after a question mark
+    or semicolon.
     """
     return _URL.sub(lambda match: "".join(_clean_parts(match)), text)
 
 
 def has_secret(address: str) -> bool:
-    """Return whether an address holds a password, or what may be a token."""
+    """Check whether an address contains a password, or what may be a token."""
     match = _URL.match(address)
     if not match:
         return False
@@ -117,7 +118,7 @@ def has_secret(address: str) -> bool:
 
 
 def hide_secret(text: str, address: str) -> str:
-    """Replace what is secret in an address wherever a text repeats it, such as a diff."""
+    """Replace the secret part of an address wherever a text, such as a diff, repeats it."""
     match = _URL.match(address)
     if not match or not has_secret(address):
         return text
@@ -129,18 +130,18 @@ def hide_secret(text: str, address: str) -> str:
 
 
 def describe_secret(address: str, file: str) -> str:
-    """Return the warning about an address with a secret, in one line; empty when it has none."""
+    """Return a warning about an address with a secret, in one line; empty without a secret."""
     if not has_secret(address):
         return ""
     return (
-        f"_src_path in {file} holds a password or token, which the history of this repository "
-        f"keeps; revoke it, then replace the line by `_src_path: {without_secret(address)}` and "
+        f"_src_path in {file} contains a password or token, which the history of this repository "
+        f"keeps; revoke it, then replace the line by `_src_path: {remove_secrets(address)}` and "
         "commit it; updates log in as git does, such as after `gh auth setup-git`"
     )
 
 
 def _is_azure_organization(user: str, rest: str) -> bool:
-    """Return whether a user is the organization, which Azure DevOps puts before the host, too."""
+    """Check whether a user is the organization, which Azure DevOps puts before the host, too."""
     host, _, path = rest.lower().partition("/")
     if host == f"{user}.visualstudio.com".lower():
         return True
@@ -152,7 +153,7 @@ def _is_web(scheme: str) -> bool:
 
 
 def _clean_parts(match: re.Match[str]) -> tuple[str, str, str]:
-    """Return scheme, user and rest of an address as they may be shown."""
+    """Return scheme, user and rest of an address without secrets."""
     user, rest = match["user"] or "", match["rest"]
     if _is_web(match["scheme"]):
         return match["scheme"], "", _PARAMETERS.split(rest, maxsplit=1)[0]

@@ -1,4 +1,4 @@
-"""The git command, as updates use it: no shell, no prompt without a terminal, bytes for paths."""
+"""Run the git command: without a shell, without prompts where there is no terminal."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 from packer_toolkit.errors import SetupError
-from packer_toolkit.git.addresses import without_secret
+from packer_toolkit.git.addresses import remove_secrets
 
-# What tells git of another repository than the one that is asked for: set in hooks and aliases.
+# Variables that redirect git to another repository; they are set in hooks and aliases.
 # https://git-scm.com/docs/git-rev-parse#Documentation/git-rev-parse.txt---local-env-vars, without
-# those that carry configuration: people hand over credentials in them.
-_ELSEWHERE = (
+# those for configuration: users pass credentials in them.
+_REDIRECTING = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
     "GIT_DIR",
@@ -33,39 +33,49 @@ _ELSEWHERE = (
 
 
 class GitError(SetupError):
-    """Git failed where it should not.
+    """Git failed.
 
     Attributes:
-        reason: the line of what it printed to stderr that says why, without its prefix.
-        stderr: all of it, without passwords in addresses.
+        reason: The line of stderr with the reason, without its prefix.
+        stderr: All of stderr, without passwords in addresses.
     """
 
     def __init__(self, arguments: Sequence[str], code: int, stderr: str) -> None:
-        self.stderr = stderr = without_secret(stderr)
+        self.stderr = stderr = remove_secrets(stderr)
         lines = [line for line in stderr.splitlines() if line.strip()]
-        # The line that says what is wrong comes before advice.
+        # The line with the reason comes before advice.
         fatal = [line for line in lines if line.startswith(("fatal: ", "error: "))]
         self.reason = (fatal or lines or [f"exit code {code}"])[0]
         for prefix in ("fatal: ", "error: "):
             self.reason = self.reason.removeprefix(prefix)
-        super().__init__(without_secret(f"git {' '.join(arguments)}: {self.reason}"))
-
-    @property
-    def has_foreign_owner(self) -> bool:
-        """Whether git refused the repository because another user owns it."""
-        return "dubious ownership" in self.reason
+        super().__init__(remove_secrets(f"git {' '.join(arguments)}: {self.reason}"))
 
 
-def environment(folder: Path, **more: str) -> dict[str, str]:
-    """Return the environment for git: this one's, without pointers to other repositories.
-
-    Without a terminal git and ssh fail instead of waiting for a password.
+def explain_ownership(folder: Path, stderr: str) -> str:
+    """Return why git refuses a folder of another user, with the fix; empty for other errors.
 
     Args:
-        folder: where git runs.
-        more: further variables.
+        folder: Where git ran.
+        stderr: What git printed to stderr.
     """
-    env = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
+    if "dubious ownership" not in stderr:
+        return ""
+    return (
+        f"{folder} belongs to another user, so git refuses to use it; trust it with: "
+        f"git config --global --add safe.directory {folder}"
+    )
+
+
+def build_environment(folder: Path, **more: str) -> dict[str, str]:
+    """Return the environment for git: this process's, without variables that redirect git.
+
+    Without a terminal, git and ssh fail instead of waiting for a password.
+
+    Args:
+        folder: Where git runs.
+        more: Further variables.
+    """
+    env = {name: value for name, value in os.environ.items() if name not in _REDIRECTING}
     if not is_on_terminal():
         env.setdefault("GIT_TERMINAL_PROMPT", "0")
         # The variable takes precedence over all other ways to name a key or a program for SSH.
@@ -75,14 +85,14 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 def is_on_terminal() -> bool:
-    """Check whether a user can be asked for a password."""
+    """Check whether git can ask the user for a password."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 
 @lru_cache
 def _has_ssh_command(folder: Path) -> bool:
     """Check whether git's configuration has core.sshCommand, such as for a deploy key."""
-    env = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
+    env = {name: value for name, value in os.environ.items() if name not in _REDIRECTING}
     command = ["git", "config", "--get", "core.sshCommand"]
     with contextlib.suppress(OSError):
         return subprocess.run(command, cwd=folder, env=env, capture_output=True).returncode == 0
@@ -94,25 +104,20 @@ class Git:
     """Git in one folder.
 
     Attributes:
-        folder: where it runs.
-        env: variables beside those of `environment`.
-        base: all other variables, instead of those of `environment`.
-        timeout: seconds after which git is stopped; None for a command without a network.
+        folder: Where git runs.
+        env: Variables beside those of `build_environment`.
+        base: All other variables, instead of those of `build_environment`.
+        timeout: Seconds after which git is stopped; None for commands without a network.
     """
 
     folder: Path
-    env: Mapping[str, str]
+    env: Mapping[str, str] = field(default_factory=dict)
     base: Mapping[str, str] | None = None
     timeout: float | None = None
 
     @classmethod
-    def at(cls, folder: Path, **env: str) -> Git:
-        """Return git in a folder."""
-        return cls(folder, env)
-
-    @classmethod
-    def of_repository(cls, folder: Path, **env: str) -> Git:
-        """Return git for the repository in a folder, also for a bare one.
+    def open_repository(cls, folder: Path, **env: str) -> Git:
+        """Return git for the repository in a folder, which may be a bare one.
 
         With safe.bareRepository=explicit git uses a bare repository only where it is named.
         """
@@ -126,40 +131,40 @@ class Git:
         """Return the same with a time limit."""
         return replace(self, timeout=seconds)
 
-    def _environment(self) -> dict[str, str]:
+    def _build_environment(self) -> dict[str, str]:
         if self.base is None:
-            return environment(self.folder, **self.env)
+            return build_environment(self.folder, **self.env)
         return {**self.base, "LC_ALL": "C.UTF-8", **self.env}
 
     def run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        """Run git, whatever its exit code is; that of a command that was stopped is 124.
+        """Run git and return the process, whatever its exit code is; 124 after the timeout.
 
         Args:
-            arguments: the command's arguments.
-            stdin: what it reads.
+            arguments: The arguments of git.
+            stdin: Its standard input.
 
         Raises:
-            SetupError: when git is not installed, or cannot be started with these arguments.
+            SetupError: Git is not installed, or cannot be started with these arguments.
         """
-        # What a user's configuration adds to the output of git log.
+        # The user's configuration may add signatures to the output of git log.
         command = ["git", "-c", "log.showSignature=false", *arguments]
         try:
             return self._run(command, stdin)
         except FileNotFoundError:
             if not self.folder.is_dir():
-                raise SetupError(f"{self.folder} is no folder; go to the repository") from None
+                raise SetupError(f"{self.folder} is not a folder; go to the repository") from None
             raise SetupError("git is not installed: https://git-scm.com/downloads") from None
         except (OSError, ValueError) as error:
-            # Such as an address with a NUL, or longer than a command may be.
+            # Such as an address with a NUL, or a command that is too long.
             raise SetupError(f"git {arguments[0]} cannot be started: {error}") from None
 
     def _run(self, command: Sequence[str], stdin: bytes) -> subprocess.CompletedProcess[bytes]:
-        env = self._environment()
+        env = self._build_environment()
         if self.timeout is None:
             return subprocess.run(
                 command, cwd=self.folder, env=env, input=stdin, capture_output=True, check=False
             )
-        # Ends together with the programs that it has started. Not where the user may be asked for a
+        # Git is stopped together with the programs that it has started. Not where git may ask for a
         # password: a session of its own has no terminal.
         has_own_group = env.get("GIT_TERMINAL_PROMPT") == "0"
         process = subprocess.Popen(
@@ -184,23 +189,23 @@ class Git:
             _stop(process, has_own_group=has_own_group)
 
     def raw(self, *arguments: str, stdin: bytes = b"") -> bytes:
-        """Run git and return its stdout; see `run`.
+        """Run git and return its stdout as bytes; see `run`.
 
         Raises:
-            GitError: when it failed.
+            GitError: Git failed.
         """
-        done = self.run(*arguments, stdin=stdin)
-        if done.returncode:
-            stderr = done.stderr.decode(errors="replace")
-            raise GitError(arguments, done.returncode, stderr)
-        return done.stdout
+        process = self.run(*arguments, stdin=stdin)
+        if process.returncode:
+            stderr = process.stderr.decode(errors="replace")
+            raise GitError(arguments, process.returncode, stderr)
+        return process.stdout
 
     def text(self, *arguments: str, stdin: bytes = b"") -> str:
-        """Run git and return its stdout without the last line break; see `bytes`."""
+        """Run git and return its stdout without the last line break; see `raw`."""
         return os.fsdecode(self.raw(*arguments, stdin=stdin)).rstrip("\n")
 
     def fields(self, *arguments: str, stdin: bytes = b"") -> list[str]:
-        """Run git with an option like -z, and return what stands between the NULs."""
+        """Run git with an option like -z, and return the parts that NULs separate."""
         return [
             os.fsdecode(part) for part in self.raw(*arguments, stdin=stdin).split(b"\0") if part
         ]
@@ -224,11 +229,11 @@ class Git:
 
 
 def _stop(process: subprocess.Popen[bytes], *, has_own_group: bool) -> None:
-    """Stop a process that still runs, with those that it has started.
+    """Stop a process that still runs, and its children.
 
     Args:
-        process: the process.
-        has_own_group: whether it and those that it has started are a process group.
+        process: The process.
+        has_own_group: Whether it and its children are a process group.
     """
     if process.poll() is None:
         for number in (signal.SIGTERM, signal.SIGKILL):

@@ -1,4 +1,4 @@
-"""Git commands that use a network: each one ends, whatever a server does."""
+"""Timeouts of git commands that use a network, so that each one ends."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import Git, is_on_terminal
 
 SECONDS = "PACKER_TOOLKIT_GIT_TIMEOUT"
-"""The environment variable with another limit, for slow networks."""
+"""Environment variable with another timeout in seconds, for slow networks."""
 
-_QUESTION, _QUESTION_ON_TERMINAL, _TRANSFER = 30.0, 300.0, 1800.0
-# Less than a byte a second for a minute: the connection is dead.
+_QUERY, _QUERY_ON_TERMINAL, _TRANSFER = 30.0, 300.0, 1800.0
+# Below one byte per second for a minute, the connection is dead.
 _STALLED = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "60"}
 
 
-def limit_question(git: Git, most: float | None = None) -> Git:
-    """Return git with a time limit for a short answer, such as of git ls-remote.
+def limit_query(git: Git, most: float | None = None) -> Git:
+    """Return git with a timeout for a short query, such as git ls-remote.
 
     Args:
-        git: git in a folder.
-        most: seconds that it may take at most; the user is not asked for a password then.
+        git: Git in a folder.
+        most: Upper limit of the timeout in seconds; git does not ask for a password then.
 
     Raises:
-        SetupError: when the variable `SECONDS` is not a number.
+        SetupError: The variable `SECONDS` is not a number.
     """
     if most is not None:
-        limit = min(_read_limit(_QUESTION), most)
+        limit = min(_read_limit(_QUERY), most)
         return _limit(git.with_env(GIT_TERMINAL_PROMPT="0"), limit)
     # A user needs time to type a password, or to touch a key.
-    return _limit(git, _read_limit(_QUESTION_ON_TERMINAL if is_on_terminal() else _QUESTION))
+    return _limit(git, _read_limit(_QUERY_ON_TERMINAL if is_on_terminal() else _QUERY))
 
 
 def limit_transfer(git: Git) -> Git:
-    """Return git with a time limit for files, such as of git clone.
+    """Return git with a timeout for transfers, such as git clone.
 
     Raises:
-        SetupError: when the variable `SECONDS` is not a number.
+        SetupError: The variable `SECONDS` is not a number.
     """
     return _limit(git, _read_limit(_TRANSFER))
 

@@ -1,1 +1,1 @@
-"""GitHub: its REST API, and the files and commands of its runner."""
+"""Use GitHub: its REST API, its OIDC tokens, and the files and commands of its runner."""

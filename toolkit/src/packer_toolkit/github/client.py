@@ -1,7 +1,7 @@
-"""GitHub's REST API: github.com and Enterprise Server, with bounded patience.
+"""Call GitHub's REST API, on github.com and on an Enterprise Server, within a time limit.
 
-PyGithub does the speaking.  What is added here is that nobody waits longer than the caller allows,
-and that whatever goes wrong is one line.
+PyGithub makes the requests.  This module adds the time limit, and turns every failure into an error
+of one line.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from github.Repository import Repository
 from urllib3.response import BaseHTTPResponse
 
 from packer_toolkit.errors import RemoteError, SetupError
+from packer_toolkit.text.lines import join_lines
 
-# What they say about each attempt is less than the one line at the end; PyGithub prints it, with
-# whatever stands in GitHub's answer.
+# Both log each attempt, with the text of GitHub's answer; the one line of the error is enough.
 for _name in ("github", "urllib3"):
     logging.getLogger(_name).setLevel(logging.ERROR)
 
@@ -37,76 +37,77 @@ _REQUEST_SECONDS = 15
 
 
 @dataclass(frozen=True)
-class Place:
-    """A repository on a GitHub, and the right to speak to it.
+class RepositoryAccess:
+    """A repository on GitHub, and what is needed to call the API for it.
 
     Attributes:
-        repository: owner/name.
-        token: of a job or of a person.
+        repository: OWNER/NAME.
+        token: Token of a job or of a user.
         api_url: https://api.github.com, or https://HOST/api/v3 of an Enterprise Server.
-        patience: seconds after which nothing is tried again, waiting for rate limits included.
+        timeout: Seconds after which no request is repeated; waiting for rate limits counts.
     """
 
     repository: str
     token: str
     api_url: str = "https://api.github.com"
-    patience: float = 120
+    timeout: float = 120
 
     def connect(self) -> Repository:
-        """Return the repository, without asking for it.
+        """Return PyGithub's object of the repository, without a request.
 
         Raises:
-            SetupError: when the repository, the token or the address is not given, or is none.
+            SetupError: When the repository, the token or the URL is missing or not valid.
         """
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repository):
             raise SetupError(
-                f'"{self.repository}" is no repository: give --repository OWNER/NAME '
+                f'"{self.repository}" is not a repository: give --repository OWNER/NAME '
                 "(or GITHUB_REPOSITORY)"
             )
-        return client(self.token, self.api_url, self.patience).get_repo(self.repository)
+        client = create_client(self.token, self.api_url, self.timeout)
+        return client.get_repo(self.repository)
 
 
-def client(token: str, api_url: str, patience: float) -> Github:
-    """Return a client that gives up in time, and asks nothing before it has to.
+def create_client(token: str, api_url: str, timeout: float) -> Github:
+    """Create a client that makes no request yet, and stops repeating requests in time.
 
     Args:
-        token: of a job or of a person.
-        api_url: as of `Place`.
-        patience: as of `Place`, counted from now: a command speaks to GitHub once, not for a day.
+        token: Token of a job or of a user.
+        api_url: See `RepositoryAccess`.
+        timeout: See `RepositoryAccess`; it counts from now, because a command uses one client.
 
     Raises:
-        SetupError: when there is no token, or the address is none.
+        SetupError: When there is no token, or the URL is not valid.
     """
     if not token:
         raise SetupError("no token for GitHub: set GITHUB_TOKEN")
     if not re.match(r"https?://[^/\s:]+(:\d+)?(/|$)", api_url):
         raise SetupError(
-            f'"{api_url}" is no address of an API: give --api-url https://HOST/api/v3 '
+            f'"{api_url}" is not the URL of an API: give --api-url https://HOST/api/v3 '
             "(or GITHUB_API_URL)"
         )
     return Github(
         auth=Auth.Token(token),
         base_url=api_url.rstrip("/"),
         per_page=100,
-        retry=_BoundedRetry(end=time.monotonic() + patience),
-        # Limits are met by the retry.
+        retry=_BoundedRetry(end=time.monotonic() + timeout),
+        # The retry handles rate limits.
         seconds_between_requests=None,
         seconds_between_writes=None,
-        timeout=max(1, min(_REQUEST_SECONDS, int(patience))),
+        timeout=max(1, min(_REQUEST_SECONDS, int(timeout))),
         lazy=True,
     )
 
 
 class _BoundedRetry(GithubRetry):
-    """A retry that gives up when the next wait would end after the caller's patience.
+    """A retry that stops when the next wait would end after the time limit.
 
-    It tries again what is worth it: errors of the server, rate limits, lost connections; POST and
-    PATCH too, because whoever opens an issue looks afterwards whether there are two.
+    It repeats requests after errors of the server, rate limits and lost connections.  It repeats
+    POST and PATCH too: the code that opens an issue looks for a second one afterwards.
     """
 
     def __init__(self, end: float, **options: Any) -> None:
         self.end = end
-        if "total" not in options:  # else this is `new`, with all of them
+        if "total" not in options:  # `new` passes all options
             options = {
                 "total": _ATTEMPTS - 1,
                 "backoff_factor": _BACKOFF_SECONDS,
@@ -124,77 +125,86 @@ class _BoundedRetry(GithubRetry):
         return super().new(end=self.end, **options)
 
     def sleep(self, response: BaseHTTPResponse | None = None) -> None:
-        """Wait before the next attempt, or give up."""
-        asked = self.get_retry_after(response) if response else None
-        wait = asked or self.get_backoff_time()
-        if time.monotonic() + wait > self.end:
-            lost = None if response else self.history[-1].error if self.history else None
-            if lost:
-                # urllib3 begins with the connection's own name.
-                reason = re.sub(r"^.*?[)>]: ", "", " ".join(str(lost).split()))
-                raise RemoteError(
-                    f"GitHub cannot be reached: {reason}; check the network, a VPN or a proxy"
-                )
-            why = f"asks to wait {asked:.0f} s" if asked else "does not answer well"
+        """Wait before the next attempt.
+
+        Raises:
+            RemoteError: When the wait would end after the time limit.
+        """
+        requested = self.get_retry_after(response) if response else None
+        wait = requested or self.get_backoff_time()
+        if time.monotonic() + wait <= self.end:
+            time.sleep(wait)
+            return
+        lost = None if response else self.history[-1].error if self.history else None
+        if lost:
+            # urllib3 begins with the class and address of its connection.
+            reason = re.sub(r"^.*?[)>]: ", "", join_lines(str(lost)))
             raise RemoteError(
-                f"GitHub {why}, longer than we may wait: try again later, or with more --patience"
+                f"GitHub cannot be reached: {reason}; check the network, a VPN or a proxy"
             )
-        time.sleep(wait)
+        problem = f"asks to wait {requested:.0f} s" if requested else "keeps returning errors"
+        raise RemoteError(
+            f"GitHub {problem}, and the time limit is reached: try again later, or raise --timeout"
+        )
 
 
 _REASONS = {
-    401: "the token is refused: it is wrong, or it has expired",
-    403: "the token may not do this: look at the job's permissions",
-    404: "there is no such thing, or the token may not see it",
-    410: "it is switched off in this repository",
-    422: "the request is refused",
+    401: "the token is not valid or has expired",
+    403: "the token lacks a permission: check the permissions of the job",
+    404: "it does not exist, or the token cannot read it",
+    410: "the feature is disabled in this repository",
+    422: "GitHub did not accept the request",
     429: "too many requests: try again later",
 }
 
 
 _PYGITHUB = Path(github.__file__).parent
-_NO_ANSWER = (
+_FOREIGN_ANSWER = (
     "the answer is not from GitHub's API; check GITHUB_API_URL (https://HOST/api/v3 on an "
     "Enterprise Server), the proxy, and whether the server is under maintenance"
 )
 
 
 @contextmanager
-def speaking(what: str) -> Iterator[None]:
-    """Turn whatever GitHub or the network answers into one line.
+def translate_github_errors(action: str) -> Iterator[None]:
+    """Turn every failure of a request to GitHub into an error of one line.
 
     Args:
-        what: is being done, such as "open an issue".
+        action: What the block does, such as "open an issue".
 
     Raises:
-        RemoteError: instead of errors of PyGithub and of the connection.
+        RemoteError: In place of errors of PyGithub and of the connection.
     """
     try:
         yield
     except IncompletableObject as error:
-        raise RemoteError(f"cannot {what}: {_NO_ANSWER}") from error
+        raise RemoteError(f"cannot {action}: {_FOREIGN_ANSWER}") from error
     except GithubException as error:
-        reason = _REASONS.get(error.status, "GitHub has an error of its own: try again later")
-        said = error.data.get("message", "") if isinstance(error.data, dict) else ""
-        line = " ".join(f"{said or error.message or ''}".split())[:200]
+        reason = _REASONS.get(error.status, "GitHub failed: try again later")
+        message = error.data.get("message", "") if isinstance(error.data, dict) else ""
+        line = join_lines(f"{message or error.message or ''}")[:200]
         answer = f"{error.status} {line}".strip()
-        raise RemoteError(f"cannot {what}: {answer}: {reason}") from error
+        raise RemoteError(f"cannot {action}: {answer}: {reason}") from error
     except requests.RequestException as error:
-        line = f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
-        raise RemoteError(f"cannot {what}: GitHub is out of reach ({line})") from error
+        line = f"{type(error).__name__}: {join_lines(str(error))}"[:200]
+        raise RemoteError(f"cannot {action}: GitHub cannot be reached ({line})") from error
     except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
-        # PyGithub reads what an Enterprise Server under maintenance, a login page or a proxy gives.
+        # PyGithub fails so on the page of a login, a proxy or a server under maintenance.
         frames = traceback.extract_tb(error.__traceback__)
         if not any(Path(frame.filename).parent == _PYGITHUB for frame in frames):
             raise
-        raise RemoteError(f"cannot {what}: {_NO_ANSWER}") from error
+        raise RemoteError(f"cannot {action}: {_FOREIGN_ANSWER}") from error
 
 
-def require_answer(what: str, value: object) -> None:
-    """Make sure that GitHub has answered with what was created.
+def require_answer(action: str, value: object) -> None:
+    """Make sure that GitHub answered with what it created.
+
+    Args:
+        action: What was done, such as "open an issue".
+        value: A value of the answer that GitHub always sends, such as the number of the issue.
 
     Raises:
-        RemoteError: when a value of the answer is missing: it was another server's, or none.
+        RemoteError: When the value is missing, because another server answered.
     """
     if not value:
-        raise RemoteError(f"cannot {what}: {_NO_ANSWER}")
+        raise RemoteError(f"cannot {action}: {_FOREIGN_ANSWER}")

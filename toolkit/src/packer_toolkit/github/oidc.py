@@ -1,8 +1,8 @@
-"""The subject that a repository's workflows send to AWS, in tokens of GitHub's OIDC provider.
+"""Find the OIDC subject that the workflows of a repository send to AWS.
 
 Repositories that were created, renamed or transferred on github.com since 15 July 2026 send the
 numeric IDs of their owner and of themselves after each name; older ones, and those on an Enterprise
-Server, send the names alone.  docs/pipeline.md has the trust policies that accept both.
+Server, send only the names.  docs/pipeline.md has the trust policies that accept both.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _SECONDS = 15
 
 @dataclass(frozen=True)
 class Subject:
-    """What the subject of a repository begins with.
+    """How the subjects of a repository begin.
 
     Attributes:
-        prefix: such as repo:acme@1001/packer-ami-web@2002, without a colon at its end.
-        claims: what the subject is made of, when the repository has customized it.
+        prefix: Such as repo:acme@1001/packer-ami-web@2002, without a colon at its end.
+        claims: Claims that make up the subject where the repository customized it; else empty.
     """
 
     prefix: str
@@ -37,23 +37,23 @@ class Subject:
 
     @property
     def prefixes(self) -> list[str]:
-        """The forms that a trust policy should accept: the one without IDs first."""
+        """Return the prefixes that a trust policy should accept: the one without IDs first."""
         match = _WITH_IDS.fullmatch(self.prefix)
         plain = [f"repo:{match['owner']}/{match['name']}"] if match else []
         return [*plain, self.prefix]
 
     @property
     def ids(self) -> tuple[str, str] | None:
-        """The numeric IDs of repository and owner, None when they are not in the subject."""
+        """Return the numeric IDs of repository and owner; None when the subject has none."""
         match = _WITH_IDS.fullmatch(self.prefix)
         return (match["id"], match["owner_id"]) if match else None
 
 
-def issuer(host: str) -> str:
-    """Return the issuer of a GitHub's tokens, as IAM names it: without https://.
+def get_issuer(host: str) -> str:
+    """Return the issuer of the OIDC tokens of a host, as IAM names it: without https://.
 
     Args:
-        host: github.com, a host of ghe.com, or that of an Enterprise Server.
+        host: github.com, a host of ghe.com, or the host of an Enterprise Server.
     """
     if host == "github.com":
         return "token.actions.githubusercontent.com"
@@ -62,59 +62,59 @@ def issuer(host: str) -> str:
     return f"{host}/_services/token"
 
 
-def api_url(host: str) -> str:
-    """Return the address of a GitHub's API."""
+def get_api_url(host: str) -> str:
+    """Return the URL of the REST API of a host; see `get_issuer` for the hosts."""
     if host == "github.com":
         return "https://api.github.com"
     return f"https://api.{host}" if host.endswith(".ghe.com") else f"https://{host}/api/v3"
 
 
 def read_subject(github: Any, repository: str) -> Subject:
-    """Ask GitHub what a repository's subject begins with.
+    """Read from GitHub how the subjects of a repository begin.
 
     Args:
-        github: a repository of PyGithub, for its connection.
-        repository: owner/name.
+        github: A repository of PyGithub, for its connection.
+        repository: OWNER/NAME.
 
     Raises:
-        RemoteError: when GitHub cannot be reached, or the token may not read it.
+        RemoteError: When GitHub cannot be reached, or the token cannot read it.
     """
-    from packer_toolkit.github.client import speaking
+    from packer_toolkit.github.client import translate_github_errors
 
     path = f"/repos/{repository}/actions/oidc/customization/sub"
-    with speaking("read the OIDC subject of the repository"):
+    with translate_github_errors("read the OIDC subject of the repository"):
         _, answer = github.requester.requestJsonAndCheck("GET", path)
     answer = answer if isinstance(answer, dict) else {}
     claims = answer.get("include_claim_keys") if answer.get("use_default") is False else None
     claims = [str(claim) for claim in claims or ()]
-    # An Enterprise Server has no such field, and sends the names alone.
+    # An Enterprise Server has no such field, and sends only the names.
     prefix = str(answer.get("sub_claim_prefix") or f"repo:{repository}").rstrip(":")
     return Subject(prefix, () if claims in ([], ["repo", "context"]) else claims)
 
 
-def run_subject(environment: Mapping[str, str], subject: Subject) -> str:
-    """Return the subject that a job of this run sends, unless it names an environment.
+def compose_run_subject(environment: Mapping[str, str], subject: Subject) -> str:
+    """Return the subject that a job of this run sends, unless the job names an environment.
 
     Args:
-        environment: of a job in a workflow.
-        subject: of the repository.
+        environment: Environment variables of a job in a workflow.
+        subject: The subject of the repository.
     """
     if environment.get("GITHUB_EVENT_NAME") == "pull_request":
         return f"{subject.prefix}:pull_request"
     return f"{subject.prefix}:ref:{environment.get('GITHUB_REF', '')}"
 
 
-def token_subject(environment: Mapping[str, str]) -> str | None:
-    """Request a token as this job does, and return its subject; the token is shown to nobody.
+def read_token_subject(environment: Mapping[str, str]) -> str | None:
+    """Request a token as this job does, and return its subject; the token is never printed.
 
     Args:
-        environment: of a job in a workflow.
+        environment: Environment variables of a job in a workflow.
 
     Returns:
-        The subject, None in a job without the permission id-token: write.
+        The subject; None in a job without the permission id-token: write.
 
     Raises:
-        RemoteError: when GitHub issues no token.
+        RemoteError: When GitHub issues no token.
     """
     url = environment.get("ACTIONS_ID_TOKEN_REQUEST_URL")
     bearer = environment.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
@@ -130,15 +130,15 @@ def token_subject(environment: Mapping[str, str]) -> str | None:
             timeout=_SECONDS,
         )
         answer.raise_for_status()
-        return str(_claims(str(answer.json()["value"]))["sub"])
+        return str(_decode_claims(str(answer.json()["value"]))["sub"])
     except (requests.RequestException, ValueError, LookupError, TypeError) as error:
-        # Neither the address nor the answer is shown: both lead to a token.
+        # Neither the URL nor the answer may be printed: both lead to a token.
         raise RemoteError(
             f"GitHub issued no OIDC token: {type(error).__name__}; start the run again"
         ) from None
 
 
-def _claims(token: str) -> dict[str, Any]:
+def _decode_claims(token: str) -> dict[str, Any]:
     payload = token.split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     if not isinstance(claims, dict):

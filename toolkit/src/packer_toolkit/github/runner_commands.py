@@ -1,8 +1,8 @@
-"""Keep GitHub's runner from reading commands in what is printed.
+"""Keep GitHub's runner from executing commands in the output of a job.
 
-The runner carries out `::command::` at the start of a line, after spaces, and `##[command]`
-anywhere in it.  It reads the whole output of a job, and with it what scripts, roles, images and
-services have written.  https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
+The runner executes `::command::` at the start of a line, after spaces, and `##[command]` anywhere
+in a line.  It reads the whole output of a job, and so the output of scripts, roles, images and
+services.  https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
 """
 
 from __future__ import annotations
@@ -16,23 +16,28 @@ from typing import Any, TextIO, cast
 
 import click
 
-# A carriage return ends a line for the runner, too.
+# For the runner, a carriage return ends a line too.
 _AT_START = re.compile(r"(?:\A|(?<=[\r\n]))[\s\ufeff]*:(?=:)")
 
 
 def escape_commands(text: str) -> str:
-    """Return text in which the runner finds no command: `: :name` and `## [name]`."""
+    """Return a text without commands of the runner: with `: :name` and `## [name]` instead."""
     return _AT_START.sub(r"\g<0> ", text).replace("##[", "## [")
 
 
 def print_command(line: str, *, err: bool = False) -> None:
-    """Print a command for the runner, in one line that the caller has escaped."""
+    """Print a command for the runner.
+
+    Args:
+        line: The command in one line, escaped by the caller.
+        err: Whether it goes to stderr.
+    """
     stream = sys.stderr if err else sys.stdout
     click.echo(line.replace("##[", "## ["), file=getattr(stream, "unescaped", stream))
 
 
 class _EscapingStream:
-    """A text stream that escapes commands, also those that arrive in several parts.
+    """A text stream that escapes commands, also commands that are written in several parts.
 
     Attributes:
         unescaped: The stream that it writes to.
@@ -40,13 +45,13 @@ class _EscapingStream:
 
     def __init__(self, stream: TextIO) -> None:
         self.unescaped = stream
-        self._line = ""  # what matters of the unfinished line
+        self._line = ""  # the part of the unfinished line that decides whether a command follows
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.unescaped, name)
 
     def write(self, text: str) -> int:
-        """Write text; returns its length, as the stream would."""
+        """Write a text and return its length, as any text stream does."""
         escaped = escape_commands(self._line + text)[len(self._line) :]
         line = re.split(r"[\r\n]", self._line + escaped)[-1]
         self._line = line[-1:] if re.fullmatch(r"[\s\ufeff]*:?", line) else f"-{line[-2:]}"
@@ -55,14 +60,14 @@ class _EscapingStream:
 
 
 @contextlib.contextmanager
-def escaped_output() -> Iterator[None]:
-    """Escape commands in stdout and stderr until the end of the block, in a job of a workflow."""
+def escape_output() -> Iterator[None]:
+    """In a job of a workflow, escape commands in stdout and stderr until the block ends."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
         yield
         return
-    before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (cast("TextIO", _EscapingStream(stream)) for stream in before)
+    streams = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast("TextIO", _EscapingStream(stream)) for stream in streams)
     try:
         yield
     finally:
-        sys.stdout, sys.stderr = before
+        sys.stdout, sys.stderr = streams

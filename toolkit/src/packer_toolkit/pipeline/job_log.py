@@ -1,4 +1,4 @@
-"""The lines of a job's log that show why it failed, for a build that left no report."""
+"""Read from the log of a job why it failed, for a build that left no report."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from github.WorkflowJob import WorkflowJob
 
-from packer_toolkit.github.client import speaking
+from packer_toolkit.github.client import translate_github_errors
 
-_LARGEST = 5_000_000  # bytes; the rest of a longer log is not read
+_LARGEST = 5_000_000  # bytes that are read of a log
 _LINES_BEFORE = 10
 _SECONDS = 15
 
@@ -20,38 +20,41 @@ _MARKS = re.compile(r"##\[(?:group|endgroup|debug|command|section)\]|\x1b\[[0-9;
 
 
 def read_failure(job: WorkflowJob) -> list[str]:
-    """Return the lines of a job's log up to its first error, and further errors.
-
-    The first error is the cause: steps that run after a failure often fail because of it.
+    """Read the lines of a job's log up to its first error, and further errors.
 
     Args:
-        job: that has ended.
+        job: A job that has ended.
 
     Raises:
-        RemoteError: when GitHub cannot be reached, or has no log of it.
+        RemoteError: When GitHub cannot be reached, or has no log of the job.
     """
     import requests
 
-    with speaking("read the log of the failed job"):
-        # GitHub answers with a short-lived address elsewhere, which wants no token.
+    with translate_github_errors("read the log of the failed job"):
+        # The URL is short-lived, points to another server, and must not get the token.
         answer = requests.get(job.logs_url(), timeout=_SECONDS, stream=True)
         with answer:
             answer.raise_for_status()
             text = answer.raw.read(_LARGEST, decode_content=True).decode(errors="replace")
-    return failure_in(text.splitlines())
+    return extract_failure(text.splitlines())
 
 
-def failure_in(log: Sequence[str]) -> list[str]:
-    """Return the lines of a log up to its first error, and further errors; none without one."""
+def extract_failure(log: Sequence[str]) -> list[str]:
+    """Return the lines up to the first error, and further errors; nothing without an error.
+
+    The first error is the cause: steps that run after a failure often fail because of it.
+
+    Args:
+        log: The lines of a job's log.
+    """
     lines = [_MARKS.sub("", _TIME.sub("", line)).rstrip() for line in log]
     errors = [number for number, line in enumerate(lines) if _ERROR in line]
     if not errors:
         return []
     first = errors[0]
-    chosen = [*range(max(0, first - _LINES_BEFORE), first), *errors]
-    shown: list[str] = []
-    for number in chosen:
+    failure: list[str] = []
+    for number in [*range(max(0, first - _LINES_BEFORE), first), *errors]:
         line = lines[number].replace(_ERROR, "").strip()
-        if line and line not in shown[-1:]:  # the action repeats itself with each attempt
-            shown.append(line)
-    return shown
+        if line and line not in failure[-1:]:  # the action prints the same for each attempt
+            failure.append(line)
+    return failure

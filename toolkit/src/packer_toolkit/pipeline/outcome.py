@@ -1,4 +1,4 @@
-"""What the issue and the statuses say about a build, taken from its records."""
+"""Collect the outcome of a build, as issues and commit statuses show it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from packer_toolkit.build.masking import Mask
-from packer_toolkit.pipeline.artifacts import Records
+from packer_toolkit.pipeline.artifacts import BuildArtifacts
+from packer_toolkit.text.lines import join_lines
 
 _MOST_LINES = 40
 _LONGEST_LINE = 400
@@ -23,125 +24,127 @@ class FailedStep:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """One run, as others are told about it; nothing in it is secret.
+class RunContext:
+    """What the workflow run knows about a build, whether the build left a report or not.
 
     Attributes:
         kind: daily, release or test.
-        name: of the image.
-        version: of the image; only a release has one that means something.
-        run_url: the run, as a link.
-        commit: that was built.
-        failed: what failed.
-        lines: the last lines that matter.
-        parents: architecture -> id and name of the parent image.
-        left: what could not be cleaned up.
-        inspec: Results of the controls, as in the build report; empty when none were run.
-        subject: of the run's OIDC token, when AWS has rejected it.
+        image_name: Name of the image, for a build without a report.
+        version: Version of the image; empty where the report has it.
+        url: URL of the run.
+        commit: SHA of the built commit, for a build without a report.
+        failed_steps: Failed steps of the workflow, for a build without a report.
+        log: Lines of the workflow's log, for a build without a report.
+        rejected_subject: Subject of the run's OIDC token, when AWS rejected it.
     """
 
     kind: str
-    name: str
+    image_name: str = ""
+    version: str = ""
+    url: str = ""
+    commit: str = ""
+    failed_steps: Sequence[FailedStep] = ()
+    log: Sequence[str] = ()
+    rejected_subject: str = ""
+
+
+@dataclass(frozen=True)
+class BuildOutcome:
+    """The outcome of one build, without secrets and account IDs.
+
+    Attributes:
+        kind: daily, release or test.
+        image_name: Name of the image.
+        version: Version of the image; only that of a release identifies an image.
+        run_url: URL of the run.
+        commit: SHA of the built commit.
+        failed_steps: What failed.
+        lines: The last lines of the output that explain the failure.
+        base_images: ID and name of the base image, by architecture.
+        leftovers: Resources that could not be deleted.
+        inspec: Results of the controls, as in the build report; empty when none ran.
+        rejected_subject: Subject of the run's OIDC token, when AWS rejected it.
+    """
+
+    kind: str
+    image_name: str
     version: str = ""
     run_url: str = ""
     commit: str = ""
-    failed: Sequence[FailedStep] = ()
+    failed_steps: Sequence[FailedStep] = ()
     lines: Sequence[str] = ()
-    parents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    left: Sequence[str] = ()
+    base_images: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    leftovers: Sequence[str] = ()
     inspec: Sequence[Mapping[str, Any]] = ()
-    subject: str = ""
+    rejected_subject: str = ""
 
 
-def published_lines(report: Mapping[str, Any], mask: Mask, log: Sequence[str] = ()) -> list[str]:
-    """Return the last lines of a build that matter, without secrets and account IDs.
+def mask_last_lines(report: Mapping[str, Any], mask: Mask, log: Sequence[str] = ()) -> list[str]:
+    """Return the last lines of a build's output, without secrets and account IDs.
 
     They are masked together before any is cut, because a private key is known by its first line.
 
     Args:
         report: The build report; its own mask did not know the secrets of this job.
-        mask: Knows these.
+        mask: Knows the secrets of this job.
         log: Lines of the workflow's log, for a build without a report.
     """
     text = "\n".join(map(str, report.get("last_lines") or log))
-    builds = report.get("builds") or []
-    names = {str(build.get("name")) for build in builds if isinstance(build, dict)}
+    names = {str(build.get("name")) for build in report.get("builds", [])}
     return mask.lines(text.splitlines(), names)
 
 
-def facts(
-    records: Records,
-    *,
-    kind: str,
-    name: str = "",
-    version: str = "",
-    run_url: str = "",
-    commit: str = "",
-    failed: Sequence[FailedStep] = (),
-    log: Sequence[str] = (),
-    subject: str = "",
-) -> Facts:
-    """Take the facts of a run from its records, without secrets and account numbers.
+def collect_outcome(artifacts: BuildArtifacts, run: RunContext) -> BuildOutcome:
+    """Collect the outcome of a build from its artifacts and its run.
 
     Args:
-        records: of the build, as far as there are any.
-        kind: daily, release or test.
-        name: of the image, where the records do not say it.
-        version: likewise.
-        run_url: the run, as a link.
-        commit: likewise.
-        failed: steps of the workflow that failed, for a build without a report.
-        log: lines of the workflow's log, likewise.
-        subject: of the run's OIDC token, when AWS has rejected it.
+        artifacts: The artifacts of the build, which may have no report.
+        run: What the run knows; the report takes precedence, except for the version.
     """
-    report = records.report
-    # The build has masked its report already; what comes from elsewhere has not been.
+    report = artifacts.report
+    # The build masked its report, but nothing masked the rest.
     mask = Mask(os.environ)
 
     def clean(value: Any) -> str:
-        return mask.everything(" ".join(str(value or "").split()))[:_LONGEST_LINE]
+        return mask.everything(join_lines(str(value or "")))[:_LONGEST_LINE]
 
-    builds = [build for build in report.get("builds") or [] if isinstance(build, dict)]
-    own = [
-        FailedStep(clean(build.get("name")), clean(build.get("failed_step") or "not known"))
+    builds = report.get("builds", [])
+    failed_steps = [
+        FailedStep(clean(build.get("name")), clean(build.get("failed_step") or "unknown"))
         for build in builds
         if not build.get("ok")
     ]
-    lines = [line[:_LONGEST_LINE].rstrip() for line in published_lines(report, mask, log)]
-    return Facts(
-        kind=kind,
-        name=clean(report.get("image_name") or name) or "this image",
-        version=clean(version or report.get("version")),
-        run_url=run_url,
-        commit=clean(report.get("commit") or commit),
-        failed=own or [FailedStep(clean(one.build), clean(one.step)) for one in failed],
+    lines = [line[:_LONGEST_LINE].rstrip() for line in mask_last_lines(report, mask, run.log)]
+    return BuildOutcome(
+        kind=run.kind,
+        image_name=clean(report.get("image_name") or run.image_name) or "this image",
+        version=clean(run.version or report.get("version")),
+        run_url=run.url,
+        commit=clean(report.get("commit") or run.commit),
+        failed_steps=failed_steps
+        or [FailedStep(clean(failed.build), clean(failed.step)) for failed in run.failed_steps],
         lines=lines[-_MOST_LINES:],
-        parents={
+        base_images={
             str(build.get("name", "")).rpartition(".")[2]: {
                 "id": clean(build["parent"].get("id")),
                 "name": clean(build["parent"].get("name")),
             }
             for build in builds
-            if isinstance(build.get("parent"), dict)
+            if build.get("parent")
         },
-        left=[
-            clean(f"{thing.get('kind')} {thing.get('id')} in {thing.get('region')}")
-            for thing in report.get("left") or []
-            if isinstance(thing, dict)
+        leftovers=[
+            clean(f"{resource.get('kind')} {resource.get('id')} in {resource.get('region')}")
+            for resource in report.get("left", [])
         ],
-        inspec=[
-            _clean(result, clean)
-            for result in report.get("inspec") or []
-            if isinstance(result, dict)
-        ],
-        subject=subject,
+        inspec=[_clean_strings(result, clean) for result in report.get("inspec", [])],
+        rejected_subject=run.rejected_subject,
     )
 
 
-def _clean(value: Any, clean: Callable[[Any], str]) -> Any:
-    """Return a value of JSON with each of its strings cleaned."""
+def _clean_strings(value: Any, clean: Callable[[Any], str]) -> Any:
+    """Return a JSON value with each of its strings cleaned."""
     if isinstance(value, dict):
-        return {name: _clean(each, clean) for name, each in value.items()}
+        return {name: _clean_strings(each, clean) for name, each in value.items()}
     if isinstance(value, list):
-        return [_clean(each, clean) for each in value]
+        return [_clean_strings(each, clean) for each in value]
     return clean(value) if isinstance(value, str) else value

@@ -1,42 +1,50 @@
-"""What a run of the workflow has to build, and whether it has to build at all."""
+"""Decide what a workflow run should build, if anything."""
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from packer_toolkit.aws import session as aws
-from packer_toolkit.build import version_images as released
+from packer_toolkit.aws.session import make_clients, open_role_session
+from packer_toolkit.build.arguments import read_arguments
+from packer_toolkit.build.manifest import reconstruct_entry, split_artifact
 from packer_toolkit.build.source_amis import find_source_amis
-from packer_toolkit.build.values import Values, inspect, read_arguments
-from packer_toolkit.build.version_images import Release, make_entry, split_artifact
+from packer_toolkit.build.values import Values, inspect
+from packer_toolkit.build.version_images import read_version_state
 from packer_toolkit.errors import CommandFailedError, SetupError
-from packer_toolkit.pipeline.artifacts import FOUND_AGAIN
+from packer_toolkit.pipeline.artifacts import MANIFEST, RECONSTRUCTED, read_artifacts
 
-Kind = Literal["test", "daily", "release"]
+if TYPE_CHECKING:
+    from packer_toolkit.pipeline.status import RecordedStatus
 
-# As variables.pkr.hcl has it, and not empty; a v before a digit is the tag's, not the version's.
+BuildKind = Literal["test", "daily", "release"]
+
+# What variables.pkr.hcl accepts, and not empty; a v before a digit belongs to the tag alone.
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,39}")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A decision.
+class BuildPlan:
+    """The decision about one workflow run; `plan --json` prints it with these names.
 
     Attributes:
         kind: test, daily or release.
-        build: whether to build.
-        reason: for a person, in one sentence.
-        version: of the image; empty for what is only tested.
-        images: the finished images of this version in the region of the build, by architecture.
-        parents: the newest parent images, by architecture, where somebody looked.
+        build: Whether to build.
+        reason: Why, in sentences for the user.
+        version: Version of the image; empty for a build that creates no image.
+        images: IDs of the finished images of this version in the region of the build, by
+            architecture.
+        parents: IDs of the newest base images by architecture, of a daily build.
     """
 
-    kind: Kind
+    kind: BuildKind
     build: bool
     reason: str
     version: str = ""
@@ -44,42 +52,42 @@ class Plan:
     parents: Mapping[str, str] = field(default_factory=dict)
 
 
-def kind_of(event: str, asked: str) -> Kind:
-    """Return what an event is about.
+def get_build_kind(event: str, selected: str) -> BuildKind:
+    """Return the kind of build that an event starts.
 
     Args:
-        event: GITHUB_EVENT_NAME.
-        asked: the choice of a person who started the run by hand; empty otherwise.
+        event: Value of GITHUB_EVENT_NAME.
+        selected: The kind that the user selected for a manual run; empty otherwise.
     """
     if event == "release":
         return "release"
     if event == "schedule":
         return "daily"
-    if event == "workflow_dispatch" and asked in ("daily", "release"):
-        return "release" if asked == "release" else "daily"
+    if event == "workflow_dispatch" and selected in ("daily", "release"):
+        return "release" if selected == "release" else "daily"
     return "test"
 
 
-def version_of(tag: str) -> str:
+def parse_version_tag(tag: str) -> str:
     """Return the version that a tag names, such as 1.2.3 for v1.2.3.
 
     Raises:
-        SetupError: when it names none; whatever it holds is shown in a harmless form.
+        SetupError: When the tag does not name a version; the message escapes the tag.
     """
     version = tag[1:] if re.match(r"v\d", tag) else tag
     if not _VERSION.fullmatch(version):
         raise SetupError(
-            f"the tag {tag[:60]!r} is no version: use at most 40 letters, digits, dots and "
+            f"the tag {tag[:60]!r} is not a version: use at most 40 letters, digits, dots and "
             "hyphens, such as v1.2.3"
         )
     return version
 
 
-def values_here() -> Values:
-    """Return what the HCL here comes to.
+def read_values() -> Values:
+    """Evaluate the HCL of the current directory.
 
     Raises:
-        SetupError: when there is no Packer, or it cannot read the HCL.
+        SetupError: When Packer is not installed, or cannot read the HCL.
     """
     packer = shutil.which("packer")
     if not packer:
@@ -87,66 +95,96 @@ def values_here() -> Values:
     return inspect(packer, read_arguments(()), os.environ)
 
 
-def client(values: Values, region: str = "") -> Any:
-    """Return EC2's client of the region, or another one, and the role that the HCL names."""
-    region = region or values.text("var.region")
-    session = aws.session(values.text("var.assume_role_arn"), "packer-toolkit-plan", region)
-    return session.client("ec2", region_name=region, config=aws.config())
+def create_clients(values: Values) -> Callable[[str], Any]:
+    """Return a function that returns the EC2 client of a region, with the role of the HCL."""
+
+    @functools.cache
+    def get_client(region: str) -> Any:
+        session = open_role_session(
+            values.text("var.assume_role_arn"), "packer-toolkit-plan", region
+        )
+        return make_clients(session)(region)
+
+    return get_client
 
 
-def newest_parents(ec2: Any, values: Values) -> dict[str, str]:
-    """Return the source AMI that a build would take now, for each architecture.
+def find_base_images(ec2: Any, values: Values) -> dict[str, str]:
+    """Return the ID of the base image that a build would use now, by architecture.
 
     Raises:
-        RemoteError: When the region cannot be asked.
+        RemoteError: When EC2 cannot be reached, or refuses.
     """
     choices = find_source_amis(ec2, values)
     return {name: choice.image.id for name, choice in choices.items() if choice.image}
 
 
-def read_release(ec2: Any, values: Values, version: str) -> Release:
-    """Find out what exists of a version.
+def plan_release(clients: Callable[[str], Any], values: Values, version: str) -> BuildPlan:
+    """Plan a release: a version is built once, and is built when all its images are finished.
 
     Args:
-        ec2: EC2's client of the region that the HCL builds in; the other regions get their own.
-        values: Of the HCL.
+        clients: Returns the EC2 client of a region.
+        values: Values of the HCL.
         version: Such as 1.2.3.
 
     Raises:
-        CommandFailedError, RemoteError: See `released.read_release`.
+        CommandFailedError: When an image that a build must not delete has a name of the version.
+        RemoteError: When EC2 cannot be reached in a region, or refuses.
     """
-    home = values.text("var.region")
-    clients = {home: ec2}
+    release = read_version_state(clients, values, version)
+    images = {name: regions[0].id for name, regions in release.finished.items()}
+    finished = ", ".join(f"{name} {image}" for name, image in sorted(images.items()))
+    if images and not release.missing:
+        reason = (
+            f"Version {version} exists already ({finished}): no second image is created. If the "
+            "release has no manifest.json, it is reconstructed from these images."
+        )
+        return BuildPlan("release", False, reason, version, images)
+    if not images and not release.unfinished:
+        reason = f"Version {version} is built for the first time."
+        return BuildPlan("release", True, reason, version)
+    reasons = []
+    if release.unfinished:
+        unfinished = ", ".join(image.describe() for image in release.unfinished)
+        reasons.append(
+            f"Version {version} is unfinished: the build deletes {unfinished}, and builds again."
+        )
+    if images:
+        missing = ", ".join(release.missing)
+        reasons.append(f"Version {version} is finished for {finished}: the build adds {missing}.")
+    return BuildPlan("release", True, " ".join(reasons), version, images)
 
-    def get_client(region: str) -> Any:
-        return clients.setdefault(region, client(values, region)) if region != home else ec2
 
-    return released.read_release(get_client, values, version)
+def reconstruct_manifest(
+    clients: Callable[[str], Any], values: Values, version: str
+) -> dict[str, Any]:
+    """Return the manifest of a finished version, reconstructed from the tags of its images.
 
+    A run that is started again needs it when the build artifacts were lost.
 
-def manifest_again(values: Values, version: str) -> dict[str, Any]:
-    """Return the manifest of a version that is finished, reconstructed from its images' tags.
-
-    For a run that is started again because the build artifacts were lost.
+    Args:
+        clients: Returns the EC2 client of a region.
+        values: Values of the HCL.
+        version: Such as 1.2.3.
 
     Raises:
-        CommandFailedError: When the version is not finished for every architecture in every region.
+        CommandFailedError: When the version is not finished for every architecture and region.
+        RemoteError: When EC2 cannot be reached in a region, or refuses.
     """
-    release = read_release(client(values, values.text("var.region")), values, version)
+    release = read_version_state(clients, values, version)
     if release.missing or not release.finished:
         missing = ", ".join(release.missing or values.texts("var.architectures"))
         raise CommandFailedError(
             f"version {version}: it is not finished for {missing}, so that manifest.json cannot be "
             "written; start the run again, which builds it"
         )
-    entries = [make_entry(values, version, images) for images in release.finished.values()]
-    return {"builds": entries, "last_run_uuid": "", FOUND_AGAIN: True}
+    entries = [reconstruct_entry(values, version, images) for images in release.finished.values()]
+    return {"builds": entries, "last_run_uuid": "", RECONSTRUCTED: True}
 
 
-def is_manifest_of(manifest: Mapping[str, Any], again: Mapping[str, Any]) -> bool:
+def has_same_images(manifest: Mapping[str, Any], reconstructed: Mapping[str, Any]) -> bool:
     """Return whether a manifest names exactly the images of the reconstructed one."""
 
-    def names(each: Mapping[str, Any]) -> list[tuple[str, str]]:
+    def list_images(each: Mapping[str, Any]) -> list[tuple[str, str]]:
         builds = each.get("builds")
         return sorted(
             pair
@@ -155,59 +193,53 @@ def is_manifest_of(manifest: Mapping[str, Any], again: Mapping[str, Any]) -> boo
             for pair in split_artifact(build).items()
         )
 
-    return names(manifest) == names(again)
+    return list_images(manifest) == list_images(reconstructed)
 
 
-def release(ec2: Any, values: Values, version: str) -> Plan:
-    """Decide about a release: a version is built once, and counts as built when it is finished.
+def write_missing_manifest(
+    directory: Path, clients: Callable[[str], Any], values: Values, version: str
+) -> None:
+    """Write the reconstructed manifest of a finished version, unless it is there already.
 
-    Raises:
-        CommandFailedError: When something has a name of the version that a build must not delete.
-        RemoteError: When a region cannot be asked.
-    """
-    existing = read_release(ec2, values, version)
-    images = {name: each[0].id for name, each in existing.finished.items()}
-    shown = ", ".join(f"{name} {image}" for name, image in sorted(images.items()))
-    if images and not existing.missing:
-        reason = (
-            f"Version {version} exists already ({shown}): no second image is made. A release "
-            "without a manifest.json gets one, from these images."
-        )
-        return Plan("release", False, reason, version, images)
-    if not images and not existing.unfinished:
-        return Plan("release", True, f"Version {version} is built for the first time.", version)
-    reasons = []
-    if existing.unfinished:
-        unfinished = ", ".join(image.describe() for image in existing.unfinished)
-        reasons.append(
-            f"Version {version} is unfinished: the build deletes {unfinished}, and builds again."
-        )
-    if images:
-        missing = ", ".join(existing.missing)
-        reasons.append(f"Version {version} is finished for {shown}: the build adds {missing}.")
-    return Plan("release", True, " ".join(reasons), version, images)
-
-
-def daily(
-    remembered: Mapping[str, str] | None, parents: Mapping[str, str], *, always: bool, why: str
-) -> Plan:
-    """Decide about a daily build.
+    A manifest that names other images is replaced: an earlier or a killed build left it.
 
     Args:
-        remembered: parent images of the last good build of this very commit; None when there was
-            none, or when a later one failed.
-        parents: the newest ones now.
-        always: build whatever has changed.
-        why: there is nothing remembered.
+        directory: The repository.
+        clients: Returns the EC2 client of a region.
+        values: Values of the HCL.
+        version: Such as 1.2.3.
+
+    Raises:
+        CommandFailedError, RemoteError: See `reconstruct_manifest`.
+    """
+    manifest = reconstruct_manifest(clients, values, version)
+    if not has_same_images(read_artifacts(directory).manifest, manifest):
+        (directory / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def plan_daily_build(
+    last_build: RecordedStatus | str, base_images: Mapping[str, str], *, always: bool
+) -> BuildPlan:
+    """Plan a daily build, which is skipped when nothing has changed since the last successful one.
+
+    Args:
+        last_build: The last build of this commit; a sentence that says why it is unknown
+            otherwise.
+        base_images: IDs of the newest base images, by architecture.
+        always: Whether to build even when nothing has changed.
     """
     if always:
-        return Plan("daily", True, "A build was asked for, whatever has changed.", parents=parents)
-    if remembered is None:
-        return Plan("daily", True, why, parents=parents)
-    if dict(remembered) != dict(parents) or not parents:
-        return Plan("daily", True, "The parent image has changed.", parents=parents)
-    reason = (
-        "Neither the parent image nor the repository has changed since the last build, which was "
-        "good."
-    )
-    return Plan("daily", False, reason, parents=parents)
+        reason = "A build was requested even when nothing has changed."
+    elif isinstance(last_build, str):
+        reason = last_build
+    elif not last_build.succeeded:
+        reason = "The last build of this commit failed."
+    elif dict(last_build.base_images) != dict(base_images) or not base_images:
+        reason = "The base image has changed."
+    else:
+        reason = (
+            "Neither the base image nor the repository has changed since the last build, which "
+            "succeeded."
+        )
+        return BuildPlan("daily", False, reason, parents=base_images)
+    return BuildPlan("daily", True, reason, parents=base_images)

@@ -1,10 +1,10 @@
-"""A release on GitHub, and the records of the image that was built from it."""
+"""Attach build artifacts to a GitHub release, and read package lists from earlier releases."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from github import GithubException, UnknownObjectException
@@ -14,21 +14,28 @@ from github.Repository import Repository
 
 from packer_toolkit.build.report import FILE as REPORT
 from packer_toolkit.errors import CommandFailedError, SetupError
-from packer_toolkit.github.client import require_answer, speaking
+from packer_toolkit.github.client import require_answer, translate_github_errors
 from packer_toolkit.pipeline.artifacts import (
-    FOUND_AGAIN,
     MANIFEST,
-    Records,
+    RECONSTRUCTED,
+    BuildArtifacts,
     explain_unfinished,
-    is_packages,
+    is_package_list,
 )
 
-_RELEASES = 10  # that are looked at for the last list of packages
+_RELEASES = 10  # the most releases that are searched for package lists
 
 
 @dataclass(frozen=True)
-class Attached:
-    """What became of each file: attached, replaced, or there already."""
+class AttachedFiles:
+    """What was done with each file; `attach --json` prints it with these names.
+
+    Attributes:
+        url: URL of the release.
+        attached: Files that the release did not have.
+        replaced: Files that the release had with other content.
+        same: Files that the release had already, and that were left alone.
+    """
 
     url: str
     attached: list[str]
@@ -36,121 +43,134 @@ class Attached:
     same: list[str]
 
 
-def attach(
-    repository: Repository, tag: str, records: Records, *, replace: bool, dry_run: bool = False
-) -> Attached:
-    """Attach a build's records to the release of a tag.
+@dataclass(frozen=True)
+class ReleasedPackages:
+    """The packages of an earlier release.
 
-    A file that is there already with the same content is left alone, so that a run that is started
-    again ends well.  So is any manifest that is there, where the new one was only found again.
+    Attributes:
+        tag: Tag of the release.
+        packages: Lines of NAME VERSION, by architecture.
+    """
+
+    tag: str
+    packages: Mapping[str, Sequence[str]]
+
+
+def attach_artifacts(
+    repository: Repository,
+    tag: str,
+    artifacts: BuildArtifacts,
+    *,
+    replace: bool,
+    dry_run: bool = False,
+) -> AttachedFiles:
+    """Attach build artifacts to the release of a tag.
+
+    A file that the release already has with the same content is left alone, so that a run that is
+    started again succeeds.  A reconstructed manifest replaces no other manifest.
 
     Args:
-        repository: on GitHub.
-        tag: of the release.
-        records: the files.
-        replace: whether a file of the same name and another content goes.
-        dry_run: whether nothing is written; what is returned is what would become of each file.
+        repository: The repository on GitHub.
+        tag: Tag of the release.
+        artifacts: The files.
+        replace: Whether a file of the same name with other content is replaced.
+        dry_run: Whether to change nothing, and to return what would be done.
 
     Raises:
-        CommandFailedError: when there is no such release, or another file of the same name, or when
-            the manifest names images that are not finished.
-        SetupError: when the files are of another version or image.
-        RemoteError: when GitHub does not do it.
+        CommandFailedError: When the release does not exist or has another file of the same name,
+            or when the manifest names images that are not finished.
+        SetupError: When the files are from another version or image.
+        RemoteError: When GitHub does not do it.
     """
-    if reason := explain_unfinished(records):
+    if reason := explain_unfinished(artifacts):
         raise CommandFailedError(
             f"version {tag}: {reason}; start the run of the release again, which finishes it"
         )
-    with speaking(f"find the release {tag}"):
+    with translate_github_errors(f"find the release {tag}"):
         try:
             release = repository.get_release(tag)
         except UnknownObjectException:
             raise CommandFailedError(
-                f"there is no release of the tag {tag}: publish one, and start the run again"
+                f"the tag {tag} has no release: publish one, and start the run again"
             ) from None
-        there = {asset.name: asset for asset in release.get_assets()}
-    require_version(records, tag)
-    done = Attached(release.html_url, [], [], [])
-    for name, content in sorted(records.files.items()):
+        assets = {asset.name: asset for asset in release.get_assets()}
+    require_version(artifacts, tag)
+    files = AttachedFiles(release.html_url, [], [], [])
+    for name, content in sorted(artifacts.files.items()):
         if not content:
-            continue  # GitHub takes no empty file
-        with speaking(f"attach {name}"):
-            old = there.get(name)
-            lesser = name == MANIFEST and records.manifest.get(FOUND_AGAIN) is True
-            if old and (lesser or _content(old) == content):
-                done.same.append(name)
+            continue  # GitHub does not accept an empty file
+        with translate_github_errors(f"attach {name}"):
+            old = assets.get(name)
+            reconstructed = name == MANIFEST and artifacts.manifest.get(RECONSTRUCTED) is True
+            if old and (reconstructed or _download(old) == content):
+                files.same.append(name)
                 continue
             if old and not replace:
                 raise CommandFailedError(
-                    f"the release {tag} has another {name} already: this version was built before. "
+                    f"the release {tag} already has another {name}: this version was built before. "
                     "Publish a new release, or give --replace"
                 )
             if old and not dry_run:
                 old.delete_asset()
             if not dry_run:
                 _upload(release, name, content)
-            (done.replaced if old else done.attached).append(name)
-    return done
+            (files.replaced if old else files.attached).append(name)
+    return files
 
 
-def require_version(records: Records, tag: str) -> None:
-    """Make sure that a build's records are those of a release.
+def require_version(artifacts: BuildArtifacts, tag: str) -> None:
+    """Make sure that build artifacts are those of a release.
 
     Args:
-        records: of the build.
-        tag: of the release, such as v1.2.3 for the version 1.2.3.
+        artifacts: The artifacts of the build.
+        tag: Tag of the release, such as v1.2.3 for the version 1.2.3.
 
     Raises:
-        SetupError: when a file names another version or image.
+        SetupError: When a file names another version or image.
     """
-    wanted = re.sub(r"^v(?=[0-9])", "", tag)
-    builds = records.manifest.get("builds")
-    facts = [
+    version = re.sub(r"^v(?=[0-9])", "", tag)
+    builds = artifacts.manifest.get("builds")
+    custom_data = [
         build["custom_data"]
         for build in (builds if isinstance(builds, list) else [])
         if isinstance(build, dict) and isinstance(build.get("custom_data"), dict)
     ]
     for key in ("version", "image_name"):
-        values = {(MANIFEST, str(fact[key])) for fact in facts if fact.get(key)}
-        if records.report.get(key):
-            values.add((REPORT, str(records.report[key])))
-        expected = {wanted} if key == "version" else {value for _, value in values}
+        values = {(MANIFEST, str(data[key])) for data in custom_data if data.get(key)}
+        if artifacts.report.get(key):
+            values.add((REPORT, str(artifacts.report[key])))
+        expected = {version} if key == "version" else {value for _, value in values}
         others = [f"{file} names {value!r}" for file, value in sorted(values)
                   if value not in expected or len(expected) > 1]  # fmt: skip
         if others:
             raise SetupError(
-                f"the build's files are not those of {tag}: as {key} {', '.join(others[:4])}; "
-                "attach what the build of this tag wrote"
+                f"the build artifacts are not those of {tag}: as {key}, {', '.join(others[:4])}; "
+                "attach the artifacts of the build of this tag"
             )
 
 
-def last_packages(repository: Repository, *, before: str = "") -> tuple[str, dict[str, list[str]]]:
-    """Return the youngest release that has package lists, and these by architecture.
+def find_last_packages(repository: Repository, *, before: str = "") -> ReleasedPackages | None:
+    """Return the package lists of the newest release that has any.
 
     Args:
-        repository: on GitHub.
-        before: a tag that does not count, because it is being built.
+        repository: The repository on GitHub.
+        before: Tag of a release that is ignored, because it is being built.
+
+    Raises:
+        RemoteError: When GitHub does not return them.
     """
-    with speaking("read the package list of the last release"):
-        for release in _published(repository):
-            if release.tag_name == before:
+    with translate_github_errors("read the package list of the last release"):
+        for _, release in zip(range(_RELEASES), repository.get_releases(), strict=False):
+            if release.draft or release.tag_name == before:
                 continue
-            assets = [asset for asset in release.get_assets() if is_packages(asset.name)]
+            assets = [asset for asset in release.get_assets() if is_package_list(asset.name)]
             if assets:
-                files = {asset.name: _content(asset) for asset in assets}
-                return release.tag_name, Records(files).packages
-    return "", {}
+                files = {asset.name: _download(asset) for asset in assets}
+                return ReleasedPackages(release.tag_name, BuildArtifacts(files).packages)
+    return None
 
 
-def _published(repository: Repository) -> Iterator[GitRelease]:
-    for number, release in enumerate(repository.get_releases()):
-        if number >= _RELEASES:
-            return
-        if not release.draft:
-            yield release
-
-
-def _content(asset: GitReleaseAsset) -> bytes:
+def _download(asset: GitReleaseAsset) -> bytes:
     status, headers, chunks = asset.download_asset(chunk_size=64 * 1024)
     if status != 200:
         raise GithubException(status, {"message": f"no content of {asset.name}"}, headers)

@@ -1,89 +1,122 @@
-"""The memory of daily builds: a status of the commit that was built, with its parent images.
+"""Record the result of a build as a commit status, together with its base images.
 
-A status costs one call, needs no file and no branch, and shows beside the commit.  What is kept is
-what `packer-toolkit plan` compares with, and what a first failure is compared with.
+A status needs one request, no file and no branch, and GitHub shows it beside the commit.
+`packer-toolkit pipeline plan` compares the base images with it, and so does the issue about the
+first failure.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from github.CommitStatus import CommitStatus
 from github.Repository import Repository
 
-from packer_toolkit.github.client import speaking
-from packer_toolkit.pipeline.outcome import Facts
+from packer_toolkit.errors import RemoteError
+from packer_toolkit.github.actions import warn
+from packer_toolkit.github.client import RepositoryAccess, translate_github_errors
+from packer_toolkit.pipeline.outcome import BuildOutcome
 
 _CONTEXT = "packer-ami/"
-_COMMITS = 10  # that are looked at for the last good build
-_LONGEST = 140  # characters of a description
+_COMMITS = 10  # the most commits that are searched for the last successful build
+_LONGEST = 140  # characters of a description, a limit of GitHub
 
 
 @dataclass(frozen=True)
-class Remembered:
-    """A build of a commit: whether it was good, its parent images by architecture, its run."""
+class RecordedStatus:
+    """The recorded result of a build.
 
-    good: bool
-    parents: Mapping[str, str]
+    Attributes:
+        succeeded: Whether the build succeeded.
+        base_images: IDs of the base images, by architecture.
+        url: URL of the run; may be empty.
+        commit: SHA of the commit.
+    """
+
+    succeeded: bool
+    base_images: Mapping[str, str]
     url: str
     commit: str
 
 
-def remember(repository: Repository, sha: str, facts: Facts, *, good: bool) -> None:
-    """Write the status of a build.
+def record_status(
+    repository: Repository, sha: str, outcome: BuildOutcome, *, succeeded: bool
+) -> None:
+    """Record the result of a build.
 
     Args:
-        repository: on GitHub.
-        sha: the commit, whole.
-        facts: of the run.
-        good: whether it was.
+        repository: The repository on GitHub.
+        sha: The full SHA of the commit.
+        outcome: The outcome of the build.
+        succeeded: Whether the run succeeded.
+
+    Raises:
+        RemoteError: When GitHub does not accept it.
     """
-    parents = " ".join(f"{name}={facts.parents[name]['id']}" for name in sorted(facts.parents))
-    state = "success" if good else "failure"
-    # Built by hand, because `get_commit` would ask for the whole commit first.
+    base_images = [f"{name}={image['id']}" for name, image in sorted(outcome.base_images.items())]
     values = {
-        "state": state,
-        "context": f"{_CONTEXT}{facts.kind}",
-        "description": f"{'good' if good else 'failed'} {parents}".strip()[:_LONGEST],
+        "state": "success" if succeeded else "failure",
+        "context": f"{_CONTEXT}{outcome.kind}",
+        "description": " ".join(["succeeded" if succeeded else "failed", *base_images])[:_LONGEST],
     }
-    if facts.run_url:
-        values["target_url"] = facts.run_url
-    with speaking("write the commit's status"):
+    if outcome.run_url:
+        values["target_url"] = outcome.run_url
+    # PyGithub has no method that does not request the whole commit first.
+    with translate_github_errors("write the commit's status"):
         repository.requester.requestJsonAndCheck(
             "POST", f"{repository.url}/statuses/{sha}", input=values
         )
 
 
-def of_commit(repository: Repository, sha: str) -> Remembered | None:
-    """Return the last build of a commit that is remembered."""
-    with speaking("read the commit's statuses"):
-        statuses = repository.get_commit(sha).get_statuses()
-        return _first(statuses, sha)
+def read_status(repository: Repository, sha: str) -> RecordedStatus | None:
+    """Return the recorded status of the last build of a commit.
+
+    Raises:
+        RemoteError: When GitHub does not return it.
+    """
+    with translate_github_errors("read the commit's statuses"):
+        return next(_parse_statuses(repository.get_commit(sha).get_statuses(), sha), None)
 
 
-def last_good(repository: Repository) -> Remembered | None:
-    """Return the last good build of the default branch, if it is among the last few commits."""
-    with speaking("look for the last good build"):
-        for number, commit in enumerate(repository.get_commits()):
-            if number >= _COMMITS:
-                break
-            found = _first(commit.get_statuses(), commit.sha, only_good=True)
-            if found:
-                return found
+def read_last_build(access: RepositoryAccess, sha: str) -> RecordedStatus | str:
+    """Return the recorded status of the last build of a commit.
+
+    Args:
+        access: The repository on GitHub.
+        sha: The full SHA of the commit.
+
+    Returns:
+        The status; a sentence that says why it is unknown otherwise.
+    """
+    try:
+        status = read_status(access.connect(), sha)
+    except RemoteError as error:
+        # A needless build costs minutes; a missing one hides a failure.
+        warn(f"building, because the result of the last build is unknown: {error}")
+        return "The result of the last build is unknown."
+    return status or "This commit has not been built before."
+
+
+def find_last_success(repository: Repository) -> RecordedStatus | None:
+    """Return the last successful build among the last commits of the default branch.
+
+    Raises:
+        RemoteError: When GitHub does not return them.
+    """
+    with translate_github_errors("find the last successful build"):
+        for _, commit in zip(range(_COMMITS), repository.get_commits(), strict=False):
+            for status in _parse_statuses(commit.get_statuses(), commit.sha):
+                if status.succeeded:
+                    return status
     return None
 
 
-def _first(
-    statuses: Iterable[CommitStatus], sha: str, *, only_good: bool = False
-) -> Remembered | None:
+def _parse_statuses(statuses: Iterable[CommitStatus], sha: str) -> Iterator[RecordedStatus]:
+    """Yield our statuses of a commit, the newest first."""
     for status in statuses:
-        if not status.context.startswith(_CONTEXT):
-            continue
-        good = status.state == "success"
-        if only_good and not good:
-            continue
-        parents = dict(re.findall(r"(\w+)=(ami-[0-9a-f]+)", status.description or ""))
-        return Remembered(good, parents, status.target_url or "", sha)
-    return None
+        if status.context.startswith(_CONTEXT):
+            base_images = dict(re.findall(r"(\w+)=(ami-[0-9a-f]+)", status.description or ""))
+            succeeded = status.state == "success"
+            yield RecordedStatus(succeeded, base_images, status.target_url or "", sha)

@@ -1,4 +1,4 @@
-"""The page that a person reads after a build: what was made, how long it took, what changed."""
+"""Write the build summary of a workflow run: images, time, controls, packages and leftovers."""
 
 from __future__ import annotations
 
@@ -10,247 +10,251 @@ from typing import Any
 
 from packer_toolkit.build.inspec import write_results
 from packer_toolkit.build.masking import Mask
-from packer_toolkit.pipeline.artifacts import Records
-from packer_toolkit.pipeline.instance_types import larger
-from packer_toolkit.pipeline.outcome import published_lines
-from packer_toolkit.text.markdown import block, code, table
+from packer_toolkit.pipeline.artifacts import BuildArtifacts
+from packer_toolkit.pipeline.instance_types import find_larger_type
+from packer_toolkit.pipeline.outcome import mask_last_lines
+from packer_toolkit.pipeline.releases import ReleasedPackages
+from packer_toolkit.text.lines import format_count
+from packer_toolkit.text.markdown import format_code, format_code_block, format_table
 
-# Chained roles, and roles that nobody has given more, end after this.
-HOUR = 3600.0
-# Above this share of the credentials' time a larger instance is named.
-_TOO_LONG = 0.7
+# Sessions of chained roles, and of roles with the default maximum, end after this time.
+_HOUR = 3600.0
+# Above this share of the credential lifetime, the summary names a larger instance type.
+_CLOSE = 0.7
+_MOST_LINES = 20
 _MOST_PACKAGES = 50
 
-_STATES = {"success": "is good", "failure": "has failed", "cancelled": "was cancelled"}
-_WHAT = {"test": "A test build: no image was created.", "local": "A local build, without AWS."}
+_RESULTS = {"success": "succeeded", "failure": "failed", "cancelled": "was cancelled"}
+_KINDS = {"test": "A test build: no image was created.", "local": "A local build, without AWS."}
 
 
 @dataclass(frozen=True)
-class Change:
-    """A package that differs from the last image; one side is empty where it was not installed."""
+class PackageChange:
+    """A package that differs between two images.
+
+    Attributes:
+        name: Name of the package.
+        old: Versions in the earlier image; empty when it was not installed.
+        new: Versions in this image; empty when it is not installed.
+    """
 
     name: str
     old: str
     new: str
 
 
-def changes(old: Sequence[str], new: Sequence[str]) -> list[Change]:
-    """Compare two package lists, of lines NAME VERSION."""
+def compare_packages(old: Sequence[str], new: Sequence[str]) -> list[PackageChange]:
+    """Compare two package lists, in lines of NAME VERSION."""
 
-    def versions(lines: Sequence[str]) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
+    def group_versions(lines: Sequence[str]) -> dict[str, list[str]]:
+        versions: dict[str, list[str]] = {}
         for line in lines:
             name, _, version = line.strip().partition(" ")
-            found.setdefault(name, []).append(version)  # several kernels, for one
-        return found
+            versions.setdefault(name, []).append(version)  # such as several kernels
+        return versions
 
-    before, after = versions(old), versions(new)
+    before, after = group_versions(old), group_versions(new)
     return [
-        Change(name, ", ".join(before.get(name, [])), ", ".join(after.get(name, [])))
+        PackageChange(name, ", ".join(before.get(name, [])), ", ".join(after.get(name, [])))
         for name in sorted({*before, *after})
         if sorted(before.get(name, [])) != sorted(after.get(name, []))
     ]
 
 
-def limit_of(
+def get_credential_lifetime(
     report: Mapping[str, Any], seconds: float | None = None, expires: datetime | None = None
 ) -> float:
-    """Return how long the credentials of a build lived, in seconds.
+    """Return how long the credentials of a build were valid, in seconds.
 
     Args:
-        report: the build report, which may know when they ended.
-        seconds: what the workflow asked for; it is surer.
-        expires: when the credentials expire, as the workflow noted it; of it, only the time since
-            the start of the build counts.
+        report: The build report, which may have their expiry.
+        seconds: The duration that the workflow requested; it takes precedence over the report.
+        expires: Their expiry, if the workflow recorded it; the time from the start of the build
+            until then takes precedence over both.
     """
     if seconds and not expires:
         return seconds
     try:
-        at = report["account"]["expires_at"] if expires is None else expires.isoformat()
-        ends = datetime.fromisoformat(at.replace("Z", "+00:00"))
-        began = datetime.fromisoformat(report["started_at"].replace("Z", "+00:00"))
-        return max(60.0, (ends - began).total_seconds())
+        expiry = report["account"]["expires_at"] if expires is None else expires.isoformat()
+        end = datetime.fromisoformat(expiry.replace("Z", "+00:00"))
+        start = datetime.fromisoformat(report["started_at"].replace("Z", "+00:00"))
+        return max(60.0, (end - start).total_seconds())
     except (KeyError, TypeError, ValueError, AttributeError):
-        return seconds or HOUR
+        return seconds or _HOUR
 
 
-def page(
-    records: Records,
+def write_summary(
+    artifacts: BuildArtifacts,
     *,
-    outcome: str,
+    result: str,
     note: str = "",
-    limit: float | None = None,
+    seconds: float | None = None,
     expires: datetime | None = None,
-    last: Mapping[str, Sequence[str]] | None = None,
-    last_name: str = "",
+    last: ReleasedPackages | None = None,
 ) -> str:
-    """Write the summary in Markdown.
+    """Return the summary, in Markdown.
 
     Args:
-        records: of the build, as far as there are any.
-        outcome: success, failure, cancelled or skipped.
-        note: why nothing was built, for a skipped one.
-        limit: seconds that the credentials live.
-        expires: when they expire, where that is known.
-        last: package lists of the last image, by architecture; None when there is none.
-        last_name: of the last image.
+        artifacts: The artifacts of the build, which may have no report.
+        result: success, failure, cancelled or skipped.
+        note: A note to show, such as why nothing was built.
+        seconds: See `get_credential_lifetime`.
+        expires: See `get_credential_lifetime`.
+        last: Packages of the last release, to compare with.
     """
-    report = records.report
-    if outcome == "skipped" or (not report and note):
-        return f"## Nothing was built\n\n{note or 'An earlier step ended the run.'}\n"
-    name = code(str(report.get("image_name") or "image"))
-    version = code(str(report["version"])) + " " if report.get("version") else ""
-    parts = [f"## {name} {version}{_STATES.get(outcome, outcome)}"]
+    report = artifacts.report
+    if result == "skipped" or (not report and note):
+        return f"## Nothing was built\n\n{note or 'An earlier step failed.'}\n"
+    name = format_code(str(report.get("image_name") or "image"))
+    version = f"{format_code(report['version'])} " if report.get("version") else ""
+    parts = [f"## {name} {version}{_RESULTS.get(result, result)}"]
     if note:
         parts.append(note)
     if not report:
-        parts.append("The build left no report: it never began, or it was killed. See the log.")
+        parts.append("The build left no report: it did not start, or it was killed. See the log.")
         return "\n\n".join(parts) + "\n"
-    parts += [_WHAT[kind] for kind in [str(report.get("kind"))] if kind in _WHAT]
-    builds = [build for build in report.get("builds") or [] if isinstance(build, dict)]
-    parts += _failures(report, builds)
-    parts += _images(builds)
-    parts += _time(report, builds, limit_of(report, limit, expires))
-    parts += _inspec(report)
-    if records.packages:
-        parts += _packages(records, last, last_name)
-    parts += _left(report)
-    made_by = (
-        f"Commit {code(str(report.get('commit') or '?')[:12])}, "
-        f"template {code(str(report.get('template_version') or '?'))}, "
-        f"toolkit {code(str(report.get('toolkit_version') or '?'))}, "
-        f"run {code(str(report.get('run_id') or '?'))}."
-    )
-    return "\n\n".join([*parts, made_by]) + "\n"
+    if report.get("kind") in _KINDS:
+        parts.append(_KINDS[report["kind"]])
+    builds = report.get("builds", [])
+    parts += _describe_failures(report, builds)
+    parts += _list_images(builds)
+    parts += _show_time(report, builds, get_credential_lifetime(report, seconds, expires))
+    parts += ["### InSpec", *write_results(report.get("inspec", []))]
+    parts += _show_packages(artifacts, last)
+    parts += _list_leftovers(report)
+    commit, template, toolkit, run = (
+        format_code(str(report.get(key) or "unknown")[:length])
+        for key, length in (("commit", 12), ("template_version", 99), ("toolkit_version", 99),
+                            ("run_id", 99))
+    )  # fmt: skip
+    parts.append(f"Commit {commit}, template {template}, toolkit {toolkit}, run {run}.")
+    return "\n\n".join(parts) + "\n"
 
 
-def _failures(report: Mapping[str, Any], builds: Sequence[Mapping[str, Any]]) -> list[str]:
+def _get_architecture(build: Mapping[str, Any]) -> str:
+    return str(build.get("name")).rpartition(".")[2]
+
+
+def _describe_failures(report: Mapping[str, Any], builds: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [
-        (code(str(build.get("name"))), code(str(build.get("failed_step") or "not known")))
+        (format_code(str(build.get("name"))), format_code(build.get("failed_step") or "unknown"))
         for build in builds
         if not build.get("ok")
     ]
-    parts = [table(("build", "failed in"), rows)] if rows else []
-    lines = published_lines(report, Mask(os.environ))
+    parts = [format_table(("Build", "Failed step"), rows)] if rows else []
+    lines = mask_last_lines(report, Mask(os.environ))
     if lines and report.get("exit_code"):
-        parts.append(block(lines[-20:]))
+        parts.append(format_code_block(lines[-_MOST_LINES:]))
     return parts
 
 
-def _images(builds: Sequence[Mapping[str, Any]]) -> list[str]:
+def _list_images(builds: Sequence[Mapping[str, Any]]) -> list[str]:
     parts = []
     images = [
         (
-            code(str(build.get("name")).rpartition(".")[2]),
-            code(str(image.get("region"))),
-            code(str(image.get("id"))),
+            format_code(_get_architecture(build)),
+            format_code(str(image.get("region"))),
+            format_code(str(image.get("id"))),
             f"{image['size_gib']} GiB" if image.get("size_gib") else "—",
         )
         for build in builds
-        for image in build.get("images") or []
+        for image in build.get("images", [])
     ]
     if images:
-        parts += ["### Images", table(("architecture", "region", "image", "size"), images)]
-    parents = [
+        parts += ["### Images", format_table(("Architecture", "Region", "Image", "Size"), images)]
+    base_images = [
         (
-            code(str(build.get("name")).rpartition(".")[2]),
-            code(str(build["parent"].get("id"))),
-            code(str(build["parent"].get("name") or "")),
+            format_code(_get_architecture(build)),
+            format_code(str(build["parent"].get("id"))),
+            format_code(build["parent"].get("name", "")),
         )
         for build in builds
         if build.get("parent")
     ]
-    if parents:
-        parts += ["### Built on", table(("architecture", "parent image", "name"), parents)]
+    if base_images:
+        parts.append("### Base images")
+        parts.append(format_table(("Architecture", "Base image", "Name"), base_images))
     return parts
 
 
-def _minutes(seconds: float) -> str:
+def _format_minutes(seconds: float) -> str:
     return f"{seconds / 60:.1f}"
 
 
-def _time(
-    report: Mapping[str, Any], builds: Sequence[Mapping[str, Any]], limit: float
+def _show_time(
+    report: Mapping[str, Any], builds: Sequence[Mapping[str, Any]], lifetime: float
 ) -> list[str]:
-    rows: list[tuple[str, ...]] = [
+    rows = [
         (
-            code(str(build.get("name"))),
+            format_code(str(build.get("name"))),
             str(phase.get("name")),
-            _minutes(float(phase.get("seconds") or 0)),
+            _format_minutes(phase.get("seconds", 0)),
         )
         for build in builds
-        for phase in build.get("phases") or []
+        for phase in build.get("phases", [])
     ]
-    parts = ["### Time", table(("build", "phase", "minutes"), rows)] if rows else []
-    seconds = float(report.get("seconds") or 0)
+    parts = ["### Time", format_table(("Build", "Phase", "Minutes"), rows)] if rows else []
+    seconds = report.get("seconds", 0)
+    total = f"Total: **{_format_minutes(seconds)} minutes**"
     if report.get("kind") == "local":
-        return [*parts, f"{_minutes(seconds)} minutes in all."]
-    used = seconds / limit
-    said = (
-        f"**{_minutes(seconds)} minutes** in all, {used:.0%} of the {_minutes(limit)} minutes for "
-        "which the credentials are good."
-    )
-    if used > _TOO_LONG:
-        said += " " + _advice(builds)
-    return [*parts, said]
+        return [*parts, f"{total}."]
+    share = seconds / lifetime
+    total += f" ({share:.0%} of the {_format_minutes(lifetime)}-minute credential lifetime)."
+    if share > _CLOSE:
+        total += f" {_suggest_instance_types(builds)}"
+    return [*parts, total]
 
 
-def _advice(builds: Sequence[Mapping[str, Any]]) -> str:
-    """Name the types to try for the builds, the slowest first."""
+def _suggest_instance_types(builds: Sequence[Mapping[str, Any]]) -> str:
+    """Name a larger instance type for each build, for the slowest build first."""
 
-    def seconds(build: Mapping[str, Any]) -> float:
-        return sum(float(phase.get("seconds") or 0) for phase in build.get("phases") or [])
+    def sum_phases(build: Mapping[str, Any]) -> float:
+        return float(sum(phase.get("seconds", 0) for phase in build.get("phases", [])))
 
-    found = []
-    for build in sorted(builds, key=seconds, reverse=True):
-        present = str(build.get("instance_type") or "")
-        architecture = str(build.get("name")).rpartition(".")[2]
-        if bigger := larger(present):
-            setting = f'{architecture} = "{bigger}"'
-            found.append(f"{code(setting)} instead of {code(present)}")
-    if not found:
-        return "That is close: name larger types in `instance_types` of `image.auto.pkrvars.hcl`."
+    types = []
+    for build in sorted(builds, key=sum_phases, reverse=True):
+        current = str(build.get("instance_type") or "")
+        if larger := find_larger_type(current):
+            setting = f'{_get_architecture(build)} = "{larger}"'
+            types.append(f"{format_code(setting)} instead of {format_code(current)}")
+    more = f": {', '.join(types)}" if types else ""
     return (
-        "That is close: try a larger instance in `instance_types` of `image.auto.pkrvars.hcl`, "
-        + ", ".join(found)
-        + "."
+        "That is close to the limit: set a larger type in `instance_types` of "
+        f"`image.auto.pkrvars.hcl`{more}."
     )
 
 
-def _inspec(report: Mapping[str, Any]) -> list[str]:
-    results = [result for result in report.get("inspec") or [] if isinstance(result, dict)]
-    return ["### InSpec", *write_results(results)]
-
-
-def _packages(
-    records: Records, last: Mapping[str, Sequence[str]] | None, last_name: str
-) -> list[str]:
-    parts = ["### Packages"]
-    for architecture, lines in sorted(records.packages.items()):
-        old = (last or {}).get(architecture)
-        if old is None:
-            known = "no earlier list is on record"
-            parts.append(f"{code(architecture)}: {len(lines)} packages; {known}.")
+def _show_packages(artifacts: BuildArtifacts, last: ReleasedPackages | None) -> list[str]:
+    parts = []
+    for architecture, lines in sorted(artifacts.packages.items()):
+        heading = f"{format_code(architecture)}: {format_count(len(lines), 'package')}"
+        if last is None or architecture not in last.packages:
+            parts.append(f"{heading}; there is no earlier list to compare with.")
             continue
-        found = changes(old, lines)
-        against = f" against {code(last_name)}" if last_name else ""
-        parts.append(f"{code(architecture)}: {len(lines)} packages, {len(found)} changed{against}.")
-        rows = [(code(one.name), code(one.old), code(one.new)) for one in found[:_MOST_PACKAGES]]
+        changes = compare_packages(last.packages[architecture], lines)
+        parts.append(f"{heading}, {len(changes)} changed since {format_code(last.tag)}.")
+        rows = [(format_code(change.name), format_code(change.old), format_code(change.new))
+                for change in changes[:_MOST_PACKAGES]]  # fmt: skip
         if rows:
-            more = len(found) - len(rows)
-            shown = table(("package", "before", "now"), rows)
-            parts.append(shown + (f"\n\nAnd {more} more." if more else ""))
-    return parts
+            parts.append(format_table(("Package", "Before", "Now"), rows))
+        if len(changes) > len(rows):
+            parts.append(f"And {len(changes) - len(rows)} more.")
+    return ["### Packages", *parts] if parts else []
 
 
-def _left(report: Mapping[str, Any]) -> list[str]:
-    left = [thing for thing in report.get("left") or [] if isinstance(thing, dict)]
-    if not left:
-        swept = len(report.get("swept") or [])
-        return [f"The clean-up removed {swept} things that Packer had left."] if swept else []
-    lines = [
-        f"- {code(str(thing.get('kind')))} {code(str(thing.get('id')))} in "
-        f"{code(str(thing.get('region')))}: {code(str(thing.get('reason') or 'no reason given'))}"
-        for thing in left
+def _list_leftovers(report: Mapping[str, Any]) -> list[str]:
+    leftovers = [
+        "- {} {} in {}: {}".format(
+            *(
+                format_code(resource.get(key) or "unknown")
+                for key in ("kind", "id", "region", "reason")
+            )
+        )
+        for resource in report.get("left", [])
     ]
-    return ["### Left behind", "\n".join(lines) + "\n\n`packer-toolkit sweep` removes it."]
+    if leftovers:
+        delete = "Delete them: `packer-toolkit cleanup`."
+        return ["### Leftover resources", "\n".join(leftovers), delete]
+    deleted = len(report.get("swept", []))
+    resources = format_count(deleted, "resource")
+    return [f"The clean-up deleted {resources} that Packer left behind."] if deleted else []

@@ -190,7 +190,7 @@ def _resolve(folder: Path, path: str) -> str:
 
 def _tracked(folder: Path, paths: list[str]) -> list[str]:
     try:
-        listed = Git.at(folder).fields("ls-files", "-z", "--", *(f":(literal){p}" for p in paths))
+        listed = Git(folder).fields("ls-files", "-z", "--", *(f":(literal){p}" for p in paths))
     except GitError:
         return []
     return [path for path in paths if path in listed]

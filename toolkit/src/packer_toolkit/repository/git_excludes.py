@@ -42,7 +42,7 @@ def exclude_results(folder: Path) -> list[str]:
         The patterns that were added to .git/info/exclude. Empty when git ignores all of the files
         already, and when there is no repository or its file cannot be written.
     """
-    git = Git.at(folder).with_timeout(_GIT_SECONDS)
+    git = Git(folder).with_timeout(_GIT_SECONDS)
     try:
         prefix, exclude = git.text(
             "rev-parse", "--show-prefix", "--path-format=absolute", "--git-path", "info/exclude"

@@ -117,7 +117,7 @@ def _find_submodules(root: Path, folder: Path = Path()) -> list[Path]:
         return []
     arguments = ("config", "--file", str(file), "--null", "--get-regexp", r"\.path$")
     try:
-        paths = [entry.partition("\n")[2] for entry in Git.at(root).fields(*arguments)]
+        paths = [entry.partition("\n")[2] for entry in Git(root).fields(*arguments)]
     except GitError:  # no path
         return []
     except SetupError:  # git is not installed

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from packer_toolkit.aws import identity
+from packer_toolkit.aws.errors import translate_aws_errors
 from packer_toolkit.errors import CommandFailedError, SetupError
 from packer_toolkit.git.command import Git
 from packer_toolkit.hcl.sources import AUTOMATIC_VALUES
@@ -116,13 +116,13 @@ def fetch_parameters(
 
     Raises:
         CommandFailedError: Parameters do not exist; the message names all of them.
-        SetupError, RemoteError: See `identity.explained`.
+        SetupError, RemoteError: See `translate_aws_errors`.
     """
     parameters: dict[str, Parameter] = {}
     missing: list[str] = []
     from botocore.config import Config
 
-    with identity.explained():
+    with translate_aws_errors():
         # Hundreds of parameters are many calls, and SSM throttles early.
         settings = Config(retries={"mode": "standard", "total_max_attempts": _ATTEMPTS})
         ssm = session.client("ssm", config=settings)
@@ -293,7 +293,7 @@ def _create(file: Path, data: bytes, secret: bool) -> None:
 def _require_ignored(root: Path, files: Sequence[str]) -> None:
     """Refuse to write what `git add .` would stage; outside of a git repository, nothing does."""
     try:
-        ignored = Git.at(root).filter_ignored(files)
+        ignored = Git(root).filter_ignored(files)
     except SetupError:
         return
     exposed = sorted(set(files) - ignored)

@@ -1,4 +1,4 @@
-"""What a release may change in a repository: files and links in it, and nothing else."""
+"""Refuse updates that write anything but files and links of the repository."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def require_harmless(git: Git, before: Tree, after: Tree, below: str = "") -> No
     """Make sure that an update writes nothing but files and links of the repository.
 
     Args:
-        git: git in a repository that has all objects.
-        before: the files before the update.
-        after: the files after it.
-        below: the only folder whose files it may change, ending in a slash; empty: all.
+        git: Git in a repository that has all objects.
+        before: The files before the update.
+        after: The files after it.
+        below: The only folder whose files it may change, ending in a slash; empty for all.
 
     Raises:
-        SetupError: when it does; the first such file is named.
+        SetupError: It does; the message names the first such file.
     """
     changed = {
         path: after.get(path)
@@ -40,24 +40,24 @@ def require_harmless(git: Git, before: Tree, after: Tree, below: str = "") -> No
     if len(changed) > _MANY_FILES:
         _refuse("the update", f"it changes {len(changed)} files, more than {_MANY_FILES}")
     replaced = [before[path] for path in changed if path in before]
-    sizes = _sizes(git, [entry.oid for entry in (*replaced, *changed.values()) if entry])
+    sizes = _read_sizes(git, [entry.oid for entry in (*replaced, *changed.values()) if entry])
     # A release that renames or edits a file carries over what the team has in it: a link that
     # leads out of the repository, or megabytes. Only what is added to that is the release's.
-    own_sizes = [sizes[entry.oid] for entry in replaced]
-    largest, total = max(own_sizes, default=0), -sum(own_sizes)
+    replaced_sizes = [sizes[entry.oid] for entry in replaced]
+    largest, total = max(replaced_sizes, default=0), -sum(replaced_sizes)
     own_links = {entry.oid for entry in replaced if entry.mode == _LINK}
     for path, entry in changed.items():
-        reason = _why_not(path, before.get(path), entry, below)
+        reason = _explain_refused_path(path, before.get(path), entry, below)
         if entry and not reason:
             total += sizes[entry.oid]
-            reason = _too_large(sizes[entry.oid], total, largest)
+            reason = _explain_refused_size(sizes[entry.oid], total, largest)
             if not reason and entry.mode == _LINK and entry.oid not in own_links:
-                reason = _leads_out(path, git.raw("cat-file", "blob", entry.oid))
+                reason = _explain_refused_link(path, git.raw("cat-file", "blob", entry.oid))
         if reason:
             _refuse(show_path(path), reason)
 
 
-def _sizes(git: Git, oids: list[str]) -> dict[str, int]:
+def _read_sizes(git: Git, oids: list[str]) -> dict[str, int]:
     """Return the size of each blob in bytes; 0 for what is not in the repository."""
     lines = "".join(f"{oid}\n" for oid in oids).encode()
     answer = git.text("cat-file", "--batch-check=%(objectname) %(objectsize)", stdin=lines)
@@ -67,45 +67,45 @@ def _sizes(git: Git, oids: list[str]) -> dict[str, int]:
 
 def _refuse(what: str, reason: str) -> None:
     raise SetupError(
-        f"the release is not taken, {what}: {reason}; nothing was changed here, "
+        f"the release is refused because of {what}: {reason}; nothing was changed here; "
         "report it to the maintainers of the template"
     )
 
 
-def _why_not(path: str, was: Entry | None, entry: Entry | None, below: str) -> str:
+def _explain_refused_path(path: str, old: Entry | None, entry: Entry | None, below: str) -> str:
     """Return why a path may not be changed; empty when it may."""
     parts = path.split("/")
     if not path.startswith(below) or {"", ".", ".."} & {*parts}:
         return "it is outside of the repository's folder"
     if len(path) > _LONG_PATH or "\0" in path:
-        return "its name cannot be a file's"
+        return "its name is not a valid file name"
     if any(_GIT.fullmatch(_IGNORED.sub("", part)) for part in parts):
         return "it is in git's own directory"
     if parts[-1] == ".gitmodules":
         return "it declares submodules"
-    if SUBMODULE in (was.mode if was else "", entry.mode if entry else ""):
+    if SUBMODULE in (old.mode if old else "", entry.mode if entry else ""):
         return "it is a submodule"
     if entry and entry.mode not in _MODES:
         return f"its mode is {entry.mode}; it must be one of {', '.join(_MODES)}"
     return ""
 
 
-def _too_large(size: int, total: int, largest: int) -> str:
+def _explain_refused_size(size: int, total: int, largest: int) -> str:
     """Return why a file may not have its size; empty when it may.
 
     Args:
-        size: of the file, in bytes.
-        total: by how many bytes the update makes the repository larger, with this file.
-        largest: the size of the largest file that the update replaces, in bytes.
+        size: Size of the file in bytes.
+        total: Number of bytes by which the update enlarges the repository, with this file.
+        largest: Size of the largest file that the update replaces, in bytes.
     """
     if size > largest + _LARGE_FILE:
-        return f"it has {size} bytes, {_LARGE_FILE} more than any file that it can come from"
+        return f"it has {size} bytes, over {_LARGE_FILE} more than any file that it replaces"
     if total > _LARGE_UPDATE:
         return f"with it the update adds more than {_LARGE_UPDATE} bytes"
     return ""
 
 
-def _leads_out(path: str, target: bytes) -> str:
+def _explain_refused_link(path: str, target: bytes) -> str:
     """Return why a link may not lead where it does; empty when it may."""
     text = target.decode(errors="surrogateescape")
     place = posixpath.normpath(posixpath.join(posixpath.dirname(path), text))

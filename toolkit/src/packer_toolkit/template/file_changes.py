@@ -1,6 +1,6 @@
-"""Changes of single files during which no byte is lost, whatever other programs do meanwhile.
+"""Change single files without losing a byte, whatever other programs do meanwhile.
 
-A comparison before a file is replaced cannot be enough: an editor may save between the two.  So a
+To compare a file before it is replaced is not enough: an editor may save between the two.  So a
 file is first moved aside as it is, with one system call, and compared afterwards; and a file is
 created only where no other one is.
 """
@@ -24,12 +24,12 @@ _NOT_SUPPORTED = {
 }  # fmt: skip
 
 
-def describe(place: Path) -> str:
-    """Return what is at a path: its type, mode and content, never its times or size.
+def describe_file(place: Path) -> str:
+    """Describe what is at a path by its type, mode and content, never by its times or size.
 
     Returns:
-        For a file its mode and the digest of its bytes, for a link "link" and its target; empty
-        where nothing is.
+        For a file its mode and the digest of its bytes, for a link "link" and its target; else
+        "folder", "other" or "unreadable"; empty where nothing is.
     """
     try:
         mode = place.lstat().st_mode
@@ -42,21 +42,21 @@ def describe(place: Path) -> str:
     except PermissionError:
         return "unreadable"
     except OSError as error:
-        # It became something else between the two looks.
+        # It became something else between the two system calls.
         if error.errno not in (errno.EINVAL, errno.EISDIR):
             raise
         return "other"
     return "folder" if stat.S_ISDIR(mode) else "other"
 
 
-def has_content(described: str, wanted: str | None) -> bool:
+def has_content(description: str, wanted: str | None) -> bool:
     """Check whether two descriptions have the same content, whatever the modes are."""
-    if wanted is None or not described:
+    if wanted is None or not description:
         return False
     # Release 1.0.0 recorded the digest alone.
-    return described == wanted or (
-        not described.startswith("link ")
-        and described.rpartition(" ")[2] == wanted.rpartition(" ")[2]
+    return description == wanted or (
+        not description.startswith("link ")
+        and description.rpartition(" ")[2] == wanted.rpartition(" ")[2]
     )
 
 
@@ -69,8 +69,8 @@ def find_blocking_file(root: Path, path: str) -> Path | None:
     """Return the file or link that is where a path needs a folder, if there is one.
 
     Args:
-        root: the folder that the path is below.
-        path: the path.
+        root: The folder that the path is below.
+        path: The path.
     """
     for above in reversed(list((root / path).parents)[: path.count("/")]):
         if above.is_symlink() or (exists(above) and not above.is_dir()):
@@ -82,13 +82,13 @@ def move_aside(place: Path, aside: Path, replacement: Path | None = None) -> Non
     """Move a file aside as it is, and put another one in its place.
 
     Args:
-        place: the file.
-        aside: where it goes; on the same file system, and nothing is there.
-        replacement: the other file, on the same file system.
+        place: The file.
+        aside: Where it goes; on the same file system, and nothing is there.
+        replacement: The other file, on the same file system.
 
     Raises:
-        FileExistsError: when another program has created a file there meanwhile.
-        OSError: when the file cannot be moved.
+        FileExistsError: Another program has created a file there meanwhile.
+        OSError: The file cannot be moved.
     """
     if replacement is None:
         place.rename(aside)
@@ -96,15 +96,15 @@ def move_aside(place: Path, aside: Path, replacement: Path | None = None) -> Non
         replacement.rename(aside)
     else:
         place.rename(aside)
-        put(replacement, place)
+        move_to_free_path(replacement, place)
 
 
-def put(source: Path, place: Path) -> None:
+def move_to_free_path(source: Path, place: Path) -> None:
     """Move a file, link or folder to a path where nothing is.
 
     Raises:
-        FileExistsError: when something is there.
-        OSError: when it cannot be moved.
+        FileExistsError: Something is there.
+        OSError: It cannot be moved.
     """
     if _rename(source, place, _NOREPLACE):
         return
@@ -145,8 +145,8 @@ def _rename(source: Path, place: Path, flags: int) -> bool:
     if function is None:
         return False
     sys.audit("os.rename", str(source), str(place), -1, -1)
-    here = -100  # AT_FDCWD
-    if function(here, os.fsencode(source), here, os.fsencode(place), flags) == 0:
+    folder = -100  # AT_FDCWD
+    if function(folder, os.fsencode(source), folder, os.fsencode(place), flags) == 0:
         return True
     number = ctypes.get_errno()
     if number in _NOT_SUPPORTED:

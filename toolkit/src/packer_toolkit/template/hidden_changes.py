@@ -1,4 +1,4 @@
-"""Files that git was told not to look at, or not to check out: changes in them are not seen."""
+"""Files whose changes git is set to ignore, and files that a sparse checkout leaves out."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from packer_toolkit.text.paths import join_paths, show_path
 
 
 def require_seen_by_git(project: Project, changed: Sequence[str], added: Sequence[str]) -> None:
-    """Make sure that git looks at the files of an update.
+    """Make sure that git sees changes of the files of an update.
 
     Args:
-        project: the repository.
-        changed: files of it that the update changes or deletes.
-        added: files that the update adds.
+        project: The repository.
+        changed: Files of it that the update changes or deletes.
+        added: Files that the update adds.
 
     Raises:
-        SetupError: when it does not, with the command that makes it look.
+        SetupError: It does not; the message has the command that changes that.
     """
     flags = _read_flags(project, changed)
     if _is_sparse(project):
-        # Git sets the flag of these again, whatever a user does about it.
+        # Git sets the flag of these again, whatever the user does.
         left_out = [path for path, flag in flags.items() if flag in "Ss"]
         left_out += _find_left_out(project, added)
         if left_out:
             raise SetupError(
-                f"this is a sparse checkout without {join_paths(sorted(left_out))}, which the "
-                "update changes; check everything out: git sparse-checkout disable"
+                f"this sparse checkout leaves out {join_paths(sorted(left_out))}, which the update "
+                "changes; check out all files: git sparse-checkout disable"
             )
-    # Each needs a call of its own: git heeds only one of the options.
+    # Each needs a command of its own: git uses only one of the options.
     hidden = {
         "--no-skip-worktree": [path for path, flag in flags.items() if flag in "Ss"],
         "--no-assume-unchanged": [path for path, flag in flags.items() if flag.islower()],
@@ -48,13 +48,13 @@ def require_seen_by_git(project: Project, changed: Sequence[str], added: Sequenc
     if commands:
         paths = sorted({path for part in hidden.values() for path in part})
         raise SetupError(
-            f"git was told to overlook changes of {join_paths(paths)}, which the update changes; "
+            f"git is set to ignore changes of {join_paths(paths)}, which the update changes; run "
             f"{commands}; then commit or restore what git diff shows"
         )
 
 
 def _read_flags(project: Project, paths: Sequence[str]) -> dict[str, str]:
-    """Return git's letter for each file: a small one for assume-unchanged, S for skipped."""
+    """Return git's letter for each file: lower case is assume-unchanged, S is skip-worktree."""
     if not paths:
         return {}
     listed = project.git.fields("ls-files", "-v", "-z", "--", *(f":(literal){p}" for p in paths))
@@ -62,15 +62,15 @@ def _read_flags(project: Project, paths: Sequence[str]) -> dict[str, str]:
 
 
 def _is_sparse(project: Project) -> bool:
-    done = project.git.run("config", "--type=bool", "--get", "core.sparseCheckout")
-    return done.stdout.strip() == b"true"
+    process = project.git.run("config", "--type=bool", "--get", "core.sparseCheckout")
+    return process.stdout.strip() == b"true"
 
 
 def _find_left_out(project: Project, paths: Sequence[str]) -> list[str]:
-    """Return which of some new files a sparse checkout leaves out, so that git add refuses them."""
+    """Return the new files that the sparse checkout leaves out: git add refuses them."""
     if not paths:
         return []
-    top = Git.at(project.top)
+    top = Git(project.top)
     with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
         git = top.with_env(GIT_INDEX_FILE=str(Path(scratch, "index")))
         empty = git.text("hash-object", "-w", "--stdin")
@@ -80,7 +80,7 @@ def _find_left_out(project: Project, paths: Sequence[str]) -> list[str]:
         Path(scratch, "index").unlink()
         aside = Path(scratch, "tree")
         aside.mkdir()
-        # The only command of older versions of git that applies the patterns to paths.
+        # In older versions of git only this command applies the patterns to paths.
         git.text(f"--work-tree={aside}", "read-tree", "-m", "-u", tree)
         listed = git.fields("ls-files", "-v", "-z")
     prefix = len(project.prefix)

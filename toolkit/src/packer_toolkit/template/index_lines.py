@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from packer_toolkit.git.command import Git, GitError
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.trees import SUBMODULE, Entry, format_index_line, read_tree
-from packer_toolkit.template.update import Plan
+from packer_toolkit.template.update_plan import UpdatePlan
 from packer_toolkit.template.update_record import UpdateRecord
 
 
-def list_update_lines(plan: Plan, git: Git) -> list[bytes]:
+def list_update_lines(plan: UpdatePlan, git: Git) -> list[bytes]:
     """Return the lines of an update.
 
     Args:
@@ -47,12 +47,12 @@ def list_undo_lines(record: UpdateRecord) -> list[bytes]:
     if wanted == {line for line in staged if line.partition("\t")[2] in names}:
         return []
     return [
-        *(_removal(project, path) for path in sorted(names)),
-        *(_line(project, path, tree[path]) for path in sorted(names & {*tree})),
+        *(_format_removal(project, path) for path in sorted(names)),
+        *(_format_line(project, path, tree[path]) for path in sorted(names & {*tree})),
     ]
 
 
-def _list_mode_changes(plan: Plan) -> Iterator[bytes]:
+def _list_mode_changes(plan: UpdatePlan) -> Iterator[bytes]:
     """Yield entries with new executable bits, where git does not look at those of files."""
     setting = plan.project.git.run("config", "--type=bool", "--get", "core.fileMode")
     if setting.stdout.strip() != b"false":
@@ -60,21 +60,21 @@ def _list_mode_changes(plan: Plan) -> Iterator[bytes]:
     for path in plan.changes:
         old, new = plan.before.get(path), plan.after.get(path)
         if old and new and old.is_file and new.is_file and old.mode != new.mode:
-            yield _line(plan.project, path, Entry(new.mode, old.oid))
+            yield _format_line(plan.project, path, Entry(new.mode, old.oid))
 
 
-def _list_case_renames(plan: Plan) -> Iterator[bytes]:
+def _list_case_renames(plan: UpdatePlan) -> Iterator[bytes]:
     """Yield entries with new names, where git sees no difference between old and new ones."""
     for old, new in plan.case_renames.items():
-        yield _removal(plan.project, old)
+        yield _format_removal(plan.project, old)
         if new not in plan.merged.conflicts:
-            yield _line(plan.project, new, plan.before[old])
+            yield _format_line(plan.project, new, plan.before[old])
 
 
-def _list_conflicts(plan: Plan, git: Git) -> Iterator[bytes]:
+def _list_conflicts(plan: UpdatePlan, git: Git) -> Iterator[bytes]:
     """Yield the three versions of each file with a conflict, in place of the one."""
     for conflict in plan.conflicts:
-        yield _removal(plan.project, conflict.path)
+        yield _format_removal(plan.project, conflict.path)
         versions = (conflict.base, conflict.ours, conflict.theirs)
         for stage, entry in enumerate(versions, start=1):
             if entry is None:
@@ -82,13 +82,13 @@ def _list_conflicts(plan: Plan, git: Git) -> Iterator[bytes]:
             if entry.mode != SUBMODULE:
                 text = git.raw("cat-file", "blob", entry.oid)
                 plan.project.git.raw("hash-object", "-w", "--stdin", stdin=text)
-            yield _line(plan.project, conflict.path, entry, stage)
+            yield _format_line(plan.project, conflict.path, entry, stage)
 
 
-def _line(project: Project, path: str, entry: Entry, stage: int = 0) -> bytes:
+def _format_line(project: Project, path: str, entry: Entry, stage: int = 0) -> bytes:
     return format_index_line(project.prefix + path, entry, stage)
 
 
-def _removal(project: Project, path: str) -> bytes:
+def _format_removal(project: Project, path: str) -> bytes:
     # As long as git's IDs are in this repository: 40 digits, or 64 of SHA-256.
-    return _line(project, path, Entry("0", "0" * len(project.head)))
+    return _format_line(project, path, Entry("0", "0" * len(project.head)))

@@ -1,8 +1,8 @@
-"""Files that one job of a workflow hands over to the next, as outputs of a step.
+"""Pass files from one job of a workflow to the next, as outputs of a step.
 
-Outputs need no action, no right to write, and work on every Enterprise Server; but a job's outputs
-may have 1 MiB in UTF-16, and a variable of the environment, which is how the next job gets them,
-128 KiB.  So what is handed over is compressed, written in base64, and cut into `PARTS` outputs.
+Outputs need no action and no write permission, and work on every Enterprise Server; but a job's
+outputs may have 1 MiB in UTF-16, and a variable of the environment, which is how the next job gets
+them, 128 KiB.  So the files are compressed, encoded in base64, and cut into `PARTS` outputs.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from packer_toolkit.errors import SetupError
-from packer_toolkit.github.outputs import set_outputs
+from packer_toolkit.github.actions import set_outputs
 
 PARTS, LONGEST_PART = 4, 120_000
 _LARGEST = 64 * 1024 * 1024
 
 
-def pack(files: Mapping[str, bytes]) -> str:
+def pack_files(files: Mapping[str, bytes]) -> str:
     """Return files as one line of base64: a tar archive, compressed with xz."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:xz", preset=9) as archive:
@@ -34,15 +34,15 @@ def pack(files: Mapping[str, bytes]) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def unpack(line: str, what: str) -> dict[str, bytes]:
-    """Return the files of a line that `pack` wrote; nothing is written, and links are left out.
+def unpack_files(line: str, what: str) -> dict[str, bytes]:
+    """Return the files of a line that `pack_files` returned; links are left out.
 
     Args:
-        line: the line.
-        what: it should be, for the message.
+        line: The line.
+        what: What it should be, for the message.
 
     Raises:
-        SetupError: when it is something else.
+        SetupError: It is something else.
     """
     try:
         compressed = base64.b64decode("".join(line.split()), validate=True)
@@ -61,11 +61,11 @@ def unpack(line: str, what: str) -> dict[str, bytes]:
         ) from None
 
 
-def write(line: str, file: str, what: str) -> None:
+def write_line(line: str, file: str, what: str) -> None:
     """Write a line into a file, or with `-` into the outputs part_1, part_2, … of this step.
 
     Raises:
-        SetupError: when it is too long for outputs, or the file cannot be written.
+        SetupError: It is too long for outputs, or the file cannot be written.
     """
     if file != "-":
         try:
@@ -75,34 +75,34 @@ def write(line: str, file: str, what: str) -> None:
                 f"{file} cannot be written ({error.strerror}); name another file"
             ) from None
         return
-    require_short(line, what)
+    require_line_fits(line, what)
     parts = [line[at : at + LONGEST_PART] for at in range(0, PARTS * LONGEST_PART, LONGEST_PART)]
     set_outputs({f"part_{number}": part for number, part in enumerate(parts, 1)})
 
 
-def require_short(line: str, what: str) -> None:
+def require_line_fits(line: str, what: str) -> None:
     """Make sure that a line fits into the outputs of a job.
 
     Raises:
-        SetupError: when it does not.
+        SetupError: It does not.
     """
     if len(line) > PARTS * LONGEST_PART:
         raise SetupError(
-            f"{what} is too large to be handed over from job to job: {len(line)} characters, at "
+            f"{what} is too large to be passed from job to job: {len(line)} characters, at "
             f"most {PARTS * LONGEST_PART}; update on a developer's machine: task template-update"
         )
 
 
-def read(file: str, what: str) -> str:
+def read_line(file: str, what: str) -> str:
     """Return the content of a file, or with `-` of standard input.
 
     Raises:
-        SetupError: when it cannot be read, or holds nothing.
+        SetupError: It cannot be read, or is empty.
     """
     try:
         line = sys.stdin.read() if file == "-" else Path(file).read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise SetupError(f"{what} cannot be read from {file} ({error}); name its file") from None
     if not line.strip():
-        raise SetupError(f"{what} is empty; look at the job that hands it over")
+        raise SetupError(f"{what} is empty; check the job that passes it")
     return line

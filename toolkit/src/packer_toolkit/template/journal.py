@@ -1,4 +1,4 @@
-"""The updates of one project: written so that one command undoes them, whatever happened meanwhile.
+"""Write the updates of a project so that one command undoes them, whatever happens meanwhile.
 
 The undo needs neither the template nor Copier, and no space on the disk.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import GitError
-from packer_toolkit.template.file_changes import describe
+from packer_toolkit.template.file_changes import describe_file
 from packer_toolkit.template.index import Index
 from packer_toolkit.template.kept_copies import choose_copy, show_copy
 from packer_toolkit.template.outdated_record import (
@@ -24,11 +24,11 @@ from packer_toolkit.template.outdated_record import (
     has_later_commit,
 )
 from packer_toolkit.template.project import Project
-from packer_toolkit.template.report import way_back
 from packer_toolkit.template.rollback import Rollback
 from packer_toolkit.template.undo_preview import list_edited_files, list_undone_files
-from packer_toolkit.template.update import Plan
+from packer_toolkit.template.update_plan import UpdatePlan
 from packer_toolkit.template.update_record import RecordFolder
+from packer_toolkit.template.update_result import format_undo_command
 from packer_toolkit.template.update_writer import ChangedMeanwhileError, UpdateWriter
 from packer_toolkit.text.paths import join_paths
 
@@ -38,12 +38,12 @@ class Undone:
     """What was undone.
 
     Attributes:
-        release: the release that the repository is at again; empty where nothing had to be undone.
-        paths: the files that were restored or removed.
-        kept: what was written into them after the update: path -> git's id of the object with it,
-            empty where that was only looked at, or where it is not an object.
-        copies: the same as files: path -> where it is.
-        reason: why the record of an update was out of date, where that was so.
+        release: The release that the repository is at again; empty if there was nothing to undo.
+        paths: The files that were restored or removed.
+        kept: What was saved into them after the update: path -> the ID of git's object with it,
+            empty in a dry run, or where it cannot be an object.
+        copies: The same as files: path -> the copy.
+        reason: Why the record of an update was outdated; empty if it was not.
     """
 
     release: str = ""
@@ -62,32 +62,32 @@ class Journal:
         self._index = Index(project, self._folder.path)
 
     @classmethod
-    def near(cls, folder: Path) -> Journal:
+    def find(cls, folder: Path) -> Journal:
         """Return the journal of the project that a folder is in; the nearest one with a record.
 
         The project's answers file may be gone, in the middle of an update.
         """
-        here = Project.anywhere(folder)
-        for place in (here.folder, *here.folder.parents):
-            if place != here.top and here.top not in place.parents:
+        project = Project(folder.absolute())
+        for place in (project.folder, *project.folder.parents):
+            if place != project.top and project.top not in place.parents:
                 break
-            journal = cls(Project.anywhere(place))
+            journal = cls(Project(place))
             if journal._folder.file.exists():
                 return journal
-        return cls(here)
+        return cls(project)
 
-    def exclusive(self) -> contextlib.AbstractContextManager[None]:
+    def lock(self) -> contextlib.AbstractContextManager[None]:
         """Keep other updates and undos away while a block runs; see `RecordFolder.lock`."""
         return self._folder.lock()
 
     def settle(self) -> Undone:
-        """Make sure that no update is open here, and delete a record that is out of date.
+        """Make sure that no update is open here, and delete an outdated record.
 
         Returns:
-            What the record had that is nowhere else.
+            Copies of files of the record that are nowhere else.
 
         Raises:
-            SetupError: when an update was interrupted here, or is not committed yet.
+            SetupError: An update was interrupted here, or is not committed yet.
         """
         self.require_settled()
         if not self._folder.file.exists():
@@ -95,10 +95,10 @@ class Journal:
         return Undone(copies=delete_outdated(self._folder.read(), self._index))
 
     def require_settled(self) -> None:
-        """Make sure that no update is open here; a record that is out of date does not count.
+        """Make sure that no update is open here; an outdated record is not an open update.
 
         Raises:
-            SetupError: when an update was interrupted here, or is not committed yet.
+            SetupError: An update was interrupted here, or is not committed yet.
         """
         if not self._folder.file.exists():
             return
@@ -107,38 +107,39 @@ class Journal:
             return
         if record.state != "done":
             raise SetupError(
-                f"an update was interrupted here; take it back first: {way_back(self.project)}"
+                "an update was interrupted here; undo it first: "
+                f"{format_undo_command(self.project)}"
             )
         raise SetupError(
-            "the last update is not committed yet; finish and commit it, or take it back: "
-            f"{way_back(self.project)}"
+            "the last update is not committed yet; finish and commit it, or undo it: "
+            f"{format_undo_command(self.project)}"
         )
 
     @property
-    def kept_earlier(self) -> Path | None:
-        """The folder of copies that earlier undos have kept, if there are some."""
+    def copies(self) -> Path | None:
+        """The folder with copies of what users saved into files of updates, if there are some."""
         return self._folder.copies if self._folder.copies.is_dir() else None
 
     def require_unlocked(self) -> None:
         """Make sure that no git command is changing the index.
 
         Raises:
-            SetupError: when one is.
+            SetupError: One is.
         """
         self._index.require_unlocked("nothing was changed")
 
-    def write(self, plan: Plan) -> dict[str, Path | None]:
+    def write(self, plan: UpdatePlan) -> dict[str, Path | None]:
         """Write an update into the repository.
 
         Git's index changes only where there are conflicts: nothing is staged for the user.
 
         Returns:
-            What the user saved into the update's files while they were written, and is in them:
-            path -> a copy of what the update has there; None where it deletes the file.
+            The files that the user saved while they were written, and that stay so: path -> a copy
+            of the update's version; None where the update deletes the file.
 
         Raises:
-            SetupError: when it cannot be written, or the user changed something meanwhile; then
-                everything is as it was, or the message has the command that undoes the update.
+            SetupError: It cannot be written, or the user changed something meanwhile; everything
+                is as it was then, or the message has the command that undoes the update.
         """
         self.require_unlocked()
         try:
@@ -154,7 +155,7 @@ class Journal:
                     sys.stderr.write(f"packer-toolkit: the update was undone{kept}\n")
             if isinstance(error, ChangedMeanwhileError):
                 raise SetupError(
-                    f"{error}{kept}; look at git diff, commit your change, and start again"
+                    f"{error}{kept}; review git diff, commit your change, and start again"
                 ) from None
             if isinstance(error, (OSError, GitError)):
                 raise SetupError(
@@ -174,7 +175,7 @@ class Journal:
         copies = {}
         for path in record.saved:
             old = record.find_old_file(path)
-            if old.is_file() and describe(old) != record.expected[path]:
+            if old.is_file() and describe_file(old) != record.expected[path]:
                 copies[path] = choose_copy(record.copies, path)
                 shutil.copy2(old, copies[path], follow_symlinks=False)
         return Undone(copies=copies)
@@ -183,10 +184,10 @@ class Journal:
         """Undo the update; None when there is none.
 
         Args:
-            dry_run: only report what that would come to.
+            dry_run: Only report what would be undone.
 
         Raises:
-            SetupError: when commits were made since, or it cannot be undone yet.
+            SetupError: Commits were made since, or it cannot be undone yet.
         """
         if not self._folder.file.exists():
             return None
@@ -194,8 +195,8 @@ class Journal:
         reason = explain_outdated(record)
         if reason and record.state == "done" and has_later_commit(record):
             raise SetupError(
-                "the update is part of a commit by now, or another commit is checked out; "
-                "take it back with git revert COMMIT"
+                "the update is already part of a commit, or another commit is checked out; "
+                "undo it with git revert COMMIT"
             )
         if reason:
             copies = {} if dry_run else delete_outdated(record, self._index)
@@ -204,16 +205,16 @@ class Journal:
         if dry_run:
             return Undone(release, paths, dict.fromkeys(list_edited_files(record), ""))
         self._index.require_unlocked(
-            f"nothing was undone; when the lock is gone, run: {way_back(self.project)}"
+            f"nothing was undone; when it is unlocked, run: {format_undo_command(self.project)}"
         )
         try:
             copies = Rollback(record, self._index).roll_back()
         except (OSError, SetupError) as error:
-            raise self._not_undone(error) from None
+            raise self._create_undo_error(error) from None
         except BaseException as error:
-            sys.stderr.write(f"packer-toolkit: {self._not_undone(error)}\n")
+            sys.stderr.write(f"packer-toolkit: {self._create_undo_error(error)}\n")
             raise
-        kept = {path: self._make_object(copy) for path, copy in copies.items()}
+        kept = {path: self._store_object(copy) for path, copy in copies.items()}
         return Undone(release, paths, kept, copies)
 
     def _undo_after(self, error: BaseException) -> dict[str, Path]:
@@ -224,18 +225,18 @@ class Journal:
             return Rollback(self._folder.read(), self._index).roll_back()
         except BaseException as another:
             if isinstance(error, Exception):
-                raise self._not_undone(error, another) from None
-            raise self._not_undone(another) from None
+                raise self._create_undo_error(error, another) from None
+            raise self._create_undo_error(another) from None
 
-    def _not_undone(self, *errors: BaseException) -> SetupError:
+    def _create_undo_error(self, *errors: BaseException) -> SetupError:
         reasons = dict.fromkeys(describe_error(error) for error in errors)
         return SetupError(
-            f"the update is not undone yet ({'; '.join(reasons)}); nothing is lost; when that is "
-            f"solved: {way_back(self.project)}"
+            f"the update is not undone yet ({'; '.join(reasons)}); nothing is lost; fix that, "
+            f"then run: {format_undo_command(self.project)}"
         )
 
-    def _make_object(self, copy: Path) -> str:
-        """Make an object of git of a file, and return its id; empty where it cannot be one."""
+    def _store_object(self, copy: Path) -> str:
+        """Store a file as an object of git and return its ID; empty where it cannot be one."""
         if copy.is_symlink():
             return ""
         try:
@@ -245,21 +246,21 @@ class Journal:
 
 
 def find_project(folder: Path, answers_file: str | None = None) -> Project:
-    """Find the project of a folder, as `Project.at` does.
+    """Find the project of a folder, as `Project.read` does.
 
     Args:
-        folder: the folder that the template was rendered into.
-        answers_file: the file's path below the folder; None to look for it.
+        folder: The folder that the template was rendered into.
+        answers_file: The file's path below the folder; None to look for it.
 
     Raises:
-        SetupError: when it has no answers file, or an interrupted update has moved that aside.
+        SetupError: It has no answers file, or an interrupted update has moved it aside.
     """
     try:
-        return Project.at(folder, answers_file)
+        return Project.read(folder, answers_file)
     except SetupError:
         journal = None
         with contextlib.suppress(SetupError, GitError):
-            journal = Journal(Project.anywhere(folder))
+            journal = Journal(Project(folder.absolute()))
         if journal:
             journal.require_settled()
         raise
@@ -276,14 +277,14 @@ def describe_error(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _hold_signals() -> Iterator[Callable[[], bool]]:
-    """Let signals that end the command wait: half of an undo would need another one.
+    """Hold back signals that terminate the command, so that an undo is not interrupted.
 
     Yields:
-        A function that returns whether one is waiting.
+        A function that returns whether a signal is waiting.
     """
-    ending = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+    terminating = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, terminating)
     try:
-        yield lambda: bool(signal.sigpending() & ending)
+        yield lambda: bool(signal.sigpending() & terminating)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

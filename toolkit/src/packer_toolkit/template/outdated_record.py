@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 
 from packer_toolkit.git.command import GitError
+from packer_toolkit.template.clean_state import find_uncommitted
 from packer_toolkit.template.file_changes import (
-    describe,
+    describe_file,
     exists,
     find_blocking_file,
     has_content,
@@ -23,9 +24,9 @@ from packer_toolkit.template.update_record import UpdateRecord
 def explain_outdated(record: UpdateRecord) -> str:
     """Return why a record does not describe the repository any longer; empty if it does."""
     if has_later_commit(record):
-        return "commits were made since, or another one is checked out"
-    if not record.folder.project.uncommitted():
-        return "everything here is as it is committed"
+        return "commits were made since, or another commit is checked out"
+    if not find_uncommitted(record.folder.project):
+        return "there are no uncommitted changes"
     return ""
 
 
@@ -63,7 +64,7 @@ def delete_outdated(record: UpdateRecord, index: Index) -> dict[str, Path]:
                 continue
             if find_other_name(root, path, names):
                 continue
-            if has_content(describe(root / path), written.get(path)):
+            if has_content(describe_file(root / path), written.get(path)):
                 rollback.move_away(path)
     for path in record.saved:
         old = record.find_old_file(path)
@@ -74,10 +75,10 @@ def delete_outdated(record: UpdateRecord, index: Index) -> dict[str, Path]:
 
 def _is_known(record: UpdateRecord, old: Path, path: str) -> bool:
     """Check whether a file that was replaced is what git has, or is in the project again."""
-    project, description = record.folder.project, describe(old)
+    project, description = record.folder.project, describe_file(old)
     if description == record.expected.get(path):
         return True
-    if has_content(description, describe(project.folder / path)):
+    if has_content(description, describe_file(project.folder / path)):
         return True
     if old.is_symlink() or not old.is_file():
         return False

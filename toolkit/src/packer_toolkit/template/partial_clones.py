@@ -1,4 +1,4 @@
-"""Partial clones: what they have not fetched yet, such as files outside of a sparse checkout."""
+"""Fetch what a partial clone does not have, such as files outside of its sparse checkout."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from packer_toolkit.git.network import limit_transfer
 
 
 def fetch_missing(git: Git, tree: str) -> None:
-    """Fetch the objects of a tree that a partial clone does not have; all of them together.
+    """Fetch the objects of a tree that a partial clone does not have, with one command.
 
     Args:
-        git: git in the repository.
-        tree: the tree object.
+        git: Git in the repository.
+        tree: The tree object.
 
     Raises:
-        RemoteError: when the remote cannot be read.
+        RemoteError: The remote cannot be read.
     """
     pattern = r"^remote\..*\.(promisor|partialclonefilter)$"
-    found = git.run("config", "--null", "--name-only", "--get-regexp", pattern).stdout
+    names = git.run("config", "--null", "--name-only", "--get-regexp", pattern).stdout
     remotes = [
         os.fsdecode(name).partition(".")[2].rpartition(".")[0]
-        for name in found.split(b"\0")
+        for name in names.split(b"\0")
         if name
     ]
     if not remotes:
         return
     try:
-        # Trees are fetched one by one while they are listed, if they are missing, too.
+        # Missing trees are fetched one by one while they are listed.
         listed = limit_transfer(git).text("rev-list", "--objects", "--missing=print", tree, "--")
         missing = [line[1:] for line in listed.splitlines() if line.startswith("?")]
         if missing:
@@ -41,6 +41,6 @@ def fetch_missing(git: Git, tree: str) -> None:
             )
     except GitError as error:
         raise RemoteError(
-            f"this partial clone lacks files of its commit, and they cannot be fetched from "
+            f"this partial clone lacks files of its commit, which cannot be fetched from "
             f"{remotes[0]}: {error.reason}; check the network, and that you may read it with git"
         ) from None

@@ -1,9 +1,9 @@
-"""A repository that was made from the template: its answers, and whether it can be updated."""
+"""A repository that was created from the template, with its recorded answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ from typing import Any
 from packaging.version import Version
 
 from packer_toolkit.errors import SetupError
-from packer_toolkit.git.addresses import describe_secret, without_secret
-from packer_toolkit.git.command import Git, GitError
+from packer_toolkit.git.addresses import describe_secret, remove_secrets
+from packer_toolkit.git.command import Git, GitError, explain_ownership
 from packer_toolkit.github.actions import warn
 from packer_toolkit.repository.answers_file import (
     BESIDE_ANOTHER,
@@ -25,18 +25,8 @@ from packer_toolkit.repository.answers_file import (
     read_candidates,
 )
 from packer_toolkit.template.source import require_version, resolve_release
-from packer_toolkit.text.paths import join_paths
 
 ANSWERS_FILE = DEFAULT
-
-# What git keeps in its folder while something is unfinished -> what that is.
-_UNFINISHED = {
-    "MERGE_HEAD": "a merge",
-    "CHERRY_PICK_HEAD": "a cherry-pick",
-    "REVERT_HEAD": "a revert",
-    "rebase-merge": "a rebase",
-    "rebase-apply": "a rebase or git am",
-}
 
 
 @dataclass(frozen=True)
@@ -44,25 +34,25 @@ class Project:
     """A folder with an answers file.
 
     Attributes:
-        folder: where it is, absolute.
-        answers: what the file holds.
-        answers_file: the file's path below the folder.
+        folder: The folder, absolute.
+        answers: The recorded answers; empty where the file may be gone, as after a killed update.
+        answers_file: The file's path below the folder.
     """
 
     folder: Path
-    answers: Mapping[str, Any]
+    answers: Mapping[str, Any] = field(default_factory=dict)
     answers_file: str = DEFAULT
 
     @classmethod
-    def at(cls, folder: Path, answers_file: str | None = None) -> Project:
+    def read(cls, folder: Path, answers_file: str | None = None) -> Project:
         """Read the answers file of a folder.
 
         Args:
-            folder: the folder that the template was rendered into.
-            answers_file: the file's path below the folder; None to look for it.
+            folder: The folder that the template was rendered into.
+            answers_file: The file's path below the folder; None to look for it.
 
         Raises:
-            SetupError: when there is none, or it does not say which release of what it is.
+            SetupError: There is no such file, or it does not name a template and its release.
         """
         folder = folder.absolute()
         answers_file = choose_answers_file(folder, answers_file)
@@ -70,12 +60,12 @@ class Project:
         try:
             text = file.read_bytes()
         except FileNotFoundError:
-            raise SetupError(_no_answers(folder)) from None
+            raise SetupError(_explain_missing_file(folder)) from None
         except OSError as error:
             raise SetupError(f"{file} cannot be read: {error.strerror}") from None
         answers = parse_answers(text, str(file))
         if answers.get("_src_path") and not is_ours(text):
-            raise SetupError(_of_another_template(folder, answers_file, answers))
+            raise SetupError(_explain_other_template(folder, answers_file, answers))
         for key, meaning in (("_src_path", "the template's address"), ("_commit", "its release")):
             if not answers.get(key) or not isinstance(answers[key], str):
                 raise SetupError(
@@ -85,11 +75,6 @@ class Project:
         if warning := describe_secret(answers["_src_path"], answers_file):
             warn(warning)
         return cls(folder, answers, answers_file)
-
-    @classmethod
-    def anywhere(cls, folder: Path) -> Project:
-        """Return a folder whose answers file may be gone, as after a killed update."""
-        return cls(folder.absolute(), {})
 
     @property
     def source(self) -> str:
@@ -102,7 +87,7 @@ class Project:
         return resolve_release(self.source, str(self.answers["_commit"]), self.answers_file)
 
     def set_release(self, release: str) -> None:
-        """Take the release from another job, which could ask the template for it."""
+        """Set the release, which another job has read from the template."""
         self.__dict__["release"] = release
 
     @property
@@ -113,7 +98,7 @@ class Project:
     @cached_property
     def git(self) -> Git:
         """Git in this folder."""
-        return Git.at(self.folder)
+        return Git(self.folder)
 
     @cached_property
     def top(self) -> Path:
@@ -121,13 +106,9 @@ class Project:
         try:
             return Path(self.git.text("rev-parse", "--show-toplevel"))
         except GitError as error:
-            if "dubious ownership" in error.reason:
-                raise SetupError(
-                    f"{self.folder} belongs to somebody else, and git refuses it; "
-                    f"git config --global --add safe.directory {self.folder}"
-                ) from None
             raise SetupError(
-                f"{self.folder} is not in the work tree of a git repository; updates need one: "
+                explain_ownership(self.folder, error.reason)
+                or f"{self.folder} is not in the work tree of a git repository; updates need one: "
                 "git init, and commit everything"
             ) from None
 
@@ -139,7 +120,7 @@ class Project:
     @cached_property
     def git_dir(self) -> Path:
         """Git's own folder for this work tree."""
-        return Path(Git.at(self.top).text("rev-parse", "--absolute-git-dir"))
+        return Path(Git(self.top).text("rev-parse", "--absolute-git-dir"))
 
     def read_head(self) -> str:
         """Return the commit that is checked out now."""
@@ -163,91 +144,37 @@ class Project:
                 f"{self.folder} is not committed yet; commit everything first"
             ) from None
 
-    def require_commit(self) -> None:
-        """Make sure that this is a git repository with something to start from.
 
-        Raises:
-            SetupError: when it is not.
-        """
-        for part in (self.top, self.head, self.tree):
-            if not part:
-                raise SetupError(f"{self.folder} has nothing committed; commit everything first")
-
-    def uncommitted(self) -> list[str]:
-        """Return what is changed or untracked here, ignored files left out."""
-        status = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"]
-        # Without a lock of the index, which would be left if git is killed.
-        git = self.git.with_env(GIT_OPTIONAL_LOCKS="0")
-        return [entry[3:] for entry in git.fields(*status, "--", ".")]
-
-    def require_committed(self) -> None:
-        """Make sure that nothing here is changed or untracked.
-
-        Raises:
-            SetupError: when something is.
-        """
-        changed = self.uncommitted()
-        if changed:
-            raise SetupError(
-                f"not everything is committed here ({join_paths(changed)}); commit it, or put it "
-                "aside with git stash --include-untracked"
-            )
-
-    def require_clean(self) -> None:
-        """Make sure that an update can be told from a person's own work, and taken back.
-
-        Raises:
-            SetupError: when something is unfinished or uncommitted.
-        """
-        self.require_commit()
-        for name, what in _UNFINISHED.items():
-            if (self.git_dir / name).exists():
-                raise SetupError(f"{what} is in progress here; finish it, or end it with --abort")
-        self.require_committed()
-        self.require_committed_answers()
-
-    def require_committed_answers(self) -> None:
-        """Make sure that the answers file is a file that git has.
-
-        Raises:
-            SetupError: when it is not.
-        """
-        file = self.answers_file
-        entry = self.git.text("ls-tree", "HEAD", "--", f":(literal){file}")
-        if not entry:
-            raise SetupError(f"{file} is not committed; git add --force {file}, and commit it")
-        if not entry.startswith("100"):
-            raise SetupError(
-                f"{file} is a symbolic link to a file that is not in this folder; replace it with "
-                "the file, and commit that"
-            )
-
-
-def _no_answers(folder: Path) -> str:
-    why = f"{folder} has no {DEFAULT}"
-    for parent in _folders_above(folder):
+def _explain_missing_file(folder: Path) -> str:
+    """Return why a folder has no answers file, with the next step."""
+    reason = f"{folder} has no {DEFAULT}"
+    for parent in _list_folders_above(folder):
         if find_answers_files(parent):
-            return f"{why}; there is one in {parent}, go there"
+            return f"{reason}; there is one in {parent}, go there"
     below = [path for path, text in read_candidates(folder) if "/" in path and is_ours(text)]
     if below:
-        return f"{why}; there is one in {(folder / below[0]).parent}, go there"
+        return f"{reason}; there is one in {(folder / below[0]).parent}, go there"
     for path, text in read_candidates(folder):
         if names_template(text):
-            return _of_another_template(folder, path, {})
-    return f"{why}, so it was not made from the template; packer-toolkit adopt brings it under it"
-
-
-def _folders_above(folder: Path) -> list[Path]:
-    """Return the folders above one, up to the top of its repository."""
-    places = [folder, *folder.parents]
-    tops = [index for index, place in enumerate(places) if (place / ".git").exists()]
-    return places[1 : tops[0] + 1] if tops else []
-
-
-def _of_another_template(folder: Path, file: str, answers: Mapping[str, Any]) -> str:
-    address = answers.get("_src_path")
-    named = f" ({without_secret(str(address))})" if address else ""
+            return _explain_other_template(folder, path, {})
     return (
-        f"{folder} was not made from this template: {file} is an answers file of another "
-        f"one{named}; packer-toolkit adopt adds {BESIDE_ANOTHER} beside it"
+        f"{reason}, so it was not created from the template; run `packer-toolkit adopt` to connect "
+        "it"
+    )
+
+
+def _list_folders_above(folder: Path) -> list[Path]:
+    """Return the folders above one, up to the top of its repository."""
+    folders = [folder, *folder.parents]
+    tops = [index for index, item in enumerate(folders) if (item / ".git").exists()]
+    return folders[1 : tops[0] + 1] if tops else []
+
+
+def _explain_other_template(folder: Path, file: str, answers: Mapping[str, Any]) -> str:
+    """Return that an answers file belongs to another template, with the next step."""
+    address = answers.get("_src_path")
+    named = f" ({remove_secrets(str(address))})" if address else ""
+    return (
+        f"{folder} was not created from this template: {file} is an answers file of another "
+        f"one{named}; run `packer-toolkit adopt` to add {BESIDE_ANOTHER} beside it"
     )

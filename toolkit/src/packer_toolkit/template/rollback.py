@@ -10,11 +10,11 @@ import shutil
 from pathlib import Path
 
 from packer_toolkit.template.file_changes import (
-    describe,
+    describe_file,
     exists,
     find_blocking_file,
     has_content,
-    put,
+    move_to_free_path,
 )
 from packer_toolkit.template.index import Index
 from packer_toolkit.template.index_lines import list_undo_lines
@@ -97,7 +97,7 @@ class Rollback:
             staged = record.find_new_file(path)
             if not exists(staged):
                 continue
-            is_staged = describe(staged) == written.get(path, describe(staged))
+            is_staged = describe_file(staged) == written.get(path, describe_file(staged))
             if path in record.saved and not is_staged:
                 staged.rename(record.find_old_file(path))
                 continue
@@ -115,7 +115,7 @@ class Rollback:
             place.rename(aside)
         except FileNotFoundError:
             return
-        if has_content(describe(aside), self.record.written.get(path)):
+        if has_content(describe_file(aside), self.record.written.get(path)):
             aside.unlink()
         else:
             shutil.move(aside, choose_copy(self.record.copies, path))
@@ -135,12 +135,12 @@ class Rollback:
                 self.move_away(blocking.relative_to(self._root).as_posix())
             place.parent.mkdir(parents=True, exist_ok=True)
             if exists(place):
-                description = describe(place)
+                description = describe_file(place)
                 is_comparable = description not in ("folder", "other", "unreadable")
-                if is_comparable and description == describe(old):
+                if is_comparable and description == describe_file(old):
                     old.unlink()
                     return
                 self.move_away(path)
             # Something may have been saved there between the two; then again.
             with contextlib.suppress(FileExistsError):
-                put(old, place)
+                move_to_free_path(old, place)

@@ -1,8 +1,8 @@
-"""Rendering and migrations in a process of their own, with an environment that opens nothing.
+"""Rendering and migrations in a process of their own, without access to credentials.
 
-A release of the template is code that nobody here has reviewed.  It gets the variables of
-`ALLOWED` and an empty home directory; tokens, cloud credentials, agents and the settings of git
-stay with the process that started it.  docs/updating.md states what this prevents and what not.
+A release of the template is code that was not reviewed here.  It gets the variables of `ALLOWED`
+and an empty home directory; tokens, cloud credentials, agents and the settings of git stay with the
+process that started it.  docs/updating.md states what this prevents and what not.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ ALLOWED = frozenset(
     {
         # To find programs, and the libraries of this Python.
         *("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
-        # Who and where: the user's name, language, time zone, terminal, temporary files.
+        # The user's name, language, time zone and terminal, and where temporary files go.
         *("USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TERM", "NO_COLOR", "TMPDIR", "TEMP", "TMP"),
-        # Which certificate authorities are trusted: files, without a secret.
+        # The trusted certificate authorities: paths of files without secrets.
         *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
     }
 )
@@ -41,66 +41,71 @@ _BOOTSTRAP = """
 import json, os, sys
 job = json.loads(os.fdopen(int(sys.argv[1]), closefd=False, buffering=1).readline())
 sys.path[:] = job["path"]
-from packer_toolkit.template.sandbox import work
-work(job, int(sys.argv[1]), int(sys.argv[2]))
+from packer_toolkit.template.sandbox import serve_render
+serve_render(job, int(sys.argv[1]), int(sys.argv[2]))
 """
 
 
-def small_environment(home: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+def build_small_environment(home: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment for code of the template.
 
     Args:
-        home: an empty directory, which takes the place of the user's.
-        environ: what to choose from; by default this process's environment.
+        home: An empty directory, which replaces the user's.
+        environ: The variables to choose from; None for this process's environment.
     """
-    given = os.environ if environ is None else environ
-    kept = {
+    environ = os.environ if environ is None else environ
+    allowed = {
         name: value
-        for name, value in given.items()
+        for name, value in environ.items()
         if name in ALLOWED
         or name.startswith("LC_")
         or (name.upper() in PROXIES and not _CREDENTIALS_IN_URL.search(value))
     }
     return {
-        **kept,
+        **allowed,
         "HOME": str(home),
         # Copier reads its settings, such as which templates are trusted, from the user's own file.
-        "COPIER_SETTINGS_PATH": _copier_settings(given),
+        "COPIER_SETTINGS_PATH": find_copier_settings(environ),
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_TERMINAL_PROMPT": "0",
     }
 
 
-def _copier_settings(environ: Mapping[str, str]) -> str:
+def find_copier_settings(environ: Mapping[str, str] | None = None) -> str:
+    """Return the path of the user's settings of Copier.
+
+    Args:
+        environ: The environment; None for this process's.
+    """
     from platformdirs import user_config_path
 
-    path = environ.get("COPIER_SETTINGS_PATH")
+    path = (os.environ if environ is None else environ).get("COPIER_SETTINGS_PATH")
     return path or str(user_config_path("copier", appauthor=False) / "settings.yml")
 
 
-def run(job: Mapping[str, Any], merge: Callable[[int], None], env: Mapping[str, str]) -> int:
+def run_render(job: Mapping[str, Any], merge: Callable[[int], None], env: Mapping[str, str]) -> int:
     """Render in a process of its own.
 
     Args:
-        job: keyword arguments of `packer_toolkit.template.render.update_here`, as JSON has them.
-        merge: called between the renders, with the number of migrations that have run.
-        env: the process's whole environment.
+        job: Fields of `RenderOptions` and the paths project, old and new, as JSON has them.
+        merge: Called between the renders, with the number of migrations that have run.
+        env: The whole environment of the process.
 
     Returns:
         How many migrations have run.
 
     Raises:
-        ToolkitError: as the process reported it.
-        SetupError: when the process ended without a result.
+        ToolkitError: As the process reported it.
+        SetupError: The process ended without a result.
     """
-    with _process(env) as (process, requests, replies):
+    with _start_process(env) as (process, requests, replies):
         _send(replies, {"path": sys.path, "options": job})
         for line in requests:
             message = _parse(line)
             event, number = message.get("event"), message.get("migrations")
             if event == "failed":
-                raise _error(message)
+                raise _parse_error(message)
             if event not in ("merge", "done") or not isinstance(number, int):
                 break
             if event == "done":
@@ -109,35 +114,35 @@ def run(job: Mapping[str, Any], merge: Callable[[int], None], env: Mapping[str, 
             _send(replies, {"event": "merged"})
         code = process.wait()
     raise SetupError(
-        f"rendering the template ended early (exit code {code}) and nothing was changed here; "
-        "what it printed shows the reason"
+        f"the process that renders the template ended early (exit code {code}); nothing was "
+        "changed here; its output shows the reason"
     )
 
 
 @contextlib.contextmanager
-def _process(
+def _start_process(
     env: Mapping[str, str],
 ) -> Iterator[tuple[subprocess.Popen[bytes], IO[str], IO[str]]]:
-    """Start the process, with a pipe in each direction; stop it and its children in the end."""
+    """Start the process, with a pipe in each direction; stop it and its children at the end."""
     to_child, replies = os.pipe()
     requests, from_child = os.pipe()
     with os.fdopen(requests, errors="replace") as incoming, os.fdopen(replies, "w") as outgoing:
         try:
             process = subprocess.Popen(
-                # -I: neither the present directory nor PYTHON* variables add modules.
+                # -I: neither the current directory nor PYTHON* variables add modules.
                 [sys.executable, "-I", "-c", _BOOTSTRAP, str(to_child), str(from_child)],
                 env=dict(env),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=(to_child, from_child),
-                # A group of its own, so that what a migration leaves running ends with it.
+                # A group of its own, so that what a migration leaves running is stopped too.
                 start_new_session=True,
             )
         finally:
             os.close(to_child)
             os.close(from_child)
-        printer = threading.Thread(target=_show, args=(process.stdout,), daemon=True)
+        printer = threading.Thread(target=_print_output, args=(process.stdout,), daemon=True)
         printer.start()
         try:
             yield process, incoming, outgoing
@@ -145,35 +150,35 @@ def _process(
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            # A migration that left the group may hold the pipe for ever.
+            # A migration that left the group may hold the pipe forever.
             printer.join(timeout=2)
             with contextlib.suppress(OSError):
                 outgoing.flush()
 
 
-def _show(output: IO[bytes] | None) -> None:
-    """Print what migrations print, on stderr: stdout is for the result, maybe for JSON."""
+def _print_output(output: IO[bytes] | None) -> None:
+    """Print the output of migrations on stderr: stdout is for the result, such as JSON."""
     if output is None:
         return
     with output:
         for line in output:
             text = line.decode(errors="replace").rstrip("\r\n")
             with contextlib.suppress(OSError, ValueError):
-                click.echo(harmless(text), err=True)
+                click.echo(defuse_commands(text), err=True)
 
 
-def harmless(text: str) -> str:
-    """Return output of the template's code so that GitHub's runner finds no command in it."""
+def defuse_commands(text: str) -> str:
+    """Change output of the template's code so that GitHub's runner finds no command in it."""
     if os.environ.get("GITHUB_ACTIONS") != "true":
         return text
-    # The runner reads ::command:: at the start of a line, which a carriage return ends, too, and
+    # The runner reads ::command:: at the start of a line, also after a carriage return, and
     # ##[command] anywhere.
     lines = text.replace("##[", "## [").splitlines() or [""]
     return "\n".join(f"template: {line}" for line in lines)
 
 
 def _send(stream: IO[str], message: Mapping[str, Any]) -> None:
-    with contextlib.suppress(BrokenPipeError):  # the process has ended; reading shows it
+    with contextlib.suppress(BrokenPipeError):  # the process has ended; reading from it shows that
         stream.write(json.dumps(message) + "\n")
         stream.flush()
 
@@ -186,7 +191,7 @@ def _parse(line: str) -> dict[str, Any]:
     return message if isinstance(message, dict) else {}
 
 
-def _error(message: Mapping[str, Any]) -> ToolkitError:
+def _parse_error(message: Mapping[str, Any]) -> ToolkitError:
     """Return the error that the process reported, in one printable line."""
     kind = getattr(errors, str(message.get("kind")), None)
     text = show_path(" ".join(str(message.get("text")).split()))[:2000]
@@ -195,32 +200,39 @@ def _error(message: Mapping[str, Any]) -> ToolkitError:
     return ToolkitError(text)
 
 
-def work(job: Mapping[str, Any], reply_fd: int, request_fd: int) -> None:
-    """Do the job: the other end of `run`."""
+def serve_render(job: Mapping[str, Any], reply_fd: int, request_fd: int) -> None:
+    """Render as `run_render` asks; this runs in the other process.
+
+    Args:
+        job: The message of `run_render`.
+        reply_fd: The file descriptor from which replies are read.
+        request_fd: The file descriptor to which requests are written.
+    """
     from packer_toolkit.template import render
 
     requests = os.fdopen(request_fd, "w")
     merged = threading.Semaphore(0)
-    threading.Thread(target=_follow, args=(reply_fd, merged), daemon=True).start()
+    threading.Thread(target=_read_replies, args=(reply_fd, merged), daemon=True).start()
     options = dict(job["options"])
+    project, old, new = (Path(options.pop(name)) for name in ("project", "old", "new"))
 
     def merge() -> None:
         _send(requests, {"event": "merge", "migrations": steps.migrations})
         merged.acquire()
 
-    steps = render.Steps(merge, Path(options.pop("old")), Path(options.pop("new")))
+    steps = render.RenderSteps(merge, old, new)
     try:
-        render.update_here(Path(options.pop("project")), steps, **options)
+        render.render_in_this_process(project, steps, render.RenderOptions(**options))
     except Exception as error:
-        known = isinstance(error, ToolkitError)
-        text = str(error) if known else f"{type(error).__name__}: {error}"
+        is_ours = isinstance(error, ToolkitError)
+        text = str(error) if is_ours else f"{type(error).__name__}: {error}"
         _send(requests, {"event": "failed", "kind": type(error).__name__, "text": text})
     else:
         _send(requests, {"event": "done", "migrations": steps.migrations})
 
 
-def _follow(reply_fd: int, merged: threading.Semaphore) -> None:
-    """Wait for replies; without anyone to reply, end, with everything that was started here."""
+def _read_replies(reply_fd: int, merged: threading.Semaphore) -> None:
+    """Wait for replies; when the other process has ended, stop this one and its children."""
     with os.fdopen(reply_fd) as replies:
         for _ in replies:
             merged.release()

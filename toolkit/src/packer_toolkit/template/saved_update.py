@@ -1,7 +1,7 @@
-"""An update on its way from the job that works it out to the job that pushes it.
+"""Pass an update from the job that computes it to the job that pushes it.
 
-The first one runs code of the release, so that everything in it is data to the second one: the
-patch is validated and applied to an index, nothing of it is executed or checked out.
+The first job runs code of the release, so the second one does not trust what it passes: the patch
+is validated and applied to an index; nothing of it is executed or checked out.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.git.addresses import without_secret
+from packer_toolkit.git.addresses import remove_secrets
 from packer_toolkit.git.command import Git, GitError
-from packer_toolkit.git.network import limit_question
+from packer_toolkit.git.network import limit_query
 from packer_toolkit.repository.answers_file import parse_answers
-from packer_toolkit.template import job_files as hand_over
 from packer_toolkit.template.allowed_changes import require_harmless
+from packer_toolkit.template.job_files import pack_files, unpack_files
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.source import parse_version
-from packer_toolkit.template.summary import Summary
+from packer_toolkit.template.summary import UpdateSummary
 from packer_toolkit.template.trees import read_tree
 from packer_toolkit.text.paths import show_path
 
-WHAT = "the update that was handed over"
+WHAT = "the saved update"
 _SCHEMA = 1
 _FILE = "update.json"
-# Nothing of the user's configuration may change a patch or what becomes of it.
+# The user's configuration must not change a patch, or how it is applied.
 _DIFF = ("--binary", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv")
 _PROTECTED = ("-c", "core.protectHFS=true", "-c", "core.protectNTFS=true")
 
@@ -38,52 +38,52 @@ class SavedUpdate:
     """An update as a patch.
 
     Attributes:
-        base: the commit that it is for.
-        tree: the tree object that it results in.
-        patch: what changes, as `git diff --binary` writes it.
-        summary: what a reader wants to know about it.
+        base: The commit that it is for.
+        tree: The tree object that it results in.
+        patch: The changes, as `git diff --binary` writes them.
+        summary: The content of its pull request.
     """
 
     base: str
     tree: str
     patch: bytes
-    summary: Summary
+    summary: UpdateSummary
 
 
-def save_update(project: Project, tree: str, summary: Summary) -> str:
+def save_update(project: Project, tree: str, summary: UpdateSummary) -> str:
     """Return an update as one line.
 
     Args:
-        project: the repository.
-        tree: the tree of the whole repository after the update.
-        summary: what a reader wants to know about it.
+        project: The repository.
+        tree: The tree of the whole repository after the update.
+        summary: The content of its pull request.
     """
-    git = Git.at(project.top)
+    git = Git(project.top)
     patch = git.raw("diff-tree", "-r", "-p", *_DIFF, project.head, tree)
     update = {
         "schema": _SCHEMA,
         "base": project.head,
         "tree": tree,
-        # Any bytes, letter by letter.
+        # Any bytes, one character each.
         "patch": patch.decode("latin-1"),
-        "summary": summary.as_json(),
+        "summary": summary.to_json(),
     }
-    return hand_over.pack({_FILE: json.dumps(update, ensure_ascii=False).encode()})
+    return pack_files({_FILE: json.dumps(update, ensure_ascii=False).encode()})
 
 
 def read_update(line: str) -> SavedUpdate:
     """Return the update of a line that `save_update` returned.
 
     Raises:
-        SetupError: when it is something else.
+        SetupError: It is something else.
     """
     try:
-        update: Any = json.loads(hand_over.unpack(line, WHAT)[_FILE])
+        update: Any = json.loads(unpack_files(line, WHAT)[_FILE])
         if update["schema"] != _SCHEMA:
             raise ValueError(f"its schema is {update['schema']!r}, not {_SCHEMA}")
         base, tree, patch = (str(update[name]) for name in ("base", "tree", "patch"))
         return SavedUpdate(
-            base, tree, patch.encode("latin-1"), Summary.from_json(update["summary"])
+            base, tree, patch.encode("latin-1"), UpdateSummary.from_json(update["summary"])
         )
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         reason = show_path(f"{type(error).__name__}: {error}")[:200]
@@ -93,17 +93,20 @@ def read_update(line: str) -> SavedUpdate:
 
 
 def apply_update(project: Project, update: SavedUpdate, release: str | None) -> str:
-    """Return the tree of the repository after an update; no file and no branch is changed.
+    """Create the tree of the repository after an update; no file and no branch is changed.
 
-    `require_release` looks at what is in the tree.
+    `require_release` validates the files in the tree.
 
     Args:
-        project: the repository, with the commit checked out that the update is for.
-        update: the update.
-        release: that it must be for, if it is known from somewhere else.
+        project: The repository, with the commit checked out that the update is for.
+        update: The update.
+        release: The release that it must be for; None if that is not known.
+
+    Returns:
+        The ID of the tree.
 
     Raises:
-        SetupError: when it is for another commit or release, or does not apply.
+        SetupError: It is for another commit or release, or does not apply.
     """
     summary = update.summary
     if update.base != project.head:
@@ -121,14 +124,14 @@ def apply_update(project: Project, update: SavedUpdate, release: str | None) -> 
             f"the update is from {show_path(summary.present[:50])}, and this repository is at "
             f"{project.release}; start a new run of the workflow"
         )
-    git = Git.at(project.top)
+    git = Git(project.top)
     with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
-        at = git.with_env(GIT_INDEX_FILE=str(Path(scratch, "index")))
+        with_index = git.with_env(GIT_INDEX_FILE=str(Path(scratch, "index")))
         try:
-            at.text("read-tree", project.head)
+            with_index.text("read-tree", project.head)
             apply = ("apply", "--cached", "--whitespace=nowarn", "-p1", "-")
-            at.text(*_PROTECTED, *apply, stdin=update.patch)
-            tree = at.text(*_PROTECTED, "write-tree")
+            with_index.text(*_PROTECTED, *apply, stdin=update.patch)
+            tree = with_index.text(*_PROTECTED, "write-tree")
         except GitError as error:
             raise SetupError(
                 f"the update does not apply to {project.head[:12]}: {show_path(error.reason)}; "
@@ -136,31 +139,31 @@ def apply_update(project: Project, update: SavedUpdate, release: str | None) -> 
             ) from None
     if tree != update.tree:
         raise SetupError(
-            f"the update results in other files than the job that worked it out reported "
+            f"the update results in other files than the job that computed it reported "
             f"({tree[:12]} instead of {show_path(update.tree[:12])}); start a new run of the "
             "workflow"
         )
     return tree
 
 
-def changed_paths(project: Project, tree: str) -> list[str]:
+def list_changed_paths(project: Project, tree: str) -> list[str]:
     """Return the paths that differ between what is checked out and a tree of the repository."""
     command = ("diff-tree", "-r", "-z", "--no-renames", "--name-only", project.head, tree)
-    return Git.at(project.top).fields(*command)
+    return Git(project.top).fields(*command)
 
 
 def require_release(project: Project, tree: str, release: str) -> None:
     """Make sure that a tree is an update of a project: harmless, and of the same template.
 
     Args:
-        project: the repository.
-        tree: the tree of the whole repository after the update.
-        release: the tag that the answers file must record.
+        project: The repository.
+        tree: The tree of the whole repository after the update.
+        release: The tag that the answers file must record.
 
     Raises:
-        SetupError: when it is not.
+        SetupError: It is not.
     """
-    git = Git.at(project.top)
+    git = Git(project.top)
     before, after = read_tree(git, project.head), read_tree(git, tree)
     require_harmless(git, before, after, project.prefix)
     file = project.prefix + project.answers_file
@@ -168,11 +171,11 @@ def require_release(project: Project, tree: str, release: str) -> None:
     text = git.raw("cat-file", "blob", entry.oid) if entry and entry.is_file else b""
     answers = parse_answers(text, f"{file} of the update") if text else {}
     # An update removes a password or token from a recorded address, and changes nothing else in it.
-    sources = (project.source, without_secret(project.source))
+    sources = (project.source, remove_secrets(project.source))
     if answers.get("_commit") != release or answers.get("_src_path") not in sources:
         raise SetupError(
             f"{file} of the update does not record {release} of the same template; nothing was "
-            "pushed, report it to the maintainers of the template"
+            "pushed; report it to the maintainers of the template"
         )
 
 
@@ -180,19 +183,19 @@ def require_current(project: Project, base: str) -> None:
     """Make sure that the branch to merge into is still at the commit that is checked out.
 
     Raises:
-        SetupError: when it is not.
-        RemoteError: when it cannot be read.
+        SetupError: It is not.
+        RemoteError: It cannot be read.
     """
     ref = f"refs/heads/{base}"
     try:
-        listing = limit_question(Git.at(project.top)).text("ls-remote", "origin", ref)
+        listing = limit_query(Git(project.top)).text("ls-remote", "origin", ref)
     except GitError as error:
         raise RemoteError(
-            f"the branch {base} cannot be read: {error.reason}; look at the token's rights"
+            f"the branch {base} cannot be read: {error.reason}; check the token's permissions"
         ) from None
     heads = [line.split("\t")[0] for line in listing.splitlines() if line.endswith(f"\t{ref}")]
     if heads != [project.head]:
         raise SetupError(
-            f"{base} is not at {project.head[:12]} any more, for which the update was worked out; "
-            "start a new run of the workflow (a re-run would take the old commit)"
+            f"{base} is no longer at {project.head[:12]}, for which the update was computed; start "
+            "a new run of the workflow (a re-run uses the old commit)"
         )

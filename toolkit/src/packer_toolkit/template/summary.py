@@ -1,4 +1,4 @@
-"""What the pull request of an update tells its readers, as data."""
+"""The content of the pull request of an update, as data that one job passes to another."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from packer_toolkit.template.merge import Conflict
+from packer_toolkit.template.trees import write_tree
+from packer_toolkit.template.update_plan import UpdatePlan
 from packer_toolkit.text.paths import show_path
 
-# How long each text may be, and each list.
-_LONG_TEXT, _LONG_LIST = 100_000, 2_000
+# The length of each text and list that another job may pass.
+_LONGEST_TEXT, _LONGEST_LIST = 100_000, 2_000
+_LONGEST_DIFF = 6_000
 
 
 @dataclass(frozen=True)
@@ -17,9 +21,9 @@ class ConflictNote:
     """A file with a conflict.
 
     Attributes:
-        path: where it is.
-        reason: what happened, in a few words.
-        diff: what the release changes in it.
+        path: Its path.
+        reason: Why it is a conflict.
+        diff: What the release changes in it.
     """
 
     path: str
@@ -28,19 +32,19 @@ class ConflictNote:
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What a reader wants to know about an update.
+class UpdateSummary:
+    """What the readers of a pull request need to know about an update.
 
     Attributes:
-        present: the release that the repository is at.
-        release: the release to update to.
-        conflicts: files that both changed.
-        new: questions that are asked for the first time -> the answer.
-        changed: question -> the answer before and after.
-        gone: questions that are no longer asked.
-        renamed: old path -> new path, of files that have the team's changes in them.
-        kept_deleted: files that the team deleted and the release changes.
-        changelog: what the template's changelog says, in Markdown.
+        present: The release that the repository is at.
+        release: The release to update to.
+        conflicts: Files with conflicts.
+        new: Questions that are asked for the first time -> the answer.
+        changed: Question -> the answer before and after.
+        gone: Questions that are no longer asked.
+        renamed: Old path -> new path, of files that have the team's changes in them.
+        kept_deleted: Files that the team deleted and the release changes.
+        changelog: The changelog of the releases that it brings, in Markdown.
     """
 
     present: str
@@ -53,55 +57,111 @@ class Summary:
     kept_deleted: list[str] = field(default_factory=list)
     changelog: str = ""
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+    def to_json(self) -> dict[str, Any]:
+        """Convert the summary into values that JSON has."""
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: Any) -> Summary:
-        """Read what `as_json` returned, and believe nothing of it: each part is a printable string.
+    def from_json(cls, data: Any) -> UpdateSummary:
+        """Read what `to_json` returned, without trust: each part becomes a printable string.
 
         Raises:
-            ValueError, TypeError, KeyError: when a part is missing or is something else.
+            ValueError, TypeError, KeyError: A part is missing or has another type.
         """
         return cls(
-            present=_line(data["present"]),
-            release=_line(data["release"]),
+            present=_read_line(data["present"]),
+            release=_read_line(data["release"]),
             conflicts=[
-                ConflictNote(_line(item["path"]), _line(item["reason"]), _text(item["diff"]))
-                for item in _list(data["conflicts"])
+                ConflictNote(
+                    _read_line(item["path"]), _read_line(item["reason"]), _read_text(item["diff"])
+                )
+                for item in _read_list(data["conflicts"])
             ],
-            new={_line(name): _line(value) for name, value in _pairs(data["new"])},
+            new={_read_line(name): _read_line(value) for name, value in _read_pairs(data["new"])},
             changed={
-                _line(name): [_line(value) for value in _list(both)[:2]]
-                for name, both in _pairs(data["changed"])
-                if len(_list(both)) == 2
+                _read_line(name): [_read_line(value) for value in _read_list(both)[:2]]
+                for name, both in _read_pairs(data["changed"])
+                if len(_read_list(both)) == 2
             },
-            gone=[_line(name) for name in _list(data["gone"])],
-            renamed={_line(old): _line(new) for old, new in _pairs(data["renamed"])},
-            kept_deleted=[_line(path) for path in _list(data["kept_deleted"])],
-            changelog=_text(data["changelog"]),
+            gone=[_read_line(name) for name in _read_list(data["gone"])],
+            renamed={_read_line(old): _read_line(new) for old, new in _read_pairs(data["renamed"])},
+            kept_deleted=[_read_line(path) for path in _read_list(data["kept_deleted"])],
+            changelog=_read_text(data["changelog"]),
         )
 
 
-def _text(value: Any) -> str:
+def summarize_update(plan: UpdatePlan, changelog: str) -> UpdateSummary:
+    """Return the content of the pull request of an update.
+
+    Args:
+        plan: The update.
+        changelog: The changelog of the releases that it brings.
+    """
+    answers, merged = plan.answers, plan.merged
+    return UpdateSummary(
+        present=plan.project.release,
+        release=plan.release,
+        conflicts=[
+            ConflictNote(
+                path=show_path(item.path),
+                # In the branch no conflict is marked.
+                reason=item.cause,
+                diff=shorten(_diff_release(plan, item), _LONGEST_DIFF),
+            )
+            for item in plan.conflicts
+        ],
+        new={name: str(value) for name, value in answers["new"].items()},
+        changed={name: [str(value) for value in both] for name, both in answers["changed"].items()},
+        gone=list(answers["gone"]),
+        renamed={
+            show_path(old): show_path(new)
+            for old, new in merged.renamed.items()
+            if new not in merged.conflicts
+        },
+        kept_deleted=[show_path(path) for path in merged.kept_deleted],
+        changelog=changelog,
+    )
+
+
+def shorten(text: str, most: int) -> str:
+    """Return the first lines of a text, at most so many characters, and a note if it was longer."""
+    if len(text) <= most:
+        return text
+    return text[: max(0, most)].rpartition("\n")[0] + "\n… cut: too long for a pull request"
+
+
+def _diff_release(plan: UpdatePlan, item: Conflict) -> str:
+    """Return what the release changes in a file, as a diff of the template's own versions."""
+    git = plan.sandbox
+    trees = [
+        write_tree(git, {item.path: entry} if entry else {}, git.folder / ".git" / "index.diff")
+        for entry in (item.base, item.theirs)
+    ]
+    options = ["-c", "core.quotePath=false", "diff", "--no-ext-diff", "--no-textconv"]
+    text = git.raw(*options, "--no-color", *trees).decode(errors="backslashreplace")
+    # The first lines name the file once more.
+    lines = text.rstrip("\n").split("\n")
+    return "\n".join(line for line in lines if not line.startswith(("diff --git", "index ")))
+
+
+def _read_text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} instead of a string")
-    lines = value[:_LONG_TEXT].replace("\r\n", "\n").split("\n")
+    lines = value[:_LONGEST_TEXT].replace("\r\n", "\n").split("\n")
     return "\n".join(show_path(line.replace("\t", "    ")) for line in lines)
 
 
-def _line(value: Any) -> str:
-    return " ".join(_text(value).split())[:1_000]
+def _read_line(value: Any) -> str:
+    return " ".join(_read_text(value).split())[:1_000]
 
 
-def _list(value: Any) -> list[Any]:
+def _read_list(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise TypeError(f"{type(value).__name__} instead of a list")
-    return value[:_LONG_LIST]
+    return value[:_LONGEST_LIST]
 
 
-def _pairs(value: Any) -> list[tuple[Any, Any]]:
+def _read_pairs(value: Any) -> list[tuple[Any, Any]]:
     if not isinstance(value, Mapping):
         raise TypeError(f"{type(value).__name__} instead of an object")
-    return list(value.items())[:_LONG_LIST]
+    return list(value.items())[:_LONGEST_LIST]

@@ -169,7 +169,7 @@ class RecordFolder:
 
 @dataclass(frozen=True)
 class UpdateRecord:
-    """What a record says about its update.
+    """The content of a record.
 
     Attributes:
         folder: Where the record is.

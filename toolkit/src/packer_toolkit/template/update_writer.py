@@ -17,21 +17,23 @@ from pathlib import Path
 
 from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import Git
+from packer_toolkit.template.blocking_files import find_blocking_files
+from packer_toolkit.template.clean_state import find_uncommitted
 from packer_toolkit.template.file_changes import (
     are_on_one_file_system,
-    describe,
+    describe_file,
     exists,
     find_blocking_file,
     has_content,
     move_aside,
-    put,
+    move_to_free_path,
 )
 from packer_toolkit.template.index import Index
 from packer_toolkit.template.index_lines import list_update_lines
 from packer_toolkit.template.kept_copies import choose_copy
 from packer_toolkit.template.path_names import has_exact_name
 from packer_toolkit.template.trees import SUBMODULE, Entry, add_to_index, format_index_line
-from packer_toolkit.template.update import Plan, find_obstacles
+from packer_toolkit.template.update_plan import UpdatePlan
 from packer_toolkit.template.update_record import RecordFolder, UpdateRecord
 from packer_toolkit.text.paths import join_paths
 
@@ -59,7 +61,7 @@ class UpdateWriter:
         plan: The update.
     """
 
-    def __init__(self, plan: Plan, folder: RecordFolder, index: Index) -> None:
+    def __init__(self, plan: UpdatePlan, folder: RecordFolder, index: Index) -> None:
         self.plan = plan
         self._project = plan.project
         self._root = plan.project.folder
@@ -140,7 +142,7 @@ class UpdateWriter:
                 "new_folders": sorted(new_folders),
                 "empty_folders": sorted(empty_folders),
                 "conflicts": [conflict.path for conflict in plan.conflicts],
-                "expected": {path: describe(root / path) for path in saved},
+                "expected": {path: describe_file(root / path) for path in saved},
                 "written": {},
                 "kept": now.strftime("%Y%m%d-%H%M%S.%f"),
                 "beside": not are_on_one_file_system(self._project.git_dir, root),
@@ -159,7 +161,7 @@ class UpdateWriter:
             staged = record.find_new_file(path)
             (folder / path).rename(staged)
             _set_mode(staged, self._root / path, entry)
-            written[path] = describe(staged)
+            written[path] = describe_file(staged)
         shutil.rmtree(record.work / "aside", ignore_errors=True)
         self._folder.save_written(record, written)
 
@@ -170,7 +172,7 @@ class UpdateWriter:
             The folder that corresponds to the project's.
         """
         index, aside = self._folder.path / "aside.index", work / "aside"
-        git = Git.at(self._project.top, **self._git.env, GIT_INDEX_FILE=str(index))
+        git = Git(self._project.top, {**self._git.env, "GIT_INDEX_FILE": str(index)})
         lines = (
             format_index_line(self._project.prefix + path, entry)
             for path, entry in files.items()
@@ -195,7 +197,8 @@ class UpdateWriter:
                 "another commit was made or checked out while the update was computed; nothing was "
                 "changed; start again"
             )
-        changed = {*project.uncommitted(), *find_obstacles(plan)}
+        changed = {*find_uncommitted(project)}
+        changed |= {*find_blocking_files(project.folder, plan.before, plan.after)}
         paths = [f":(literal){path}" for path in plan.changes if path in plan.before]
         if paths:
             index = self._folder.path / "compared.index"
@@ -230,7 +233,7 @@ class UpdateWriter:
 
     def _require_expected(self, record: UpdateRecord, path: str) -> None:
         """Make sure that the file that was moved aside is the one that was recorded."""
-        if describe(record.find_old_file(path)) != record.values["expected"][path]:
+        if describe_file(record.find_old_file(path)) != record.values["expected"][path]:
             raise ChangedMeanwhileError(path)
 
     def _copy_unwritten(self, record: UpdateRecord) -> dict[str, Path | None]:
@@ -239,7 +242,7 @@ class UpdateWriter:
         edited = [
             path
             for path, written in record.written.items()
-            if not has_content(describe(self._root / path), written)
+            if not has_content(describe_file(self._root / path), written)
         ]
         edited += [
             path
@@ -258,11 +261,11 @@ class UpdateWriter:
 
     def _has_file(self, path: str) -> bool:
         """Check whether a file or link is at a path where the update has deleted one."""
-        is_file = describe(self._root / path) not in ("", "folder")
+        is_file = describe_file(self._root / path) not in ("", "folder")
         return is_file and not find_blocking_file(self._root, path)
 
 
-def _is_replaced(plan: Plan, path: str) -> bool:
+def _is_replaced(plan: UpdatePlan, path: str) -> bool:
     """Check whether an update moves what is at a path aside; it does not touch submodules."""
     return path in plan.before and plan.before[path].mode != SUBMODULE
 
@@ -297,7 +300,7 @@ def write_file(
         place.parent.mkdir(parents=True, exist_ok=True)
         if place.is_dir() and not place.is_symlink():
             _remove_empty(place)
-        put(source, place)
+        move_to_free_path(source, place)
 
 
 def _set_mode(staged: Path, place: Path, entry: Entry) -> None:

@@ -1,1 +1,1 @@
-"""Text for people: lines, paths and Markdown."""
+"""Text for users: lines, paths and Markdown."""

@@ -1,12 +1,14 @@
-"""Texts of others in Markdown: shown as they are, and never understood."""
+"""Write Markdown, and escape untrusted text in it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
 
+from packer_toolkit.text.lines import join_lines
+
 _ZERO_WIDTH_SPACE = "\u200b"
-# What GitHub acts on: mentions, references to issues, words that close one, HTML, images.
+# GitHub acts on mentions, references to issues, words that close an issue, HTML and images.
 _MENTION = re.compile(r"@(?=\w)")
 _REFERENCE = re.compile(r"(#|\bGH-)(?=\d)", re.IGNORECASE)
 _MARKUP = re.compile(r"(<(?=[a-z/!?])|!(?=\[))", re.IGNORECASE)
@@ -15,36 +17,44 @@ _CLOSING = re.compile(
 )
 
 
-def code(text: str) -> str:
-    """Return one line as code, safe in a table's cell too."""
-    line = " ".join(text.split())
+def format_code(text: str) -> str:
+    """Return one line as inline code, which is also safe in the cell of a table."""
+    line = join_lines(text)
     if not line:
         return "—"
-    longest = max((len(run) for run in re.findall("`+", line)), default=0)
-    ticks = "`" * (longest + 1)
+    ticks = "`" * (_count_backticks(line) + 1)
     pad = " " if line.startswith("`") or line.endswith("`") else ""
-    # GitHub takes a table apart before it looks at code.
+    # GitHub splits a table into cells before it reads the code in them.
     line = line.replace("|", "\\|")
     return f"{ticks}{pad}{line}{pad}{ticks}"
 
 
-def block(lines: Iterable[str]) -> str:
-    """Return lines as a block of code that none of them can end."""
+def format_code_block(lines: Iterable[str], language: str = "text") -> str:
+    """Return lines as a code block that no line of them can end.
+
+    Args:
+        lines: The lines; one item may hold several.
+        language: What GitHub highlights, such as text or diff.
+    """
     text = "\n".join(lines)
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}text\n{text}\n{fence}"
+    fence = "`" * max(3, _count_backticks(text) + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table; the cells are Markdown already."""
+def format_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table; head and cells must be Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def quiet(text: str) -> str:
-    """Return Markdown of others that notifies nobody, closes no issue and hides no text."""
+def neutralize_markdown(text: str) -> str:
+    """Return untrusted Markdown that mentions no user, closes no issue and hides no text."""
     text = _MENTION.sub("@" + _ZERO_WIDTH_SPACE, text)
     text = _REFERENCE.sub(r"\1" + _ZERO_WIDTH_SPACE, text)
     text = _CLOSING.sub(r"\1\2" + _ZERO_WIDTH_SPACE, text)
     return _MARKUP.sub(r"\1" + _ZERO_WIDTH_SPACE, text)
+
+
+def _count_backticks(text: str) -> int:
+    """Return the length of the longest run of backticks."""
+    return max((len(run) for run in re.findall("`+", text)), default=0)

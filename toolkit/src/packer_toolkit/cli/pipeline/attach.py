@@ -1,4 +1,4 @@
-"""Attach a build's records to its GitHub release."""
+"""`packer-toolkit pipeline attach`."""
 
 from __future__ import annotations
 
@@ -8,54 +8,65 @@ from pathlib import Path
 
 import click
 
-from packer_toolkit.cli.options import github_options
+from packer_toolkit.cli.options import (
+    artifacts_option,
+    dry_run_option,
+    github_options,
+    json_option,
+)
 from packer_toolkit.errors import SetupError
-from packer_toolkit.github.actions import token
+from packer_toolkit.github.actions import read_token
 
 
 @click.command()
 @click.option(
-    "--tag", envvar="GITHUB_REF_NAME", required=True, help="Of the release.  [GITHUB_REF_NAME]"
+    "--tag",
+    envvar="GITHUB_REF_NAME",
+    required=True,
+    show_envvar=True,
+    metavar="TAG",
+    help="Tag of the GitHub release.",
 )
-@click.option(
-    "--bundle",
-    envvar="PACKER_BUILD_BUNDLE",
-    help="What `packer-toolkit bundle` printed, instead of files.  [PACKER_BUILD_BUNDLE]",
-)
-@click.option("--replace", is_flag=True, help="Replace files that the release has already.")
+@artifacts_option
+@click.option("--replace", is_flag=True, help="Replace files that the release already has.")
 @github_options
-@click.option("--dry-run", is_flag=True, help="Show what would be attached; attach nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@dry_run_option
+@json_option
 def command(
     tag: str,
-    bundle: str | None,
+    artifacts: str | None,
     replace: bool,
     repository: str,
     api_url: str,
-    patience: float,
+    timeout: float,
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Attach manifest.json, build-report.json and the package lists to a GitHub release.
+    """Attach the build artifacts to a GitHub release.
 
-    Files that the release has already with the same content stay; other content of the same name
-    is an error, because a version is built once.  Other names are refused, and so is JSON that is
-    not valid or names another version.  The token is read from GITHUB_TOKEN; it needs the
-    permission contents: write.
+    The build artifacts are manifest.json, build-report.json and the package lists.  A file that the
+    release already has with the same content stays; one with other content is an error, because a
+    version is built once.  Files of other names are refused, and so is JSON that is not valid or
+    names another version.  The token is read from GITHUB_TOKEN; it needs contents: write.
 
-    Exit code 0: all is attached.  1: there is no such release, or it has other files.  3: something
-    is missing here.  4: GitHub refused, or could not be reached.
+    Exit code 0: all files are attached.  1: the release does not exist, or has other files.  3:
+    build artifacts or the token are missing.  4: GitHub cannot be reached or refused the request.
     """
-    from packer_toolkit.github.client import Place
-    from packer_toolkit.pipeline.artifacts import MANIFEST, read, require_sound, unpack
-    from packer_toolkit.pipeline.releases import attach
+    from packer_toolkit.github.client import RepositoryAccess
+    from packer_toolkit.pipeline.artifacts import (
+        MANIFEST,
+        read_artifacts,
+        require_valid_files,
+        unpack_artifacts,
+    )
+    from packer_toolkit.pipeline.releases import attach_artifacts
 
-    records = read(Path()) if bundle is None else unpack(bundle)
-    require_sound(records.refused)
-    if MANIFEST not in records.files:
+    files = read_artifacts(Path()) if artifacts is None else unpack_artifacts(artifacts)
+    require_valid_files(files.rejected)
+    if MANIFEST not in files.files:
         raise SetupError(f"there is no {MANIFEST}: build the image first, then attach what it left")
-    github = Place(repository, token(), api_url, patience).connect()
-    done = attach(github, tag, records, replace=replace, dry_run=dry_run)
+    github = RepositoryAccess(repository, read_token(), api_url, timeout).connect()
+    done = attach_artifacts(github, tag, files, replace=replace, dry_run=dry_run)
     if as_json:
         click.echo(json.dumps(asdict(done), indent=2))
         return

@@ -1,4 +1,4 @@
-"""Make one line of a build's records, for a later job."""
+"""`packer-toolkit pipeline pack`."""
 
 from __future__ import annotations
 
@@ -7,38 +7,25 @@ from pathlib import Path
 
 import click
 
-from packer_toolkit.github.actions import warn
+from packer_toolkit.cli.options import json_option
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON; set no output.")
+@json_option
 def command(as_json: bool) -> None:
-    """Make one line of a build's records, for a later job of a workflow.
+    """Pack the build artifacts into a single-line job output.
 
-    Sets the step's output bundle, with build-report.json, manifest.json and the package lists
-    inside, as far as they are there.  `report` and `attach` take it from PACKER_BUILD_BUNDLE.
+    Sets the job output bundle to one line with build-report.json, manifest.json and the package
+    lists, as far as they exist in this folder; with --json it sets none.  `pipeline issue` and
+    `pipeline attach` of a later job read it from PACKER_BUILD_BUNDLE.
 
-    Exit code 0: handed on, also when there are no records.
+    Exit code 0: packed, also if there are no build artifacts.
     """
-    from packer_toolkit.github.outputs import set_outputs
-    from packer_toolkit.pipeline.artifacts import (
-        LONGEST_BUNDLE,
-        Records,
-        is_packages,
-        pack,
-        read,
-        warn_about_refused,
-    )
+    from packer_toolkit.github.actions import set_outputs
+    from packer_toolkit.pipeline.packing import pack_folder
 
-    records = warn_about_refused(read(Path()))
-    line = pack(records)
-    if len(line) > LONGEST_BUNDLE:
-        warn("the package lists are too long to be handed on, and are left out")
-        records = Records(
-            {name: raw for name, raw in records.files.items() if not is_packages(name)}
-        )
-        line = pack(records)
+    names, line = pack_folder(Path())
     if as_json:
-        click.echo(json.dumps({"files": sorted(records.files), "bundle": line}, indent=2))
+        click.echo(json.dumps({"files": names, "bundle": line}, indent=2))
         return
     set_outputs({"bundle": line})

@@ -1,87 +1,96 @@
-"""Write the summary of a build that a person reads."""
+"""`packer-toolkit pipeline summary`."""
 
 from __future__ import annotations
 
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from packer_toolkit.cli.options import github_options
+from packer_toolkit.cli.options import github_options, json_option, outcome_option
 from packer_toolkit.errors import RemoteError
-from packer_toolkit.github.actions import token
+from packer_toolkit.github.actions import add_summary, read_token
+
+if TYPE_CHECKING:
+    from packer_toolkit.pipeline.releases import ReleasedPackages
 
 
 @click.command()
+@outcome_option
 @click.option(
-    "--outcome",
-    type=click.Choice(["", "success", "failure", "cancelled", "skipped"]),
-    envvar="PACKER_BUILD_OUTCOME",
+    "--note",
+    envvar="PACKER_BUILD_NOTE",
     default="",
-    help="How the build ended; without it, the report says so.  [PACKER_BUILD_OUTCOME]",
-)
-@click.option(
-    "--note", envvar="PACKER_BUILD_NOTE", default="", help="Shown with it.  [PACKER_BUILD_NOTE]"
+    show_envvar=True,
+    metavar="TEXT",
+    help="Note to show in the summary.",
 )
 @click.option(
     "--credentials-seconds",
     type=click.FloatRange(min=0, min_open=True),
     envvar="PACKER_CREDENTIALS_SECONDS",
-    help="How long the credentials live; without it, the report says so, or else it is an hour."
-    "  [PACKER_CREDENTIALS_SECONDS]",
+    show_envvar=True,
+    metavar="SECONDS",
+    help="Lifetime of the AWS credentials in seconds.  [default: the one in the build report, or "
+    "3600]",
 )
 @github_options
-@click.option("--json", "as_json", is_flag=True, help="Print JSON; add to no summary.")
+@json_option
 def command(
-    outcome: str,
+    outcome: str | None,
     note: str,
     credentials_seconds: float | None,
     repository: str,
     api_url: str,
-    patience: float,
+    timeout: float,
     as_json: bool,
 ) -> None:
-    """Write the summary of a build that a person reads.
+    """Write the build summary of a workflow run.
 
-    Goes by build-report.json, manifest.json and the package lists here.  With GITHUB_TOKEN the
-    packages are compared with those of the last release.
+    Reads build-report.json, manifest.json and the package lists in this folder.  With a token in
+    GITHUB_TOKEN, the packages are compared with those of the last release.  In a workflow, the
+    summary is added to the page of the run (GITHUB_STEP_SUMMARY); elsewhere, and with --json, it is
+    printed.
 
-    In a workflow it is added to the run's summary (GITHUB_STEP_SUMMARY), else printed.
-
-    Exit code 0: written, however the build ended.  2: an option is wrong.
+    Exit code 0: written, whatever the result of the build.
     """
-    from packer_toolkit.build.deadline import expiry
-    from packer_toolkit.github.outputs import add_summary
-    from packer_toolkit.pipeline.artifacts import read, warn_about_refused
-    from packer_toolkit.pipeline.summary import page
+    from packer_toolkit.build.deadline import read_credentials_expiry
+    from packer_toolkit.pipeline.artifacts import read_artifacts, warn_about_rejected
+    from packer_toolkit.pipeline.summary import write_summary
 
-    records = warn_about_refused(read(Path()))
+    artifacts = warn_about_rejected(read_artifacts(Path()))
     if not outcome:
-        outcome = "success" if records.report.get("exit_code") == 0 else "failure"
-    last, name = None, ""
-    if records.packages and token() and repository:
-        from packer_toolkit.github.client import Place
-        from packer_toolkit.pipeline.releases import last_packages
-
-        tag = os.environ.get("GITHUB_REF_TYPE") == "tag"
-        now = os.environ.get("GITHUB_REF_NAME", "") if tag else ""
-        try:
-            github = Place(repository, token(), api_url, patience).connect()
-            name, last = last_packages(github, before=now)
-        except RemoteError as error:
-            click.echo(f"note: packages are compared with nothing: {error}", err=True)
-    text = page(
-        records,
-        outcome=outcome,
+        outcome = "success" if artifacts.report.get("exit_code") == 0 else "failure"
+    last = None
+    if artifacts.packages and read_token() and repository:
+        last = _read_last_packages(repository, api_url, timeout)
+    text = write_summary(
+        artifacts,
+        result=outcome,
         note=note,
-        limit=credentials_seconds,
-        expires=expiry(os.environ),
+        seconds=credentials_seconds,
+        expires=read_credentials_expiry(os.environ),
         last=last,
-        last_name=name,
     )
     if as_json:
-        shown = {"outcome": outcome, "note": note or None, "text": text}
-        click.echo(json.dumps(shown, indent=2))
+        summary = {"outcome": outcome, "note": note or None, "text": text}
+        click.echo(json.dumps(summary, indent=2))
         return
     add_summary(text)
+
+
+def _read_last_packages(repository: str, api_url: str, timeout: float) -> ReleasedPackages | None:
+    """Return the package lists of the last release; None without any."""
+    from packer_toolkit.github.client import RepositoryAccess
+    from packer_toolkit.pipeline.releases import find_last_packages
+
+    is_tag = os.environ.get("GITHUB_REF_TYPE") == "tag"
+    tag = os.environ.get("GITHUB_REF_NAME", "") if is_tag else ""
+    try:
+        github = RepositoryAccess(repository, read_token(), api_url, timeout).connect()
+        return find_last_packages(github, before=tag)
+    except RemoteError as error:
+        click.echo(f"note: packages are not compared: {error}", err=True)
+        return None

@@ -1,4 +1,4 @@
-"""`packer-toolkit adopt`."""
+"""`packer-toolkit template adopt`."""
 
 from __future__ import annotations
 
@@ -8,29 +8,34 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from packer_toolkit.cli.options import answers_options, collect_answers
-from packer_toolkit.git.addresses import without_secret
+from packer_toolkit.cli.options import (
+    collect_answers,
+    data_options,
+    dry_run_option,
+    json_option,
+    renamed_option,
+)
+from packer_toolkit.git.addresses import remove_secrets
 from packer_toolkit.text.paths import show_path
 
 if TYPE_CHECKING:
     from packer_toolkit.adopt.adoption import Adoption
 
 _STATES = {
-    "missing": "not here",
-    "same": "as the template has it",
-    "different": "yours differs, and stays",
-    "in the way": "something of yours is in its place, and stays",
-    "ignored": "not here, and ignored by git",
+    "missing": "missing",
+    "same": "same as in the template",
+    "different": "different; yours is kept",
+    "in the way": "blocked by a path of yours, which is kept",
+    "ignored": "missing, and ignored by git",
 }
 
 
-@click.command("adopt")
+@click.command()
 @click.argument(
     "folder",
     default=".",
@@ -39,49 +44,59 @@ _STATES = {
 @click.option(
     "--template",
     metavar="URL",
-    help="The template's address; not needed when this command was installed from it, as with uvx.",
+    help="URL of the template.  [default: the one that this command was installed from, as with "
+    "uvx]",
 )
-@click.option(
-    "--release",
+@renamed_option(
+    "--vcs-ref",
+    "release",
+    former=("--release",),
     metavar="VERSION",
-    help="The release that updates start from.  Default: the one most like what is here.",
+    help="Template release that updates start from.  [default: the one most similar to this "
+    "repository]",
 )
 @click.option(
     "--packer",
     "chosen",
     metavar="FOLDER",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The folder with the Packer files.  Default: the one nearest to the top.",
+    help="Folder with the Packer files.  [default: the one nearest to FOLDER]",
 )
-@partial(
-    answers_options,
-    data="An answer; it goes before what is found here.  Nobody is asked for it.",
-)
+@data_options
 @click.option(
     "--answers-file",
     "-a",
     metavar="FILE",
-    help="The answers file to add.  Default: .copier-answers.yml, or "
-    ".copier-answers.packer-ami.yml beside another template's.",
+    help="Answers file to add.  [default: .copier-answers.yml, or "
+    ".copier-answers.packer-ami.yml beside the one of another template]",
 )
-@click.option("--defaults", is_flag=True, help="Ask nothing: take defaults for what is not found.")
+@click.option(
+    "--defaults",
+    is_flag=True,
+    help="Ask nothing; use the default of each question without a detected answer.",
+)
 @click.option(
     "--accept",
     multiple=True,
     metavar="PATTERN",
-    help="The template's files to add where they are missing: all, none, a path, a folder, or a "
-    "pattern such as 'inspec/*'.  Default: a terminal asks, otherwise none.",
+    help="Missing files of the template to add: all, none, a path, a folder, or a pattern such as "
+    "'inspec/*'; may be repeated.  [default: ask on a terminal, otherwise none]",
 )
-@click.option("--diff", "show_differences", is_flag=True, help="Show how your files differ, too.")
-@click.option("--dry-run", is_flag=True, help="Say what would happen; ask and write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print answers, files and diff as JSON.")
+@click.option(
+    "--diff",
+    "show_differences",
+    is_flag=True,
+    help="Show how your files differ from those of the template, too.",
+)
+@dry_run_option
+@json_option
 def command(
     folder: Path,
     template: str | None,
     release: str | None,
     chosen: Path | None,
     data: tuple[str, ...],
-    answers: Path | None,
+    data_file: Path | None,
     answers_file: str | None,
     defaults: bool,
     accept: tuple[str, ...],
@@ -89,23 +104,25 @@ def command(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Bring a repository that was made by hand, or by an older copy, under the template.
+    """Connect an existing repository to the template so that it receives updates.
 
-    It reads the Packer files (HCL and JSON), workflows and git's remote of FOLDER for the answers
-    to the template's questions, asks for the rest, and adds .copier-answers.yml: from then on
-    updates work.  Of the template's files only those are added that you accept; no file of yours
-    is changed.  Nothing is committed.
+    Detects answers to the template's questions in the Packer files (HCL and JSON), the workflows
+    and the git remote of FOLDER (default: this folder), asks for the others, and adds
+    .copier-answers.yml, which updates need.  Of the template's files, only those that you accept
+    are added; your files are not changed.  Nothing is committed.
 
-    Everything must be committed, except for --dry-run.
+    Requires that everything is committed, except with --dry-run, which asks nothing.
 
-    Exit code 0: done.  3: it cannot be adopted, and nothing was written.  4: the template cannot
-    be read.
+    Exit code 0: connected.  3: the repository cannot be connected; nothing was written.  4: the
+    template cannot be read.
     """
     from packer_toolkit.adopt.prepare import AdoptionRequest, find_own_template, prepare_adoption
 
     source = template or find_own_template()
     if not source:
-        raise click.UsageError("--template URL is needed: this command was not installed from it")
+        raise click.UsageError(
+            "give --template URL: this command was not installed from a template"
+        )
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     ask = terminal and not (defaults or dry_run or as_json)
     request = AdoptionRequest(
@@ -113,7 +130,7 @@ def command(
         source,
         release=release,
         packer_folder=chosen.resolve() if chosen else None,
-        data=collect_answers(data, answers),
+        data=collect_answers(data, data_file),
         ask=ask,
         write=not dry_run,
         # A person at a terminal is asked, or will be after a dry run.
@@ -152,7 +169,7 @@ def _show(adoption: Adoption) -> None:
 
     # For a file or another program: one line each, whatever its length.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
-    click.echo(f"Baseline: {adoption.release} of {without_secret(adoption.source)}")
+    click.echo(f"Baseline: {adoption.release} of {remove_secrets(adoption.source)}")
     if adoption.found.folder:
         click.echo(f"Packer files: {adoption.found.folder}")
     table = Table(box=box.SIMPLE, pad_edge=False, title="Answers", title_justify="left")
@@ -225,7 +242,7 @@ def _next_steps(adoption: Adoption, folder: Path, written: Sequence[str]) -> Non
 
 def _runner(adoption: Adoption) -> str:
     """Return what runs template-check in the adopted folder, of what is there."""
-    from packer_toolkit.template.source import uvx_requirement
+    from packer_toolkit.template.source import format_uvx_requirement
 
     taskfile = adoption.folder / "Taskfile.yml"
     if (
@@ -240,7 +257,7 @@ def _runner(adoption: Adoption) -> str:
         path = [folder for folder in path if folder != str(Path(sys.executable).parent)]
     if shutil.which("packer-toolkit", path=os.pathsep.join(path)):
         return "packer-toolkit"
-    requirement = uvx_requirement(adoption.source, adoption.release)
+    requirement = format_uvx_requirement(adoption.source, adoption.release)
     return f"uvx --from {shlex.quote(requirement)} packer-toolkit"
 
 
@@ -248,7 +265,7 @@ def _as_json(
     adoption: Adoption, accepted: Sequence[str], written: Sequence[str], diff: str, dry_run: bool
 ) -> dict[str, Any]:
     return {
-        "template": without_secret(adoption.source),
+        "template": remove_secrets(adoption.source),
         "release": adoption.release,
         "packer": adoption.found.folder,
         "answers": {

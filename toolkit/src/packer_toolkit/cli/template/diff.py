@@ -1,4 +1,4 @@
-"""`packer-toolkit template-diff`."""
+"""`packer-toolkit template diff`."""
 
 from __future__ import annotations
 
@@ -10,75 +10,84 @@ import click
 
 from packer_toolkit.cli.options import (
     answers_file_option,
-    answers_options,
     collect_answers,
+    data_options,
+    json_option,
     trust_option,
+    vcs_ref_option,
 )
 from packer_toolkit.git.addresses import hide_secret
 from packer_toolkit.text.paths import join_paths, show_path
 
 
-@click.command("template-diff")
-@click.option("--to", "release", metavar="VERSION", help="A release other than the newest.")
-@answers_options
+@click.command()
+@vcs_ref_option("--to")
+@data_options
 @answers_file_option
 @trust_option
-@click.option("--json", "as_json", is_flag=True, help="Print files, conflicts and diff as JSON.")
+@json_option
 def command(
     release: str | None,
     data: tuple[str, ...],
-    answers: Path | None,
+    data_file: Path | None,
     answers_file: str | None,
     trust: bool,
     as_json: bool,
 ) -> int:
-    """Show what an update would change here, and which files would conflict.
+    """Show what an update would change in this repository.
 
-    Nothing is changed: the update is worked out in a temporary folder.  The diff goes to stdout,
-    the rest to stderr.
+    Nothing is changed: the update is rendered in a temporary folder.  The diff is printed to
+    standard output; files that would conflict, and everything else, to standard error.
 
-    Exit code 0: no file would conflict.  1: some would.  3: the update cannot be done.  4: the
-    template cannot be read.
+    Exit code 0: no conflicts.  1: at least one file would have a conflict.  3: the update cannot be
+    done.  4: the template cannot be read.
     """
-    from packer_toolkit.template import report
+    from packer_toolkit.template.clean_state import find_uncommitted, require_commit
     from packer_toolkit.template.journal import find_project
-    from packer_toolkit.template.source import up_to_date
-    from packer_toolkit.template.update import planned, target
+    from packer_toolkit.template.source import describe_up_to_date
+    from packer_toolkit.template.update import choose_release, plan_update
+    from packer_toolkit.template.update_result import (
+        describe_no_update,
+        describe_update,
+        format_result,
+    )
 
     project = find_project(Path.cwd(), answers_file)
-    project.require_commit()
-    changed = project.uncommitted()
+    require_commit(project)
+    changed = find_uncommitted(project)
     if changed:
-        click.echo(f"Not committed, and left out here: {join_paths(changed)}", err=True)
-    wanted = target(project, release)
-    given = collect_answers(data, answers)
+        click.echo(f"Uncommitted changes are left out: {join_paths(changed)}", err=True)
+    wanted = choose_release(project, release)
+    given = collect_answers(data, data_file)
     if wanted == project.release and not given:
         if as_json:
-            click.echo(json.dumps({**report.nothing(project), "diff": ""}, indent=2))
+            click.echo(json.dumps({**describe_no_update(project), "diff": ""}, indent=2))
         else:
-            click.echo(up_to_date(wanted, release), err=True)
+            click.echo(describe_up_to_date(wanted, release), err=True)
         return 0
-    with planned(project, wanted, given, trust) as plan:
+    with plan_update(project, wanted, given, trust) as plan:
         if as_json:
-            diff = printable_diff(hide_secret(plan.diff(), project.source))
-            click.echo(json.dumps({**report.as_json(plan), "diff": diff}, indent=2))
+            diff = printable_diff(hide_secret(plan.format_diff(), project.source))
+            click.echo(json.dumps({**describe_update(plan), "diff": diff}, indent=2))
             return int(bool(plan.conflicts))
-        colour = sys.stdout.isatty()
-        text = hide_secret(plan.diff(colour), project.source)
+        is_color = sys.stdout.isatty()
+        text = hide_secret(plan.format_diff(is_color), project.source)
         if text:
-            click.echo(text.encode("utf-8", "surrogateescape"), color=colour)
+            click.echo(text.encode("utf-8", "surrogateescape"), color=is_color)
         sys.stdout.flush()
-        for line in report.lines(plan, done=False):
+        for line in format_result(plan, is_written=False):
             click.echo(line, err=True)
     return int(bool(plan.conflicts))
 
 
 def printable_diff(text: str) -> str:
-    """Return a diff for JSON: bytes that are no UTF-8 are escaped."""
-    return "\n".join(line if line.isprintable() else _escaped(line) for line in text.split("\n"))
+    """Return a diff for JSON, in which bytes that are not UTF-8 are escaped."""
+    return "\n".join(
+        line if line.isprintable() else _escape_line(line) for line in text.split("\n")
+    )
 
 
-def _escaped(line: str) -> str:
+def _escape_line(line: str) -> str:
     raw = line.encode("utf-8", "surrogateescape")
     try:
         return raw.decode("utf-8")

@@ -1,4 +1,4 @@
-"""`packer-toolkit fleet`."""
+"""`packer-toolkit template fleet`."""
 
 from __future__ import annotations
 
@@ -6,74 +6,74 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
 
+from packer_toolkit.cli.options import (
+    api_url_option,
+    json_option,
+    renamed_option,
+    timeout_option,
+)
 from packer_toolkit.errors import CommandFailedError
-from packer_toolkit.github.actions import token
+from packer_toolkit.github.actions import read_token
 
 if TYPE_CHECKING:
-    from packer_toolkit.template.fleet import Fleet, Row
+    from packer_toolkit.template.fleet import Fleet, FleetRow
 
 
-@click.command("fleet")
+@click.command()
 @click.option(
     "--organization",
     metavar="NAME",
     default="",
-    help="Look at the repositories of an organisation or a person on GitHub.",
+    help="Read the repositories of this organization or user on GitHub.",
 )
 @click.option(
     "--prefix",
     default="packer-ami-",
     show_default=True,
-    help="How the names of the repositories begin.",
+    metavar="TEXT",
+    help="Read only repositories whose names begin with this.",
 )
 @click.option(
     "--repository",
     "repositories",
     multiple=True,
     metavar="OWNER/NAME",
-    help="Look at this one, too; may be given several times.",
+    help="Read this repository, too; may be repeated.",
 )
-@click.option(
-    "--list",
+@renamed_option(
+    "--from-file",
     "file",
+    former=("--list",),
     type=click.File(encoding="utf-8"),
     metavar="FILE",
-    help="Look at those of a file: OWNER/NAME in each line, # begins a remark.  - is stdin.",
+    help="Read the repositories listed in FILE: one OWNER/NAME per line, # starts a comment.  - is "
+    "standard input.",
 )
 @click.option(
     "--local",
     "folder",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Look at the clones in a folder instead; nothing of GitHub is asked.",
+    help="Read the clones in this folder instead, without GitHub.",
 )
 @click.option(
     "--workflows",
     "with_workflows",
     is_flag=True,
-    help="Name workflows that GitHub has disabled, too: one more request for each repository.",
-)
-@click.option("--behind", "only_behind", is_flag=True, help="Show only those that are behind.")
-@click.option(
-    "--api-url",
-    envvar="GITHUB_API_URL",
-    default="https://api.github.com",
-    help="The API; https://HOST/api/v3 on an Enterprise Server.  [GITHUB_API_URL]",
+    help="Show workflows that GitHub has disabled, too: one more request per repository.",
 )
 @click.option(
-    "--patience",
-    type=click.FloatRange(min=0),
-    default=600,
-    show_default=True,
-    help="Seconds after which nothing is tried again: rate limits of GitHub and git's questions "
-    "to other servers included.",
+    "--behind", "only_behind", is_flag=True, help="Show only repositories with an older release."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+@api_url_option
+@timeout_option(600)
+@json_option
 def command(
     organization: str,
     prefix: str,
@@ -83,33 +83,39 @@ def command(
     with_workflows: bool,
     only_behind: bool,
     api_url: str,
-    patience: float,
+    timeout: float,
     as_json: bool,
 ) -> int:
-    """Show which repository is at which release of the template.
+    """Show which template release each repository has.
 
-    On GitHub it reads with GITHUB_TOKEN, which needs to read contents: two requests for each
-    repository.  A template elsewhere is asked for its releases by git, on this machine and with its
-    access; the address is the one that the repository has recorded, and it is printed before.
-    For --workflows the token must be able to read actions, too.
+    On GitHub it reads with the token in GITHUB_TOKEN, which needs contents: read, and for
+    --workflows actions: read: two requests per repository.  The releases of a template on another
+    server are listed by git on this machine, with its access, and within --timeout; the URL is the
+    recorded one of the repository, and is printed first.
 
-    Exit code 0: all were read.  1: some could not be, and are named; the others are shown.  3:
-    there is nothing to look at.  4: GitHub cannot be reached.
+    Exit code 0: all repositories were read.  1: some could not be read, and are named.  3: there is
+    no repository to read.  4: GitHub cannot be reached.
     """
-    from packer_toolkit.template.fleet import GitHubFleet, LocalFleet, Questions
+    from packer_toolkit.github.client import create_client
+    from packer_toolkit.template.fleet import TagLister
+    from packer_toolkit.template.github_fleet import GitHubFleet
+    from packer_toolkit.template.local_fleet import LocalFleet
 
     listed = [*repositories, *(_lines(file) if file else [])]
     if folder and (organization or listed):
-        raise click.UsageError("--local looks at clones; --organization and the like at GitHub")
+        raise click.UsageError(
+            "--local reads clones; --organization, --repository and --from-file read GitHub"
+        )
     if not (folder or organization or listed):
-        raise click.UsageError("give --organization, --repository, --list or --local")
-    questions = Questions(patience, _announce)
+        raise click.UsageError("give --organization, --repository, --from-file or --local")
+    tags = TagLister(timeout, _announce)
     if folder:
         # Git's processes wait for the disk: a few at a time is enough.
-        local = LocalFleet(folder, prefix, questions)
+        local = LocalFleet(folder, prefix, tags)
         found, left_out = _read(local, at_once=2), 0
     else:
-        remote = GitHubFleet(token(), api_url, patience, questions, organization, prefix, listed)
+        connect = partial(create_client, read_token(), api_url, timeout)
+        remote = GitHubFleet(connect, api_url, tags, organization, prefix, listed)
         remote.with_workflows = with_workflows
         # GitHub asks for few requests at the same time:
         # https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
@@ -124,12 +130,12 @@ def command(
     failed = [row.name for row in found if row.failed]
     if failed:
         names = ", ".join(failed[:5]) + (f" and {len(failed) - 5} more" if failed[5:] else "")
-        raise CommandFailedError(f"could not be read: {names}; the table says why")
+        raise CommandFailedError(f"could not be read: {names}; the table has the reasons")
     return 0
 
 
 def _announce(address: str) -> None:
-    click.echo(f"packer-toolkit: asking {address} for its releases", err=True)
+    click.echo(f"packer-toolkit: listing the releases of {address}", err=True)
 
 
 def _lines(file: IO[str]) -> list[str]:
@@ -137,24 +143,24 @@ def _lines(file: IO[str]) -> list[str]:
     return [line for line in lines if line]
 
 
-def _read(fleet: Fleet, at_once: int) -> list[Row]:
+def _read(fleet: Fleet, at_once: int) -> list[FleetRow]:
     """Read all, with a bar on a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from packer_toolkit.template.fleet import rows
+    from packer_toolkit.template.fleet import read_fleet
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
-        names = fleet.names()
+        names = fleet.list_names()
         task = bar.add_task("Reading repositories", total=len(names))
-        return list(rows(fleet, names, at_once=at_once, done=lambda: bar.advance(task)))
+        return list(read_fleet(fleet, names, threads=at_once, advance=lambda: bar.advance(task)))
 
 
-def _show(rows: Sequence[Row]) -> None:
+def _show(rows: Sequence[FleetRow]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -170,7 +176,7 @@ def _show(rows: Sequence[Row]) -> None:
     console.print(table)
 
 
-def _summary(rows: Sequence[Row], archived: int) -> str:
+def _summary(rows: Sequence[FleetRow], archived: int) -> str:
     parts = {
         "up to date": sum(row.behind == 0 for row in rows),
         "behind": sum(bool(row.behind) for row in rows),

@@ -1,80 +1,83 @@
-"""`packer-toolkit template-pr`."""
+"""`packer-toolkit template pr`."""
 
 from __future__ import annotations
 
 import json
 import os
-import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from packer_toolkit.cli.options import (
     answers_file_option,
-    answers_options,
     collect_answers,
+    data_options,
+    dry_run_option,
     github_options,
+    json_option,
     trust_option,
+    vcs_ref_option,
 )
-from packer_toolkit.github.actions import run_url, token
-from packer_toolkit.github.outputs import add_summary, set_outputs
-from packer_toolkit.template.project import Project
+from packer_toolkit.cli.pipeline.status import set_status
+from packer_toolkit.github.actions import add_summary, read_token, set_outputs
 
-if TYPE_CHECKING:
-    from github.PullRequest import PullRequest
-    from github.Repository import Repository
-
-    from packer_toolkit.github.client import Place
-    from packer_toolkit.template.summary import Summary
-
-_CONTEXT = "update-from-template"
-_FILE = "; - is standard input, or the outputs of a step of a workflow."
+_FILE = "; - is standard input, or the outputs of a step in a workflow."
 
 
-@click.command("template-pr")
-@click.option("--to", "release", metavar="VERSION", help="A release other than the newest.")
-@click.option("--base", envvar="GITHUB_REF_NAME", default="main", help="The branch to merge into.")
-@click.option("--branch", default=None, help="The branch to push.  [update-from-template]")
+@click.command()
+@vcs_ref_option("--to")
+@click.option(
+    "--base",
+    envvar="GITHUB_REF_NAME",
+    default="main",
+    show_default=True,
+    show_envvar=True,
+    metavar="BRANCH",
+    help="Branch to merge into.",
+)
+@click.option(
+    "--branch",
+    default="update-from-template",
+    show_default=True,
+    metavar="BRANCH",
+    help="Branch to push.",
+)
 @click.option(
     "--fetch",
     "fetch_into",
     metavar="FILE",
-    help="Only fetch the template, run none of its code, and write it into a file" + _FILE,
+    help="Only fetch the template, without running its code, and write it to FILE" + _FILE,
 )
 @click.option(
-    "--template", metavar="FILE", help="Use the template that --fetch wrote into a file" + _FILE
+    "--template",
+    metavar="FILE",
+    help="Read the template from FILE, as --fetch wrote it" + _FILE,
 )
 @click.option(
     "--save",
     "save_into",
     metavar="FILE",
-    help="Only work out the update, without a token, and write it into a file" + _FILE,
+    help="Only render the update, without a token, and write it to FILE" + _FILE,
 )
 @click.option(
     "--from",
     "saved_in",
     metavar="FILE",
-    help="Validate and push the update that --save wrote into a file" + _FILE,
+    help="Validate and push the update in FILE, as --save wrote it" + _FILE,
 )
-@click.option(
-    "--checked",
-    type=click.Choice(["success", "failure", "cancelled", "skipped"]),
-    help="Only note at the pull request's commit how its checks ended.",
-)
-@click.option("--commit", help="With --checked: the commit.")
-@answers_options
+@click.option("--checked", type=click.Choice(["success", "failure", "cancelled", "skipped"]),
+              hidden=True, help="Use `pipeline status`.")  # fmt: skip
+@click.option("--commit", hidden=True, help="Use `pipeline status`.")
+@data_options
 @answers_file_option
 @trust_option
 @github_options
-@click.option("--dry-run", is_flag=True, help="Show what would be opened; push and write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON; set no outputs.")
+@dry_run_option
+@json_option
 def command(
     release: str | None,
     base: str,
-    branch: str | None,
+    branch: str,
     fetch_into: str | None,
     template: str | None,
     save_into: str | None,
@@ -82,267 +85,71 @@ def command(
     checked: str | None,
     commit: str | None,
     data: tuple[str, ...],
-    answers: Path | None,
+    data_file: Path | None,
     answers_file: str | None,
     trust: bool,
     repository: str,
     api_url: str,
-    patience: float,
+    timeout: float,
     dry_run: bool,
     as_json: bool,
-) -> int:
-    """Open a pull request with the template's newest release, or refresh the one that is open.
+) -> None:
+    """Open or refresh the pull request with the latest template release.
 
-    For a workflow.  Files with conflicts keep the team's version, and the pull request's text shows
-    what the release changes in them; no marker is ever committed.  A branch with commits of others
-    is left alone, and a pull request for a release that was closed without a merge is not opened
-    again, unless the user has started the workflow.
+    For a workflow.  A file with a conflict keeps the team's version, and the text of the pull
+    request shows what the release changes in it; conflict markers are never committed.  A branch
+    with commits of others is not changed.  If the pull request for a release was closed without a
+    merge, no other one is opened for it, unless a user has started the workflow.
 
-    Rendering a release runs its migrations, which nobody here has reviewed.  A workflow therefore
-    does this in three jobs: --fetch has the token, --save has no rights, and --from, which pushes,
-    runs nothing of the release.  Without these options one process does all three; the release's
-    code gets no token then, but runs as the same user on the same machine.
+    Rendering a release runs its migrations, which were not reviewed in this repository.  A
+    workflow therefore uses three jobs: --fetch has the token, --save has no permissions, and
+    --from, which pushes, runs no code of the release.  Without these options, one process does all
+    three; the code of the release gets no token then, but runs as the same user on the same
+    machine.
 
-    The token is read from GITHUB_TOKEN; it needs contents and pull-requests: write, and, where a
-    release changes workflows, the right to do that.  Outputs: updated, commit, release; with
-    --fetch and --save: updated, release, part_1 to part_4.
+    The token is read from GITHUB_TOKEN; it needs contents: write and pull-requests: write, and
+    permission to change workflows if a release changes them.  Sets the job outputs updated,
+    commit and release; with --fetch and --save: updated, release, and part_1 to part_4; with --json
+    it sets none of them.
 
-    Exit code 0: there is one, it was closed, or there is nothing to update.  1: the branch has
-    commits of others.  3: the update cannot be done.  4: the template or GitHub cannot be reached,
-    or refused.
+    Exit code 0: the pull request is open, it was closed, or there is nothing to update.  1: the
+    branch has commits of others.  3: the update cannot be done.  4: the template or GitHub cannot
+    be reached or refused the request.
     """
-    from packer_toolkit.github.client import Place
-    from packer_toolkit.template import exported_template as handed_template
-    from packer_toolkit.template import pull_request, saved_update
-    from packer_toolkit.template.clone import clone_template
-    from packer_toolkit.template.journal import Journal, find_project
-    from packer_toolkit.template.source import changes, named
-    from packer_toolkit.template.update import planned, require_seen, target
+    from packer_toolkit.github.client import RepositoryAccess
+    from packer_toolkit.template.journal import find_project
+    from packer_toolkit.template.pull_request_job import PullRequestJob
 
     if sum(map(bool, (fetch_into, save_into, saved_in, checked))) > 1:
         raise click.UsageError("--fetch, --save, --from and --checked exclude each other")
     if template and (fetch_into or saved_in or checked or release):
         raise click.UsageError("--template goes with --save or alone, and names the release itself")
-    place = Place(repository, token(), api_url, patience)
     if checked:
-        return _note_checks(place, checked, commit, dry_run, as_json)
-    project = find_project(Path.cwd(), answers_file)
-    journal = Journal(project)
-    if not dry_run:
-        click.get_current_context().with_resource(journal.exclusive())
-    journal.require_settled()
-    project.require_clean()
-    push = _Push(project, place, branch or pull_request.BRANCH, base, dry_run, as_json)
-    if not save_into:
-        # For the template too, where it is private and on the same host.
-        os.environ.update(pull_request.authorized(pull_request.origin(project), token()))
-    if saved_in:
-        return push.saved(saved_in, release)
-    if not (dry_run or fetch_into or save_into):
-        place.connect()  # refuses a missing token before anything is rendered
-    given = collect_answers(data, answers)
-    with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
-        clone = Path(scratch, "template.git")
-        if template:
-            wanted, present = handed_template.read_template(template, clone)
-            project.set_release(present)
-        else:
-            wanted = target(project, release)
-        if wanted == project.release and not given:
-            return push.nothing(wanted, release)
-        if not template:
-            clone_template(project, clone)
-        if fetch_into:
-            line = handed_template.pack_template(project, clone, wanted)
-            return push.hand_over(line, fetch_into, {"release": wanted}, handed_template.WHAT)
-        news = changes(str(clone), project.version, named(str(clone), wanted))
-        with planned(project, wanted, given, trust, clone) as plan:
-            require_seen(plan)
-            summary = pull_request.summarize(plan, news)
-            tree = pull_request.write_update(plan, pull_request.files_without_markers(plan))
-    if save_into:
-        line = saved_update.save_update(project, tree, summary)
-        shown = push.describe(summary, tree)
-        return push.hand_over(line, save_into, shown, saved_update.WHAT)
-    return push.open(summary, tree)
-
-
-@dataclass(frozen=True)
-class _Push:
-    """What becomes of an update, and what is printed about it.
-
-    Attributes:
-        project: the repository.
-        place: the repository on GitHub.
-        branch: to push.
-        base: the branch to merge into.
-        dry_run: whether nothing is pushed or written.
-        as_json: whether JSON is printed, instead of outputs of a step.
-    """
-
-    project: Project
-    place: Place
-    branch: str
-    base: str
-    dry_run: bool
-    as_json: bool
-
-    def nothing(self, wanted: str, asked: str | None) -> int:
-        """Report that there is nothing to update."""
-        from packer_toolkit.template.source import up_to_date
-
-        if self.as_json:
-            self._print({"release": wanted})
-            return 0
-        click.echo(up_to_date(wanted, asked))
-        if not self.dry_run:
-            set_outputs({"updated": "false", "release": wanted, "commit": ""})
-        return 0
-
-    def describe(self, summary: Summary, tree: str) -> dict[str, Any]:
-        """Return what the pull request shows."""
-        from packer_toolkit.git.addresses import hide_secret
-        from packer_toolkit.template import pull_request
-        from packer_toolkit.template.saved_update import changed_paths
-
-        workflows = pull_request.find_workflows(changed_paths(self.project, tree))
-        return {
-            "release": summary.release,
-            "title": pull_request.title(summary),
-            "text": hide_secret(pull_request.body(summary, workflows), self.project.source),
-            "conflicts": [item.path for item in summary.conflicts],
-            "workflows": workflows,
-        }
-
-    def hand_over(self, line: str, file: str, shown: Mapping[str, Any], what: str) -> int:
-        """Write what the next job needs into a file, or into the outputs of this step."""
-        from packer_toolkit.template import job_files as hand_over
-
-        if file == "-":
-            hand_over.require_short(line, what)
-        if not self.dry_run:
-            hand_over.write(line, file, what)
-            if not self.as_json:
-                set_outputs({"updated": "true", "release": str(shown["release"])})
-        if self.as_json:
-            self._print({**shown, "updated": not self.dry_run, "characters": len(line)})
-        elif self.dry_run:
-            click.echo(f"would hand over {shown['release']}, {len(line)} characters")
-        return 0
-
-    def saved(self, file: str, release: str | None) -> int:
-        """Push an update that another job has worked out."""
-        from packer_toolkit.template import job_files as hand_over
-        from packer_toolkit.template import saved_update
-
-        update = saved_update.read_update(hand_over.read(file, saved_update.WHAT))
-        tree = saved_update.apply_update(self.project, update, release)
-        saved_update.require_current(self.project, self.base)
-        return self.open(update.summary, tree)
-
-    def open(self, summary: Summary, tree: str) -> int:
-        """Push an update and open its pull request, or refresh the one that is open."""
-        from packer_toolkit.github.client import speaking
-        from packer_toolkit.template import pull_request, saved_update
-
-        saved_update.require_release(self.project, tree, summary.release)
-        shown = self.describe(summary, tree)
-        title, body = shown["title"], shown["text"]
-        if self.dry_run:
-            if self.as_json:
-                self._print(shown)
-            else:
-                click.echo(f"would open: {title}\n\n{body}")
-            return 0
-        hub = self.place.connect()
-        with speaking("look for the pull request"):
-            closed = self._find_closed(hub, summary.release)
-        if closed:
-            return self._leave_closed(closed, summary.release)
-        made = pull_request.commit_update(self.project, tree, summary.release)
-        pushed = pull_request.Branch(self.project, self.branch).push(made)
-        with speaking("open the pull request"):
-            address = self._open_pull(hub, title, body)
-        if self.as_json:
-            self._print({**shown, "updated": True, "commit": pushed.commit, "url": address})
-            return 0
-        outputs = {"updated": "true", "release": summary.release, "commit": pushed.commit}
-        set_outputs(outputs)
-        if os.environ.get("GITHUB_STEP_SUMMARY"):
-            add_summary(f"[{title}]({address})")
-        click.echo(f"{title}: {address}")
-        return 0
-
-    def _list_pulls(self, hub: Repository, state: str) -> list[PullRequest]:
-        """Return the pull requests of the branch, the youngest first."""
-        owner = self.place.repository.partition("/")[0]
-        pulls = hub.get_pulls(state=state, head=f"{owner}:{self.branch}", base=self.base)
-        return [pull for pull in pulls if pull.head.ref == self.branch]
-
-    def _find_closed(self, hub: Repository, release: str) -> str:
-        """Return the address of the pull request of a release that was closed without a merge.
-
-        Empty when one is open, or when the user has started the workflow: that asks for a new one.
-        """
-        from packer_toolkit.template.pull_request import names_release
-
-        if os.environ.get("GITHUB_EVENT_NAME") == "workflow_dispatch":
-            return ""
-        if self._list_pulls(hub, "open"):
-            return ""
-        for pull in self._list_pulls(hub, "closed"):
-            if names_release(pull.title, pull.body or "", release):
-                return "" if pull.merged_at or pull.merged else str(pull.html_url)
-        return ""
-
-    def _leave_closed(self, address: str, release: str) -> int:
-        """Report that the pull request of a release was closed, and open none."""
-        if self.as_json:
-            self._print({"release": release, "url": address})
-            return 0
-        set_outputs({"updated": "false", "release": release, "commit": ""})
-        click.echo(
-            f"The pull request for {release} was closed, so none is opened: {address}; for a new "
-            "one run: gh workflow run update-from-template.yml"
-        )
-        return 0
-
-    def _open_pull(self, hub: Repository, title: str, body: str) -> str:
-        """Open the pull request of the branch, or change the text of the one that is open."""
-        for pull in self._list_pulls(hub, "open"):
-            if (pull.title, pull.body) != (title, body):
-                pull.edit(title=title, body=body)
-            return str(pull.html_url)
-        from packer_toolkit.github.client import require_answer
-
-        pull = hub.create_pull(base=self.base, head=self.branch, title=title, body=body)
-        require_answer("open the pull request", pull.number)
-        return str(pull.html_url)
-
-    def _print(self, shown: Mapping[str, Any]) -> None:
-        empty = dict.fromkeys(("release", "commit", "url", "title", "text"))
-        parts = {"updated": False, **empty, "conflicts": [], "workflows": [], **shown}
-        click.echo(json.dumps({**parts, "dry_run": self.dry_run}, indent=2))
-
-
-def _note_checks(
-    place: Place, checked: str, commit: str | None, dry_run: bool, as_json: bool
-) -> int:
-    """Note at a commit how its checks ended."""
-    from packer_toolkit.github.client import speaking
-
-    state = "success" if checked == "success" else "failure"
-    if not dry_run:
-        hub = place.connect()
-        with speaking("note the result of the checks"):
-            hub.get_commit(commit or "").create_status(
-                state,
-                target_url=run_url(),
-                description=f"task check: {checked}",
-                context=_CONTEXT,
-            )
+        options = {"dry_run": dry_run, "as_json": as_json}
+        set_status(checked, commit or "", repository, api_url, timeout, **options)
+        return
+    result = PullRequestJob(
+        find_project(Path.cwd(), answers_file),
+        RepositoryAccess(repository, read_token(), api_url, timeout),
+        base=base,
+        branch=branch,
+        release=release,
+        answers=collect_answers(data, data_file),
+        trust=trust,
+        dry_run=dry_run,
+        fetch_into=fetch_into,
+        template=template,
+        save_into=save_into,
+        saved_in=saved_in,
+    ).run()
     if as_json:
-        click.echo(json.dumps({"commit": commit, "state": state, "dry_run": dry_run}, indent=2))
-    elif dry_run:
-        click.echo(f"would note at {commit}: {state}")
-    return 0
+        empty = dict.fromkeys(("release", "commit", "url", "title", "text"))
+        parts = {"updated": False, **empty, "conflicts": [], "workflows": [], **result.parts}
+        click.echo(json.dumps({**parts, "dry_run": dry_run}, indent=2))
+        return
+    if result.outputs and not dry_run:
+        set_outputs(result.outputs)
+    if result.link and os.environ.get("GITHUB_STEP_SUMMARY"):
+        add_summary(result.link)
+    if result.message:
+        click.echo(result.message)

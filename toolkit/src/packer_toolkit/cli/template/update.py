@@ -1,169 +1,76 @@
-"""`packer-toolkit template-update`."""
+"""`packer-toolkit template update`."""
 
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from packer_toolkit.cli.options import (
     answers_file_option,
-    answers_options,
     collect_answers,
+    data_options,
+    dry_run_option,
+    json_option,
     trust_option,
+    vcs_ref_option,
 )
-from packer_toolkit.text.paths import show_path
-
-if TYPE_CHECKING:
-    from packer_toolkit.template.journal import Undone
+from packer_toolkit.cli.template.undo import run_undo
 
 
-@click.command("template-update")
-@click.option("--to", "release", metavar="VERSION", help="A release other than the newest.")
-@answers_options
+@click.command()
+@vcs_ref_option("--to")
+@data_options
 @answers_file_option
 @trust_option
-@click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
-@click.option(
-    "--undo",
-    is_flag=True,
-    help="Take the last update back, also one that was killed; with "
-    "--dry-run, say what that would come to.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
+@dry_run_option
+@click.option("--undo", is_flag=True, hidden=True, help="Use `template undo`.")
+@json_option
 def command(
     release: str | None,
     data: tuple[str, ...],
-    answers: Path | None,
+    data_file: Path | None,
     answers_file: str | None,
     trust: bool,
     dry_run: bool,
     undo: bool,
     as_json: bool,
 ) -> int:
-    """Take the template's newest release, and say how it went.
+    """Update this repository to the latest template release.
 
-    Nothing is committed or staged: look at git diff, and commit it.  Where the release and the
-    team changed the same, the file is a conflict, as after git merge.  What you save meanwhile is
-    in the file afterwards, or in a copy that is named.
+    Nothing is committed or staged: review `git diff`, and commit the update.  Where the release and
+    the team changed the same lines, the file has a conflict, as after `git merge`.  Changes that
+    you save while the update runs stay in the file, or in a copy that is named.  Answers stay as
+    recorded, and new questions take their defaults, unless --data sets them.
 
-    Exit code 0: taken, without conflicts, or up to date.  1: taken, with conflicts to resolve, or
-    with files that you saved meanwhile.  3: the update cannot be done; nothing was changed, or it
-    was undone.  4: the template cannot be read.
+    Exit code 0: updated without conflicts, or up to date.  1: updated, with conflicts to resolve,
+    or with files that you saved meanwhile.  3: the update cannot be done; nothing was changed, or
+    it was undone.  4: the template cannot be read.
     """
-    from packer_toolkit.template import report
-    from packer_toolkit.template.journal import Journal, Undone, find_project
-    from packer_toolkit.template.kept_copies import show_copy
-    from packer_toolkit.template.source import up_to_date
-    from packer_toolkit.template.update import planned, require_seen, target
+    from packer_toolkit.template.journal import find_project
+    from packer_toolkit.template.update_run import update_repository
 
     if undo:
-        if release or data or answers:
+        if release or data or data_file:
             raise click.UsageError(
-                "--undo takes the last update back: no --to, --data or --answers"
+                "--undo undoes the last update: it takes no --vcs-ref, --data or --data-file"
             )
-        _undo(dry_run, as_json)
+        run_undo(dry_run, as_json)
         return 0
-    project = find_project(Path.cwd(), answers_file)
-    journal = Journal(project)
-    with journal.exclusive() if not dry_run else nullcontext():
-        project.require_commit()
-        if dry_run:
-            journal.require_settled()
-        else:
-            journal.require_unlocked()
-            name_copies(journal.settle())
-        project.require_clean()
-        given = collect_answers(data, answers)
-        wanted = target(project, release)
-        if wanted == project.release and not given:
-            if as_json:
-                verdict = {**report.nothing(project), "saved_meanwhile": {}, "dry_run": dry_run}
-                click.echo(json.dumps(verdict, indent=2))
-            else:
-                click.echo(up_to_date(wanted, release))
-            return 0
-        saved: dict[str, Path | None] = {}
-        with planned(project, wanted, given, trust) as plan:
-            require_seen(plan)
-            is_written = bool(plan.changes) and not dry_run
-            if is_written:
-                click.echo(
-                    f"If this is interrupted, go back with: {report.way_back(project)}", err=True
-                )
-                saved = journal.write(plan)
-            if as_json:
-                more = {path: copy and str(copy) for path, copy in saved.items()}
-                verdict = {**report.as_json(plan), "saved_meanwhile": more, "dry_run": dry_run}
-                click.echo(json.dumps(verdict, indent=2))
-            else:
-                for line in report.lines(plan, done=not dry_run):
-                    click.echo(line)
-        late = journal.copy_saved_aside() if is_written else Undone()
-        name_copies(late)
-    for path, copy in saved.items():
-        update = f"the update's version is {show_copy(copy)}" if copy else "the update deletes it"
-        click.echo(
-            f"You saved {show_path(path)} while the update was written, and it stays as you saved "
-            f"it; {update}.",
-            err=True,
-        )
-    return int(bool(plan.conflicts or saved or late.copies))
-
-
-def _undo(dry_run: bool, as_json: bool) -> None:
-    from packer_toolkit.template.journal import Journal, Undone
-    from packer_toolkit.template.kept_copies import show_copy
-
-    journal = Journal.near(Path.cwd())
-    with journal.exclusive() if not dry_run else nullcontext():
-        undone = journal.undo(dry_run) or Undone()
+    result = update_repository(
+        find_project(Path.cwd(), answers_file),
+        release,
+        collect_answers(data, data_file),
+        trust=trust,
+        dry_run=dry_run,
+        echo=lambda line: click.echo(line, err=True),
+    )
     if as_json:
-        answer: dict[str, object] = {
-            "release": undone.release,
-            "files": undone.paths,
-            "kept": dict(undone.kept),
-        }
-        copies = {path: str(copy) for path, copy in undone.copies.items()}
-        answer |= {"copies": copies, "reason": undone.reason, "dry_run": dry_run}
-        click.echo(json.dumps(answer, indent=2))
-        return
-    if undone.reason:
-        what = "would be deleted" if dry_run else "was deleted"
-        click.echo(f"Nothing to take back: {undone.reason}. The record of the update {what}.")
-        name_copies(undone)
-        return
-    if not undone.release:
-        click.echo("Nothing to take back: no update is open.")
-        if journal.kept_earlier:
-            click.echo(
-                f"What earlier updates have kept is in {show_copy(journal.kept_earlier)}; delete "
-                "it when you do not need it.",
-                err=True,
-            )
-        return
-    files = f"{len(undone.paths)} {'file' if len(undone.paths) == 1 else 'files'}"
-    if dry_run:
-        click.echo(f"Would take back {files}, to {undone.release}:")
-        for path in undone.paths:
-            more = "; what you wrote into it since would be kept" if path in undone.kept else ""
-            click.echo(f"  {show_path(path)}{more}")
-        return
-    click.echo(f"Taken back: {files}, as they were at {undone.release}.")
-    name_copies(undone)
-
-
-def name_copies(undone: Undone) -> None:
-    """Name the copies of what the user saved into an update's files."""
-    from packer_toolkit.template.kept_copies import show_copy
-
-    for path, copy in undone.copies.items():
-        oid = undone.kept.get(path)
-        show = f"git cat-file -p {oid}, or " if oid else ""
-        click.echo(
-            f"What you wrote into {show_path(path)} since is kept: {show}{show_copy(copy)}",
-            err=True,
-        )
+        click.echo(json.dumps(result.verdict, indent=2))
+    else:
+        for line in result.lines:
+            click.echo(line)
+    for line in result.notes:
+        click.echo(line, err=True)
+    return int(not result.is_clean)

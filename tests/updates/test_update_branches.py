@@ -1,0 +1,256 @@
+"""The commit, branch and text of the pull request of an update, and how jobs pass it on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from plain_project import NEW, Files, commit_all, create_project, plan, write_files
+
+from packer_toolkit.errors import CommandFailedError, RemoteError, SetupError
+from packer_toolkit.template import job_files
+from packer_toolkit.template.project import ANSWERS_FILE, Project
+from packer_toolkit.template.pull_request import (
+    find_workflows,
+    format_body,
+    format_title,
+    names_release,
+)
+from packer_toolkit.template.saved_update import (
+    apply_update,
+    list_changed_paths,
+    read_update,
+    require_current,
+    require_release,
+    save_update,
+)
+from packer_toolkit.template.summary import (
+    ConflictNote,
+    UpdateSummary,
+    shorten,
+    summarize_update,
+)
+from packer_toolkit.template.update_branch import (
+    BRANCH,
+    UpdateBranch,
+    build_authorization,
+    get_push_url,
+)
+from packer_toolkit.template.update_commit import (
+    commit_update,
+    keep_conflicting_files,
+    write_repository_tree,
+)
+from rig.template import git
+
+WORKFLOW: Files = {**NEW, ".github/workflows/build.yml": "on: push\n"}
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Project:
+    """Return a project with a conflict, whose origin is a bare repository."""
+    project = create_project(tmp_path / "web")
+    write_files(project.folder, {"build.hcl": "one\ntwo\nours\nfour\nfive\n"})
+    write_files(project.folder, {"old-name.txt": "ours, and of another length\n"})
+    commit_all(project.folder)
+    git(tmp_path, "clone", "--quiet", "--bare", str(project.folder), "origin.git")
+    git(project.folder, "remote", "add", "origin", str(tmp_path / "origin.git"))
+    return Project.read(project.folder)
+
+
+def compute(project: Project, new: Files = WORKFLOW) -> tuple[UpdateSummary, str]:
+    """Return the summary and the tree of an update."""
+    with plan(project, new=new) as update:
+        tree = write_repository_tree(update, keep_conflicting_files(update))
+        return summarize_update(update, "- News for @octocat"), tree
+
+
+def test_a_commit_has_no_conflict_markers(plain: Project) -> None:
+    """The tree has the team's version of each conflict, and the files of the user stay."""
+    _, tree = compute(plain)
+    assert git(plain.folder, "show", f"{tree}:build.hcl").splitlines()[2] == "ours"
+    assert git(plain.folder, "show", f"{tree}:lib/added.txt") == "added"
+    commit = commit_update(plain, tree, "v1.1.0")
+    author = git(plain.folder, "log", "-1", "--format=%an %P%n%B", commit)
+    assert author.startswith(f"github-actions[bot] {plain.head}\nUpdate from the template: v1.0.0")
+    assert "[skip ci]" in author
+    assert git(plain.folder, "status", "--porcelain") == ""
+
+
+def test_a_project_in_a_folder_changes_only_that(tmp_path: Path) -> None:
+    """The tree of the whole repository keeps the files beside the project."""
+    git(tmp_path, "init", "--quiet", "--template=", "-b", "main")
+    write_files(tmp_path, {"beside.txt": "stays\n"})
+    project = create_project(tmp_path / "images/web")
+    _, tree = compute(project)
+    names = git(tmp_path, "ls-tree", "-r", "--name-only", tree).split()
+    assert "beside.txt" in names
+    assert "images/web/lib/added.txt" in names
+    require_release(project, tree, "v1.1.0")
+
+
+def test_a_branch_is_pushed_once(plain: Project, tmp_path: Path) -> None:
+    """The same update is not pushed twice, and commits of others are not overwritten."""
+    _, tree = compute(plain)
+    commit = commit_update(plain, tree, "v1.1.0")
+    branch = UpdateBranch(plain, BRANCH)
+    assert branch.read_tip() == ""
+    pushed = branch.push(commit)
+    assert (pushed.commit, pushed.changed) == (commit, True)
+    assert git(tmp_path / "origin.git", "rev-parse", BRANCH) == commit
+    assert git(plain.folder, "for-each-ref", "refs/packer-toolkit") == ""
+    again = branch.push(commit_update(plain, tree, "v1.1.0"))
+    assert (again.commit, again.changed) == (commit, False)
+    git(plain.folder, "checkout", "--quiet", "-b", "resolved", commit)
+    git(plain.folder, "commit", "--quiet", "--allow-empty", "-m", "Resolved")
+    git(plain.folder, "push", "--quiet", "origin", f"resolved:{BRANCH}")
+    with pytest.raises(CommandFailedError, match="has commits of others, so it was not changed"):
+        branch.push(commit)
+
+
+def test_a_push_that_fails_is_one_line(plain: Project, tmp_path: Path) -> None:
+    """A refusal of GitHub names the secret to create; another one names git's reason."""
+    hook = tmp_path / "origin.git/hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho refusing to allow this to update workflow x >&2\nexit 1\n")
+    hook.chmod(0o755)
+    _, tree = compute(plain)
+    commit = commit_update(plain, tree, "v1.1.0")
+    with pytest.raises(RemoteError, match="create the secret TEMPLATE_UPDATE_TOKEN"):
+        UpdateBranch(plain, BRANCH).push(commit)
+    (tmp_path / "origin.git").rename(tmp_path / "gone.git")
+    with pytest.raises(RemoteError, match=r"ls-remote of .* failed: .*; check the token's perm"):
+        UpdateBranch(plain, BRANCH).push(commit)
+    git(plain.folder, "remote", "remove", "origin")
+    with pytest.raises(SetupError, match="git remote add origin URL"):
+        get_push_url(plain)
+
+
+def test_a_token_is_in_the_environment_only() -> None:
+    """Git gets a token for a web address by variables, and none for other addresses."""
+    found = build_authorization("https://user@git.example/a/b", "token")
+    assert found["GIT_CONFIG_KEY_0"] == "http.https://git.example/.extraheader"
+    assert build_authorization("git@git.example:a/b", "token") == {}
+    assert build_authorization("https://git.example/a/b", "") == {}
+
+
+def test_a_saved_update_is_applied_without_running_it(plain: Project) -> None:
+    """The next job gets the same tree, and refuses another commit, release or result."""
+    summary, tree = compute(plain)
+    update = read_update(save_update(plain, tree, summary))
+    assert update.summary == summary
+    assert apply_update(plain, update, "v1.1.0") == tree
+    assert ".github/workflows/build.yml" in list_changed_paths(plain, tree)
+    require_current(plain, "main")
+    for values, message in (
+        ({"base": "0" * 40}, "is for commit 000000000000, and"),
+        ({"tree": "1" * 40}, "results in other files than the job that computed it"),
+        ({"patch": b"nonsense"}, "does not apply to|results in other files"),
+        ({"summary": UpdateSummary("v1.0.0", "latest")}, "which is not v1.1.0"),
+        ({"summary": UpdateSummary("v0.9.0", "v1.1.0")}, "and this repository is at v1.0.0"),
+    ):
+        changed = type(update)(**{**vars(update), **values})
+        with pytest.raises(SetupError, match=message):
+            apply_update(plain, changed, "v1.1.0")
+    git(plain.folder, "push", "--quiet", "origin", f"{plain.head}:refs/heads/other")
+    write_files(plain.folder, {"run.sh": "later\n"})
+    commit_all(plain.folder)
+    git(plain.folder, "push", "--quiet", "origin", "main")
+    with pytest.raises(SetupError, match="main is no longer at"):
+        require_current(plain, "main")
+
+
+def test_an_update_of_another_template_is_refused(plain: Project) -> None:
+    """A tree must record the release, and the address of the same template."""
+    _, tree = compute(plain)
+    require_release(plain, tree, "v1.1.0")
+    with pytest.raises(SetupError, match=r"does not record v1.2.0 of the same template"):
+        require_release(plain, tree, "v1.2.0")
+    git(plain.folder, "rm", "--quiet", "--cached", ANSWERS_FILE)
+    without = git(plain.folder, "write-tree")
+    with pytest.raises(SetupError, match="does not record"):
+        require_release(plain, without, "v1.1.0")
+
+
+@pytest.mark.parametrize("update", ["{", '{"schema": 2}', '{"schema": 1, "base": "x"}', "[]"])
+def test_a_line_that_is_no_update_is_refused(update: str) -> None:
+    """A line of another schema, or with parts missing, is one line."""
+    line = job_files.pack_files({"update.json": update.encode()})
+    with pytest.raises(SetupError, match="the saved update is not valid"):
+        read_update(line)
+
+
+def test_a_line_is_passed_by_a_file(tmp_path: Path) -> None:
+    """A line goes through a file; too long, empty and missing ones are refused."""
+    file = tmp_path / "line"
+    job_files.write_line("abc", str(file), "it")
+    assert job_files.read_line(str(file), "it").strip() == "abc"
+    file.write_text("\n")
+    with pytest.raises(SetupError, match="it is empty; check the job that passes it"):
+        job_files.read_line(str(file), "it")
+    with pytest.raises(SetupError, match="it cannot be read from"):
+        job_files.read_line(str(tmp_path / "none"), "it")
+    with pytest.raises(SetupError, match="cannot be written"):
+        job_files.write_line("abc", str(tmp_path), "it")
+    with pytest.raises(SetupError, match="too large to be passed from job to job"):
+        job_files.require_line_fits("x" * 500_000, "it")
+
+
+def test_the_text_shows_conflicts_and_escapes_the_release(plain: Project) -> None:
+    """The text has conflicts with their diffs, notes, workflows, and no mention."""
+    summary, tree = compute(plain)
+    text = format_body(summary, find_workflows(list_changed_paths(plain, tree)))
+    assert format_title(summary).startswith("Update from the template to v1.1.0 (")
+    assert "- `.github/workflows/build.yml`" in text
+    assert "- `build.hcl`: both changed the same lines\n" in text
+    assert "+THREE" in text
+    assert "@octocat" not in text
+    assert names_release("Another title", text, "v1.1.0")
+    assert not names_release("Update to v1.1.0-rc", "", "v1.1.0")
+
+
+def test_the_text_without_conflicts_has_the_notes() -> None:
+    """Answers, renamed and deleted files are notes, with a period each."""
+    summary = UpdateSummary(
+        "v1.0.0",
+        "v1.1.0",
+        new={"size": "small"},
+        changed={"os": ["a", "b"]},
+        gone=["old"],
+        renamed={"a.txt": "b.txt"},
+        kept_deleted=["c.txt"],
+    )
+    text = format_body(summary)
+    for line in (
+        "There are no conflicts.",
+        "- New question `size`: `small`.",
+        "- Answer `os` changed from `a` to `b`.",
+        "- No longer asked: `old`.",
+        "- `a.txt` was renamed to `b.txt`, with your changes in it.",
+        "- `c.txt` stays deleted, although the release changes it.",
+        "The changelog has no entry for this release.",
+    ):
+        assert line in text
+    assert format_title(summary) == "Update from the template to v1.1.0"
+
+
+def test_long_texts_are_cut() -> None:
+    """A pull request of many conflicts stays below GitHub's limit."""
+    diff = "\n".join("`````" for _ in range(1_500))
+    notes = [ConflictNote(f"{number}.txt", "x", diff) for number in range(50)]
+    text = format_body(UpdateSummary("v1", "v2", conflicts=notes, changelog="x\n" * 50_000))
+    assert len(text) < 65_536
+    assert "The changes of the other files are too long" in text
+    assert shorten("a\nb\nc", 3) == "a\n… cut: too long for a pull request"
+
+
+def test_a_summary_of_another_job_is_not_trusted() -> None:
+    """Each part of a summary becomes a printable string of limited length."""
+    summary = UpdateSummary("v1", "v2\n\x1b[31m", changed={"a": ["1", "2"]}, gone=["x"])
+    data = json.loads(json.dumps(summary.to_json()))
+    read = UpdateSummary.from_json(data)
+    assert read.release == "v2 \\x1b[31m"
+    for name, value in (("release", 3), ("gone", {}), ("new", [])):
+        with pytest.raises(TypeError):
+            UpdateSummary.from_json({**data, name: value})

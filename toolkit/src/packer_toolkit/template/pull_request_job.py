@@ -1,0 +1,244 @@
+"""The jobs that open a pull request with an update: fetch the template, save the update, push it.
+
+Rendering a release runs its migrations, so a workflow does each step in a job of its own, with only
+the permissions that the step needs (docs/decisions/0027).  Without the options for that, one
+process does all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from github.PullRequest import PullRequest
+from github.Repository import Repository
+
+from packer_toolkit.git.addresses import hide_secret
+from packer_toolkit.github.client import RepositoryAccess, require_answer, translate_github_errors
+from packer_toolkit.template import exported_template, job_files, pull_request, saved_update
+from packer_toolkit.template.blocking_files import require_writable
+from packer_toolkit.template.changelog import read_news
+from packer_toolkit.template.clean_state import require_clean
+from packer_toolkit.template.clone import clone_template
+from packer_toolkit.template.journal import Journal
+from packer_toolkit.template.project import Project
+from packer_toolkit.template.source import describe_up_to_date, find_release
+from packer_toolkit.template.summary import UpdateSummary, summarize_update
+from packer_toolkit.template.update import choose_release, plan_update
+from packer_toolkit.template.update_branch import (
+    BRANCH,
+    UpdateBranch,
+    build_authorization,
+    get_push_url,
+)
+from packer_toolkit.template.update_commit import (
+    commit_update,
+    keep_conflicting_files,
+    write_repository_tree,
+)
+
+
+@dataclass(frozen=True)
+class PullRequestResult:
+    """The result of a job.
+
+    Attributes:
+        parts: What `--json` prints, apart from empty values.
+        outputs: Outputs of the job's step.
+        message: Lines for the user; "" for none.
+        link: Markdown for the summary of the run; "" for none.
+    """
+
+    parts: Mapping[str, Any]
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    message: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class PullRequestJob:
+    """A job of `template pr`, and the files through which jobs pass on their results.
+
+    Attributes:
+        project: The repository.
+        access: The repository on GitHub.
+        base: Branch to merge into.
+        branch: Branch to push.
+        release: Release to update to; None for the latest.
+        answers: New answers to questions.
+        trust: Whether the template may run its tasks and migrations.
+        dry_run: Whether nothing is pushed or written.
+        fetch_into: File to write the fetched template to.
+        template: File with the template that another job has fetched.
+        save_into: File to write the update to.
+        saved_in: File with the update that another job has saved.
+    """
+
+    project: Project
+    access: RepositoryAccess
+    base: str
+    branch: str = BRANCH
+    release: str | None = None
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    trust: bool = False
+    dry_run: bool = False
+    fetch_into: str | None = None
+    template: str | None = None
+    save_into: str | None = None
+    saved_in: str | None = None
+
+    def run(self) -> PullRequestResult:
+        """Do the job.
+
+        Raises:
+            CommandFailedError: When the branch has commits of others.
+            SetupError: When the update cannot be done.
+            RemoteError: When the template or GitHub cannot be reached, or refuses the request.
+        """
+        journal = Journal(self.project)
+        with nullcontext() if self.dry_run else journal.lock():
+            journal.require_settled()
+            require_clean(self.project)
+            if not self.save_into:
+                # For the template too, where it is private and on the same host.
+                url = get_push_url(self.project)
+                os.environ.update(build_authorization(url, self.access.token))
+            return self._push_saved(self.saved_in) if self.saved_in else self._update()
+
+    def _push_saved(self, file: str) -> PullRequestResult:
+        """Push an update that another job has saved."""
+        update = saved_update.read_update(job_files.read_line(file, saved_update.WHAT))
+        tree = saved_update.apply_update(self.project, update, self.release)
+        saved_update.require_current(self.project, self.base)
+        return self._open(update.summary, tree)
+
+    def _update(self) -> PullRequestResult:
+        """Fetch the template, render the update and push it, or the part that the job is for."""
+        if not (self.dry_run or self.fetch_into or self.save_into):
+            self.access.connect()  # refuses a missing token before anything is rendered
+        with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
+            clone = Path(scratch, "template.git")
+            if self.template:
+                release, present = exported_template.read_template(self.template, clone)
+                self.project.set_release(present)
+            else:
+                release = choose_release(self.project, self.release)
+            if release == self.project.release and not self.answers:
+                outputs = {"updated": "false", "release": release, "commit": ""}
+                message = describe_up_to_date(release, self.release)
+                return PullRequestResult({"release": release}, outputs, message)
+            if not self.template:
+                clone_template(self.project, clone)
+            if self.fetch_into:
+                line = exported_template.pack_template(self.project, clone, release)
+                parts = {"release": release}
+                return self._write_file(line, self.fetch_into, parts, exported_template.WHAT)
+            summary, tree = self._render(release, clone)
+        if self.save_into:
+            line = saved_update.save_update(self.project, tree, summary)
+            parts = self._describe(summary, tree)
+            return self._write_file(line, self.save_into, parts, saved_update.WHAT)
+        return self._open(summary, tree)
+
+    def _render(self, release: str, clone: Path) -> tuple[UpdateSummary, str]:
+        """Return the summary and the tree of an update, in which conflicts keep our version."""
+        news = read_news(str(clone), self.project.version, find_release(str(clone), release))
+        with plan_update(self.project, release, self.answers, self.trust, clone) as plan:
+            require_writable(plan)
+            files = keep_conflicting_files(plan)
+            return summarize_update(plan, news), write_repository_tree(plan, files)
+
+    def _describe(self, summary: UpdateSummary, tree: str) -> dict[str, Any]:
+        """Return what the pull request shows."""
+        workflows = pull_request.find_workflows(saved_update.list_changed_paths(self.project, tree))
+        return {
+            "release": summary.release,
+            "title": pull_request.format_title(summary),
+            "text": hide_secret(pull_request.format_body(summary, workflows), self.project.source),
+            "conflicts": [item.path for item in summary.conflicts],
+            "workflows": workflows,
+        }
+
+    def _write_file(
+        self, line: str, file: str, parts: Mapping[str, Any], what: str
+    ) -> PullRequestResult:
+        """Write what the next job needs to a file, or to the outputs of this step for "-"."""
+        if file == "-":
+            job_files.require_line_fits(line, what)
+        release = str(parts["release"])
+        message = f"would pass on {release}, {len(line)} characters" if self.dry_run else ""
+        if not self.dry_run:
+            job_files.write_line(line, file, what)
+        return PullRequestResult(
+            {**parts, "updated": not self.dry_run, "characters": len(line)},
+            {"updated": "true", "release": release},
+            message,
+        )
+
+    def _open(self, summary: UpdateSummary, tree: str) -> PullRequestResult:
+        """Push an update, and open its pull request or refresh the open one."""
+        saved_update.require_release(self.project, tree, summary.release)
+        parts = self._describe(summary, tree)
+        title, body = parts["title"], parts["text"]
+        if self.dry_run:
+            return PullRequestResult(parts, message=f"would open: {title}\n\n{body}")
+        repository = self.access.connect()
+        with translate_github_errors("look for the pull request"):
+            closed_url = self._find_closed(repository, summary.release)
+        if closed_url:
+            return self._keep_closed(closed_url, summary.release)
+        commit = commit_update(self.project, tree, summary.release)
+        pushed = UpdateBranch(self.project, self.branch).push(commit)
+        with translate_github_errors("open the pull request"):
+            url = self._open_pull(repository, title, body)
+        return PullRequestResult(
+            {**parts, "updated": True, "commit": pushed.commit, "url": url},
+            {"updated": "true", "release": summary.release, "commit": pushed.commit},
+            f"{title}: {url}",
+            f"[{title}]({url})",
+        )
+
+    def _list_pulls(self, repository: Repository, state: str) -> list[PullRequest]:
+        """Return the pull requests of the branch, the newest first."""
+        owner = self.access.repository.partition("/")[0]
+        pulls = repository.get_pulls(state=state, head=f"{owner}:{self.branch}", base=self.base)
+        return [pull for pull in pulls if pull.head.ref == self.branch]
+
+    def _find_closed(self, repository: Repository, release: str) -> str:
+        """Return the URL of the pull request of a release that was closed without a merge.
+
+        Empty when one is open, or when the user has started the workflow: that asks for a new one.
+        """
+        if os.environ.get("GITHUB_EVENT_NAME") == "workflow_dispatch":
+            return ""
+        if self._list_pulls(repository, "open"):
+            return ""
+        for pull in self._list_pulls(repository, "closed"):
+            if pull_request.names_release(pull.title, pull.body or "", release):
+                return "" if pull.merged_at or pull.merged else str(pull.html_url)
+        return ""
+
+    @staticmethod
+    def _keep_closed(url: str, release: str) -> PullRequestResult:
+        """Report that the pull request of a release was closed, and open none."""
+        return PullRequestResult(
+            {"release": release, "url": url},
+            {"updated": "false", "release": release, "commit": ""},
+            f"The pull request for {release} was closed, so none is opened: {url}; for a new one "
+            "run: gh workflow run update-from-template.yml",
+        )
+
+    def _open_pull(self, repository: Repository, title: str, body: str) -> str:
+        """Open the pull request of the branch, or change the text of the open one."""
+        for pull in self._list_pulls(repository, "open"):
+            if (pull.title, pull.body) != (title, body):
+                pull.edit(title=title, body=body)
+            return str(pull.html_url)
+        pull = repository.create_pull(base=self.base, head=self.branch, title=title, body=body)
+        require_answer("open the pull request", pull.number)
+        return str(pull.html_url)
