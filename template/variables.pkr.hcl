@@ -119,7 +119,7 @@ variable "copy_regions" {
 
 # In a single region it can also be a key ID or ARN. An image with the account's default key cannot be shared.
 variable "kms_key_id" {
-  description = "KMS key of the image in all regions: an alias or multi-Region key ID. Empty: the account's default key."
+  description = "KMS key of the image in each region: an alias or multi-Region key ID. Empty: the default key."
   type        = string
   default     = ""
 }
