@@ -431,7 +431,7 @@ def test_page_and_command_agree_on_what_is_next(
     """The command to commit, and the files without which there is no task."""
     page = (ROOT / "docs" / "adopting.md").read_text()
     (on_page,) = re.findall(r"^git add .*", page, re.MULTILINE)
-    (accepted,) = re.findall(r"packer-toolkit adopt (--accept .*)", page)
+    (accepted,) = re.findall(r"packer-toolkit template adopt (--accept .*)", page)
     monkeypatch.chdir(make("one-file"))
     said = run(Path(), two_releases, "--defaults", *shlex.split(accepted)).stderr
     (printed,) = re.findall(r"Commit: (git add .*)", said)
@@ -614,7 +614,7 @@ def _nothing(repository: Path) -> None:
             "--accept nothing-like-it: the tem",
         ),
         (_nothing, ["--packer", "/"], SetupError, "/ is not in "),
-        (_nothing, ["--data", "aws_region=no"], SetupError, 'aws_region="no" is refused: use a co'),
+        (_nothing, ["--data", "aws_region=no"], SetupError, 'aws_region="no" is refused: must be'),
         (_nothing, ["--data", "typo=no"], SetupError, 'typo="no" is refused: no question has this'),
         (
             _nothing,

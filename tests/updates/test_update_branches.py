@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from plain_project import NEW, Files, commit_all, create_project, plan, write_files
@@ -42,6 +44,7 @@ from packer_toolkit.template.update_commit import (
     keep_conflicting_files,
     write_repository_tree,
 )
+from packer_toolkit.template.update_pull_requests import UpdatePullRequests
 from rig.template import git
 
 WORKFLOW: Files = {**NEW, ".github/workflows/build.yml": "on: push\n"}
@@ -254,3 +257,76 @@ def test_a_summary_of_another_job_is_not_trusted() -> None:
     for name, value in (("release", 3), ("gone", {}), ("new", [])):
         with pytest.raises(TypeError):
             UpdateSummary.from_json({**data, name: value})
+
+
+class FakePull:
+    """A pull request, with what was changed in it."""
+
+    def __init__(self, number: int, state: str, title: str, ref: str = BRANCH) -> None:
+        self.number = number
+        self.state = state
+        self.title = title
+        self.body = ""
+        self.merged = False
+        self.merged_at = None
+        self.html_url = f"https://github.example/{number}"
+        self.head = SimpleNamespace(ref=ref)
+
+    def edit(self, title: str, body: str) -> None:
+        """Change title and text."""
+        self.title, self.body = title, body
+
+
+class FakeRepository:
+    """A repository on GitHub with pull requests."""
+
+    def __init__(self, *pulls: FakePull) -> None:
+        self.pulls = [*pulls]
+        self.asked: list[str] = []
+
+    def get_pulls(self, state: str, head: str, base: str) -> list[FakePull]:
+        """Return the pull requests of a state."""
+        self.asked.append(f"{head} -> {base}")
+        return [pull for pull in self.pulls if pull.state == state]
+
+    def create_pull(self, base: str, head: str, title: str, body: str) -> FakePull:
+        """Open a pull request."""
+        pull = FakePull(len(self.pulls) + 1, "open", title)
+        pull.body = f"{head} -> {base}: {body}"
+        self.pulls.append(pull)
+        return pull
+
+
+def list_pulls_of(repository: FakeRepository) -> UpdatePullRequests:
+    """Return the pull requests of the branch in a repository."""
+    access: Any = SimpleNamespace(repository="acme/web", connect=lambda: repository)
+    return UpdatePullRequests(access, BRANCH, "main")
+
+
+def test_one_pull_request_is_opened_and_edited() -> None:
+    """The first update opens a pull request, and the next one changes its text."""
+    repository = FakeRepository(FakePull(1, "open", "Another", ref="another"))
+    pulls = list_pulls_of(repository)
+    assert pulls.open_or_edit("Update to v1.1.0", "text") == "https://github.example/2"
+    assert repository.asked == [f"acme:{BRANCH} -> main"]
+    assert repository.pulls[1].body == f"{BRANCH} -> main: text"
+    assert pulls.open_or_edit("Update to v1.2.0", "more") == "https://github.example/2"
+    assert (repository.pulls[1].title, repository.pulls[1].body) == ("Update to v1.2.0", "more")
+
+
+def test_a_closed_pull_request_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pull request that was closed without a merge is found, unless the user asks for a new one.
+
+    A merged one, one of another release, and a closed one beside an open one are not.
+    """
+    closed = FakePull(1, "closed", "Update to v1.1.0")
+    pulls = list_pulls_of(FakeRepository(closed))
+    assert pulls.find_closed("v1.1.0") == "https://github.example/1"
+    assert pulls.find_closed("v1.2.0") == ""
+    monkeypatch.setenv("GITHUB_EVENT_NAME", "workflow_dispatch")
+    assert pulls.find_closed("v1.1.0") == ""
+    monkeypatch.delenv("GITHUB_EVENT_NAME")
+    opened = FakePull(2, "open", "Update to v1.1.0")
+    assert list_pulls_of(FakeRepository(closed, opened)).find_closed("v1.1.0") == ""
+    closed.merged = True
+    assert pulls.find_closed("v1.1.0") == ""

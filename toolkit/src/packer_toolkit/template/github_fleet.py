@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -146,11 +147,9 @@ class GitHubFleet:
     def _exists(self, name: str) -> bool:
         from github import UnknownObjectException
 
-        try:
-            self._get_client().get_repo(name, lazy=False)
-        except UnknownObjectException:
-            return False
-        return True
+        with suppress(UnknownObjectException):
+            return bool(self._get_client().get_repo(name, lazy=False))
+        return False
 
     def find_update_time(self, name: str, path: str) -> str:
         """Return the time of the last commit of a file."""

@@ -8,25 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from packer_toolkit.git.command import Git, GitError
+from packer_toolkit.git.command import GitError
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.trees import SUBMODULE, Entry, format_index_line, read_tree
 from packer_toolkit.template.update_plan import UpdatePlan
 from packer_toolkit.template.update_record import UpdateRecord
 
 
-def list_update_lines(plan: UpdatePlan, git: Git) -> list[bytes]:
-    """Return the lines of an update.
-
-    Args:
-        plan: The update.
-        git: Git in the project, which reads the objects of the update too.
-    """
-    return [
-        *_list_mode_changes(plan),
-        *_list_case_renames(plan),
-        *_list_conflicts(plan, git),
-    ]
+def list_update_lines(plan: UpdatePlan) -> list[bytes]:
+    """Return the lines of an update."""
+    return [*_list_mode_changes(plan), *_list_case_renames(plan), *_list_conflicts(plan)]
 
 
 def list_undo_lines(record: UpdateRecord) -> list[bytes]:
@@ -71,7 +62,7 @@ def _list_case_renames(plan: UpdatePlan) -> Iterator[bytes]:
             yield _format_line(plan.project, new, plan.before[old])
 
 
-def _list_conflicts(plan: UpdatePlan, git: Git) -> Iterator[bytes]:
+def _list_conflicts(plan: UpdatePlan) -> Iterator[bytes]:
     """Yield the three versions of each file with a conflict, in place of the one."""
     for conflict in plan.conflicts:
         yield _format_removal(plan.project, conflict.path)
@@ -80,7 +71,7 @@ def _list_conflicts(plan: UpdatePlan, git: Git) -> Iterator[bytes]:
             if entry is None:
                 continue
             if entry.mode != SUBMODULE:
-                text = git.raw("cat-file", "blob", entry.oid)
+                text = plan.sandbox.raw("cat-file", "blob", entry.oid)
                 plan.project.git.raw("hash-object", "-w", "--stdin", stdin=text)
             yield _format_line(plan.project, conflict.path, entry, stage)
 

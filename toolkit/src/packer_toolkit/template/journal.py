@@ -9,8 +9,7 @@ import contextlib
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from packer_toolkit.errors import SetupError
@@ -18,39 +17,15 @@ from packer_toolkit.git.command import GitError
 from packer_toolkit.template.file_changes import describe_file
 from packer_toolkit.template.index import Index
 from packer_toolkit.template.kept_copies import choose_copy, show_copy
-from packer_toolkit.template.outdated_record import (
-    delete_outdated,
-    explain_outdated,
-    has_later_commit,
-)
+from packer_toolkit.template.outdated_record import delete_outdated, explain_outdated
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.rollback import Rollback
-from packer_toolkit.template.undo_preview import list_edited_files, list_undone_files
+from packer_toolkit.template.undo import Undone, create_undo_error, describe_error, undo_record
 from packer_toolkit.template.update_plan import UpdatePlan
 from packer_toolkit.template.update_record import RecordFolder
 from packer_toolkit.template.update_result import format_undo_command
 from packer_toolkit.template.update_writer import ChangedMeanwhileError, UpdateWriter
 from packer_toolkit.text.paths import join_paths
-
-
-@dataclass(frozen=True)
-class Undone:
-    """What was undone.
-
-    Attributes:
-        release: The release that the repository is at again; empty if there was nothing to undo.
-        paths: The files that were restored or removed.
-        kept: What was saved into them after the update: path -> the ID of git's object with it,
-            empty in a dry run, or where it cannot be an object.
-        copies: The same as files: path -> the copy.
-        reason: Why the record of an update was outdated; empty if it was not.
-    """
-
-    release: str = ""
-    paths: list[str] = field(default_factory=list)
-    kept: Mapping[str, str] = field(default_factory=dict)
-    copies: Mapping[str, Path] = field(default_factory=dict)
-    reason: str = ""
 
 
 class Journal:
@@ -181,7 +156,7 @@ class Journal:
         return Undone(copies=copies)
 
     def undo(self, dry_run: bool = False) -> Undone | None:
-        """Undo the update; None when there is none.
+        """Undo the update; None without an update.
 
         Args:
             dry_run: Only report what would be undone.
@@ -191,31 +166,7 @@ class Journal:
         """
         if not self._folder.file.exists():
             return None
-        record = self._folder.read()
-        reason = explain_outdated(record)
-        if reason and record.state == "done" and has_later_commit(record):
-            raise SetupError(
-                "the update is already part of a commit, or another commit is checked out; "
-                "undo it with git revert COMMIT"
-            )
-        if reason:
-            copies = {} if dry_run else delete_outdated(record, self._index)
-            return Undone(copies=copies, reason=reason)
-        paths, release = list_undone_files(record), record.values["release"]
-        if dry_run:
-            return Undone(release, paths, dict.fromkeys(list_edited_files(record), ""))
-        self._index.require_unlocked(
-            f"nothing was undone; when it is unlocked, run: {format_undo_command(self.project)}"
-        )
-        try:
-            copies = Rollback(record, self._index).roll_back()
-        except (OSError, SetupError) as error:
-            raise self._create_undo_error(error) from None
-        except BaseException as error:
-            sys.stderr.write(f"packer-toolkit: {self._create_undo_error(error)}\n")
-            raise
-        kept = {path: self._store_object(copy) for path, copy in copies.items()}
-        return Undone(release, paths, kept, copies)
+        return undo_record(self._folder.read(), self._index, dry_run)
 
     def _undo_after(self, error: BaseException) -> dict[str, Path]:
         """Undo what was written before an error; return copies of what the user saved."""
@@ -224,25 +175,8 @@ class Journal:
         try:
             return Rollback(self._folder.read(), self._index).roll_back()
         except BaseException as another:
-            if isinstance(error, Exception):
-                raise self._create_undo_error(error, another) from None
-            raise self._create_undo_error(another) from None
-
-    def _create_undo_error(self, *errors: BaseException) -> SetupError:
-        reasons = dict.fromkeys(describe_error(error) for error in errors)
-        return SetupError(
-            f"the update is not undone yet ({'; '.join(reasons)}); nothing is lost; fix that, "
-            f"then run: {format_undo_command(self.project)}"
-        )
-
-    def _store_object(self, copy: Path) -> str:
-        """Store a file as an object of git and return its ID; empty where it cannot be one."""
-        if copy.is_symlink():
-            return ""
-        try:
-            return self.project.git.text("hash-object", "-w", "--stdin", stdin=copy.read_bytes())
-        except (OSError, GitError):
-            return ""
+            errors = (error, another) if isinstance(error, Exception) else (another,)
+            raise create_undo_error(self.project, *errors) from None
 
 
 def find_project(folder: Path, answers_file: str | None = None) -> Project:
@@ -264,15 +198,6 @@ def find_project(folder: Path, answers_file: str | None = None) -> Project:
         if journal:
             journal.require_settled()
         raise
-
-
-def describe_error(error: BaseException) -> str:
-    """Return the reason of an error in a few words."""
-    if isinstance(error, GitError):
-        return error.reason
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return str(error) if isinstance(error, Exception) else "interrupted"
 
 
 @contextlib.contextmanager

@@ -15,11 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from github.PullRequest import PullRequest
-from github.Repository import Repository
-
 from packer_toolkit.git.addresses import hide_secret
-from packer_toolkit.github.client import RepositoryAccess, require_answer, translate_github_errors
+from packer_toolkit.github.client import RepositoryAccess, translate_github_errors
 from packer_toolkit.template import exported_template, job_files, pull_request, saved_update
 from packer_toolkit.template.blocking_files import require_writable
 from packer_toolkit.template.changelog import read_news
@@ -41,6 +38,7 @@ from packer_toolkit.template.update_commit import (
     keep_conflicting_files,
     write_repository_tree,
 )
+from packer_toolkit.template.update_pull_requests import UpdatePullRequests
 
 
 @dataclass(frozen=True)
@@ -187,41 +185,21 @@ class PullRequestJob:
         title, body = parts["title"], parts["text"]
         if self.dry_run:
             return PullRequestResult(parts, message=f"would open: {title}\n\n{body}")
-        repository = self.access.connect()
+        pulls = UpdatePullRequests(self.access, self.branch, self.base)
         with translate_github_errors("look for the pull request"):
-            closed_url = self._find_closed(repository, summary.release)
+            closed_url = pulls.find_closed(summary.release)
         if closed_url:
             return self._keep_closed(closed_url, summary.release)
         commit = commit_update(self.project, tree, summary.release)
         pushed = UpdateBranch(self.project, self.branch).push(commit)
         with translate_github_errors("open the pull request"):
-            url = self._open_pull(repository, title, body)
+            url = pulls.open_or_edit(title, body)
         return PullRequestResult(
             {**parts, "updated": True, "commit": pushed.commit, "url": url},
             {"updated": "true", "release": summary.release, "commit": pushed.commit},
             f"{title}: {url}",
             f"[{title}]({url})",
         )
-
-    def _list_pulls(self, repository: Repository, state: str) -> list[PullRequest]:
-        """Return the pull requests of the branch, the newest first."""
-        owner = self.access.repository.partition("/")[0]
-        pulls = repository.get_pulls(state=state, head=f"{owner}:{self.branch}", base=self.base)
-        return [pull for pull in pulls if pull.head.ref == self.branch]
-
-    def _find_closed(self, repository: Repository, release: str) -> str:
-        """Return the URL of the pull request of a release that was closed without a merge.
-
-        Empty when one is open, or when the user has started the workflow: that asks for a new one.
-        """
-        if os.environ.get("GITHUB_EVENT_NAME") == "workflow_dispatch":
-            return ""
-        if self._list_pulls(repository, "open"):
-            return ""
-        for pull in self._list_pulls(repository, "closed"):
-            if pull_request.names_release(pull.title, pull.body or "", release):
-                return "" if pull.merged_at or pull.merged else str(pull.html_url)
-        return ""
 
     @staticmethod
     def _keep_closed(url: str, release: str) -> PullRequestResult:
@@ -232,13 +210,3 @@ class PullRequestJob:
             f"The pull request for {release} was closed, so none is opened: {url}; for a new one "
             "run: gh workflow run update-from-template.yml",
         )
-
-    def _open_pull(self, repository: Repository, title: str, body: str) -> str:
-        """Open the pull request of the branch, or change the text of the open one."""
-        for pull in self._list_pulls(repository, "open"):
-            if (pull.title, pull.body) != (title, body):
-                pull.edit(title=title, body=body)
-            return str(pull.html_url)
-        pull = repository.create_pull(base=self.base, head=self.branch, title=title, body=body)
-        require_answer("open the pull request", pull.number)
-        return str(pull.html_url)

@@ -10,10 +10,11 @@ from typing import Any
 
 from packer_toolkit.template.blocking_files import require_writable
 from packer_toolkit.template.clean_state import require_clean, require_commit
-from packer_toolkit.template.journal import Journal, Undone
+from packer_toolkit.template.journal import Journal
 from packer_toolkit.template.kept_copies import show_copy
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.source import describe_up_to_date
+from packer_toolkit.template.undo import Undone
 from packer_toolkit.template.update import choose_release, plan_update
 from packer_toolkit.template.update_result import (
     describe_no_update,

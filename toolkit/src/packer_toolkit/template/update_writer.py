@@ -10,17 +10,9 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import stat
-from collections.abc import Mapping
-from datetime import datetime, timezone
 from pathlib import Path
 
-from packer_toolkit.errors import SetupError
-from packer_toolkit.git.command import Git
-from packer_toolkit.template.blocking_files import find_blocking_files
-from packer_toolkit.template.clean_state import find_uncommitted
 from packer_toolkit.template.file_changes import (
-    are_on_one_file_system,
     describe_file,
     exists,
     find_blocking_file,
@@ -31,8 +23,10 @@ from packer_toolkit.template.file_changes import (
 from packer_toolkit.template.index import Index
 from packer_toolkit.template.index_lines import list_update_lines
 from packer_toolkit.template.kept_copies import choose_copy
-from packer_toolkit.template.path_names import has_exact_name
-from packer_toolkit.template.trees import SUBMODULE, Entry, add_to_index, format_index_line
+from packer_toolkit.template.new_record import describe_update_record
+from packer_toolkit.template.staged_files import stage_files
+from packer_toolkit.template.trees import Entry
+from packer_toolkit.template.unchanged_project import require_unchanged
 from packer_toolkit.template.update_plan import UpdatePlan
 from packer_toolkit.template.update_record import RecordFolder, UpdateRecord
 from packer_toolkit.text.paths import join_paths
@@ -67,9 +61,6 @@ class UpdateWriter:
         self._root = plan.project.folder
         self._folder = folder
         self._index = index
-        # The objects are in the temporary repository; only conflicts need theirs later.
-        objects = str(plan.sandbox.folder / ".git" / "objects")
-        self._git = self._project.git.with_env(GIT_ALTERNATE_OBJECT_DIRECTORIES=objects)
 
     def write(self) -> dict[str, Path | None]:
         """Record the update and write it.
@@ -82,14 +73,15 @@ class UpdateWriter:
             ChangedMeanwhileError: when another program changed a file that the update changes.
             SetupError, OSError: when the update cannot be written.
         """
-        self._create_record()
-        lines = list_update_lines(self.plan, self._git)
+        self._folder.clear()
+        self._folder.create(describe_update_record(self.plan))
+        lines = list_update_lines(self.plan)
         wanted = [path for path, change in self.plan.changes.items() if change != "deleted"]
         # What decides on line endings and filters comes first.
         first = [path for path in wanted if path.rpartition("/")[2] == ".gitattributes"]
         others = [path for path in wanted if path not in first]
-        self._stage(first or others)
-        self._require_unchanged()
+        stage_files(self.plan, self._folder, first or others)
+        require_unchanged(self.plan, self._folder)
         record = self._folder.read()
         for path, change in self.plan.changes.items():
             if change == "deleted" and path in record.saved:
@@ -97,7 +89,7 @@ class UpdateWriter:
         for path in first:
             self._replace(record, path)
         if first:
-            self._stage(others)
+            stage_files(self.plan, self._folder, others)
         for path in others:
             self._replace(record, path)
         if lines:
@@ -111,109 +103,6 @@ class UpdateWriter:
         self._folder.finish()
         shutil.rmtree(record.work / "new", ignore_errors=True)
         return copies
-
-    def _create_record(self) -> None:
-        """Record what is going to be changed."""
-        self._folder.clear()
-        plan, root = self.plan, self._root
-        saved = [path for path in plan.changes if _is_replaced(plan, path)]
-        new_folders = {
-            above.relative_to(root).as_posix()
-            for path in plan.changes
-            for above in list((root / path).parents)[: path.count("/")]
-            if not above.is_dir() or above.is_symlink() or not has_exact_name(above)
-        }
-        # git knows no empty folders: the undo creates those that the update removes.
-        empty_folders = [
-            place.relative_to(root).as_posix()
-            for path in plan.changes
-            for place in (root / path, *(root / path).rglob("*"))
-            if place.is_dir() and not place.is_symlink()
-        ]
-        now = datetime.now(timezone.utc)
-        self._folder.create(
-            {
-                "state": "started",
-                "head": self._project.head,
-                "release": self._project.release,
-                "paths": [*plan.changes],
-                "saved": saved,
-                "added": [p for p in plan.changes if p in plan.after and p not in saved],
-                "new_folders": sorted(new_folders),
-                "empty_folders": sorted(empty_folders),
-                "conflicts": [conflict.path for conflict in plan.conflicts],
-                "expected": {path: describe_file(root / path) for path in saved},
-                "written": {},
-                "kept": now.strftime("%Y%m%d-%H%M%S.%f"),
-                "beside": not are_on_one_file_system(self._project.git_dir, root),
-            }
-        )
-
-    def _stage(self, paths: list[str]) -> None:
-        """Check out what is going to be written, with modes, and record what it is."""
-        record = self._folder.read()
-        folder = self._check_out({path: self.plan.after[path] for path in paths}, record.work)
-        written = dict(record.written)
-        for path in paths:
-            entry = self.plan.after[path]
-            if entry.mode == SUBMODULE:
-                continue
-            staged = record.find_new_file(path)
-            (folder / path).rename(staged)
-            _set_mode(staged, self._root / path, entry)
-            written[path] = describe_file(staged)
-        shutil.rmtree(record.work / "aside", ignore_errors=True)
-        self._folder.save_written(record, written)
-
-    def _check_out(self, files: Mapping[str, Entry], work: Path) -> Path:
-        """Let git check files out beside the tree, with this repository's line endings and filters.
-
-        Returns:
-            The folder that corresponds to the project's.
-        """
-        index, aside = self._folder.path / "aside.index", work / "aside"
-        git = Git(self._project.top, {**self._git.env, "GIT_INDEX_FILE": str(index)})
-        lines = (
-            format_index_line(self._project.prefix + path, entry)
-            for path, entry in files.items()
-            if entry.mode != SUBMODULE  # Of a submodule only its folder is created.
-        )
-        add_to_index(git, lines)
-        git.raw("checkout-index", "--all", "--quiet", f"--prefix={aside}/")
-        index.unlink(missing_ok=True)
-        return aside / self._project.prefix
-
-    def _require_unchanged(self) -> None:
-        """Make sure that the repository is what the update was computed from.
-
-        Git's index is not asked: it trusts times and sizes.
-
-        Raises:
-            SetupError: when something changed.
-        """
-        project, plan = self._project, self.plan
-        if project.read_head() != project.head:
-            raise SetupError(
-                "another commit was made or checked out while the update was computed; nothing was "
-                "changed; start again"
-            )
-        changed = {*find_uncommitted(project)}
-        changed |= {*find_blocking_files(project.folder, plan.before, plan.after)}
-        paths = [f":(literal){path}" for path in plan.changes if path in plan.before]
-        if paths:
-            index = self._folder.path / "compared.index"
-            git = project.git.with_env(GIT_INDEX_FILE=str(index))
-            git.text("read-tree", project.head)
-            status = ["status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames"]
-            prefix = len(project.prefix)
-            changed |= {line[3 + prefix :] for line in git.fields(*status, "--", *paths)}
-            index.unlink()
-        if changed:
-            raise SetupError(
-                f"{join_paths(sorted(changed))} changed while the update was computed; nothing was "
-                "changed; commit it, or put it aside with git stash --include-untracked, and start "
-                "again"
-            )
 
     def _replace(self, record: UpdateRecord, path: str) -> None:
         """Move what is at a path aside, put the update's file there, and compare what was moved."""
@@ -265,11 +154,6 @@ class UpdateWriter:
         return is_file and not find_blocking_file(self._root, path)
 
 
-def _is_replaced(plan: UpdatePlan, path: str) -> bool:
-    """Check whether an update moves what is at a path aside; it does not touch submodules."""
-    return path in plan.before and plan.before[path].mode != SUBMODULE
-
-
 def write_file(
     root: Path, path: str, source: Path | None, aside: Path | None, entry: Entry | None
 ) -> None:
@@ -301,16 +185,6 @@ def write_file(
         if place.is_dir() and not place.is_symlink():
             _remove_empty(place)
         move_to_free_path(source, place)
-
-
-def _set_mode(staged: Path, place: Path, entry: Entry) -> None:
-    """Give a new file the permissions of the old one, and the executable bit of the update's."""
-    if staged.is_symlink():
-        return
-    is_file = place.is_file() and not place.is_symlink()
-    mode = stat.S_IMODE((place if is_file else staged).stat().st_mode)
-    readable = (mode & 0o444) >> 2
-    staged.chmod(mode | readable if entry.mode == "100755" else mode & ~0o111)
 
 
 def _remove_empty(folder: Path) -> None:

@@ -12,7 +12,7 @@ from packer_toolkit.cli.options import dry_run_option, json_option
 from packer_toolkit.text.paths import show_path
 
 if TYPE_CHECKING:
-    from packer_toolkit.template.journal import Undone
+    from packer_toolkit.template.undo import Undone
 
 
 @click.command()
