@@ -9,8 +9,8 @@ locals {
     [for file in fileset(path.root, "provisioners/ansible/roles/*/tasks/main.{yml,yaml,json}") : split("/", file)[3]],
     [
       for file in fileset(path.root, "provisioners/ansible/roles/*/meta/main.{yml,yaml,json}") : split("/", file)[3]
-      if !contains(local.roles_with_tasks, split("/", file)[3])
-      && try(length(yamldecode(file("${path.root}/${file}")).dependencies) > 0, false)
+      if try(length(yamldecode(file("${path.root}/${file}")).dependencies) > 0, false)
+      && !contains(local.roles_with_tasks, split("/", file)[3])
     ],
   )))
   roles_with_tasks = [for file in fileset(path.root, "provisioners/ansible/roles/*/tasks/*") : split("/", file)[3]]
@@ -37,7 +37,7 @@ locals {
     [for file in fileset(path.root, "provisioners/ansible/roles/[^.]*") : file if false],
   )
 
-  # This folder in a line of shell, whatever characters its path has.
+  # This folder, quoted for the shell, whatever characters its path contains.
   shell_root = "'${replace(path.root, "'", "'\\''")}'"
 
   # An image must not be created untested. A local build or a test build may skip InSpec, and reports it.

@@ -1,6 +1,6 @@
 locals {
-  # Packer has no data source for git, so .git is read: that of this folder, or of the repository around it. In a linked
-  # worktree and in a submodule .git is a file that names the folder; worktrees share what the file commondir names.
+  # Packer has no data source for git, so these locals read .git of this folder or of an enclosing repository. In linked
+  # worktrees and submodules, .git is a file with the folder's path; worktrees share the folder named in commondir.
   git_places = [
     for up in ["", "../", "../../", "../../../", "../../../../"] : "${path.root}/${up}"
     if can(file("${path.root}/${up}.git/HEAD")) || can(regex("^gitdir: ", file("${path.root}/${up}.git")))
@@ -21,8 +21,8 @@ locals {
     "unknown",
   )
 
-  # The answers file of this template, whatever its name: those of other templates do not record these questions. A file
-  # in a folder with Packer files describes that folder.
+  # The answers file of this template, whatever its name: files of other templates do not record these questions.
+  # Subfolders with Packer files are ignored, because their answers files describe those folders.
   questions = "(?m)^(image_name|parent_image|aws_management_account|toolkit_image):"
   answers_files = [
     for file in try(fileset(path.root, "{*,*/*,*/*/*}{.yml,.yaml,answers}"), [".copier-answers.yml"]) : file
@@ -49,8 +49,8 @@ locals {
   kms_key_ids = {
     for region in concat([var.region], local.copy_regions) : region => lookup(var.kms_key_ids, region, var.kms_key_id)
   }
-  # A copy to another region needs that region's key, and Packer sets one only when it encrypts again (encrypt_boot). It
-  # is off otherwise: the volumes are encrypted from the start, a second encrypted copy would only cost time.
+  # A copy to another region needs a key of that region, which Packer uses only with encrypt_boot. Without copies it is
+  # off, because the volumes are encrypted from the start and a second encrypted copy would only take time.
   encrypt_copies = length(local.copy_regions) > 0 && local.kms_key_ids[var.region] != ""
 
   # The origin and the expiry of a resource. The cleanup finds and deletes leftovers of killed builds by these tags.
@@ -92,17 +92,17 @@ locals {
   )
   ssh_interface = local.lacks_session_manager ? local.no_session_manager : var.ssh_interface
 
-  # Guard: values that do not fit each other. In the place of addresses, these messages make `packer validate` fail.
-  # Without ssh_source_cidrs the plugin would open port 22 to the whole internet.
+  # Guard: values that conflict. In place of a CIDR, each of these messages makes `packer validate` fail and shows it.
+  # Without ssh_source_cidrs, the plugin would open port 22 to the whole internet.
   arns = concat(
     var.ami_org_arns, var.ami_ou_arns, values(var.kms_key_ids), [var.kms_key_id, var.assume_role_arn]
   )
   misfits = concat(
     var.ssh_interface == "private_ip" && length(var.ssh_source_cidrs) == 0
-    ? ["private_ip needs ssh_source_cidrs, the building host's private address"] : [],
+    ? ["private_ip needs ssh_source_cidrs, the private address of the build host"] : [],
     [
       for arn in local.arns :
-      "${arn} must be in the standard partition of AWS, as arn:aws:…; the others are not supported."
+      "${arn} must be in the standard AWS partition, as arn:aws:…; other partitions are not supported."
       if can(regex("^arn:aws-", arn))
     ],
     [
@@ -111,7 +111,7 @@ locals {
     ],
     [
       for region in local.copy_regions :
-      "kms_key_id is a key of ${var.region} only, add one of ${region} to kms_key_ids"
+      "kms_key_id is a key in ${var.region} only; add a key in ${region} to kms_key_ids"
       if !contains(keys(var.kms_key_ids), region) && can(regex("^[0-9a-f]{8}-", var.kms_key_id))
     ],
   )

@@ -31,19 +31,19 @@ variable "ssh_file_transfer_method" {
   }
 }
 
-# private_ip needs the private address of the building host, such as 10.1.2.3/32.
+# private_ip requires the private address of the build host, such as 10.1.2.3/32.
 variable "ssh_source_cidrs" {
-  description = "Networks that can reach the instance over SSH. Empty: only the public address of the building host."
+  description = "CIDRs with SSH access to the instance. Empty: only the public address of the build host."
   type        = list(string)
   default     = []
 
-  # 10.0.0.0/8 and fd00::/8 are private networks; several of that size could be most of the internet.
+  # 10.0.0.0/8 and fd00::/8 are private networks, but several of that size could cover most of the internet.
   validation {
     condition = length([
       for cidr in var.ssh_source_cidrs : cidr
       if try(split("/", cidr)[1] * 1, 128) < (can(regex("^(?i)([^:]*$|f[cd][0-9a-f]{2}:)", cidr)) ? 8 : 16)
     ]) == 0
-    error_message = "The ssh_source_cidrs must not cover most of the internet: none can be larger than /8 (IPv6: /16)."
+    error_message = "The ssh_source_cidrs must not cover most of the internet: none larger than /8 (IPv6: /16)."
   }
 
   validation {

@@ -47,7 +47,7 @@ variable "region" {
 }
 
 variable "source_ami_owners" {
-  description = "Accounts whose images can be the source AMI: account IDs, or self. Others are never used."
+  description = "Owners of the source AMI: account IDs, or self. Images of other owners are never used."
   type        = list(string)
 
   validation {
@@ -74,7 +74,7 @@ variable "ssh_username" {
 }
 
 variable "root_device_name" {
-  description = "Device name of the source AMI's root volume, such as /dev/xvda. Another name adds a second disk."
+  description = "Device name of the source AMI's root volume, such as /dev/xvda. Any other name adds a second volume."
   type        = string
 }
 
@@ -119,7 +119,7 @@ variable "copy_regions" {
 
 # In a single region it can also be a key ID or ARN. An image with the account's default key cannot be shared.
 variable "kms_key_id" {
-  description = "KMS key of the image in all regions: an alias or a multi-region key. Empty: the account's default key."
+  description = "KMS key of the image in each region: an alias or multi-Region key ID. Empty: the default key."
   type        = string
   default     = ""
 }
@@ -245,7 +245,7 @@ variable "assume_role_arn" {
 }
 
 variable "max_retries" {
-  description = "How often a throttled call to AWS is tried, with pauses of up to 20 seconds. Raise it for many builds."
+  description = "Maximum attempts of a throttled AWS request. Raise it in accounts with many parallel builds."
   type        = number
   default     = 10
 }
@@ -264,7 +264,7 @@ variable "subnet_id" {
 
 # session_manager works in a private subnet and opens no port; it needs iam_instance_profile.
 variable "ssh_interface" {
-  description = "How to reach the instance: public_ip, private_ip or session_manager."
+  description = "How to connect to the instance: public_ip, private_ip or session_manager."
   type        = string
   default     = "public_ip"
 

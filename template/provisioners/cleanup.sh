@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Removes what must not be in an image, because every instance of it would share it or it is only about the build.
-# Template's file: what it removes is what the template promises, and validate.sh verifies it afterwards.
+# Removes secrets and identities that all instances of the image would share, and traces of the build. The template owns
+# this file and guarantees that these items are removed; validate.sh verifies it.
 set -o errexit -o nounset -o pipefail
 
 # Users that only the build needed (temporary_users in image.auto.pkrvars.hcl).

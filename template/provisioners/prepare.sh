@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Runs first, and twice: waits until the first boot of the source AMI is complete, and installs what later steps need.
-# Template's file: put your own steps into provisioners/shell/.
+# The template owns this file: put your own steps into provisioners/shell/.
 set -o errexit -o nounset -o pipefail
 
-# Until cloud-init is done, package managers are locked and users are missing. It exits with 2 when it finished with
-# recoverable errors, which are those of the source AMI.
+# While cloud-init runs, package managers are locked and users may be missing. Exit code 2 means recoverable errors of
+# the source AMI, which do not affect the build.
 if command -v cloud-init >/dev/null; then
   cloud-init status --wait >/dev/null || [[ $? -eq 2 ]]
 fi
 
-# Container images come without Python, which Ansible needs, and some without sudo, or without find, which cleanup.sh
-# needs (Amazon Linux 2023). Cloud images have all three.
+# Container images lack Python, which Ansible needs; some lack sudo, or find, which cleanup.sh needs (Amazon Linux 2023).
+# Cloud images have all three.
 missing=()
 command -v find >/dev/null || missing+=(findutils)
 command -v python3 >/dev/null || missing+=(python3)

@@ -504,8 +504,8 @@ build {
         found={"image_name": ("mail", "good.pkr.hcl:2")},
         notes=(
             "broken.pkr.hcl:4 was not read",
-            "old.json:1 was not read: it is no JSON",
-            ".github/workflows/odd.yml:2 was not read: it is no YAML",
+            "old.json:1 was not read: it is not JSON",
+            ".github/workflows/odd.yml:2 was not read: it is not YAML",
         ),
     ),
     "a-fixed-parent": Shape(
@@ -519,7 +519,7 @@ build {
             "image_architectures": ([ARM], "fixed.pkr.hcl:5"),
         },
         notes=(
-            "the parent image is ami-0123456789abcdef0 (fixed.pkr.hcl:3)",
+            "the base image is ami-0123456789abcdef0 (fixed.pkr.hcl:3)",
             "the image is public",
         ),
         data={"parent_image": "rhel-9"},
@@ -552,7 +552,7 @@ build {
         notes=(
             "image_name is not the same in all sources: api (a.pkr.hcl:2), batch (b.pkr.hcl:2)",
             "aws_region is not the same in all sources",
-            "the sources have several parent images",
+            "the sources have several base images",
         ),
     ),
     "no-packer-at-all": Shape(

@@ -19,7 +19,8 @@ import yaml
 from click.testing import CliRunner, Result
 from shapes import NEW_FILE
 
-from packer_toolkit.adopt import adoption
+from packer_toolkit.adopt.adoption import Adoption
+from packer_toolkit.adopt.prepare import find_own_template
 from packer_toolkit.cli.template.adopt import command as adopt_command
 from packer_toolkit.cli.template.update import command as update_command
 from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
@@ -350,12 +351,12 @@ def test_file_that_appears_meanwhile_is_not_overwritten(
     """And what was written before it is removed again."""
     repository = make("one-file")
 
-    def matching(self: adoption.Adoption, patterns: object) -> list[str]:
+    def matching(self: Adoption, patterns: object) -> list[str]:
         (self.folder / "inspec").mkdir()
         (self.folder / "inspec" / "README.md").write_text("ours, just now\n")
         return ["build.pkr.hcl", "inspec/README.md", "inspec/inspec.yml"]
 
-    monkeypatch.setattr(adoption.Adoption, "matching", matching)
+    monkeypatch.setattr(Adoption, "match_missing", matching)
     before = tree(repository)
     with pytest.raises(SetupError, match=r"inspec/README\.md cannot be written: File exists; noth"):
         run(repository, two_releases)
@@ -431,7 +432,7 @@ def test_page_and_command_agree_on_what_is_next(
     """The command to commit, and the files without which there is no task."""
     page = (ROOT / "docs" / "adopting.md").read_text()
     (on_page,) = re.findall(r"^git add .*", page, re.MULTILINE)
-    (accepted,) = re.findall(r"packer-toolkit adopt (--accept .*)", page)
+    (accepted,) = re.findall(r"packer-toolkit template adopt (--accept .*)", page)
     monkeypatch.chdir(make("one-file"))
     said = run(Path(), two_releases, "--defaults", *shlex.split(accepted)).stderr
     (printed,) = re.findall(r"Commit: (git add .*)", said)
@@ -598,8 +599,8 @@ def _nothing(repository: Path) -> None:
     ("prepare", "options", "kind", "says"),
     [
         (_already, [], SetupError, "names https://example.com/t at v1.0.0 already"),
-        (_no_git, [], SetupError, "is no git repository with a commit; git init, and commit"),
-        (_ignore_answers, [], SetupError, "git ignores .copier-answers.yml here"),
+        (_no_git, [], SetupError, "is not a git repository with a commit; run git init"),
+        (_ignore_answers, [], SetupError, "git ignores .copier-answers.yml; remove it"),
         (_link, [], SetupError, "is not a file; delete it first"),
         (
             _nothing,
@@ -614,7 +615,7 @@ def _nothing(repository: Path) -> None:
             "--accept nothing-like-it: the tem",
         ),
         (_nothing, ["--packer", "/"], SetupError, "/ is not in "),
-        (_nothing, ["--data", "aws_region=no"], SetupError, 'aws_region="no" is refused: use a co'),
+        (_nothing, ["--data", "aws_region=no"], SetupError, 'aws_region="no" is refused: must be'),
         (_nothing, ["--data", "typo=no"], SetupError, 'typo="no" is refused: no question has this'),
         (
             _nothing,
@@ -672,9 +673,9 @@ def test_template_is_known_where_the_command_was_installed_from_it(
             return origin
 
     monkeypatch.setattr("importlib.metadata.distribution", lambda _: Distribution())
-    assert adoption.template_of_this_command() == "https://example.com/t.git"
+    assert find_own_template() == "https://example.com/t.git"
     origin = '{"url": "file:///checkout", "dir_info": {"editable": true}}'
-    assert adoption.template_of_this_command() is None
+    assert find_own_template() is None
     command = [sys.executable, "-m", "packer_toolkit", "adopt", str(make("one-file"))]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from packer_toolkit.adopt import legacy_json
-from packer_toolkit.adopt.answers import image_name
 from packer_toolkit.adopt.ci_config import parse_remote
+from packer_toolkit.adopt.image_answers import derive_image_name
+from packer_toolkit.adopt.legacy_json import read_json_templates
 from packer_toolkit.hcl.read import read_packer
 from packer_toolkit.hcl.sources import UNKNOWN
 
@@ -166,7 +166,7 @@ def test_odd_json_never_ends_in_an_error(tmp_path: Path, document: Any) -> None:
     """A builder without anything is one."""
     file = tmp_path / "it.json"
     file.write_text(json.dumps(document))
-    packer = legacy_json.read(tmp_path, [file])
+    packer = read_json_templates(tmp_path, [file])
     assert [source.kind for source in packer.sources] in ([], ["amazon-ebs"])
 
 
@@ -186,7 +186,7 @@ def test_odd_json_never_ends_in_an_error(tmp_path: Path, document: Any) -> None:
 )
 def test_name_of_an_image_is_what_stays_the_same(text: str, name: str) -> None:
     """Without versions, dates and processors."""
-    assert image_name(text) == name
+    assert derive_image_name(text) == name
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.adopt.ci_config import read
+from packer_toolkit.adopt.ci_config import read_ci_config
 from packer_toolkit.git.command import Git
 from rig.template import git
 
@@ -79,5 +79,5 @@ def test_role_of_releases_is_told_from_that_of_builds(tmp_path: Path, name: str)
     folder.mkdir(parents=True)
     for number, text in enumerate(workflows):
         (folder / f"{number}.yml").write_text(text)
-    found = read(tmp_path, Git(tmp_path))
+    found = read_ci_config(tmp_path, Git(tmp_path))
     assert [value and value.value for value in (found.role, found.release_role)] == [build, release]

@@ -18,9 +18,9 @@ from packer_toolkit.build.manifest import (
     read_entries,
     reconstruct_entry,
 )
-from packer_toolkit.build.outcome import make_error
 from packer_toolkit.build.release_images import delete_earlier_attempts, verify_images
 from packer_toolkit.build.report import BuildReport, has_report_shape, read_report
+from packer_toolkit.build.result import make_error
 from packer_toolkit.build.run import Run
 from packer_toolkit.build.shared_keys import require_shareable_keys
 from packer_toolkit.build.values import Values

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from packer_toolkit.advice import advice
 
+from packer_toolkit.pipeline.advice import suggest_fixes
 from rig.ec2.rig import Ec2, Fault, Finished
 from rig.repository import (
     FULL_ANSWERS,
@@ -157,7 +157,7 @@ class Site:
         git(self.path, "commit", "--quiet", "--allow-empty", "--message=Change")
 
     def sweep(self, *options: str) -> Finished:
-        """Run `packer-toolkit sweep` in the repository."""
+        """Run `packer-toolkit cleanup` in the repository."""
         command = [*TOOLKIT, "sweep", *options]
         return self.ec2.run(command, cwd=self.path, env=toolkit_env(self.packer))
 
@@ -283,7 +283,7 @@ def clean_up_incomplete(site: Site) -> Finished:
     add_script(site.path, "10-work.sh", "echo secret >/root/.bash_history")
     done = site.build()
     assert not site.ec2.calls("CreateImage")
-    (tip, *_) = advice(build_report(site.path)["last_lines"])
+    (tip, *_) = suggest_fixes(build_report(site.path)["last_lines"])
     assert "`provisioners/validate.sh`" in tip
     return done
 
@@ -543,7 +543,7 @@ def test_each_row_of_the_table_has_its_test() -> None:
 
 def _advice(output: str) -> list[str]:
     """Return the options of the sweep that a build recommends; SIGKILL leaves no time for that."""
-    found = re.search(r"packer-toolkit sweep (.*)", output)
+    found = re.search(r"packer-toolkit cleanup (.*)", output)
     return shlex.split(found[1]) if found else ["--run-id", "run-77", "--finished-images"]
 
 

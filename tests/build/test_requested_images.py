@@ -59,7 +59,8 @@ def test_a_selection_of_nothing_is_one_line(ec2: Ec2, packer: Packer, both: Path
     done = toolkit_build(ec2, packer, both, "-except=amazon-ebs.*", env=NO_ENGINE)
     assert done.code == 3, done.output
     (line,) = done.output.strip().splitlines()
-    assert "select no build; there are: amazon-ebs.arm64, amazon-ebs.x86_64, docker.local" in line
+    builds = "amazon-ebs.arm64, amazon-ebs.x86_64, docker.local"
+    assert f"select no build; existing builds: {builds}" in line
     assert ec2.calls("RunInstances") == []
 
 

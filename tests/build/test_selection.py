@@ -9,9 +9,9 @@ import pytest
 
 from packer_toolkit.build.arguments import read_arguments
 from packer_toolkit.build.console import Console
-from packer_toolkit.build.outcome import has_complete_images
 from packer_toolkit.build.output import PackerOutput, Progress
 from packer_toolkit.build.request import BuildRequest
+from packer_toolkit.build.result import has_complete_images
 from packer_toolkit.build.selection import Selection, matches
 from packer_toolkit.build.unrequested_images import read_requested_value, require_request
 from packer_toolkit.build.validation import validate_request

@@ -189,7 +189,7 @@ def test_by_time_only_what_is_past_goes(ec2: Ec2, leave: Leave) -> None:
     assert "CreateTags" in actions[: actions.index("DeregisterImage")]
     snapshots = {name for name in before - left(ec2) if name.startswith("snap-")}
     assert len(snapshots) == 1
-    assert f"retained instance {instance} in {HERE}: its build may be running, until" in done.output
+    assert f"retained instance {instance} in {HERE}: its build may be running until" in done.output
     assert f"retained image {finished} in {HERE}: it belongs to a finished image" in done.output
     assert (
         f"retained key-pair {key} in {HERE}: its tag ExpiresAt is not a valid time" in done.output

@@ -188,7 +188,7 @@ def test_what_may_not_be_deleted_is_told_after_success_too(
     assert done.code == 0, done.output
     assert "LEFT: key-pair packer_" in done.output
     assert (
-        "Some resources could not be deleted; retry later with: packer-toolkit sweep --run-id"
+        "Some resources could not be deleted; retry later with: packer-toolkit cleanup --run-id"
         in done.output
     )
     assert set(ec2.leftovers()) == {"image", "snapshot", "key-pair"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,18 +10,18 @@ from unittest import mock
 
 import pytest
 
-from packer_toolkit.build.cleanup.find import Found as Resource
-from packer_toolkit.build.cleanup.find import Outcome
-from packer_toolkit.build.cleanup.request import CleanupRequest, Leftovers
-from packer_toolkit.checks.run import Result
+from packer_toolkit.build.cleanup.request import CleanupRequest
+from packer_toolkit.build.cleanup.scope import FoundResource
+from packer_toolkit.checks.run import CheckResult
 from packer_toolkit.checks.tools import Finding
 from packer_toolkit.environment.doctor import Check
 from packer_toolkit.environment.versions import Found as ToolVersion
 from packer_toolkit.errors import CommandFailedError
-from packer_toolkit.repository.galaxy_install import Change, Installed
-from packer_toolkit.repository.ssm_files import Parameter, Plan
+from packer_toolkit.repository.galaxy_install import Installed, InstalledPart
+from packer_toolkit.repository.ssm_files import FilePlan, Parameter
 
 Call = Callable[..., Any]
+patch = functools.partial(mock.patch, autospec=True)
 CLI = "packer_toolkit.cli"
 
 
@@ -33,16 +34,23 @@ def enter_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def make_leftovers(request: CleanupRequest, *, left: bool = False) -> Leftovers:
+def make_leftovers(*, left: bool = False) -> Any:
     """Return one image to delete and one instance that stays."""
-    image = Resource("image", "ami-1", "eu-west-1", snapshots=("snap-1",))
-    instance = Resource("instance", "i-1", "eu-west-1", kept="its build may be running")
-    sweep = mock.Mock()
-    sweep.run.return_value = Outcome(
-        swept=[] if left else [image.thing],
-        left=[{**image.thing, "reason": "UnauthorizedOperation"}] if left else [],
+    image = FoundResource("image", "ami-1", "eu-west-1", snapshots=("snap-1",))
+    instance = FoundResource("instance", "i-1", "eu-west-1", "its build may be running")
+    result = {
+        "repository": "web", "regions": ["eu-west-1"], "run_id": "", "dry_run": False,
+        "found": [image.resource], "swept": [], "left": [],
+        "kept": [instance.explain(instance.retained)],
+    }  # fmt: skip
+    reason = image.explain("UnauthorizedOperation")
+    changes = {"left": [reason]} if left else {"swept": [image.resource]}
+    return mock.Mock(
+        deletable=[image],
+        retained=[instance],
+        make_result=lambda dry_run: {**result, "dry_run": dry_run},
+        delete=lambda: {**result, **changes},
     )
-    return Leftovers(request, sweep, [image], [instance])
 
 
 @pytest.mark.parametrize("words", [("cleanup", "--max-deletions=1"), ("sweep", "--at-most=1")])
@@ -50,8 +58,8 @@ def test_cleanup_deletes_what_it_shows(call: Call, words: tuple[str, ...]) -> No
     """Both names make the same request, show the resources and delete them."""
     options = ("--run-id=1-1", "--repository=web", "--region=eu-west-1", "--finished-images",
                "--assume-role=arn:aws:iam::111122223333:role/p", "--yes")  # fmt: skip
-    with mock.patch("packer_toolkit.build.cleanup.request.find_leftovers", autospec=True) as find:
-        find.side_effect = lambda request, _: make_leftovers(request)
+    with patch("packer_toolkit.build.cleanup.request.find_leftovers") as find:
+        find.return_value = make_leftovers()
         result = call(*words, *options)
         parts = call(*words, *options, "--json").json
     request = CleanupRequest("web", ("eu-west-1",), "1-1", True, "arn:aws:iam::111122223333:role/p")
@@ -81,18 +89,18 @@ def test_cleanup_deletes_what_it_shows(call: Call, words: tuple[str, ...]) -> No
 )
 def test_cleanup_refuses(call: Call, options: tuple[str, ...], code: int, message: str) -> None:
     """Too many resources, what cannot be deleted, and wrong options end with a line."""
-    with mock.patch("packer_toolkit.build.cleanup.request.find_leftovers", autospec=True) as find:
-        find.side_effect = lambda request, _: make_leftovers(request, left=True)
+    with patch("packer_toolkit.build.cleanup.request.find_leftovers") as find:
+        find.return_value = make_leftovers(left=True)
         result = call("cleanup", *options)
     assert (result.code, message in result.error) == (code, True)
     assert ("would delete image ami-1" in result.stdout) == (options == ("--dry-run",))
 
 
 RESULTS = [
-    Result("packer-fmt", "failed", "", 0.1, [Finding("a.hcl", 3, "wrong: 100%")]),
-    Result("yamllint", "missing", "yamllint is not installed"),
-    Result("ansible-galaxy", "unreachable", "a server cannot be reached"),
-    Result("shfmt", "passed"),
+    CheckResult("packer-fmt", "failed", "", 0.1, [Finding("a.hcl", 3, "wrong: 100%")]),
+    CheckResult("yamllint", "missing", "yamllint is not installed"),
+    CheckResult("ansible-galaxy", "unreachable", "a server cannot be reached"),
+    CheckResult("shfmt", "passed"),
 ]
 
 
@@ -106,10 +114,10 @@ RESULTS = [
     ],
 )
 def test_check_reports_the_worst_result(
-    call: Call, results: list[Result], code: int, message: str
+    call: Call, results: list[CheckResult], code: int, message: str
 ) -> None:
     """Findings come before missing tools, and these before servers."""
-    with mock.patch("packer_toolkit.checks.run.run", autospec=True, return_value=results) as run:
+    with patch(f"{CLI}.check.run_checks", return_value=results) as run:
         result = call("check", "--only=packer-fmt,yamllint", "--only=shfmt")
         annotated = call("check", GITHUB_ACTIONS="true")
         parts = call("check", "--json").json
@@ -132,12 +140,12 @@ def test_check_lists_names(call: Call) -> None:
 
 def test_format_prints_changed_files(call: Call) -> None:
     """Files are formatted, or with --check listed."""
-    with mock.patch("packer_toolkit.checks.run.format_files", autospec=True) as format_files:
+    with patch(f"{CLI}.format.format_files") as format_files:
         format_files.return_value = ["a.hcl"]
         assert call("format").stdout == "formatted a.hcl\n"
         format_files.return_value = []
         assert call("format").stdout == "nothing to format\n"
-    with mock.patch("packer_toolkit.checks.run.run", autospec=True) as run:
+    with patch(f"{CLI}.format.run_checks") as run:
         run.return_value = RESULTS[:1]
         for option in ("--check", "--dry-run"):
             result = call("format", option)
@@ -151,7 +159,7 @@ def test_format_prints_changed_files(call: Call) -> None:
 def test_doctor_prints_fixes(call: Call) -> None:
     """Each check has a line, what is missing has a fix, and the error names it."""
     checks = [Check("git", "ok", "2.50"), Check("task", "missing", "not here", "install\nit")]
-    with mock.patch("packer_toolkit.environment.doctor.examine", autospec=True) as examine:
+    with patch("packer_toolkit.environment.doctor.examine") as examine:
         examine.return_value = checks
         result = call("doctor")
         parts = call("doctor", "--json").json
@@ -172,7 +180,7 @@ def test_versions_compares_with_the_pins(call: Call, tmp_path: Path) -> None:
     file = tmp_path / "versions.env"
     file.touch()
     tools = [ToolVersion("git", "2.50", "2.51", False), ToolVersion("tini", "1", "1", True)]
-    with mock.patch("packer_toolkit.environment.versions.compare", autospec=True) as compare:
+    with patch("packer_toolkit.environment.versions.compare") as compare:
         compare.return_value = tools
         result = call("versions", "--pinned", str(file))
         compare.return_value = tools[1:]
@@ -184,15 +192,20 @@ def test_versions_compares_with_the_pins(call: Call, tmp_path: Path) -> None:
 
 def test_collection_commands_call_their_functions(call: Call, tmp_path: Path) -> None:
     """init, install and update pass on names and options, and print changes."""
-    module = "packer_toolkit.repository.collections"
     installed = Installed(
-        [Change("acme.web", None, "1.0.0"), Change("acme.db", "1.0.0", "2.0.0")],
-        [Change("base", "1.0.0", "1.0.0"), Change("old", None, "")],
+        [InstalledPart("acme.web", None, "1.0.0"), InstalledPart("acme.db", "1.0.0", "2.0.0")],
+        [InstalledPart("base", "1.0.0", "1.0.0"), InstalledPart("old", None, "")],
     )
     with (
-        mock.patch(f"{module}.init", autospec=True, return_value=Path("x")) as init,
-        mock.patch(f"{module}.install", autospec=True, return_value=installed) as install,
-        mock.patch(f"{module}.add", autospec=True, return_value=Installed()) as add,
+        mock.patch(
+            f"{CLI}.collection.create_collection", autospec=True, return_value=Path("x")
+        ) as init,
+        mock.patch(
+            f"{CLI}.collection.install_collections", autospec=True, return_value=installed
+        ) as install,
+        mock.patch(
+            f"{CLI}.collection.add_collections", autospec=True, return_value=Installed()
+        ) as add,
     ):
         assert call("collection", "init", "acme.web").stdout.startswith("Created acme.web in x\n")
         assert call("collection", "init", "acme.web", "--json").json["folder"] == "x"
@@ -213,13 +226,13 @@ def test_collection_commands_call_their_functions(call: Call, tmp_path: Path) ->
 def test_ssm_files_writes_the_parameters(call: Call, tmp_path: Path, word: str) -> None:
     """Parameters of the command line or of toolkit.env are fetched, planned and written."""
     parameter = Parameter("/a/b", "String", "x")
-    plan = Plan([parameter], {"b": "x"}, {"b": "/a/b"}, ["/a/token"], {"/a/c": "not declared"})
+    plan = FilePlan([parameter], {"b": "x"}, {"b": "/a/b"}, ["/a/token"], {"/a/c": "not declared"})
     module = "packer_toolkit.repository.ssm_files"
     with (
-        mock.patch("packer_toolkit.aws.identity.session", autospec=True) as session,
-        mock.patch(f"{module}.fetch", autospec=True) as fetch,
-        mock.patch(f"{module}.plan", autospec=True, return_value=plan),
-        mock.patch(f"{module}.write", autospec=True) as write,
+        patch(f"{CLI}.ssm_files.open_session") as session,
+        patch(f"{module}.fetch_parameters") as fetch,
+        patch(f"{module}.plan_files", return_value=plan),
+        patch(f"{module}.write_files") as write,
     ):
         fetch.return_value = ([parameter], ["/a/token"])
         result = call(word)
@@ -242,13 +255,13 @@ def test_ssm_files_writes_the_parameters(call: Call, tmp_path: Path, word: str) 
 def test_build_passes_packers_arguments(call: Call) -> None:
     """Options of Packer reach the build, and a failed build is its error."""
     with (
-        mock.patch(f"{CLI}.build.Run", autospec=True) as run,
-        mock.patch(f"{CLI}.build.verdict", autospec=True) as verdict,
+        patch(f"{CLI}.build.Run") as run,
+        patch(f"{CLI}.build.make_error") as make_error,
     ):
-        run.return_value.return_value = {"exit_code": 0}
-        verdict.return_value = None
+        run.return_value.run.return_value = {"exit_code": 0}
+        make_error.return_value = None
         assert call("build", "--json", "-only=docker.local", "-var", "a=b").json == {"exit_code": 0}
-        run.call_args.args[2]("a line")
-        verdict.return_value = CommandFailedError("the build failed")
+        run.call_args.args[1].echo("a line")
+        make_error.return_value = CommandFailedError("the build failed")
         assert call("build").error == "the build failed"
     assert run.call_args_list[0].args[0] == ("-only=docker.local", "-var", "a=b")

@@ -49,7 +49,7 @@ def test_the_releases_are_recorded() -> None:
 
 @pytest.mark.parametrize(("release", "words"), COMMANDS)
 def test_a_former_command_is_todays(release: str, words: str) -> None:
-    """A command of 1.x and the one that replaces it are the same object (issue 13)."""
+    """A command of 1.x and the one that replaces it are the same object."""
     del release
     today = FORMER_COMMANDS.get(words, words).split()
     assert resolve(group, words.split()) is resolve(group, today)
@@ -57,9 +57,10 @@ def test_a_former_command_is_todays(release: str, words: str) -> None:
 
 @pytest.mark.parametrize(("release", "words"), COMMANDS)
 def test_former_options_set_the_same_values(release: str, words: str) -> None:
-    """Options of 1.x, their defaults and variables give a command the same values (issue 13)."""
+    """Options of 1.x, their defaults and variables give a command the same values."""
     command = resolve(group, words.split())
     defaults = parse(command, [])
+    assert RELEASES[release][words]
     for name, recorded in RELEASES[release][words].items():
         option = find_option(command, name)
         assert option.name

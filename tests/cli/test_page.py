@@ -49,7 +49,7 @@ def test_every_command_is_on_the_page() -> None:
 
 
 def test_former_names_are_on_the_page() -> None:
-    """The page lists the names of 1.x with today's (issue 13)."""
+    """The page lists the names of 1.x with today's."""
     section = PAGE.partition("### Names of 1.x")[2].partition("\n##")[0]
     rows = dict(re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|$", section, re.M))
     former = {f"packer-toolkit {old}": f"packer-toolkit {new}"

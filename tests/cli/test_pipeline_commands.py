@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -12,22 +14,23 @@ import pytest
 
 from packer_toolkit.build.report import SCHEMA
 from packer_toolkit.errors import RemoteError
-from packer_toolkit.github.client import Place
-from packer_toolkit.pipeline.artifacts import Records
-from packer_toolkit.pipeline.issue import Done
-from packer_toolkit.pipeline.plan import Plan
-from packer_toolkit.pipeline.releases import Attached
+from packer_toolkit.github.client import RepositoryAccess
+from packer_toolkit.pipeline.issue import IssueChange
+from packer_toolkit.pipeline.outcome import RunContext
+from packer_toolkit.pipeline.plan import BuildPlan
+from packer_toolkit.pipeline.releases import AttachedFiles, ReleasedPackages
 
 Call = Callable[..., Any]
+patch = functools.partial(mock.patch, autospec=True)
 PIPELINE = "packer_toolkit.pipeline"
-PLACE = Place("acme/packer-ami-web", "t0ken", "https://api.github.com", 120)
+ACCESS = RepositoryAccess("acme/packer-ami-web", "t0ken", "https://api.github.com", 120)
 REPORT = {
     "schema": SCHEMA, "image_name": "web", "version": "1.2.3", "commit": "c0ffee",
     "template_version": "v2.0.0", "toolkit_version": "2.0.0", "kind": "image",
     "started_at": "2026-11-25T03:00:00Z", "seconds": 1.0, "run_id": "1-1", "account": None,
     "builds": [], "inspec": [], "last_lines": [], "swept": [], "left": [],
 }  # fmt: skip
-ENV = {"GITHUB_REPOSITORY": PLACE.repository, "GITHUB_TOKEN": PLACE.token}
+ENV = {"GITHUB_REPOSITORY": ACCESS.repository, "GITHUB_TOKEN": ACCESS.token}
 
 
 @pytest.fixture(autouse=True)
@@ -50,13 +53,13 @@ def test_plan_decides_and_sets_outputs(
     call: Call, arguments: tuple[str, ...], env: dict[str, str]
 ) -> None:
     """Options of today, of 1.x and variables ask the same, and the decision is the output."""
-    plan = Plan("daily", True, "The base image has changed.")
+    plan = BuildPlan("daily", True, "The base image has changed.")
     with mock.patch(
         f"{PIPELINE}.decision.decide_build", autospec=True, return_value=plan
     ) as decide:
         event = {"GITHUB_EVENT_NAME": "schedule", "GITHUB_SHA": "c0ffee"}
         result = call(*arguments, **ENV, **env, **event)
-    decide.assert_called_once_with("schedule", "daily", force=True, commit="c0ffee", place=PLACE)
+    decide.assert_called_once_with("schedule", "daily", force=True, commit="c0ffee", access=ACCESS)
     assert result.stdout.splitlines() == [
         "build=true", "kind=daily", "version=", "reason=The base image has changed.",
         "skip_create_ami=true",
@@ -66,10 +69,10 @@ def test_plan_decides_and_sets_outputs(
 
 def test_plan_of_a_finished_release_restores_its_manifest(call: Call) -> None:
     """A release that is finished gets its manifest; --json writes nothing."""
-    plan = Plan("release", False, "Exists.", "1.2.3", {"arm64": "ami-1"})
+    plan = BuildPlan("release", False, "Exists.", "1.2.3", {"arm64": "ami-1"})
     with (
-        mock.patch(f"{PIPELINE}.decision.decide_build", autospec=True, return_value=plan),
-        mock.patch(f"{PIPELINE}.decision.restore_manifest", autospec=True) as restore,
+        patch(f"{PIPELINE}.decision.decide_build", return_value=plan),
+        patch(f"{PIPELINE}.decision.restore_manifest") as restore,
     ):
         assert call("pipeline", "plan", "--json").json["images"] == {"arm64": "ami-1"}
         restore.assert_not_called()
@@ -80,10 +83,14 @@ def test_plan_of_a_finished_release_restores_its_manifest(call: Call) -> None:
 def test_summary_compares_with_the_last_release(call: Call) -> None:
     """The summary is made of the artifacts here and the packages of the last release."""
     Path("packages-arm64.txt").write_text("bash 5.2\n")
-    last = ("v1.0.0", {"arm64": ["bash 5.1"]})
+    last = ReleasedPackages("v1.0.0", {"arm64": ["bash 5.1"]})
     with (
-        mock.patch(f"{PIPELINE}.releases.last_packages", autospec=True, return_value=last) as find,
-        mock.patch(f"{PIPELINE}.summary.page", autospec=True, return_value="# Page") as page,
+        mock.patch(
+            f"{PIPELINE}.releases.find_last_packages", autospec=True, return_value=last
+        ) as find,
+        mock.patch(
+            f"{PIPELINE}.summary.write_summary", autospec=True, return_value="# Page"
+        ) as page,
     ):
         tag = {"GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v1.1.0"}
         result = call("pipeline", "summary", "--note=A note", "--credentials-seconds=7200",
@@ -91,8 +98,8 @@ def test_summary_compares_with_the_last_release(call: Call) -> None:
         parts = call("pipeline", "summary", "--outcome=success", "--json").json
     assert find.call_args.kwargs == {"before": "v1.1.0"}
     first = page.call_args_list[0].kwargs
-    assert (first["outcome"], first["note"], first["limit"]) == ("failure", "A note", 7200)
-    assert (first["last_name"], first["last"]) == last
+    assert (first["result"], first["note"], first["seconds"]) == ("failure", "A note", 7200)
+    assert first["last"] == last
     assert result.stdout == "# Page\n"
     assert parts == {"outcome": "success", "note": None, "text": "# Page"}
 
@@ -101,10 +108,10 @@ def test_summary_is_written_without_github(call: Call) -> None:
     """If GitHub cannot be reached, the summary compares nothing and says so."""
     Path("packages-arm64.txt").write_text("bash 5.2\n")
     error = RemoteError("cannot read releases: 403")
-    with mock.patch(f"{PIPELINE}.releases.last_packages", autospec=True, side_effect=error):
+    with patch(f"{PIPELINE}.releases.find_last_packages", side_effect=error):
         result = call("summary", **ENV)
     assert (result.code, "failed" in result.stdout) == (0, True)
-    assert "not compared with the last release: cannot read releases: 403" in result.stderr
+    assert "packages are not compared: cannot read releases: 403" in result.stderr
 
 
 def test_pack_sets_one_output_that_attach_reads(call: Call) -> None:
@@ -114,8 +121,10 @@ def test_pack_sets_one_output_that_attach_reads(call: Call) -> None:
     name, _, line = packed.stdout.strip().partition("=")
     assert name == "bundle"
     assert call("bundle", "--json").json == {"files": ["manifest.json"], "bundle": line}
-    done = Attached("https://github.test/r/1", ["manifest.json"], [], ["build-report.json"])
-    with mock.patch(f"{PIPELINE}.releases.attach", autospec=True, return_value=done) as attach:
+    done = AttachedFiles("https://github.test/r/1", ["manifest.json"], [], ["build-report.json"])
+    with mock.patch(
+        f"{PIPELINE}.releases.attach_artifacts", autospec=True, return_value=done
+    ) as attach:
         for option in ("--artifacts", "--bundle"):
             result = call("pipeline", "attach", "--tag=v1", option, line, "--dry-run", **ENV)
             assert result.stdout.splitlines() == [
@@ -148,6 +157,13 @@ def test_pack_leaves_out_what_is_too_long(call: Call) -> None:
     assert "too long for a job output" in result.stderr
 
 
+def record(problem: str = "", action: str = "none", number: int = 0) -> Any:
+    """Let the room record a result like this."""
+    change = IssueChange(action, number, f"https://github.test/i/{number}", "text")
+    result = SimpleNamespace(change=change, problem=problem)
+    return patch(f"{PIPELINE}.record.record_result", return_value=result)
+
+
 @pytest.mark.parametrize(
     ("arguments", "env", "kind"),
     [
@@ -160,37 +176,30 @@ def test_issue_updates_with_the_values_of_the_run(
     call: Call, arguments: tuple[str, ...], env: dict[str, str], kind: str
 ) -> None:
     """The run is described by options or variables, and the action is printed."""
-    done = Done("opened", 7, "https://github.test/i/7", "text")
-    with mock.patch(f"{PIPELINE}.issue_update.update_issue", autospec=True) as update:
-        update.return_value = (done, "")
-        result = call(*arguments, "--version=1.2.3", "--commit=c0ffee", "--run-url=https://run",
-                      **ENV, **env)  # fmt: skip
-    run, place = update.call_args.args
-    assert (run.outcome, run.kind, run.version, run.commit, run.url) == (
-        "failure", kind, "1.2.3", "c0ffee", "https://run",
-    )  # fmt: skip
-    assert place == PLACE
+    options = ("--version=1.2.3", "--commit=c0ffee", "--run-url=https://run")
+    with record(action="opened", number=7) as update:
+        result = call(*arguments, *options, **ENV, **env)
+    run = update.call_args.args[2]
+    assert run == RunContext(kind, "web", "1.2.3", "https://run", "c0ffee")
+    assert update.call_args.kwargs["succeeded"] is False
     assert result.stdout == "opened issue #7: https://github.test/i/7\n"
 
 
 def test_issue_takes_the_outcome_of_the_report(call: Call) -> None:
     """Without --outcome, the exit code in the build report decides; without both, nothing can."""
-    assert call("pipeline", "issue", **ENV).error == (
-        "there is no build-report.json: give --outcome, or build first"
-    )
+    missing = call("pipeline", "issue", **ENV)
+    assert (missing.code, "give --outcome, or build first" in missing.error) == (3, True)
     for code, outcome in ((0, "success"), (1, "failure")):
         Path("build-report.json").write_text(json.dumps({**REPORT, "exit_code": code}))
-        with mock.patch(f"{PIPELINE}.issue_update.update_issue", autospec=True) as update:
-            update.return_value = (Done("none"), "")
+        with record() as update:
             result = call("pipeline", "issue", **ENV)
-        assert update.call_args.args[0].outcome == outcome
+        assert update.call_args.kwargs["succeeded"] is (code == 0)
         assert result.stdout == f"build: {outcome}; no issue to change\n"
 
 
 def test_issue_reports_a_problem_of_github(call: Call) -> None:
     """A failure to update GitHub is a warning, and an error with --strict."""
-    with mock.patch(f"{PIPELINE}.issue_update.update_issue", autospec=True) as update:
-        update.return_value = (Done("none"), "GitHub cannot be reached")
+    with record("GitHub cannot be reached"):
         lenient = call("pipeline", "issue", "--outcome=success", **ENV)
         strict = call("pipeline", "issue", "--outcome=success", "--strict", "--json", **ENV)
     assert (lenient.code, lenient.stderr) == (0, "warning: GitHub cannot be reached\n")
@@ -201,7 +210,7 @@ def test_issue_reports_a_problem_of_github(call: Call) -> None:
 def test_issue_previews_the_text(call: Call) -> None:
     """--dry-run prints the issue that a first failure would open, and asks GitHub nothing."""
     result = call("pipeline", "issue", "--outcome=failure", "--dry-run", **ENV)
-    assert result.stdout.startswith("The daily build of web fails\n")
+    assert result.stdout.startswith("The daily build of web ")
     assert call("report", "--outcome=success", "--dry-run", **ENV).stdout == (
         "build: success; no issue to change\n"
     )
@@ -215,17 +224,12 @@ def test_issue_previews_the_text(call: Call) -> None:
     ],
 )
 def test_status_is_set_by_both_names(call: Call, arguments: tuple[str, ...]) -> None:
-    """`pipeline status` does what `template-pr --checked` of 1.x does (issue 13)."""
-    with mock.patch(f"{PIPELINE}.check_status.set_check_status", autospec=True) as set_status:
+    """`pipeline status` does what `template-pr --checked` of 1.x does."""
+    with patch(f"{PIPELINE}.check_status.set_check_status") as set_status:
         assert call(*arguments, **ENV).stdout == ""
-        set_status.assert_called_once_with(PLACE, "c0ffee", "cancelled")
+        set_status.assert_called_once_with(ACCESS, "c0ffee", "cancelled")
         dry = call(*arguments, "--dry-run", **ENV)
         parts = call(*arguments, "--dry-run", "--json", **ENV).json
         set_status.assert_called_once()
     assert dry.stdout == "would set the status of c0ffee: failure\n"
     assert parts == {"commit": "c0ffee", "state": "failure", "dry_run": True}
-
-
-def test_records_are_compared_by_their_files() -> None:
-    """The fake artifacts of this file are those that the room knows."""
-    assert Records({"manifest.json": b"{}"}).manifest == {}

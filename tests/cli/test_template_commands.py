@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,14 +14,15 @@ import click
 import pytest
 from packaging.version import Version
 
-from packer_toolkit.github.client import Place
-from packer_toolkit.template.fleet import Row
+from packer_toolkit.github.client import RepositoryAccess
+from packer_toolkit.template.fleet import FleetRow
 from packer_toolkit.template.journal import Undone
 from packer_toolkit.template.pull_request_job import PullRequestResult
-from packer_toolkit.template.source import Release
+from packer_toolkit.template.source import TemplateRelease
 from packer_toolkit.template.update_run import UpdateResult
 
 Call = Callable[..., Any]
+patch = functools.partial(mock.patch, autospec=True)
 TEMPLATE = "packer_toolkit.template"
 SOURCE = "https://github.test/acme/template"
 
@@ -38,9 +40,9 @@ def project() -> Any:
     """Return a project at v1.0.0 that every command finds."""
     found = SimpleNamespace(
         source=SOURCE, answers_file=".copier-answers.yml", version=Version("1.0.0"),
-        release="v1.0.0", require_commit=lambda: None, uncommitted=lambda: ["a.hcl"],
+        release="v1.0.0",
     )  # fmt: skip
-    with mock.patch(f"{TEMPLATE}.journal.find_project", autospec=True, return_value=found):
+    with patch(f"{TEMPLATE}.journal.find_project", return_value=found):
         yield found
 
 
@@ -50,11 +52,11 @@ def test_check_exits_with_1_when_there_is_a_newer_release(
     call: Call, newest: str, code: int
 ) -> None:
     """The changelog is on standard output, the next command on standard error."""
-    release = Release(Version(newest), newest)
+    release = TemplateRelease(Version(newest), newest)
     module = "packer_toolkit.cli.template.check"
     with (
-        mock.patch(f"{module}.newest", autospec=True, return_value=release),
-        mock.patch(f"{module}.changes", autospec=True, return_value="### Added"),
+        patch(f"{module}.find_newest_release", return_value=release),
+        patch(f"{module}.read_news", return_value="### Added"),
     ):
         result = call("template", "check")
         parts = call("template-check", "--json").json
@@ -69,13 +71,17 @@ def test_check_exits_with_1_when_there_is_a_newer_release(
 def plan_update(diff: str, conflicts: list[str]) -> Any:
     """Let the room plan an update with this diff."""
     plan = mock.Mock(conflicts=conflicts)
-    plan.diff.return_value = diff
+    plan.format_diff.return_value = diff
     with (
-        mock.patch(f"{TEMPLATE}.update.target", autospec=True, return_value="v1.1.0") as target,
-        mock.patch(f"{TEMPLATE}.update.planned", autospec=True) as planned,
-        mock.patch(f"{TEMPLATE}.report.lines", autospec=True, return_value=["No conflicts."]),
-        mock.patch(f"{TEMPLATE}.report.as_json", autospec=True, return_value={"to": "v1.1.0"}),
-        mock.patch(f"{TEMPLATE}.report.nothing", autospec=True, return_value={"to": "v1.0.0"}),
+        mock.patch(
+            f"{TEMPLATE}.update.choose_release", autospec=True, return_value="v1.1.0"
+        ) as target,
+        patch(f"{TEMPLATE}.update.plan_update") as planned,
+        patch(f"{TEMPLATE}.clean_state.require_commit"),
+        patch(f"{TEMPLATE}.clean_state.find_uncommitted", return_value=["a.hcl"]),
+        patch(f"{TEMPLATE}.update_result.format_result", return_value=["No conflicts."]),
+        patch(f"{TEMPLATE}.update_result.describe_update", return_value={"to": "v1.1.0"}),
+        patch(f"{TEMPLATE}.update_result.describe_no_update", return_value={"to": "v1.0.0"}),
     ):
         planned.return_value.__enter__.return_value = plan
         yield target, planned
@@ -119,7 +125,7 @@ def test_update_prints_the_verdict(call: Call, project: Any, options: tuple[str,
     """Both names run the same update, and print its lines, notes and exit code."""
     Path("answers.yml").write_text("a: b\n")
     result = UpdateResult({"to": "v1.1.0"}, ["Updated."], ["You saved a.hcl."], is_clean=False)
-    with mock.patch(f"{TEMPLATE}.update_run.update_repository", autospec=True) as update:
+    with patch(f"{TEMPLATE}.update_run.update_repository") as update:
         update.return_value = result
         printed = call(*options, "--trust")
         parts = call(*options, "--dry-run", "--json").json
@@ -154,8 +160,8 @@ def test_undo_prints_what_was_undone(
     call: Call, words: tuple[str, ...], undone: Undone, earlier: Path | None,
     options: tuple[str, ...], stdout: str, stderr: str,
 ) -> None:  # fmt: skip
-    """`template undo` and `template-update --undo` of 1.x do the same (issue 13)."""
-    with mock.patch(f"{TEMPLATE}.update_run.undo_update", autospec=True) as undo:
+    """`template undo` and `template-update --undo` of 1.x do the same."""
+    with patch(f"{TEMPLATE}.update_run.undo_update") as undo:
         undo.return_value = (undone, earlier)
         result = call(*words, *options)
     assert undo.call_args.args == (Path.cwd(), "--dry-run" in options)
@@ -165,7 +171,7 @@ def test_undo_prints_what_was_undone(
 @pytest.mark.parametrize("words", UNDO)
 def test_undo_prints_json(call: Call, words: tuple[str, ...]) -> None:
     """The keys are those of 1.x."""
-    with mock.patch(f"{TEMPLATE}.update_run.undo_update", autospec=True) as undo:
+    with patch(f"{TEMPLATE}.update_run.undo_update") as undo:
         undo.return_value = (COPIED, None)
         assert call(*words, "--json").json == {
             "release": "v1.0.0", "files": ["a.hcl"], "kept": {"a.hcl": "0ff1ce"},
@@ -196,13 +202,13 @@ def test_pr_runs_the_job_and_sets_outputs(
     summary.touch()
     env = {"GITHUB_REPOSITORY": "acme/web", "GITHUB_TOKEN": "t0ken", "GITHUB_REF_NAME": "trunk",
            "GITHUB_STEP_SUMMARY": str(summary)}  # fmt: skip
-    with mock.patch(f"{TEMPLATE}.pull_request_job.PullRequestJob.run", autospec=True) as run:
+    with patch(f"{TEMPLATE}.pull_request_job.PullRequestJob.run") as run:
         run.return_value = PR
         result = call(*words, "--data=a=b", "--save=-", "--trust", **env)
         dry = call(*words, "--dry-run", **env)
         parts = call(*words, "--json", **env).json
     job = run.call_args_list[0].args[0]
-    assert (job.project, job.place) == (project, Place("acme/web", "t0ken"))
+    assert (job.project, job.access) == (project, RepositoryAccess("acme/web", "t0ken"))
     assert (job.base, job.branch, job.release) == ("trunk", "update-from-template", "v1.1.0")
     assert (job.answers, job.trust, job.save_into, job.dry_run) == ({"a": "b"}, True, "-", False)
     assert result.stdout == (
@@ -231,9 +237,9 @@ def test_pr_refuses_options_that_exclude_each_other(
 
 
 ROWS = [
-    Row("acme/a", SOURCE, "v1.1.0", "v1.1.0", 0, "2026-11-25T03:00:00Z"),
-    Row("acme/b", SOURCE, "v1.0.0", "v1.1.0", 1, "2026-11-24T03:00:00Z"),
-    Row("acme/c", problem="404", failed=True),
+    FleetRow("acme/a", SOURCE, "v1.1.0", "v1.1.0", 0, "2026-11-25T03:00:00Z"),
+    FleetRow("acme/b", SOURCE, "v1.0.0", "v1.1.0", 1, "2026-11-24T03:00:00Z"),
+    FleetRow("acme/c", problem="404", failed=True),
 ]
 
 
@@ -242,17 +248,19 @@ def test_fleet_shows_each_repository(call: Call, option: str) -> None:
     """Repositories of options and a file are read; one that cannot be read exits with 1."""
     names = "acme/b # a comment\n\nacme/c\n"
     with (
-        mock.patch(f"{TEMPLATE}.fleet.rows", autospec=True) as read,
-        mock.patch(f"{TEMPLATE}.fleet.GitHubFleet", autospec=True) as fleet,
+        patch(f"{TEMPLATE}.fleet.read_fleet") as read,
+        patch(f"{TEMPLATE}.github_fleet.GitHubFleet") as fleet,
     ):
         read.side_effect = [iter(ROWS), iter(ROWS)]
-        fleet.return_value.names.return_value = ["acme/a", "acme/b", "acme/c"]
+        fleet.return_value.list_names.return_value = ["acme/a", "acme/b", "acme/c"]
         fleet.return_value.archived = 2
         words = ("fleet", "--repository=acme/a", option, "-", "--workflows")
         result = call(*words, stdin=names, **{"GITHUB_TOKEN": "t0ken"})
         parts = call("template", *words, "--behind", "--json", stdin=names).json
     assert fleet.call_args_list[0].args[-1] == ["acme/a", "acme/b", "acme/c"]
-    assert fleet.call_args_list[0].args[:3] == ("t0ken", "https://api.github.com", 600)
+    connect, api_url, tags = fleet.call_args_list[0].args[:3]
+    assert (connect.args, api_url) == (("t0ken", api_url, 600), "https://api.github.com")
+    assert tags.patience == 600
     assert (result.code, result.error) == (
         1,
         "could not be read: acme/c; the table has the reasons",
@@ -269,7 +277,7 @@ def test_fleet_shows_each_repository(call: Call, option: str) -> None:
 def test_fleet_reads_clones(call: Call, tmp_path: Path) -> None:
     """--local reads the clones of a folder, without GitHub."""
     (tmp_path / "packer-ami-web" / ".git").mkdir(parents=True)
-    with mock.patch(f"{TEMPLATE}.fleet.rows", autospec=True, return_value=iter(ROWS[:1])):
+    with patch(f"{TEMPLATE}.fleet.read_fleet", return_value=iter(ROWS[:1])):
         result = call("template", "fleet", "--local", str(tmp_path))
     assert (result.code, result.stderr) == (0, "1 repository: 1 up to date\n")
     both = call("template", "fleet", "--local", str(tmp_path), "--organization=acme")
@@ -298,7 +306,7 @@ def make_adoption(folder: Path) -> Any:
 def test_adopt_shows_and_writes(call: Call, tmp_path: Path, words: tuple[str, ...]) -> None:
     """Answers and files are shown, accepted files written, and the next commands named."""
     options = ("--template", SOURCE, "--accept=all", "--diff", "--defaults", "--data=a=b")
-    with mock.patch("packer_toolkit.adopt.adoption.prepared", autospec=True) as prepared:
+    with patch("packer_toolkit.adopt.adoption.prepared") as prepared:
         prepared.return_value.__enter__.return_value = make_adoption(tmp_path)
         result = call(*words, *options)
         parts = call(*words, *options, "--json").json

@@ -15,7 +15,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from packer_toolkit.environment import registry as registry_module
+from packer_toolkit.environment.registry import split_image
 from rig import tools
 from rig.docker_engine import DockerEngine
 from rig.ec2 import Ec2
@@ -159,7 +159,7 @@ def test_an_image_that_can_be_pulled_is_not_missing(
 )
 def test_a_name_has_a_registry(image: str, parts: tuple[str, str, str]) -> None:
     """As engines read it."""
-    assert registry_module.split(image) == parts
+    assert split_image(image) == parts
 
 
 def test_nothing_is_missing(machine: Machine, ec2: Ec2) -> None:
@@ -177,7 +177,7 @@ def test_nothing_is_missing(machine: Machine, ec2: Ec2) -> None:
 MISSING = {
     "the repository": ("repository", "go to a packer-ami repository"),
     "a setting": ("settings", "git checkout toolkit.env"),
-    "a readable setting": ("settings", "mend the line"),
+    "a readable setting": ("settings", "correct the line"),
     "the git repository": ("git", "git init"),
     "git": ("git", "https://git-scm.com/downloads"),
     "task": ("task", "https://taskfile.dev/installation/"),
@@ -188,11 +188,11 @@ MISSING = {
     "the login to the registry": ("image", "task docker-login"),
     "the role": ("role", "version: '3'\n\nenv:\n  MY_ROLE: \"AddYourRoleHere\""),
     "the role's name": ("role", "write into Taskfile.local.yml"),
-    "the region": ("region", "mend AWS_REGION in toolkit.env"),
+    "the region": ("region", "fix AWS_REGION in toolkit.env"),
     "credentials": ("aws", "aws sso login"),
     "a login that has not expired": ("aws", "aws sso login"),
     "the right to assume the role": ("aws", "check its name and account"),
-    "the right account": ("aws", "take the role or the profile of that account"),
+    "the right account": ("aws", "use the role or the profile of that account"),
     "the network to AWS": ("aws", "check the network"),
 }
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from packer_toolkit.environment import role_trust
-from packer_toolkit.environment.role_trust import Hosted, UnknownPolicyError, problem_of
-from packer_toolkit.environment.workflow_roles import Finding, compare_trust, find_subject
+from packer_toolkit.environment.role_trust import HostedRepository, UnknownPolicyError, find_problem
+from packer_toolkit.environment.workflow_roles import WorkflowSubject, compare_trust, find_subject
 from packer_toolkit.github.oidc import Subject
 from rig import trust
 from rig.ec2 import Ec2
@@ -29,10 +29,10 @@ SERVER = trust.Hosted(NAME, immutable=False, issuer="ghes.example.com/_services/
 PAGES = {"build": "Trust of the build role", "release": "Trust of the release role"}
 
 
-def hosted(repository: trust.Hosted) -> Hosted:
+def hosted(repository: trust.Hosted) -> HostedRepository:
     """Return the product's view of a repository of the rig."""
     on_server = repository.issuer != trust.GITHUB_COM
-    return Hosted(
+    return HostedRepository(
         NAME,
         Subject(repository.prefix),
         "ghes.example.com" if on_server else "github.com",
@@ -64,7 +64,7 @@ def test_documented_policies_fit(repository: trust.Hosted, purpose: str) -> None
     (issue 9)
     """
     documented = trust.documented("pipeline.md", PAGES[purpose], repository)
-    assert problem_of(documented, hosted(repository), {purpose}) is None
+    assert find_problem(documented, hosted(repository), {purpose}) is None
 
 
 def test_documented_policy_of_an_enterprise_server_fits() -> None:
@@ -73,7 +73,7 @@ def test_documented_policy_of_an_enterprise_server_fits() -> None:
     (issue 9)
     """
     documented = trust.documented("pipeline.md", "Trust on an Enterprise Server", SERVER)
-    assert problem_of(documented, hosted(SERVER), {"build"}) is None
+    assert find_problem(documented, hosted(SERVER), {"build"}) is None
 
 
 WRONG: dict[str, tuple[Mapping[str, Any], set[str], str]] = {
@@ -113,7 +113,7 @@ def test_policy_that_rejects_or_admits_too_much_is_found(name: str) -> None:
     (issue 9, review R5)
     """
     document, purposes, part = WRONG[name]
-    assert part in (problem_of(document, hosted(NEW), purposes) or "")
+    assert part in (find_problem(document, hosted(NEW), purposes) or "")
 
 
 @pytest.mark.parametrize("name", RIGHT)
@@ -123,7 +123,7 @@ def test_policy_of_another_form_that_fits_is_accepted(name: str) -> None:
     (issue 9)
     """
     document, purposes = RIGHT[name]
-    assert problem_of(document, hosted(NEW), purposes) is None
+    assert find_problem(document, hosted(NEW), purposes) is None
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_policy_that_cannot_be_evaluated_is_not_judged(document: Mapping[str, An
     (issue 9)
     """
     with pytest.raises(UnknownPolicyError):
-        problem_of(document, hosted(NEW), {"build"})
+        find_problem(document, hosted(NEW), {"build"})
 
 
 @pytest.mark.parametrize("event", [("push", "refs/heads/main"), ("release", "refs/tags/v1.0.0")])
@@ -152,7 +152,7 @@ def test_evaluation_agrees_with_the_stand_in_of_sts(name: str, event: tuple[str,
     (issue 9)
     """
     document = {**WRONG, **RIGHT}[name][0]
-    token = hosted(NEW).token(f"ref:{event[1]}")
+    token = hosted(NEW).make_token(f"ref:{event[1]}")
     ours = role_trust.is_trusted(document, trust.GITHUB_COM, token)
     assert ours == trust.is_trusted(document, NEW.token(*event))
 
@@ -222,7 +222,7 @@ def test_doctor_compares_both_roles(ec2: Ec2, root: Path, new: Repository) -> No
     """
     session = Session(ec2)
     subject = find_subject(root)
-    assert (subject.state, subject.found) == ("ok", f"{NEW.prefix}:…")
+    assert (subject.check.state, subject.check.found) == ("ok", f"{NEW.prefix}:…")
     found = compare_trust(subject, session, ACCOUNT)
     assert (found.state, found.found) == ("missing", f"the role {BUILDER} does not exist")
     create_roles(
@@ -242,7 +242,7 @@ def test_doctor_compares_both_roles(ec2: Ec2, root: Path, new: Repository) -> No
     assert found.found == "packer-ami-builder and packer-ami-releaser trust this repository"
 
 
-def with_ids(subject: Finding) -> Finding:
+def with_ids(subject: WorkflowSubject) -> WorkflowSubject:
     """Demand that the IDs were taken from the subject."""
     assert subject.repository is not None
     assert subject.repository.ids == (NEW.repository_id, NEW.owner_id)
@@ -272,8 +272,8 @@ def test_subject_that_github_withholds_is_skipped(
     """
     github.fault("GET", "/customization/sub$", status)
     found = find_subject(root)
-    assert (found.state, found.repository) == ("skipped", None)
-    assert "OIDC subject" in found.found or "GitHub cannot be reached" in found.found
+    assert (found.check.state, found.repository) == ("skipped", None)
+    assert "OIDC subject" in found.check.found or "GitHub cannot be reached" in found.check.found
 
 
 def test_subject_is_skipped_without_a_token_or_answers(
@@ -283,10 +283,10 @@ def test_subject_is_skipped_without_a_token_or_answers(
 
     (issue 9)
     """
-    assert find_subject(None).state == "skipped"
-    assert find_subject(root / "x").state == "skipped"
+    assert find_subject(None).check.state == "skipped"
+    assert find_subject(root / "x").check.state == "skipped"
     monkeypatch.delenv("GH_TOKEN")
-    assert "gh auth token" in find_subject(root).found
+    assert "gh auth token" in find_subject(root).check.found
 
 
 def test_old_repository_of_github_com_has_its_ids_from_the_api(root: Path, github: GitHub) -> None:
@@ -298,7 +298,7 @@ def test_old_repository_of_github_com_has_its_ids_from_the_api(root: Path, githu
     subject = find_subject(root)
     assert subject.repository is not None
     assert all(number.isdigit() for number in subject.repository.ids or ("",))
-    assert subject.found == f"repo:{NAME}:…"
+    assert subject.check.found == f"repo:{NAME}:…"
 
 
 def test_customized_subject_is_shown_and_not_judged(root: Path, new: Repository) -> None:
@@ -312,5 +312,5 @@ def test_customized_subject_is_shown_and_not_judged(root: Path, new: Repository)
         "sub_claim_prefix": NEW.prefix,
     }
     found = find_subject(root)
-    assert (found.state, found.repository) == ("skipped", None)
-    assert "repo, job_workflow_ref" in found.found
+    assert (found.check.state, found.repository) == ("skipped", None)
+    assert "repo, job_workflow_ref" in found.check.found

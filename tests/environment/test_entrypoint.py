@@ -360,7 +360,7 @@ def test_failure_is_one_line_with_the_fix(
 @pytest.mark.integration
 def test_a_command_that_does_not_exist_is_named(home: Path) -> None:
     """With the shell's exit code."""
-    assert "nonsense is not in the toolkit's image" in run("nonsense", env={}, code=127).stderr
+    assert "nonsense is not in the toolkit image" in run("nonsense", env={}, code=127).stderr
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_doctor(aws: Tasks) -> None:
     done = aws.run("doctor", "--", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     found = {each["name"]: each for each in json.loads(done.stdout)["checks"]}
-    assert found["image"]["found"].endswith("is here")
+    assert found["image"]["found"].endswith("is on this machine")
 
 
 def test_format(aws: Tasks) -> None:

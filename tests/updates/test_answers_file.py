@@ -133,7 +133,7 @@ def test_only_another_template(other: Path, tmp_path: Path) -> None:
             f"was not created from this template: {DEFAULT} is an answers file of another one"
             in (answer.stderr)
         )
-        assert "packer-toolkit adopt" in answer.stderr
+        assert "packer-toolkit template adopt" in answer.stderr
         assert "\n" not in answer.stderr
     assert state(project) == before
 

@@ -126,7 +126,7 @@ def test_clones_are_shown_with_how_far_they_are_behind(clones: Path, template: P
         "packer-ami-nothing": None,
         "packer-ami-old": 2,
     }
-    assert "packer-toolkit adopt" in found["packer-ami-by-hand"]["problem"]
+    assert "packer-toolkit template adopt" in found["packer-ami-by-hand"]["problem"]
     assert "does not name a release" in found["packer-ami-nothing"]["problem"]
     assert "5 repositories: 1 up to date, 2 behind, 2 without a known release" in result.stderr
 

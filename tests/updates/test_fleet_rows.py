@@ -104,7 +104,8 @@ def test_each_repository_has_a_row() -> None:
     assert rows["commit"].problem.startswith("created from a commit after v1.0.0")
     assert "password or token" in rows["secret"].problem
     assert rows["secret"].template == TEMPLATE
-    assert rows["none"].problem == "no .copier-answers.yml: add one with packer-toolkit adopt"
+    reason = "no .copier-answers.yml: add one with packer-toolkit template adopt"
+    assert rows["none"].problem == reason
     assert (rows["unreadable"].failed, rows["yaml"].failed) == (True, True)
     assert "belongs to another template" in rows["other"].problem
     assert rows["no release"].problem == "the template has no release"

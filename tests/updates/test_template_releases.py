@@ -185,7 +185,7 @@ def test_an_unknown_release_cannot_be_exported(plain_template: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "was not created from the template; run `packer-toolkit adopt`"),
+        (None, "was not created from the template; run `packer-toolkit template adopt`"),
         ("_src_path: https://shop.example/t\n", "was not created from this template"),
         (QUESTIONS + "_commit: v1\n", "does not name the template's address"),
         (QUESTIONS + "_src_path: /t\n_commit: 3\n", "does not name its release"),

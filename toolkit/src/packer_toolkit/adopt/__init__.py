@@ -1,5 +1,6 @@
-"""Bringing a repository under the template: what its files say, and what is added to it.
+"""Adopt a repository that the template did not create.
 
-`hcl` and `legacy_json` read Packer's files into `packer.Source`, `surroundings` reads what lies
-around them, `answers` makes answers of both, and `adoption` lets Copier make a baseline of them.
+`legacy_json` and the room hcl read Packer's files, `ci_config` the workflows and tasks; `answers`
+derives answers from them, `renders` lets Copier render the baseline, `compare` compares it with the
+folder, `prepare` does all of that, and `adoption` writes the result.
 """

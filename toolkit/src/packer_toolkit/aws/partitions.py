@@ -36,6 +36,11 @@ QUESTIONS = (
 )
 
 
+def is_region(text: str) -> bool:
+    """Report whether a text has the form of the code of a region, in any partition."""
+    return _REGION.fullmatch(text) is not None
+
+
 def find_partition(region: str) -> str:
     """Return the partition of a region: aws for the standard one.
 

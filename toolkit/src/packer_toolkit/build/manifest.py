@@ -13,7 +13,8 @@ from packer_toolkit.build.values import Values
 from packer_toolkit.build.version_images import VersionImage
 
 FILE = "manifest.json"
-# True in a manifest that `packer-toolkit plan` reconstructed from the tags of finished images.
+# True in a manifest that `packer-toolkit pipeline plan` reconstructed from the tags of finished
+# images.
 RECONSTRUCTED = "found_again"
 
 

@@ -136,7 +136,7 @@ def delete_unfinished(
                 raise RemoteError(
                     f"{leftover['id']} in {leftover['region']}: it belongs to an unfinished build "
                     f"of version {state.version} and cannot be deleted ({leftover['reason']}); "
-                    f"delete it with packer-toolkit sweep --run-id {run_id}, then build again"
+                    f"delete it with packer-toolkit cleanup --run-id {run_id}, then build again"
                 )
 
 

@@ -28,17 +28,17 @@ from packer_toolkit.build.manifest import (
     reconstruct_entry,
 )
 from packer_toolkit.build.masking import Mask
-from packer_toolkit.build.outcome import (
-    BuildOutcome,
-    add_image_details,
-    has_complete_images,
-    make_report,
-)
 from packer_toolkit.build.packer_process import PackerProcess
 from packer_toolkit.build.preparation import Connect, Preparation
 from packer_toolkit.build.release_images import select_architectures, verify_images
 from packer_toolkit.build.report import BuildReport, describe_account
 from packer_toolkit.build.request import BuildRequest
+from packer_toolkit.build.result import (
+    BuildResult,
+    add_image_details,
+    has_complete_images,
+    make_report,
+)
 from packer_toolkit.build.version_images import VersionState
 from packer_toolkit.errors import ToolkitError
 from packer_toolkit.github.actions import warn
@@ -89,7 +89,7 @@ class Run:
         self.process = PackerProcess(
             self.request, self.console, self.signals, self.mask, self.start, clock=self.clock
         )
-        self.outcome = BuildOutcome(self.clock.time())
+        self.result = BuildResult(self.clock.time())
 
     def run(self) -> BuildReport:
         """Build, delete leftovers, and write the report.
@@ -97,7 +97,7 @@ class Run:
         Raises:
             ToolkitError: If the build could not start, or its images could not be verified.
         """
-        outcome, folder = self.outcome, self.request.arguments.folder
+        result, folder = self.result, self.request.arguments.folder
         _remove_results(folder, self.console.echo)
         with (
             self.signals.record(),
@@ -106,18 +106,18 @@ class Run:
         ):
             self.request.env[INSPEC_REPORTS] = reports
             try:
-                outcome.code = self._build()
+                result.code = self._build()
             except ToolkitError as error:
-                outcome.failure, outcome.code = error, error.code
-            outcome.identity = self.preparation.identity
-            outcome.stop_reason = self.process.stop_reason
-            if outcome.failure is None:
+                result.failure, result.code = error, error.code
+            result.identity = self.preparation.identity
+            result.stop_reason = self.process.stop_reason
+            if result.failure is None:
                 self._clean_up(folder)
-            outcome.inspec = read_reports(Path(reports), self.mask.everything)
+            result.inspec = read_reports(Path(reports), self.mask.everything)
         report = self._report(folder)
         build_report.write_report(report, folder)
-        if outcome.failure is not None:
-            raise outcome.failure
+        if result.failure is not None:
+            raise result.failure
         return report
 
     def _build(self) -> int:
@@ -132,7 +132,7 @@ class Run:
             deadline = find_deadline(self.environment, expires_at, since - self._began)
         with enforce_deadline(deadline, warn, self._stop):
             code = self.process.run(packer)
-        self.outcome.packer_seconds = self.clock.monotonic() - since
+        self.result.packer_seconds = self.clock.monotonic() - since
         if code == 0 and self.request.build_type == "image":
             code = self._verify()
         code = 128 - code if code < 0 else code
@@ -159,14 +159,14 @@ class Run:
         )
         for problem in problems:
             self.console.echo(f"UNFINISHED: {problem}")
-        self.outcome.unfinished = problems
+        self.result.unfinished = problems
         if state.finished and not problems:
             _add_finished_images(request, state, self.console.echo)
         return 1 if problems else 0
 
     @property
     def _started(self) -> datetime:
-        return datetime.fromtimestamp(self.outcome.started, timezone.utc)
+        return datetime.fromtimestamp(self.result.started, timezone.utc)
 
     def _has_complete_images(self) -> bool:
         finished_before = list(self.preparation.state.finished)
@@ -174,13 +174,13 @@ class Run:
 
     def _clean_up(self, folder: Path) -> None:
         """Delete the leftovers of the build, and the manifest of deleted images."""
-        output, code = self.process.output, self.outcome.code
+        output, code = self.process.output, self.result.code
         is_complete = self._has_complete_images()
         if (code or output.has_failed_cleanup) and not self.request.is_local:
             cleanup = BuildCleanup(
                 self.request, output, self.signals, self.console.echo, self.connect, self.clock
             )
-            self.outcome.deletion = cleanup.run(
+            self.result.deletion = cleanup.run(
                 has_failed=code != 0, has_complete_images=is_complete
             )
         is_retained = self.request.keeps_leftovers or is_complete
@@ -189,14 +189,14 @@ class Run:
 
     def _report(self, folder: Path) -> BuildReport:
         """Make the report; AWS adds names and sizes of images."""
-        request, outcome = self.request, self.outcome
-        has_images = outcome.code == 0 or self._has_complete_images()
+        request, result = self.request, self.result
+        has_images = result.code == 0 or self._has_complete_images()
         if has_images and request.build_type != "test":
-            outcome.entries = read_entries(folder, self._started)
-        outcome.seconds = self.clock.monotonic() - self._began
-        report = make_report(request, self.process.output, outcome, self.mask)
-        is_expired = outcome.deletion.has_expired_credentials
-        if not request.is_local and outcome.failure is None and not is_expired:
+            result.entries = read_entries(folder, self._started)
+        result.seconds = self.clock.monotonic() - self._began
+        report = make_report(request, self.process.output, result, self.mask)
+        is_expired = result.deletion.has_expired_credentials
+        if not request.is_local and result.failure is None and not is_expired:
             with contextlib.suppress(Exception):
                 clients = make_clients(self.connect(request.role, "packer-toolkit", request.region))
                 add_image_details(report["builds"], clients, request.region)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
 from packer_toolkit.aws.partitions import require_supported
-from packer_toolkit.build.arguments import Arguments
+from packer_toolkit.build.arguments import Arguments, read_arguments
 from packer_toolkit.errors import SetupError
 from packer_toolkit.process import Runner, run_program
 
@@ -127,6 +129,22 @@ def inspect(
         for text in (values.text(name), *values.texts(name), *chain(*values.table(name).items()))
     )
     return values
+
+
+def inspect_current_folder(next_step: str, run: Runner = run_program) -> Values:
+    """Read the values of the current folder's HCL, without arguments.
+
+    Args:
+        next_step: What the user does if Packer is not installed.
+        run: Runs a program.
+
+    Raises:
+        SetupError: If Packer is not installed, or cannot read the HCL.
+    """
+    packer = shutil.which("packer")
+    if not packer:
+        raise SetupError(f"packer, which reads the HCL, is not on PATH: {next_step}")
+    return inspect(packer, read_arguments(()), os.environ, run=run)
 
 
 def _split_blocks(text: str) -> Iterator[tuple[str, str]]:

@@ -183,7 +183,7 @@ def _select_finished(images: Sequence[VersionImage], values: Values) -> tuple[Ve
         )
         raise CommandFailedError(
             f"{newest.name}: its regions have images of different builds, {images_}; delete those "
-            "of one build with packer-toolkit sweep --run-id RUN --finished-images, then start "
+            "of one build with packer-toolkit cleanup --run-id RUN --finished-images, then start "
             "again"
         )
     run_id = newest.run_id if newest.run_id in run_ids else sorted(run_ids)[0]
@@ -228,7 +228,7 @@ def _explain_blocker(
     repository = get_repository(values)
     subject = f"{image.id} in {image.region}"
     delete = f"aws ec2 deregister-image --region {image.region} --image-id {image.id}"
-    sweep = f"packer-toolkit sweep --run-id {image.run_id} --finished-images"
+    sweep = f"packer-toolkit cleanup --run-id {image.run_id} --finished-images"
     owner = image.tags.get("Repository", "")
     if not image.tags and image.state == "pending":
         return (
@@ -298,9 +298,8 @@ def _check_commits(
                 f"version {version}: {image.id} ({image.architecture}, {image.region}) was built "
                 f"from commit {_quote(built) or 'unknown'}, and {', '.join(missing)} would be "
                 f"built from {_quote(commit) or 'unknown'}; build that commit, another version, "
-                "or, if "
-                f"nothing uses the image, delete it: packer-toolkit sweep --run-id {image.run_id} "
-                "--finished-images"
+                "or, if nothing uses the image, delete it: packer-toolkit cleanup "
+                f"--run-id {image.run_id} --finished-images"
             )
 
 

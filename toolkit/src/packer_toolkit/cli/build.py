@@ -9,7 +9,7 @@ import sys
 import click
 
 from packer_toolkit.build.console import Console
-from packer_toolkit.build.outcome import make_error
+from packer_toolkit.build.result import make_error
 from packer_toolkit.build.run import Run
 from packer_toolkit.cli.options import json_option
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import click
 
 from packer_toolkit.cli.options import json_option
-from packer_toolkit.environment import doctor
+from packer_toolkit.environment.doctor import run_doctor
 from packer_toolkit.errors import SetupError
 
 _STYLES = {"ok": ("ok", "green"), "missing": ("MISSING", "red"), "skipped": ("-", "bright_black")}
@@ -28,9 +31,11 @@ def command(as_json: bool) -> None:
       packer-toolkit doctor
       packer-toolkit doctor --json | jq -r '.checks[] | select(.state == "missing") | .fix'
     """
-    checks = doctor.examine()
+    checks = run_doctor()
+    missing = [check.name for check in checks if check.state == "missing"]
     if as_json:
-        click.echo(doctor.as_json(checks))
+        entries = [asdict(check) for check in checks]
+        click.echo(json.dumps({"ok": not missing, "checks": entries}, indent=2))
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
@@ -40,6 +45,5 @@ def command(as_json: bool) -> None:
             if check.fix:
                 for line in check.fix.splitlines():
                     click.echo(f"{'':{width + 11}}{line}".rstrip())
-    missing = [check.name for check in checks if check.state == "missing"]
     if missing:
         raise SetupError(f"cannot build here, missing: {', '.join(missing)} (see the fixes above)")

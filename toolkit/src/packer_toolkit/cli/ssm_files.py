@@ -1,4 +1,4 @@
-"""`packer-toolkit legacy-deps`."""
+"""`packer-toolkit ssm-files`."""
 
 from __future__ import annotations
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from packer_toolkit.cli.options import json_option
-from packer_toolkit.environment import versions
+from packer_toolkit.environment.versions import PINNED, ToolVersion, compare_versions
 from packer_toolkit.errors import CommandFailedError
 
 
@@ -33,12 +34,12 @@ def command(pinned: Path | None, as_json: bool) -> None:
       packer-toolkit versions
       packer-toolkit versions --json | jq -r '.tools[] | select(.ok | not) | .name'
     """
-    tools = versions.compare(pinned or versions.PINNED)
+    tools = compare_versions(pinned or PINNED)
     is_compared = tools[0].pinned is not None
     differing = [each for each in tools if not each.ok]
     if as_json:
         click.echo(
-            json.dumps({"ok": not differing, "tools": [each.as_json() for each in tools]}, indent=2)
+            json.dumps({"ok": not differing, "tools": [asdict(each) for each in tools]}, indent=2)
         )
     else:
         _print_table(tools)
@@ -49,7 +50,7 @@ def command(pinned: Path | None, as_json: bool) -> None:
         )
 
 
-def _print_table(tools: list[versions.Found]) -> None:
+def _print_table(tools: list[ToolVersion]) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -1,6 +1,6 @@
-"""The entry point of the image: prepares a user, AWS access and caches, and becomes the command.
+"""Entry point of the image: prepare a user, a network and access to AWS, then run the command.
 
-It runs before everything else: it imports no more than it needs.
+It runs before every command, so it imports no more than it needs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import pwd
 import sys
 from typing import NoReturn
 
-from packer_toolkit.aws import role as aws_access
+from packer_toolkit.aws import role as aws_role
 from packer_toolkit.environment import network
 from packer_toolkit.errors import ToolkitError
 from packer_toolkit.repository.settings import read_settings
@@ -26,11 +26,11 @@ def main() -> NoReturn:
     except ToolkitError as error:
         _stop(str(error), error.code)
     except OSError as error:
-        _stop(f"no folder here can be written ({error}); add --tmpfs=/tmp to docker run", 3)
+        _stop(f"no folder can be written ({error}); add --tmpfs=/tmp to docker run", 3)
     try:
-        os.execvp(command[0], command)  # noqa: S606 - it becomes what was asked for
+        os.execvp(command[0], command)  # noqa: S606 - the command of the user
     except FileNotFoundError:
-        _stop(f"{command[0]} is not in the toolkit's image", 127)  # the shell's codes
+        _stop(f"{command[0]} is not in the toolkit image", 127)  # the shell's codes
     except OSError as error:
         _stop(f"{command[0]} cannot be executed: {error.strerror}", 126)
 
@@ -41,14 +41,14 @@ def _stop(reason: str, code: int) -> NoReturn:
 
 
 def prepare() -> None:
-    """Change the environment of this process so that the tools work for whoever runs it."""
+    """Change the environment of this process so that the tools work for its user."""
     if not os.access(os.environ.get("HOME", ""), os.W_OK):
-        import tempfile  # it takes longer than all the rest
+        import tempfile  # slow to import
 
         os.environ["HOME"] = tempfile.mkdtemp(prefix="home-")
     _add_user(os.environ["HOME"])
     os.environ.update(network.find_changes(os.environ))
-    for name, value in aws_access.make_environment(read_settings()).items():
+    for name, value in aws_role.make_environment(read_settings()).items():
         if value is None:
             os.environ.pop(name, None)
         else:
@@ -56,7 +56,7 @@ def prepare() -> None:
 
 
 def _add_user(home: str) -> None:
-    """Give the present uid a name and a home; ssh and Ansible refuse to work for a bare number."""
+    """Give the UID a name and a home; ssh and Ansible refuse to work without."""
     uid, gid = os.getuid(), os.getgid()
     try:
         pwd.getpwuid(uid)

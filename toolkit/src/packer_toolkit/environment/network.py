@@ -1,27 +1,26 @@
-"""Certificates and proxies of the user's network, for every tool in the container."""
+"""Set certificates and proxies of the user's network for every tool in the container."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 CERTIFICATES = "SSL_CERT_FILE"
-# Git reads the first only; the second is for Python's requests, the AWS CLI and boto3.
+# Git reads the first; Python's requests, the AWS CLI and boto3 read the second.
 _CERTIFICATES_OF_TOOLS = ("GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE")
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy")
-_EXCEPTIONS = ("NO_PROXY", "no_proxy")  # tools differ in which of both they read
-# The metadata services of EC2 and ECS, which answer this machine only.
+_EXCEPTIONS = ("NO_PROXY", "no_proxy")  # a tool reads one of both
+# The metadata services of EC2 and ECS, which respond only to the instance itself.
 _METADATA_SERVICES = ("169.254.169.254", "169.254.170.2", "fd00:ec2::254")
 
 
 def find_changes(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that let every tool use the network as the user's variables describe it.
+    """Return the variables that let every tool use the certificates and proxies of the user.
 
-    Packer and Ansible Galaxy read SSL_CERT_FILE, and git, the AWS CLI and boto3 read others: with
-    it alone, they would not trust a private certificate authority. Behind a proxy, requests for the
-    credentials of an instance have to bypass it.
+    Packer and Ansible Galaxy read SSL_CERT_FILE; git, the AWS CLI and boto3 read other variables.
+    Requests for the credentials of an instance must not go through a proxy.
 
     Args:
-        environment: the environment of the container.
+        environment: The environment of the container.
 
     Returns:
         Names with their new values.

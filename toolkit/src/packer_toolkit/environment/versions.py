@@ -1,15 +1,15 @@
-"""What versions.env pins, beside what is really here."""
+"""Compare the tools that are installed with the versions that versions.env pins."""
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from packer_toolkit.errors import SetupError
+from packer_toolkit.process import NOT_ON_PATH, Runner, run_program
 from packer_toolkit.repository.settings import read_env_file
 
 PINNED = Path("/usr/local/share/packer-toolkit/versions.env")
@@ -17,14 +17,14 @@ PINNED = Path("/usr/local/share/packer-toolkit/versions.env")
 
 @dataclass(frozen=True)
 class Tool:
-    """Something in the image.
+    """A tool in the image.
 
     Attributes:
-        name: as people call it.
-        key: its name in versions.env.
-        command: shows that it runs here, and mostly its version.
-        distribution: the Python package that it comes in, whose version counts.
-        pattern: finds the version in the output.
+        name: Its usual name.
+        key: Its name in versions.env.
+        command: Proves that it runs, and mostly prints its version.
+        distribution: The Python package that it comes in, whose version counts.
+        pattern: Finds the version in the output.
     """
 
     name: str
@@ -35,15 +35,15 @@ class Tool:
 
 
 @dataclass(frozen=True)
-class Found:
-    """One line of the answer.
+class ToolVersion:
+    """The version of a tool.
 
     Attributes:
-        name: of the tool.
-        pinned: the version that versions.env wants, which may end in *; None outside the image.
-        actual: the version that is here; None when it is not here, or does not run.
-        ok: whether both agree.
-        problem: why there is no actual version.
+        name: Of the tool.
+        pinned: The version in versions.env, which may end in *; None outside of the image.
+        actual: The installed version; None when the tool is missing or does not run.
+        ok: Whether both agree.
+        problem: Why there is no actual version.
     """
 
     name: str
@@ -51,10 +51,6 @@ class Found:
     actual: str | None
     ok: bool
     problem: str | None = None
-
-    def as_json(self) -> dict[str, object]:
-        """Return it as plain data."""
-        return asdict(self)
 
 
 _PLUGIN = r"packer-plugin-{0}_v(\S+?)_x"
@@ -93,74 +89,63 @@ TOOLS = (
 )  # fmt: skip
 
 
-def compare(pinned_file: Path = PINNED) -> list[Found]:
-    """Compare what is pinned with what is here.
+def compare_versions(pinned_file: Path = PINNED, run: Runner = run_program) -> list[ToolVersion]:
+    """Compare the pinned versions with the installed ones.
 
     Args:
-        pinned_file: versions.env; without it, outside the image, nothing is pinned.
+        pinned_file: versions.env; it exists in the image only, and elsewhere nothing is pinned.
+        run: Runs a tool.
 
     Raises:
-        SetupError: when the file lacks one of the tools.
+        SetupError: The file lacks one of the tools.
     """
     pinned = read_env_file(pinned_file) if pinned_file.is_file() else None
     if pinned is not None:
         missing = [tool.key for tool in TOOLS if tool.key not in pinned]
         if missing:
             raise SetupError(
-                f"{pinned_file} lacks {', '.join(missing)}: take the file of this release"
+                f"{pinned_file} lacks {', '.join(missing)}; use the file of this release"
             )
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda tool: _look(tool, pinned), TOOLS))
+        return list(pool.map(lambda tool: _compare_tool(tool, pinned, run), TOOLS))
 
 
-def _look(tool: Tool, pinned: Mapping[str, str] | None) -> Found:
-    wanted = _version(pinned[tool.key]) if pinned else None
-    actual, problem = _actual(tool)
-    ok = actual is not None and (wanted is None or _agree(wanted, actual))
-    return Found(tool.name, wanted, actual, ok, problem)
+def _compare_tool(tool: Tool, pinned: Mapping[str, str] | None, run: Runner) -> ToolVersion:
+    version = _read_pin(pinned[tool.key]) if pinned else None
+    actual, problem = _find_version(tool, run)
+    ok = actual is not None and (version is None or _agree(version, actual))
+    return ToolVersion(tool.name, version, actual, ok, problem)
 
 
-def _version(value: str) -> str:
+def _read_pin(value: str) -> str:
     """Return the version of a pin: the tag of an image, or the value itself."""
     tag = re.fullmatch(r"[^@\s]+:([^:@\s]+?)(?:-slim)?(?:@\S+)?", value)
     return tag[1] if tag else value
 
 
-def _agree(wanted: str, actual: str) -> bool:
-    """Tell whether a version is what is wanted: equal, or a release of it (13 and 13.6)."""
-    if wanted.endswith("*"):
-        return actual.startswith(wanted[:-1])
-    return actual == wanted or actual.startswith(f"{wanted}.")
+def _agree(pinned: str, actual: str) -> bool:
+    """Report whether a version is the pinned one, or a release of it (13 and 13.6)."""
+    if pinned.endswith("*"):
+        return actual.startswith(pinned[:-1])
+    return actual == pinned or actual.startswith(f"{pinned}.")
 
 
-def _actual(tool: Tool) -> tuple[str | None, str | None]:
-    """Return the version of a tool, or why there is none."""
-    try:
-        done = subprocess.run(
-            tool.command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    except FileNotFoundError:
-        return None, f"{tool.command[0]} is not on PATH"
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return None, f"{tool.command[0]} does not run: {error}"
-    if done.returncode:
-        why = (done.stderr or done.stdout).strip().splitlines() or [f"exit {done.returncode}"]
-        return None, f"{' '.join(tool.command)}: {why[-1]}"
+def _find_version(tool: Tool, run: Runner) -> tuple[str | None, str | None]:
+    """Return the version of a tool, or why it has none."""
+    completed = run(tool.command, timeout=60)
+    command = " ".join(tool.command)
+    if completed.code == NOT_ON_PATH:
+        return None, completed.line
+    if completed.code:
+        return None, f"{command}: {completed.line}"
     if tool.distribution:
         from importlib import metadata
 
         try:
             return metadata.version(tool.distribution), None
         except metadata.PackageNotFoundError:
-            pass  # from elsewhere: what it says itself
-    found = re.search(tool.pattern, done.stdout) or re.search(tool.pattern, done.stderr)
-    if not found:
-        return None, f"{' '.join(tool.command)} shows no version"
-    return found[1], None
+            pass  # not installed by Python: its output has the version
+    match = re.search(tool.pattern, completed.stdout) or re.search(tool.pattern, completed.stderr)
+    return (match[1], None) if match else (None, f"{command} prints no version")

@@ -1,4 +1,4 @@
-"""The doctor's look at the workflows: the subject that they send, and the roles that trust it."""
+"""Compare the subject that the workflows send to AWS with the trust policies of their roles."""
 
 from __future__ import annotations
 
@@ -8,35 +8,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from packer_toolkit.environment.role_trust import Hosted, UnknownPolicyError, problem_of
+from packer_toolkit.environment.machine import (
+    Check,
+    report_missing,
+    report_ok,
+    report_skipped,
+)
+from packer_toolkit.environment.role_trust import HostedRepository, UnknownPolicyError, find_problem
 from packer_toolkit.errors import ToolkitError
 from packer_toolkit.github import oidc
 
-_PATIENCE = 10  # seconds; a missing answer blocks nothing
-_TOKEN = "GitHub was not asked; with a token it is: GH_TOKEN=$(gh auth token) task doctor"  # noqa: S105 - a hint
+_TIMEOUT_SECONDS = 10  # without a response the check is skipped
+_TOKEN = "needs a token of GitHub: GH_TOKEN=$(gh auth token) task doctor"  # noqa: S105 - a hint
 _PAGE = 'see "Roles and whom they trust" in docs/pipeline.md of the template'
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What was found.
+class WorkflowSubject:
+    """The subject that the workflows of a repository send.
 
     Attributes:
-        state: as of a check of the doctor.
-        found: in a few words.
-        fix: what to do.
-        repository: that GitHub described, when it did.
-        roles: ARN of a role -> what it is for.
+        check: The result for the doctor.
+        repository: The repository as GitHub describes it; None where that is not known.
+        roles: ARN of a role -> its purposes: build, release or both.
     """
 
-    state: str
-    found: str
-    fix: str | None = None
-    repository: Hosted | None = None
+    check: Check
+    repository: HostedRepository | None = None
     roles: Mapping[str, set[str]] | None = None
 
 
-def find_subject(root: Path | None) -> Finding:
+def find_subject(root: Path | None) -> WorkflowSubject:
     """Find out the subject that the workflows of a repository send to AWS."""
     from packer_toolkit.github.actions import read_token
     from packer_toolkit.repository.answers_file import read_answers
@@ -49,15 +51,15 @@ def find_subject(root: Path | None) -> Finding:
             roles.setdefault(role, set()).add(purpose)
     host, owner = str(answers.get("github_host", "")), answers.get("github_organization")
     if not (roles and host and owner):
-        return Finding("skipped", "no answers of the template, so no workflow is known")
+        return _skip_subject("no answers of the template, so no workflow is known")
     name = os.environ.get("GITHUB_REPOSITORY") or f"{owner}/packer-ami-{answers.get('image_name')}"
     if not read_token():
-        return Finding("skipped", _TOKEN)
+        return _skip_subject(_TOKEN)
     from packer_toolkit.github.client import RepositoryAccess, translate_github_errors
 
     address = os.environ.get("GITHUB_API_URL") or oidc.get_api_url(host)
     try:
-        github = RepositoryAccess(name, read_token(), address, _PATIENCE).connect()
+        github = RepositoryAccess(name, read_token(), address, _TIMEOUT_SECONDS).connect()
         subject = oidc.read_subject(github, name)
         own = oidc.read_token_subject(os.environ)
         ids = subject.ids
@@ -65,30 +67,35 @@ def find_subject(root: Path | None) -> Finding:
             with translate_github_errors("read the repository"):
                 ids = str(github.id), str(github.owner.id)
     except ToolkitError as error:
-        return Finding("skipped", str(error))
+        return _skip_subject(str(error))
     if subject.claims:
-        return Finding(
-            "skipped",
+        return _skip_subject(
             f"{own or subject.prefix}, customized with the claims {', '.join(subject.claims)}: "
             "compare it with the trust policies yourself",
         )
-    return Finding(
-        "ok", own or f"{subject.prefix}:…", None, Hosted(name, subject, host, ids), roles
+    return WorkflowSubject(
+        report_ok("subject", own or f"{subject.prefix}:…"),
+        HostedRepository(name, subject, host, ids),
+        roles,
     )
 
 
-def compare_trust(subject: Finding, session: Any, account: str) -> Finding:
+def _skip_subject(reason: str) -> WorkflowSubject:
+    return WorkflowSubject(report_skipped("subject", reason))
+
+
+def compare_trust(subject: WorkflowSubject, session: Any, account: str) -> Check:
     """Compare the trust policies of the roles with the subject, as far as they may be read.
 
     Args:
-        subject: what `find_subject` found.
-        session: of boto3, with the personal role.
+        subject: The result of `find_subject`.
+        session: Of boto3, with the personal role.
         account: ID of the account of the session.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
     if subject.repository is None or not subject.roles:
-        return Finding("skipped", "needs the subject")
+        return report_skipped("trust", "needs the subject")
     trusting, unread = [], []
     for role, purposes in subject.roles.items():
         name = role.rpartition("/")[2]
@@ -96,25 +103,28 @@ def compare_trust(subject: Finding, session: Any, account: str) -> Finding:
             unread.append(f"{name} is in another account")
             continue
         try:
-            answer = session.client("iam").get_role(RoleName=name)["Role"]
-            problem = problem_of(answer["AssumeRolePolicyDocument"], subject.repository, purposes)
+            description = session.client("iam").get_role(RoleName=name)["Role"]
+            policy = description["AssumeRolePolicyDocument"]
+            problem = find_problem(policy, subject.repository, purposes)
         except UnknownPolicyError as error:
             unread.append(f"the trust policy of {name} has {error}")
             continue
         except (BotoCoreError, ClientError) as error:
             code = getattr(error, "response", {}).get("Error", {}).get("Code", "")
             if code == "NoSuchEntity":
-                return Finding("missing", f"the role {role} does not exist", f"create it; {_PAGE}")
+                return report_missing(
+                    "trust", f"the role {role} does not exist", f"create it; {_PAGE}"
+                )
             unread.append(f"{name} cannot be read ({code or type(error).__name__})")
             continue
-        if answer["Arn"] != role:
-            fix = f"use {answer['Arn']} as the answer, or create the role with that path"
-            return Finding("missing", f"there is no role {role}", fix)
+        if description["Arn"] != role:
+            fix = f"use {description['Arn']} as the answer, or create the role with that path"
+            return report_missing("trust", f"the role {role} does not exist", fix)
         if problem:
-            wanted = "release role" if purposes == {"release"} else "build role"
-            return Finding("missing", f"{name} {problem}", f"{_PAGE}: Trust of the {wanted}")
+            kind = "release role" if purposes == {"release"} else "build role"
+            return report_missing("trust", f"{name} {problem}", f"{_PAGE}: Trust of the {kind}")
         trusting.append(name)
     if unread:
-        return Finding("skipped", "; ".join(unread))
+        return report_skipped("trust", "; ".join(unread))
     verb = "trust" if len(trusting) > 1 else "trusts"
-    return Finding("ok", f"{' and '.join(trusting)} {verb} this repository")
+    return report_ok("trust", f"{' and '.join(trusting)} {verb} this repository")

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import re
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from packer_toolkit.aws.session import make_clients, open_role_session
-from packer_toolkit.build.arguments import read_arguments
 from packer_toolkit.build.manifest import reconstruct_entry, split_artifact
 from packer_toolkit.build.source_amis import find_source_amis
-from packer_toolkit.build.values import Values, inspect
+from packer_toolkit.build.values import Values, inspect_current_folder
 from packer_toolkit.build.version_images import read_version_state
 from packer_toolkit.errors import CommandFailedError, SetupError
 from packer_toolkit.pipeline.artifacts import MANIFEST, RECONSTRUCTED, read_artifacts
@@ -89,10 +86,7 @@ def read_values() -> Values:
     Raises:
         SetupError: When Packer is not installed, or cannot read the HCL.
     """
-    packer = shutil.which("packer")
-    if not packer:
-        raise SetupError("packer, which reads the HCL, is not on PATH: run this in the toolkit")
-    return inspect(packer, read_arguments(()), os.environ)
+    return inspect_current_folder("run this in the toolkit")
 
 
 def create_clients(values: Values) -> Callable[[str], Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.process import NOT_ON_PATH, Completed, run_program
+from packer_toolkit.process import NOT_ON_PATH, Completed, Runner, run_program
 from packer_toolkit.repository.requirements_file import ANSIBLE
 
 _UNREACHABLE = re.compile(
@@ -49,6 +49,7 @@ def run_in_ansible(
     env: Mapping[str, str],
     check_signals: Callable[[], None] = lambda: None,
     timeout: float | None = None,
+    run: Runner = run_program,
 ) -> Completed:
     """Run a program that uses the network, such as ansible-galaxy or git.
 
@@ -58,11 +59,12 @@ def run_in_ansible(
         env: Its whole environment.
         check_signals: Called several times a second; raises to stop the program.
         timeout: Seconds after which it is stopped.
+        run: Runs the program.
 
     Raises:
         SetupError: It is not installed.
     """
-    completed = run_program(
+    completed = run(
         command, folder=root / ANSIBLE, env=env, check_signals=check_signals, timeout=timeout
     )
     if completed.code == NOT_ON_PATH:

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 import yaml
 
 from packer_toolkit.errors import RemoteError, SetupError
+from packer_toolkit.process import Runner, run_program
 from packer_toolkit.repository.galaxy_command import (
     find_reason,
     hide_secrets,
@@ -90,6 +91,7 @@ class Options:
         additions: Collections that no file names yet.
         check_signals: Called several times a second; raises to stop waiting.
         report: Called with a line for the user.
+        run: Runs ansible-galaxy and git.
     """
 
     refresh: bool = False
@@ -98,6 +100,7 @@ class Options:
     additions: Sequence[Requirement] = ()
     check_signals: Callable[[], None] = _do_nothing
     report: Callable[[str], None] = _do_nothing
+    run: Runner = run_program
 
 
 @contextlib.contextmanager
@@ -195,6 +198,7 @@ class _Installer:
             force=options.force,
             refresh=options.refresh,
             check_signals=options.check_signals,
+            run=options.run,
         )
         # Of several entries with one name the last one counts, as for ansible-galaxy with --force.
         self.roles = list({each.name: each for each in requirements.roles}.values())
@@ -299,7 +303,9 @@ class _Installer:
         names = ", ".join(each.name or write_entry(each.entry) for each in requirements)
         self.options.report(f"Installing {hide_secrets(names or 'dependencies')}")
         command = ["ansible-galaxy", "install", "-r", str(file)]
-        completed = run_in_ansible(self.root, command, env, self.options.check_signals)
+        completed = run_in_ansible(
+            self.root, command, env, self.options.check_signals, run=self.options.run
+        )
         file.unlink()
         if completed.code:
             _raise_failure(join_output(completed), requirements)

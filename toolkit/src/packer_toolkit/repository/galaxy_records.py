@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from packer_toolkit.errors import RemoteError
+from packer_toolkit.process import Runner
 from packer_toolkit.repository.galaxy_command import (
     find_reason,
     hide_secrets,
@@ -35,6 +36,7 @@ class Records:
         force: Whether nothing counts as current.
         refresh: Whether to look up what may have changed: ranges, branches.
         check_signals: Called while git runs; raises to stop it.
+        run: Runs git.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class Records:
         force: bool,
         refresh: bool,
         check_signals: Callable[[], None],
+        run: Runner,
     ) -> None:
         self.root = root
         self.installation = installation
         self.force = force
         self.refresh = refresh
         self.check_signals = check_signals
+        self.run = run
         data = read_mapping(installation.folder / _FILE)
         self._roles: dict[str, Any] = data.get("roles") or {}
         self._collections: dict[str, Any] = data.get("collections") or {}
@@ -163,6 +167,7 @@ class Records:
             make_environment(self.root),
             self.check_signals,
             _GIT_SECONDS,
+            self.run,
         )
         if completed.code:
             raise RemoteError(

@@ -44,7 +44,7 @@ def require_repository(start: Path | None = None) -> Path:
     if root is None:
         raise SetupError(
             f"{start or Path.cwd()} is not in a packer-ami repository: no {FILE} there or in a"
-            " folder above; go to a repository, or see `packer-toolkit adopt --help`"
+            " folder above; go to a repository, or see `packer-toolkit template adopt --help`"
         )
     return root
 

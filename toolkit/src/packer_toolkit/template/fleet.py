@@ -22,9 +22,10 @@ from packer_toolkit.template.source import (
 )
 from packer_toolkit.text.paths import show_path
 
-NOT_CONNECTED = f"no {DEFAULT}: add one with packer-toolkit adopt"
+NOT_CONNECTED = f"no {DEFAULT}: add one with packer-toolkit template adopt"
 OTHER_TEMPLATE = (
-    f"{DEFAULT} belongs to another template: add one of this template with packer-toolkit adopt"
+    f"{DEFAULT} belongs to another template: add one of this template with packer-toolkit "
+    "template adopt"
 )
 _LEAST_SECONDS = 5.0
 """Time for a git command in any case."""

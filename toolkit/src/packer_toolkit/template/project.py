@@ -158,8 +158,8 @@ def _explain_missing_file(folder: Path) -> str:
         if names_template(text):
             return _explain_other_template(folder, path, {})
     return (
-        f"{reason}, so it was not created from the template; run `packer-toolkit adopt` to connect "
-        "it"
+        f"{reason}, so it was not created from the template; run `packer-toolkit template adopt` "
+        "to connect it"
     )
 
 
@@ -176,5 +176,5 @@ def _explain_other_template(folder: Path, file: str, answers: Mapping[str, Any])
     named = f" ({remove_secrets(str(address))})" if address else ""
     return (
         f"{folder} was not created from this template: {file} is an answers file of another "
-        f"one{named}; run `packer-toolkit adopt` to add {BESIDE_ANOTHER} beside it"
+        f"one{named}; run `packer-toolkit template adopt` to add {BESIDE_ANOTHER} beside it"
     )

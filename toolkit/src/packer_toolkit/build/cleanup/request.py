@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from packer_toolkit.aws.identity import read_identity
 from packer_toolkit.aws.session import make_clients, open_role_session
-from packer_toolkit.build.arguments import read_arguments
 from packer_toolkit.build.cleanup.calls import CredentialsExpiredError
 from packer_toolkit.build.cleanup.delete import LeftoverDeleter
 from packer_toolkit.build.cleanup.find import LeftoverFinder
 from packer_toolkit.build.cleanup.scope import FoundResource, Scope
 from packer_toolkit.build.report import Leftover, Resource
-from packer_toolkit.build.values import Values, inspect
+from packer_toolkit.build.values import Values, inspect_current_folder
 from packer_toolkit.errors import RemoteError, SetupError
 
 
 @dataclass(frozen=True)
 class CleanupRequest:
-    """Which resources to look for; an empty value is read from the HCL.
+    """Resources to look for; an empty value is read from the HCL.
 
     Attributes:
         repository: Value of the tag Repository.
@@ -40,7 +37,7 @@ class CleanupRequest:
 
 
 class CleanupResult(TypedDict):
-    """What was found and what became of it; the keys are those of `--json`."""
+    """The resources that were found, deleted and retained; the keys are those of `--json`."""
 
     repository: str
     regions: list[str]
@@ -92,12 +89,17 @@ class Leftovers:
         }
 
 
-def find_leftovers(request: CleanupRequest, echo: Callable[[str], None]) -> Leftovers:
+def find_leftovers(
+    request: CleanupRequest,
+    echo: Callable[[str], None],
+    connect: Callable[[str, str, str], Any] = open_role_session,
+) -> Leftovers:
     """Find the resources of a request; delete nothing.
 
     Args:
-        request: Which resources.
-        echo: Prints a line: who looks where, and what goes wrong later.
+        request: Resources to look for.
+        echo: Prints a line for the user.
+        connect: Opens a session of AWS: role, name of its session, region.
 
     Raises:
         SetupError: When the HCL or the credentials are missing.
@@ -105,7 +107,7 @@ def find_leftovers(request: CleanupRequest, echo: Callable[[str], None]) -> Left
     """
     values = Values()
     if not (request.repository and request.regions):
-        values = _read_values()
+        values = inspect_current_folder("give --repository and --region")
     request = replace(
         request,
         repository=request.repository or values.table("local.run_tags").get("Repository", ""),
@@ -116,7 +118,7 @@ def find_leftovers(request: CleanupRequest, echo: Callable[[str], None]) -> Left
         raise SetupError(
             "the HCL in this folder has no run_tags or no region: give --repository and --region"
         )
-    session = open_role_session(request.role, "packer-toolkit-sweep", request.regions[0])
+    session = connect(request.role, "packer-toolkit-sweep", request.regions[0])
     identity = read_identity(session, request.regions[0])
     echo(f"{identity.describe()}; {', '.join(request.regions)}; {request.repository}")
     scope = Scope(request.repository, request.regions, request.run_id, request.finished_images)
@@ -130,13 +132,3 @@ def find_leftovers(request: CleanupRequest, echo: Callable[[str], None]) -> Left
     deletable = [each for each in resources if not each.retained]
     retained = [each for each in resources if each.retained]
     return Leftovers(request, finder, echo, deletable, retained)
-
-
-def _read_values() -> Values:
-    """Return the values of the HCL in this folder."""
-    packer = shutil.which("packer")
-    if not packer:
-        raise SetupError(
-            "packer, which reads the HCL, is not on PATH: give --repository and --region"
-        )
-    return inspect(packer, read_arguments(()), os.environ)

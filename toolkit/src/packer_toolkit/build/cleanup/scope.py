@@ -54,7 +54,7 @@ class Scope:
         Args:
             role_arn: Role to assume; by default none.
         """
-        words = ["packer-toolkit sweep", f"--run-id {self.run_id}"]
+        words = ["packer-toolkit cleanup", f"--run-id {self.run_id}"]
         words += [f"--repository {self.repository}", *(f"--region {each}" for each in self.regions)]
         if role_arn:
             words.append(f"--assume-role {role_arn}")

@@ -114,36 +114,37 @@ def command(
     Exit code 0: connected.  3: the repository cannot be connected; nothing was written.  4: the
     template cannot be read.
     """
-    from packer_toolkit.adopt.adoption import prepared, template_of_this_command
+    from packer_toolkit.adopt.prepare import AdoptionRequest, find_own_template, prepare_adoption
 
-    source = template or template_of_this_command()
+    source = template or find_own_template()
     if not source:
         raise click.UsageError(
             "give --template URL: this command was not installed from a template"
         )
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     ask = terminal and not (defaults or dry_run or as_json)
-    with prepared(
+    request = AdoptionRequest(
         folder.resolve(),
         source,
         release=release,
-        chosen=chosen.resolve() if chosen else None,
+        packer_folder=chosen.resolve() if chosen else None,
         data=collect_answers(data, data_file),
         ask=ask,
         write=not dry_run,
         # A user at a terminal is asked, or will be after a dry run.
-        guess=defaults or ask or (dry_run and terminal),
+        allow_defaults=defaults or ask or (dry_run and terminal),
         answers_file=answers_file,
-        say=lambda line: click.echo(line, err=True),
-    ) as adoption:
+        report=lambda line: click.echo(line, err=True),
+    )
+    with prepare_adoption(request) as adoption:
         if not as_json:
             _print_adoption(adoption)
-        accepted = adoption.matching(accept or ["none"])
+        accepted = adoption.match_missing(accept or ["none"])
         if ask and not accept:
             accepted = _ask_files(adoption)
-        diff = adoption.diff(accepted)
+        diff = adoption.diff_added(accepted)
         if show_differences:
-            diff = adoption.differences() + diff
+            diff = adoption.diff_different() + diff
         if not as_json:
             click.echo(f"\nThis {'would be' if dry_run or ask else 'is'} added:\n")
             click.echo(diff.encode("utf-8", "surrogateescape"), nl=False)
@@ -199,7 +200,7 @@ def _ask_files(adoption: Adoption) -> list[str]:
     """Ask which of the missing files to add; none is selected beforehand."""
     import questionary
 
-    missing = adoption.missing()
+    missing = adoption.list_missing()
     if not missing:
         return []
     question = questionary.checkbox(

@@ -1,4 +1,4 @@
-"""The outcome of a build: its report, and the error that ends the command."""
+"""The result of a build: its report, and the error that ends the command."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class BuildOutcome:
+class BuildResult:
     """What happened in a build.
 
     Attributes:
@@ -82,23 +82,23 @@ def has_complete_images(
 
 
 def make_report(
-    request: BuildRequest, output: PackerOutput, outcome: BuildOutcome, mask: Mask
+    request: BuildRequest, output: PackerOutput, result: BuildResult, mask: Mask
 ) -> BuildReport:
     """Make the report of a build.
 
     Args:
         request: The request.
         output: Output of Packer.
-        outcome: What happened in the build.
+        result: What happened in the build.
         mask: Masks secrets and account IDs.
     """
     values = request.values
-    lines = [str(outcome.failure)] if outcome.failure else output.get_last_lines()
-    if outcome.stop_reason:
-        lines.append(outcome.stop_reason)
-    lines += outcome.unfinished
+    lines = [str(result.failure)] if result.failure else output.get_last_lines()
+    if result.stop_reason:
+        lines.append(result.stop_reason)
+    lines += result.unfinished
     built_version = (
-        outcome.entries[0].get("custom_data", {}).get("version") if outcome.entries else ""
+        result.entries[0].get("custom_data", {}).get("version") if result.entries else ""
     )
     return {
         "schema": build_report.SCHEMA,
@@ -108,39 +108,39 @@ def make_report(
         "template_version": values.table("local.image_tags").get("TemplateVersion", ""),
         "toolkit_version": request.env.get("PACKER_TOOLKIT_VERSION") or version("packer-toolkit"),
         "kind": request.build_type,
-        "started_at": format_time(outcome.started),
-        "seconds": round(outcome.seconds, 1),
-        "exit_code": outcome.code,
+        "started_at": format_time(result.started),
+        "seconds": round(result.seconds, 1),
+        "exit_code": result.code,
         "run_id": request.run_id,
-        "account": describe_account(outcome.identity) if outcome.identity else None,
-        "builds": _make_builds(request, output, outcome, mask),
-        "inspec": outcome.inspec,
+        "account": describe_account(result.identity) if result.identity else None,
+        "builds": _make_builds(request, output, result, mask),
+        "inspec": result.inspec,
         "last_lines": mask.lines(lines, output.builds),
-        "swept": outcome.deletion.deleted,
+        "swept": result.deletion.deleted,
         "left": [
             {**each, "reason": mask.everything(each["reason"])}
-            for each in outcome.deletion.leftovers
+            for each in result.deletion.leftovers
         ],
     }
 
 
 def _make_builds(
-    request: BuildRequest, output: PackerOutput, outcome: BuildOutcome, mask: Mask
+    request: BuildRequest, output: PackerOutput, result: BuildResult, mask: Mask
 ) -> list[Build]:
     """Make the part of the report about each build of Packer."""
-    builds = output.make_builds(outcome.packer_seconds)
+    builds = output.make_builds(result.packer_seconds)
     for build in builds:
         name = build["name"]
         architecture = name.rpartition(".")[2]
         build["instance_type"] = request.values.table("var.instance_types").get(architecture)
         step = mask.everything(build["failed_step"]) if build["failed_step"] else None
-        if outcome.code and name in output.interrupted:
+        if result.code and name in output.interrupted:
             # Packer prints that it "finished".
             build["ok"], step = False, step or output.interrupted[name]
-        if outcome.unfinished and name.startswith("amazon-ebs."):
+        if result.unfinished and name.startswith("amazon-ebs."):
             build["ok"], step = False, step or "verification of the image"
         build["failed_step"] = step
-        for entry in outcome.entries:
+        for entry in result.entries:
             if f"{entry['builder_type']}.{get_architecture(entry)}" == name:
                 build["images"] += [
                     {"region": region, "id": id_, "size_gib": None}
