@@ -222,7 +222,7 @@ def test_commit_after_a_release_is_remarked(tmp_path: Path, template: Path) -> N
     clone(tmp_path, "packer-ami-draft", answers(template, "v1.10.0-1-gabcdef0"))
     row = rows(fleet("--local", tmp_path, "--json"))["packer-ami-draft"]
     assert (row["behind"], row["failed"]) == (0, False)
-    assert row["problem"].startswith("made from a commit after v1.10.0, not from a release; task")
+    assert row["problem"].startswith("created from a commit after v1.10.0, not from a release; ")
 
 
 def test_server_that_does_not_answer_stops_no_other(tmp_path: Path, template: Path) -> None:
@@ -473,7 +473,7 @@ def test_rate_limit_is_waited_for_within_patience(globex: GitHub) -> None:
     globex.fault("GET", "/packer-ami-000/contents/", 429, headers={"Retry-After": "3600"})
     result = fleet(*options, "--patience", "20", **env)
     assert result.returncode == 1
-    assert "asks to wait 3600 s, longer than we may" in result.stdout
+    assert "asks to wait 3600 s, and the time limit is reached" in result.stdout
 
 
 def test_refused_token_ends_with_one_line(globex: GitHub) -> None:

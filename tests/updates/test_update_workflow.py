@@ -15,7 +15,7 @@ from rig.act import TOKEN, Act
 from rig.github import GitHub, Repository
 from rig.template import git, release, render, snapshot
 
-pytestmark = pytest.mark.xdist_group("act")
+pytestmark = [pytest.mark.xdist_group("act"), pytest.mark.integration]
 
 NAME = "globex/packer-ami-web"
 BRANCH = "update-from-template"

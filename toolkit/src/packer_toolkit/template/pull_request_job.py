@@ -189,7 +189,7 @@ class PullRequestJob:
         with translate_github_errors("look for the pull request"):
             closed_url = pulls.find_closed(summary.release)
         if closed_url:
-            return self._keep_closed(closed_url, summary.release)
+            return _report_closed(closed_url, summary.release)
         commit = commit_update(self.project, tree, summary.release)
         pushed = UpdateBranch(self.project, self.branch).push(commit)
         with translate_github_errors("open the pull request"):
@@ -201,12 +201,12 @@ class PullRequestJob:
             f"[{title}]({url})",
         )
 
-    @staticmethod
-    def _keep_closed(url: str, release: str) -> PullRequestResult:
-        """Report that the pull request of a release was closed, and open none."""
-        return PullRequestResult(
-            {"release": release, "url": url},
-            {"updated": "false", "release": release, "commit": ""},
-            f"The pull request for {release} was closed, so none is opened: {url}; for a new one "
-            "run: gh workflow run update-from-template.yml",
-        )
+
+def _report_closed(url: str, release: str) -> PullRequestResult:
+    """Report that the pull request of a release was closed, and open none."""
+    return PullRequestResult(
+        {"release": release, "url": url},
+        {"updated": "false", "release": release, "commit": ""},
+        f"The pull request for {release} was closed, so none is opened: {url}; for a new one "
+        "run: gh workflow run update-from-template.yml",
+    )
