@@ -1,4 +1,4 @@
-"""How long `packer-toolkit fleet` takes for 10, 50 and 100 local clones.
+"""How long `packer-toolkit template fleet` takes for 10, 50 and 100 local clones.
 
     uv run python bench/fleet.py [--rounds 5]
 
@@ -73,7 +73,8 @@ def make(here: Path) -> Mapping[int, Path]:
 
 def seconds(folder: Path) -> float:
     """Return how long the command takes, from its start to its end."""
-    command = [sys.executable, "-m", "packer_toolkit", "fleet", "--local", str(folder), "--json"]
+    command = [sys.executable, "-m", "packer_toolkit", "template", "fleet"]
+    command += ["--local", str(folder), "--json"]
     begin = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - begin

@@ -104,7 +104,7 @@ def _check(project: Path, rounds: int) -> bool:
     seconds = []
     for number in range(rounds + 1):
         began = time.perf_counter()
-        done = _run(project, "template-check", "--json")
+        done = _run(project, "template", "check", "--json")
         if number:
             seconds.append(time.perf_counter() - began)
         if json.loads(done)["newest"] != "v1.1.0":
@@ -118,7 +118,7 @@ def _check(project: Path, rounds: int) -> bool:
 
 
 def _update(project: Path) -> None:
-    _run(project, "template-update", "--trust")
+    _run(project, "template", "update", "--trust")
     git(project, "reset", "--quiet", "--hard")
     shutil.rmtree(project / ".git" / "packer-toolkit-update", ignore_errors=True)
 

@@ -41,10 +41,7 @@ def find_option(command: click.Command, name: str) -> click.Option:
 
 def test_the_releases_are_recorded() -> None:
     """The record has both releases of 1.x, each with its 21 commands."""
-    assert {release: len(commands) for release, commands in RELEASES.items()} == {
-        "1.0.0": 21,
-        "1.1.0": 21,
-    }
+    assert [len(RELEASES[release]) for release in ("1.0.0", "1.1.0")] == [21, 21]
 
 
 @pytest.mark.parametrize(("release", "words"), COMMANDS)

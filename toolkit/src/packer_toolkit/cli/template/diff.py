@@ -57,15 +57,15 @@ def command(
     changed = find_uncommitted(project)
     if changed:
         click.echo(f"Uncommitted changes are left out: {join_paths(changed)}", err=True)
-    wanted = choose_release(project, release)
-    given = collect_answers(data, data_file)
-    if wanted == project.release and not given:
+    target = choose_release(project, release)
+    new_answers = collect_answers(data, data_file)
+    if target == project.release and not new_answers:
         if as_json:
             click.echo(json.dumps({**describe_no_update(project), "diff": ""}, indent=2))
         else:
-            click.echo(describe_up_to_date(wanted, release), err=True)
+            click.echo(describe_up_to_date(target, release), err=True)
         return 0
-    with plan_update(project, wanted, given, trust) as plan:
+    with plan_update(project, target, new_answers, trust) as plan:
         if as_json:
             diff = printable_diff(hide_secret(plan.format_diff(), project.source))
             click.echo(json.dumps({**describe_update(plan), "diff": diff}, indent=2))

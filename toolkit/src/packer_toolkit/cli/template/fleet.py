@@ -101,44 +101,44 @@ def command(
     from packer_toolkit.template.github_fleet import GitHubFleet
     from packer_toolkit.template.local_fleet import LocalFleet
 
-    listed = [*repositories, *(_lines(file) if file else [])]
+    listed = [*repositories, *(_read_lines(file) if file else [])]
     if folder and (organization or listed):
         raise click.UsageError(
             "--local reads clones; --organization, --repository and --from-file read GitHub"
         )
     if not (folder or organization or listed):
         raise click.UsageError("give --organization, --repository, --from-file or --local")
-    tags = TagLister(timeout, _announce)
+    tags = TagLister(timeout, _print_query)
     if folder:
         # Git's processes wait for the disk: a few at a time is enough.
         local = LocalFleet(folder, prefix, tags)
-        found, left_out = _read(local, at_once=2), 0
+        rows, archived = _read(local, at_once=2), 0
     else:
         connect = partial(create_client, read_token(), api_url, timeout)
         remote = GitHubFleet(connect, api_url, tags, organization, prefix, listed)
         remote.with_workflows = with_workflows
         # GitHub asks for few requests at the same time:
         # https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
-        found, left_out = _read(remote, at_once=4), remote.archived
-    shown = [row for row in found if row.behind] if only_behind else found
+        rows, archived = _read(remote, at_once=4), remote.archived
+    printed_rows = [row for row in rows if row.behind] if only_behind else rows
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(row) for row in shown], indent=2))
+        click.echo(json.dumps([dataclasses.asdict(row) for row in printed_rows], indent=2))
     else:
-        _show(shown)
+        _print_table(printed_rows)
     sys.stdout.flush()
-    click.echo(_summary(found, left_out), err=True)
-    failed = [row.name for row in found if row.failed]
+    click.echo(_format_counts(rows, archived), err=True)
+    failed = [row.name for row in rows if row.failed]
     if failed:
         names = ", ".join(failed[:5]) + (f" and {len(failed) - 5} more" if failed[5:] else "")
         raise CommandFailedError(f"could not be read: {names}; the table has the reasons")
     return 0
 
 
-def _announce(address: str) -> None:
+def _print_query(address: str) -> None:
     click.echo(f"packer-toolkit: listing the releases of {address}", err=True)
 
 
-def _lines(file: IO[str]) -> list[str]:
+def _read_lines(file: IO[str]) -> list[str]:
     lines = (line.partition("#")[0].strip() for line in file)
     return [line for line in lines if line]
 
@@ -160,7 +160,7 @@ def _read(fleet: Fleet, at_once: int) -> list[FleetRow]:
         return list(read_fleet(fleet, names, threads=at_once, advance=lambda: bar.advance(task)))
 
 
-def _show(rows: Sequence[FleetRow]) -> None:
+def _print_table(rows: Sequence[FleetRow]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -176,7 +176,7 @@ def _show(rows: Sequence[FleetRow]) -> None:
     console.print(table)
 
 
-def _summary(rows: Sequence[FleetRow], archived: int) -> str:
+def _format_counts(rows: Sequence[FleetRow], archived: int) -> str:
     parts = {
         "up to date": sum(row.behind == 0 for row in rows),
         "behind": sum(bool(row.behind) for row in rows),
