@@ -14,8 +14,8 @@ from packer_toolkit.build.cleanup.request import CleanupRequest
 from packer_toolkit.build.cleanup.scope import FoundResource
 from packer_toolkit.checks.run import CheckResult
 from packer_toolkit.checks.tools import Finding
-from packer_toolkit.environment.doctor import Check
-from packer_toolkit.environment.versions import Found as ToolVersion
+from packer_toolkit.environment.machine import Check
+from packer_toolkit.environment.versions import ToolVersion
 from packer_toolkit.errors import CommandFailedError
 from packer_toolkit.repository.galaxy_install import Installed, InstalledPart
 from packer_toolkit.repository.ssm_files import FilePlan, Parameter
@@ -159,7 +159,7 @@ def test_format_prints_changed_files(call: Call) -> None:
 def test_doctor_prints_fixes(call: Call) -> None:
     """Each check has a line, what is missing has a fix, and the error names it."""
     checks = [Check("git", "ok", "2.50"), Check("task", "missing", "not here", "install\nit")]
-    with patch("packer_toolkit.environment.doctor.examine") as examine:
+    with patch(f"{CLI}.doctor.run_doctor") as examine:
         examine.return_value = checks
         result = call("doctor")
         parts = call("doctor", "--json").json
@@ -180,7 +180,7 @@ def test_versions_compares_with_the_pins(call: Call, tmp_path: Path) -> None:
     file = tmp_path / "versions.env"
     file.touch()
     tools = [ToolVersion("git", "2.50", "2.51", False), ToolVersion("tini", "1", "1", True)]
-    with patch("packer_toolkit.environment.versions.compare") as compare:
+    with patch(f"{CLI}.versions.compare_versions") as compare:
         compare.return_value = tools
         result = call("versions", "--pinned", str(file))
         compare.return_value = tools[1:]

@@ -295,9 +295,9 @@ def make_adoption(folder: Path) -> Any:
         answers_file=".copier-answers.yml", refused={"region": "not a region"},
         found=SimpleNamespace(folder="packer", notes=["two sources"]),
         files={"Taskfile.yml": "missing", "a.pkr.hcl": "different"},
-        matching=lambda patterns: ["Taskfile.yml"] if patterns == ("all",) else [],
-        diff=lambda accepted: "".join(f"+++ {path}\n" for path in accepted),
-        differences=lambda: "--- a.pkr.hcl\n", write=lambda accepted: [*accepted, "answers"],
+        match_missing=lambda patterns: ["Taskfile.yml"] if patterns == ("all",) else [],
+        diff_added=lambda accepted: "".join(f"+++ {path}\n" for path in accepted),
+        diff_different=lambda: "--- a.pkr.hcl\n", write=lambda accepted: [*accepted, "answers"],
     )  # fmt: skip
 
 
@@ -306,14 +306,14 @@ def make_adoption(folder: Path) -> Any:
 def test_adopt_shows_and_writes(call: Call, tmp_path: Path, words: tuple[str, ...]) -> None:
     """Answers and files are shown, accepted files written, and the next commands named."""
     options = ("--template", SOURCE, "--accept=all", "--diff", "--defaults", "--data=a=b")
-    with patch("packer_toolkit.adopt.adoption.prepared") as prepared:
+    with patch("packer_toolkit.adopt.prepare.prepare_adoption") as prepared:
         prepared.return_value.__enter__.return_value = make_adoption(tmp_path)
         result = call(*words, *options)
         parts = call(*words, *options, "--json").json
         dry = call(*words, *options, "--dry-run")
-    assert prepared.call_args_list[0].kwargs["release"] == "v1.1.0"
-    assert prepared.call_args_list[0].kwargs["data"] == {"a": "b"}
-    assert prepared.call_args_list[2].kwargs["write"] is False
+    assert prepared.call_args_list[0].args[0].release == "v1.1.0"
+    assert prepared.call_args_list[0].args[0].data == {"a": "b"}
+    assert prepared.call_args_list[2].args[0].write is False
     for text in ("Baseline: v1.1.0 of https", "found: a.pkr.hcl:3", "arm64, x86_64",
                  "This is added:\n\n--- a.pkr.hcl\n+++ Taskfile.yml\n"):  # fmt: skip
         assert text in result.stdout
@@ -327,7 +327,7 @@ def test_adopt_shows_and_writes(call: Call, tmp_path: Path, words: tuple[str, ..
 
 def test_adopt_needs_a_template(call: Call) -> None:
     """Without --template, and not installed from one, there is nothing to adopt to."""
-    module = "packer_toolkit.adopt.adoption.template_of_this_command"
+    module = "packer_toolkit.adopt.prepare.find_own_template"
     with mock.patch(module, autospec=True, return_value=None):
         result = call("template", "adopt")
     assert (result.code, result.error.startswith("give --template URL")) == (2, True)
