@@ -62,15 +62,3 @@ def test_no_two_public_classes_have_one_name() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(name)
     assert {name: files for name, files in places.items() if len(files) > 1} == {}
-
-
-def test_no_module_shares_its_name_with_its_function() -> None:
-    """`plan.plan` would leave a reader to guess which of the two is meant."""
-    shared = [
-        name
-        for name, _, tree in read_modules()
-        if any(
-            isinstance(node, ast.FunctionDef) and node.name == Path(name).stem for node in tree.body
-        )
-    ]
-    assert shared == []
