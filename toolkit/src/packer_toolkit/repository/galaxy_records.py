@@ -37,6 +37,7 @@ class Records:
         refresh: Whether to look up what may have changed: ranges, branches.
         check_signals: Called while git runs; raises to stop it.
         run: Runs git.
+        source_names: The collections that were installed from sources without a name.
     """
 
     def __init__(
@@ -59,11 +60,7 @@ class Records:
         self._roles: dict[str, Any] = data.get("roles") or {}
         self._collections: dict[str, Any] = data.get("collections") or {}
         self._sources: dict[str, Any] = data.get("sources") or {}
-
-    @property
-    def source_names(self) -> list[str]:
-        """The names of the collections that were installed from sources without a name."""
-        return self._sources.get("names") or []
+        self.source_names: list[str] = self._sources.get("names") or []
 
     def is_current_role(self, requirement: Requirement) -> bool:
         """Report whether a role is installed as required."""
