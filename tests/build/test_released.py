@@ -159,7 +159,7 @@ def test_a_finished_image_without_its_copy_is_not_deleted(
         account.release()
     (other,) = {HOME, COPY} - set(regions)
     assert f"is finished, and {other} has no finished copy of it" in str(refused.value)
-    assert "sweep --run-id run-1 --finished-images" in str(refused.value)
+    assert "cleanup --run-id run-1 --finished-images" in str(refused.value)
     with pytest.raises(CommandFailedError):
         plan.reconstruct_manifest(account.client, make_values(), "1.0.0")
 
@@ -230,7 +230,7 @@ def test_a_released_image_that_was_marked_is_not_deleted(
     id_ = account.add(marked, {**DONE, "ExpiresAt": "2026-12-01T00:00:00Z"}, state)
     with pytest.raises(CommandFailedError) as refused:
         account.release()
-    assert "sweep --run-id run-1 --finished-images" in str(refused.value)
+    assert "cleanup --run-id run-1 --finished-images" in str(refused.value)
     account.images[done].clear()
     with pytest.raises(CommandFailedError, match=rf"{id_} in .* has the tag Version of a finished"):
         account.release()

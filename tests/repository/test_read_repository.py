@@ -242,7 +242,7 @@ ENV = "# comment\nA=1\n\nB='x'\nC=\"y\"\nD=a=b # c\nE=\nAWS_REGION=r\nPERSONAL_R
 
 @pytest.mark.integration
 def test_toolkit_sh_reads_the_same_settings(tmp_path: Path) -> None:
-    """Quotes are part of a value, for the launcher and for the command (review, section 3)."""
+    """Quotes are part of a value, for the launcher and for the command."""
     (tmp_path / "toolkit.env").write_text(f"{ENV}TOOLKIT_IMAGE=i\n", newline="")
     scripts = "".join(file.read_text() for file in sorted((ROOT / "template").glob("toolkit*.sh")))
     start = scripts.index("\nread_settings() {")

@@ -109,7 +109,7 @@ def test_rename_in_case_only_is_taken_and_committed(own: Path) -> None:
     done = update(own, "--trust")
     assert done.returncode == 0, done.stderr
     assert texts(own) == AFTER
-    assert "Notes.md is notes.md now; this rename is staged for you" in done.stdout
+    assert "Notes.md was renamed to notes.md; this rename is staged for you" in done.stdout
     assert "saved" not in done.stderr
     for command in (("add", "--all"), ("commit", "--quiet", "-m", "Update")):
         assert folding_names.run(own, own.parent, "git", *command).returncode == 0

@@ -130,7 +130,7 @@ class Records:
             return old if old and requirement not in stale else self._describe(requirement)
 
         is_new = any(each in stale for each in sources)
-        old_entries = self._sources.get("entries") or []
+        old_entries = (self._sources.get("entries") or [])[: len(sources)]
         return {
             "roles": {each.name: choose(each, self._roles.get(each.name)) for each in roles},
             "collections": {
@@ -138,10 +138,8 @@ class Records:
             },
             "sources": {
                 "entries": [self._describe(each) for each in sources] if is_new else old_entries,
-                "names": self.source_names,
-            }
-            if sources
-            else {"entries": [], "names": []},
+                "names": self.source_names if sources else [],
+            },
         }
 
     def _describe(self, requirement: Requirement) -> dict[str, Any]:
