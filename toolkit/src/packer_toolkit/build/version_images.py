@@ -228,7 +228,7 @@ def _explain_blocker(
     repository = get_repository(values)
     subject = f"{image.id} in {image.region}"
     delete = f"aws ec2 deregister-image --region {image.region} --image-id {image.id}"
-    sweep = f"packer-toolkit cleanup --run-id {image.run_id} --finished-images"
+    cleanup = f"packer-toolkit cleanup --run-id {image.run_id} --finished-images"
     owner = image.tags.get("Repository", "")
     if not image.tags and image.state == "pending":
         return (
@@ -253,13 +253,14 @@ def _explain_blocker(
         return (
             f"{subject} has the tag Version of a finished image, and its tag ExpiresAt is "
             f"{_quote(expires or '')}; set it to never if the image was released, or, if nothing "
-            f"uses the image, delete it: {sweep}"
+            f"uses the image, delete it: {cleanup}"
         )
     if expires != NEVER:
         value = f"{_quote(expires)}, neither never nor a time" if expires else "missing"
         return (
             f"{subject} is not known to be finished, because its tag ExpiresAt is {value}; set it "
-            f"to never if the image was released, or, if nothing uses the image, delete it: {sweep}"
+            "to never if the image was released, or, if nothing uses the image, delete it: "
+            f"{cleanup}"
         )
     if image.state == "disabled":
         return (
@@ -274,7 +275,7 @@ def _explain_blocker(
     others = ", ".join(region for region in values.regions if region not in finished)
     return (
         f"{subject} is finished, and {others} has no finished copy of it; copy the image with its "
-        f"tags, build another version, or, if nothing uses the image, delete it: {sweep}"
+        f"tags, build another version, or, if nothing uses the image, delete it: {cleanup}"
     )
 
 
