@@ -18,7 +18,7 @@ QUESTIONS = [
 
 
 def test_there_are_two() -> None:
-    """The least that somebody answers, and a whole organisation."""
+    """The smallest set of answers renders, and so does one with every answer."""
     assert set(examples()) == {"minimal", "globex"}
 
 

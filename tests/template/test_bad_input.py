@@ -321,8 +321,8 @@ def test_no_trust_on_update(project: Path) -> None:
 @pytest.fixture
 def as_github(two_releases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let git resolve an organization's GitHub addresses to the template."""
-    (tmp_path / "ORGANISATION").mkdir()
-    (tmp_path / "ORGANISATION" / "template-packer-ami.git").symlink_to(two_releases)
+    (tmp_path / "ORGANIZATION").mkdir()
+    (tmp_path / "ORGANIZATION" / "template-packer-ami.git").symlink_to(two_releases)
     config = tmp_path / "gitconfig"
     shutil.copy(os.environ["GIT_CONFIG_GLOBAL"], config)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
@@ -334,9 +334,9 @@ def as_github(two_releases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     "address",
     [
-        "https://github.com/ORGANISATION/template-packer-ami",
-        "gh:ORGANISATION/template-packer-ami",
-        "git@github.com:ORGANISATION/template-packer-ami.git",
+        "https://github.com/ORGANIZATION/template-packer-ami",
+        "gh:ORGANIZATION/template-packer-ami",
+        "git@github.com:ORGANIZATION/template-packer-ami.git",
     ],
 )
 def test_trust_in_settings(
