@@ -78,7 +78,10 @@ def test_add_a_base_image(copy: Path, tmp_path: Path) -> None:
     values = (folder / "image.auto.pkrvars.hcl").read_text()
     assert '"debian-14-amd64-20*"' in values
     assert '"136693071363"' in values
-    script = "from packer_toolkit.adopt import answers; print(dict(answers._SYSTEMS).values())"
+    script = (
+        "from packer_toolkit.adopt import base_image_answers as answers;"
+        " print(dict(answers._SYSTEMS).values())"
+    )
     assert "'debian-14'" in run(copy, f'python -c "{script}"')
 
 

@@ -75,7 +75,7 @@ PLAIN = [
 def test_an_address_loses_its_secret(given: str, recorded: str) -> None:
     """The template and the toolkit remove the same, in every form of an address (field 13)."""
     assert remove_secrets(given) == recorded
-    assert rules().remove_secrets(given) == recorded
+    assert rules().without_secret(given) == recorded
     assert rules().template_source(given) == recorded
     assert has_secret(given)
     assert not has_secret(recorded)
@@ -91,7 +91,7 @@ def test_an_address_loses_its_secret(given: str, recorded: str) -> None:
 def test_an_address_without_a_secret_is_recorded_as_it_is(address: str) -> None:
     """The user of an SSH address and every other part that is needed stays (field 13)."""
     assert remove_secrets(address) == address
-    assert rules().remove_secrets(address) == address
+    assert rules().without_secret(address) == address
     assert not has_secret(address)
     assert describe_secret(address, ANSWERS) == ""
 
@@ -156,7 +156,7 @@ def test_a_new_repository_holds_no_secret(
     assert answers["_src_path"] == remove_secrets(address)
     assert answers["_commit"] == "v1.0.0"
     (note,) = [line for line in done.stderr.splitlines() if line.startswith("Note: ")]
-    assert "without your login" in note
+    assert "without your credentials" in note
     assert "gh auth setup-git" in note
     assert TOKEN not in done.stdout + done.stderr
 
@@ -256,7 +256,7 @@ def test_doctor_looks_into_our_answers_file_and_no_other(tmp_path: Path) -> None
     (tmp_path / "ours.yaml").write_text(f"{ours}_src_path: https://{HOST}\n")
     assert find_recorded_secret(tmp_path) == ""
     (tmp_path / "ours.yaml").write_text(f"{ours}{secret}")
-    assert "_src_path in ours.yaml holds" in find_recorded_secret(tmp_path)
+    assert "_src_path in ours.yaml contains" in find_recorded_secret(tmp_path)
 
 
 def test_an_update_removes_a_recorded_secret_for_good(old: Path) -> None:

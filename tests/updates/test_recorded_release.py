@@ -178,7 +178,7 @@ def test_what_names_no_release(tagged: Path, project: Path, recorded: str) -> No
     record(project, tagged, recorded)
     answer = toolkit(project, "template-update")
     assert answer.code == 3
-    assert f"_commit of {ANSWERS} is {recorded}, which is no release" in answer.stderr
+    assert f"_commit of {ANSWERS} is {recorded}, which is not a release" in answer.stderr
     assert "\n" not in answer.stderr
 
 
