@@ -93,8 +93,8 @@ def command(
     this machine lists its releases, with its own access and within --timeout; the URL that the
     repository records is printed first.
 
-    Exit code 0: all repositories were read.  1: some could not be read; their names are printed.
-    3: there is no repository to read.  4: GitHub cannot be reached.
+    Exit code 0: all repositories were read.  1: some could not be read; their names are
+    printed.  3: there is no repository to read.  4: GitHub cannot be reached.
     """
     from packer_toolkit.github.client import create_client
     from packer_toolkit.template.fleet import TagLister
