@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs after cleanup.sh, over the connection that is still open, and fails the build when the image would contain what
-# cleanup.sh promises to remove. It deletes nothing. Template's file: where an image must keep something, delete the
-# line of cleanup.sh and its check here.
+# Runs after cleanup.sh, over the same connection, and fails the build if the image would contain something that
+# cleanup.sh has to remove. It deletes nothing. The template owns this file: if an image must keep something,
+# delete the line in cleanup.sh and its check here.
 set -o errexit -o nounset -o pipefail
 shopt -s nullglob # a pattern that matches nothing is not a finding
 
@@ -12,7 +12,7 @@ print_finding() { # REASON PATH
   findings=$((findings + 1))
 }
 
-print_findings() { # REASON PATHS, one a line
+print_findings() { # REASON PATHS, one per line
   local path
   while IFS= read -r path; do
     if [[ -n ${path} ]]; then
@@ -32,15 +32,15 @@ find_any() { # REASON PATH...
   done
 }
 
-# Services still run, and may write again after cleanup.sh: sudo and sshd log the start of this script. What has changed
-# since cleanup.sh emptied /etc/machine-id is therefore not a leftover. The time of the change counts (ctime), because
-# package managers set the time of modification. A container without that file runs no services.
+# Services are still running, and may write files after cleanup.sh: sudo and sshd log the start of this script. A file
+# that changed after cleanup.sh emptied /etc/machine-id is therefore not a leftover. The comparison uses the ctime,
+# because package managers set the mtime. A container without /etc/machine-id runs no services.
 unchanged=(-true)
 if [[ -e /etc/machine-id ]]; then
   unchanged=(! -cnewer /etc/machine-id)
 fi
 
-# Print each path that cleanup.sh has left, but not what a service has written since.
+# Print each path that cleanup.sh did not remove, except those that a service has written since.
 find_leftovers() { # REASON ARGUMENTS-OF-FIND...
   local reason=$1 paths
   shift
@@ -59,7 +59,7 @@ find_old() { # REASON PATH...
   done
 }
 
-# The accounts of temporary_users in image.auto.pkrvars.hcl.
+# The accounts that temporary_users in image.auto.pkrvars.hcl lists.
 for user in ${TEMPORARY_USERS:-}; do
   if id "${user}" >/dev/null 2>&1; then
     print_finding "has the temporary account ${user}" /etc/passwd
@@ -67,7 +67,7 @@ for user in ${TEMPORARY_USERS:-}; do
   find_any "belongs to the temporary account ${user}" "/etc/sudoers.d/${user}" "/home/${user}"
 done
 
-# Files of the package manager, as in cleanup.sh.
+# Files of the package manager that cleanup.sh removes.
 if command -v apt-get >/dev/null; then
   find_old "downloaded package" /var/cache/apt/archives/*.deb
   find_old "downloaded package list" /var/lib/apt/lists/*
@@ -86,7 +86,7 @@ while IFS= read -r home; do
   find_any "hosts that the build connected to" "${home%/}/.ssh/known_hosts"
 done <<<"${homes}"
 if [[ -s /etc/machine-id ]] && ! grep -qx uninitialized /etc/machine-id; then
-  print_finding "machine ID, must be empty" /etc/machine-id
+  print_finding "machine ID, which must be empty" /etc/machine-id
 fi
 find_any "machine ID" /var/lib/dbus/machine-id
 find_any "secret of the machine" /var/lib/systemd/random-seed /var/lib/systemd/credential.secret

@@ -75,7 +75,7 @@ BREAKS = (
         ),
         "useradd --home-dir /srv/app app",
     ),
-    Break(": >/etc/machine-id", (), ":", ("/etc/machine-id: machine ID, must be empty",)),
+    Break(": >/etc/machine-id", (), ":", ("/etc/machine-id: machine ID, which must be empty",)),
     Break(
         "rm -f /var/lib/dbus/machine-id",
         (

@@ -26,24 +26,25 @@ from packer_toolkit.cli.options import json_option
 def command(as_json: bool, arguments: tuple[str, ...]) -> None:
     """Build the image with Packer, and clean up after it.
 
-    Takes the arguments of `packer build`.  Without -only it builds on EC2 (-only=amazon-ebs.*);
-    -except excludes sources from that.  It only tests, and creates an image on request; a build
-    that would create one without the request does not start.
+    Accepts the arguments of `packer build`.  By default, it builds on EC2 (-only=amazon-ebs.*);
+    -except excludes sources from that.  The build only tests, unless you request an image as in the
+    example; a build that would create an image without this request does not start.
 
     \b
     Example, which creates an image:
       packer-toolkit build -var skip_create_ami=false -var version=1.2.3
 
-    First, unfinished images that a killed build of that version left behind are deleted; only
-    architectures without a finished image are built.  Then each image is verified: if one is
-    unfinished, the build fails, and what it created is deleted.
+    Such a build first deletes unfinished images that a killed build of the same version left
+    behind, and builds only the architectures without a finished image.  Then it verifies each
+    image: if one is unfinished, the build fails, and everything that it created is deleted.
 
     Writes build-report.json beside manifest.json: the phases and their durations, the images, the
     InSpec controls and the relevant log lines, without secrets and account IDs.
 
     Exit code: Packer's; 3 or 4 if nothing was started; 128 + N after signal N.  After the first
     SIGINT or SIGTERM, Packer cleans up, and leftover resources are deleted.  After a second one,
-    Packer is killed, only resources that can be deleted immediately are, and the rest is listed.
+    Packer is killed, resources that can be deleted immediately are deleted, and the others are
+    listed.
     """
     stream = sys.stderr if as_json else sys.stdout
 

@@ -37,11 +37,11 @@ _COLORS = {
 def command(only: tuple[str, ...], is_list: bool, as_json: bool) -> None:
     """Run the checks that a pull request must pass.
 
-    First installs the collections and roles that requirements.yml names and that are not installed
-    yet.  All checks run; then the findings are printed, with file and line.
+    First installs the collections and roles of requirements.yml that are not installed yet.  Then
+    all checks run, and the findings are printed with their file and line.
 
-    Exit code 0: no findings.  1: findings.  3: a tool is missing.  4: a server of requirements.yml
-    cannot be reached.
+    Exit code 0: no findings.  1: findings.  3: a tool is missing.  4: a server that
+    requirements.yml needs cannot be reached.
     """
     if is_list:
         _print_names(as_json)

@@ -109,8 +109,9 @@ def command(
     running, and finished images, are retained.  On a terminal it asks for confirmation; elsewhere
     --yes is required.
 
-    Exit code 0: nothing is left.  1: a resource could not be deleted, or there are too many.  3:
-    credentials or the HCL are missing.  4: AWS cannot be reached or refused the request.
+    Exit code 0: nothing is left.  1: a resource could not be deleted, or there are more than
+    --max-deletions.  3: the credentials or the HCL are missing.  4: AWS cannot be reached or
+    refused the request.
     """
     from packer_toolkit.build.cleanup.request import CleanupRequest, find_leftovers
 

@@ -22,8 +22,8 @@ from packer_toolkit.repository.settings import require_repository
 def command() -> None:
     """Create, install and update Ansible collections.
 
-    Collections of others are listed in provisioners/ansible/requirements.yml.  Your own are in
-    provisioners/ansible/collections, as part of this repository.  The playbook finds both.
+    Third-party collections are listed in provisioners/ansible/requirements.yml.  Your own are part
+    of this repository, in provisioners/ansible/collections.  The playbook finds both.
     """
 
 
@@ -48,9 +48,12 @@ def init(name: str, as_json: bool) -> None:
 @click.option(
     "--server",
     metavar="URL",
-    help="Galaxy server of the named collections.  [default: the servers of ansible.cfg]",
+    help="Galaxy server to install the named collections from.  "
+    "[default: the servers of ansible.cfg]",
 )
-@click.option("--force", is_flag=True, help="Install again what is installed already.")
+@click.option(
+    "--force", is_flag=True, help="Reinstall collections and roles that are already installed."
+)
 @json_option
 def install(names: tuple[str, ...], server: str | None, force: bool, as_json: bool) -> None:
     """Install the collections and roles of requirements.yml, and delete all others.

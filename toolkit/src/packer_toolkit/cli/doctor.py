@@ -20,9 +20,9 @@ def command(as_json: bool) -> None:
     """Check that this machine can build, and explain how to fix what is missing.
 
     Checks the repository and its settings, git, Task, Docker or Podman, the toolkit image and its
-    registry, the role, the region and the login to AWS.  With a token for GitHub in GITHUB_TOKEN,
-    it also prints the OIDC subject that the workflows send, and, where iam:GetRole is allowed,
-    compares it with the trust policies of their roles.  It changes nothing.
+    registry, the role, the region and the login to AWS.  With a GitHub token in GITHUB_TOKEN, it
+    also prints the OIDC subject that the workflows send, and, if iam:GetRole is allowed, compares
+    it with the trust policies of their roles.  It changes nothing.
 
     Exit code 0: this machine can build.  3: something is missing.
 

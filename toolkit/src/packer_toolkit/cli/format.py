@@ -19,7 +19,7 @@ from packer_toolkit.repository.settings import require_repository
     "is_check",
     former=("--dry-run",),
     is_flag=True,
-    help="Change no file; list the files to format, and exit with 1 if there are any.",
+    help="Change nothing; list the files that are not formatted, and exit with 1 if there are any.",
 )
 @json_option
 def command(is_check: bool, as_json: bool) -> None:
@@ -27,8 +27,8 @@ def command(is_check: bool, as_json: bool) -> None:
 
     HCL is formatted by `packer fmt`, shell scripts by shfmt with the rules of .editorconfig.
 
-    Exit code 0: formatted, or with --check nothing to format.  1: with --check, there are files to
-    format.  3: a tool is missing.
+    Exit code 0: all files are formatted.  1: with --check, at least one file is not formatted.  3:
+    a tool is missing.
     """
     root = require_repository()
     if is_check:

@@ -77,7 +77,7 @@ def timeout_option(default: float) -> Callable[[_Command], _Command]:
         default=default,
         show_default=True,
         metavar="SECONDS",
-        help="Stop retrying requests after this time in seconds, waits for rate limits included.",
+        help="Stop retrying requests after this many seconds, including waits for rate limits.",
     )
 
 
@@ -115,8 +115,8 @@ def artifacts_option(command: _Command) -> _Command:
         envvar="PACKER_BUILD_BUNDLE",
         show_envvar=True,
         metavar="LINE",
-        help="Build artifacts as a line of `packer-toolkit pipeline pack`, instead of the files in "
-        "this folder.",
+        help="Build artifacts as the line that `packer-toolkit pipeline pack` wrote, instead of "
+        "the files in this folder.",
     )(command)
 
 
@@ -191,8 +191,8 @@ def trust_option(command: _Command) -> _Command:
     return click.option(
         "--trust",
         is_flag=True,
-        help="Let the template run its tasks and migrations this time; the setting `trust` of "
-        "Copier's settings.yml allows it always.",
+        help="Allow the template to run its tasks and migrations this time; to allow it always, "
+        "use the setting `trust` in Copier's settings.yml.",
     )(command)
 
 

@@ -18,7 +18,7 @@ from packer_toolkit.errors import CommandFailedError
     "--pinned",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
-    help="Compare with this versions.env.  [default: the one of the toolkit image]",
+    help="Compare with this versions.env.  [default: the one in the toolkit image]",
 )
 @json_option
 def command(pinned: Path | None, as_json: bool) -> None:

@@ -45,12 +45,14 @@ def command(
     """Attach the build artifacts to a GitHub release.
 
     The build artifacts are manifest.json, build-report.json and the package lists.  A file that the
-    release already has with the same content stays; one with other content is an error, because a
-    version is built once.  Files of other names are refused, and so is JSON that is not valid or
-    names another version.  The token is read from GITHUB_TOKEN; it needs contents: write.
+    release already has is not uploaded again if its content is the same; different content is an
+    error, because a version is built once.  Files with other names are refused, and so is JSON that
+    is not valid or is about another version.  The token is read from GITHUB_TOKEN; it needs
+    contents: write.
 
-    Exit code 0: all files are attached.  1: the release does not exist, or has other files.  3:
-    build artifacts or the token are missing.  4: GitHub cannot be reached or refused the request.
+    Exit code 0: all files are attached.  1: the release does not exist, or has a file with
+    different content.  3: the build artifacts or the token are missing.  4: GitHub cannot be
+    reached or refused the request.
     """
     from packer_toolkit.github.client import RepositoryAccess
     from packer_toolkit.pipeline.artifacts import (

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     "--run-url",
     default=get_run_url,
     metavar="URL",
-    help="Link to the workflow run.  [default: from GITHUB_RUN_ID and others]",
+    help="Link to the workflow run.  [default: the run of GITHUB_RUN_ID]",
 )
 @commit_option
 @github_options
@@ -80,10 +80,11 @@ def command(
 
     A failed daily or release build opens one issue.  Further failures are added as comments, and
     the next successful build closes it.  The next failure also reopens an issue that a user closed
-    meanwhile, except one that was closed as "not planned": there it only comments.
+    meanwhile, except one that was closed as "not planned": it only adds a comment
+    to that one.
 
     The token is read from GITHUB_TOKEN; it needs issues: write, and statuses: write to record the
-    result at the commit.
+    result as a commit status.
 
     A failure to update GitHub is only a warning, so that it does not hide the result of the build;
     --strict makes it an error.

@@ -58,17 +58,17 @@ def command(
 
     A release takes its version from the tag and is built once: if finished images exist (state
     available and tag ExpiresAt=never) in every region and for every architecture, nothing is
-    built, and manifest.json is written from these images, for a release that lost its build
-    artifacts.  Unfinished images of a killed build are listed; `packer-toolkit build` deletes them
+    built, and manifest.json is written from these images, for a release whose build artifacts were
+    lost.  Unfinished images of a killed build are listed; `packer-toolkit build` deletes them
     and builds again, or builds the missing architecture.  A daily build is skipped if the last
     build of this commit succeeded with the same base images.  Everything else is a test build.
 
     Sets the job outputs build (true or false), kind, version, reason and skip_create_ami; with
     --json it sets none, and writes no file.
 
-    Exit code 0: decided.  1: an image that a build must not delete has a name of the version.  3:
-    the tag is not a version, or something is missing.  4: AWS cannot be reached or refused the
-    request.
+    Exit code 0: decided.  1: an image that a build must not delete has the name of an image of this
+    version.  3: the tag is not a version, or something is missing.  4: AWS cannot be reached
+    or refused the request.
     """
     from packer_toolkit.github.client import RepositoryAccess
     from packer_toolkit.pipeline.decision import decide_build, restore_manifest

@@ -71,7 +71,7 @@ _STATES = {
 @click.option(
     "--defaults",
     is_flag=True,
-    help="Ask nothing; use the default of each question without a detected answer.",
+    help="Ask no questions; use the default of each question without a detected answer.",
 )
 @click.option(
     "--accept",
@@ -84,7 +84,7 @@ _STATES = {
     "--diff",
     "show_differences",
     is_flag=True,
-    help="Show how your files differ from those of the template, too.",
+    help="Also show how your files differ from those of the template.",
 )
 @dry_run_option
 @json_option
@@ -109,7 +109,7 @@ def command(
     .copier-answers.yml, which updates need; --data overrides a detected answer.  Of the template's
     files, only those that you accept are added; your files are not changed.  Nothing is committed.
 
-    Requires that everything is committed, except with --dry-run, which asks nothing.
+    All changes must be committed first, except for --dry-run, which asks no questions.
 
     Exit code 0: connected.  3: the repository cannot be connected; nothing was written.  4: the
     template cannot be read.

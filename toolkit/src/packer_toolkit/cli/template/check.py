@@ -22,7 +22,7 @@ def command(answers_file: str | None, as_json: bool) -> int:
 
     Prints the changelog of the releases since the recorded one.
 
-    Exit code 0: this repository has the latest release.  1: there is a newer one.  3: this
+    Exit code 0: this repository has the latest release.  1: a newer one exists.  3: this
     repository does not record its template.  4: the template cannot be read.
     """
     from packer_toolkit.template.journal import find_project

@@ -39,8 +39,8 @@ def command(
     Nothing is changed: the update is rendered in a temporary folder.  The diff is printed to
     standard output; files that would conflict, and everything else, to standard error.
 
-    Exit code 0: no conflicts.  1: at least one file would have a conflict.  3: the update cannot be
-    done.  4: the template cannot be read.
+    Exit code 0: no conflicts.  1: at least one file would have a conflict.  3: the update is not
+    possible.  4: the template cannot be read.
     """
     from packer_toolkit.template.clean_state import find_uncommitted, require_commit
     from packer_toolkit.template.journal import find_project

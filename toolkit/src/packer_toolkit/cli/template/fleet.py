@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     "repositories",
     multiple=True,
     metavar="OWNER/NAME",
-    help="Read this repository, too; may be repeated.",
+    help="Also read this repository; may be repeated.",
 )
 @renamed_option(
     "--from-file",
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     former=("--list",),
     type=click.File(encoding="utf-8"),
     metavar="FILE",
-    help="Read the repositories listed in FILE: one OWNER/NAME per line, # starts a comment.  - is "
-    "standard input.",
+    help="Read the repositories listed in FILE: one OWNER/NAME per line, # starts a comment.  - "
+    "reads standard input.",
 )
 @click.option(
     "--local",
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     "--workflows",
     "with_workflows",
     is_flag=True,
-    help="Show workflows that GitHub has disabled, too: one more request per repository.",
+    help="Also show workflows that GitHub has disabled, with one more request per repository.",
 )
 @click.option(
     "--behind", "only_behind", is_flag=True, help="Show only repositories with an older release."
@@ -88,13 +88,13 @@ def command(
 ) -> int:
     """Show which template release each repository has.
 
-    On GitHub it reads with the token in GITHUB_TOKEN, which needs contents: read, and for
-    --workflows actions: read: two requests per repository.  The releases of a template on another
-    server are listed by git on this machine, with its access, and within --timeout; the URL is the
-    recorded one of the repository, and is printed first.
+    Reads GitHub with the token in GITHUB_TOKEN, with two requests per repository; the token needs
+    contents: read, and for --workflows actions: read.  If a template is on another server, git on
+    this machine lists its releases, with its own access and within --timeout; the URL that the
+    repository records is printed first.
 
-    Exit code 0: all repositories were read.  1: some could not be read, and are named.  3: there is
-    no repository to read.  4: GitHub cannot be reached.
+    Exit code 0: all repositories were read.  1: some could not be read; their names are
+    printed.  3: there is no repository to read.  4: GitHub cannot be reached.
     """
     from packer_toolkit.github.client import create_client
     from packer_toolkit.template.fleet import TagLister

@@ -21,7 +21,8 @@ from packer_toolkit.cli.options import (
 from packer_toolkit.cli.pipeline.status import set_status
 from packer_toolkit.github.actions import add_summary, read_token, set_outputs
 
-_FILE = "; - is standard input, or the outputs of a step in a workflow."
+_WRITTEN = "; - sets the outputs of the step in a workflow, and is standard output elsewhere."
+_READ = "; - is standard input."
 
 
 @click.command()
@@ -46,24 +47,24 @@ _FILE = "; - is standard input, or the outputs of a step in a workflow."
     "--fetch",
     "fetch_into",
     metavar="FILE",
-    help="Only fetch the template, without running its code, and write it to FILE" + _FILE,
+    help="Only fetch the template, without running its code, and write it to FILE" + _WRITTEN,
 )
 @click.option(
     "--template",
     metavar="FILE",
-    help="Read the template from FILE, as --fetch wrote it" + _FILE,
+    help="Read the template from FILE, as --fetch wrote it" + _READ,
 )
 @click.option(
     "--save",
     "save_into",
     metavar="FILE",
-    help="Only render the update, without a token, and write it to FILE" + _FILE,
+    help="Only render the update, without a token, and write it to FILE" + _WRITTEN,
 )
 @click.option(
     "--from",
     "saved_in",
     metavar="FILE",
-    help="Validate and push the update in FILE, as --save wrote it" + _FILE,
+    help="Validate and push the update in FILE, as --save wrote it" + _READ,
 )
 @click.option("--checked", type=click.Choice(["success", "failure", "cancelled", "skipped"]),
               hidden=True, help="Use `pipeline status`.")  # fmt: skip
@@ -96,10 +97,10 @@ def command(
 ) -> None:
     """Open or refresh the pull request with the latest template release.
 
-    For a workflow.  A file with a conflict keeps the team's version, and the text of the pull
+    For workflows.  A file with a conflict keeps the team's version, and the text of the pull
     request shows what the release changes in it; conflict markers are never committed.  A branch
-    with commits of others is not changed.  If the pull request for a release was closed without a
-    merge, no other one is opened for it, unless a user has started the workflow.
+    with commits by others is not changed.  If the pull request for a release was closed without a
+    merge, no other one is opened for that release, unless a user has started the workflow.
 
     Rendering a release runs its migrations, which were not reviewed in this repository.  A
     workflow therefore uses three jobs: --fetch has the token, --save has no permissions, and
@@ -113,7 +114,7 @@ def command(
     it sets none of them.
 
     Exit code 0: the pull request is open, it was closed, or there is nothing to update.  1: the
-    branch has commits of others.  3: the update cannot be done.  4: the template or GitHub cannot
+    branch has commits by others.  3: the update is not possible.  4: the template or GitHub cannot
     be reached or refused the request.
     """
     from packer_toolkit.github.client import RepositoryAccess

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 def command(dry_run: bool, as_json: bool) -> None:
     """Undo the last update of this repository.
 
-    Also undoes an update that was interrupted.  Changes that you made in its files since are kept
-    as copies, which are named.  An update that is part of a commit is undone with `git revert`.
+    Also undoes an update that was interrupted.  Changes that you have made since in the updated
+    files are kept as copies, whose paths are printed.  An update that is part of a
+    commit is undone with `git revert`.
 
     Exit code 0: undone, or there is nothing to undo.  3: the update is part of a commit, or cannot
     be undone yet.

@@ -41,12 +41,12 @@ def command(
 
     Nothing is committed or staged: review `git diff`, and commit the update.  Where the release and
     the team changed the same lines, the file has a conflict, as after `git merge`.  Changes that
-    you save while the update runs stay in the file, or in a copy that is named.  Answers stay as
-    recorded, and new questions take their defaults, unless --data sets them.
+    you save while the update runs stay in the file, or in a copy whose path is printed.  Recorded
+    answers are kept, and new questions get their defaults, unless --data sets them.
 
     Exit code 0: updated without conflicts, or up to date.  1: updated, with conflicts to resolve,
-    or with files that you saved meanwhile.  3: the update cannot be done; nothing was changed, or
-    it was undone.  4: the template cannot be read.
+    or with files that you saved meanwhile.  3: the update is not possible; nothing was changed,
+    or it was undone.  4: the template cannot be read.
     """
     from packer_toolkit.template.journal import find_project
     from packer_toolkit.template.update_run import update_repository
