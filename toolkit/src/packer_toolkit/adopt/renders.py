@@ -88,7 +88,7 @@ class Renders:
             raise SetupError(
                 f"{_BASE_IMAGES} of the release {tag} cannot be read "
                 f"({show_path(' '.join(str(error).split()))[:200] or type(error).__name__}); "
-                "choose another release with --release"
+                "choose another release with --vcs-ref"
             ) from None
         return images if isinstance(images, Mapping) else {}
 

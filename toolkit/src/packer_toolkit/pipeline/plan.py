@@ -169,7 +169,7 @@ def reconstruct_manifest(
         missing = ", ".join(release.missing or values.texts("var.architectures"))
         raise CommandFailedError(
             f"version {version}: it is not finished for {missing}, so that manifest.json cannot be "
-            "written; start the run again, which builds it"
+            "written; start the run again to build it"
         )
     entries = [reconstruct_entry(values, version, images) for images in release.finished.values()]
     return {"builds": entries, "last_run_uuid": "", RECONSTRUCTED: True}
