@@ -89,7 +89,7 @@ def test_a_build_waits_as_long_as_it_is_set_to(ec2: Ec2, packer: Packer, reposit
     done = toolkit_build(ec2, packer, repository, *options, "-var", "wait_minutes=0.1")
     assert done.code == 1, done.output[-3000:]
     lines = build_report(repository)["last_lines"]
-    assert "raise `wait_minutes`" in suggest_fixes(lines, "image, copies")[0], lines
+    assert "Raise `wait_minutes`" in suggest_fixes(lines, "image, copies")[0], lines
     assert ec2.leftovers() == {}
     done = toolkit_build(ec2, packer, repository, *options, "-var", "wait_minutes=2")
     assert done.code == 0, done.output[-3000:]

@@ -113,7 +113,7 @@ def test_a_new_collection_passes_the_checks_and_is_found(tasks: Tasks) -> None:
 
     for name, said in (
         ("team.web", "exists already"),
-        ("web", "is not a valid name of a collection"),
+        ("web", "is not a valid collection name"),
     ):
         refused = tasks.run("ansible-collection-init", "--", name)
         assert refused.returncode == 3

@@ -225,7 +225,7 @@ def test_a_reason_is_one_line_without_secrets() -> None:
 
 def test_names_of_collections_are_checked(root: Path) -> None:
     """A wrong name or an existing folder is refused before anything starts."""
-    with pytest.raises(SetupError, match="is not a valid name of a collection"):
+    with pytest.raises(SetupError, match="is not a valid collection name"):
         create_collection(root, "web")
     (root / ANSIBLE / "collections/ansible_collections/team/web").mkdir(parents=True)
     with pytest.raises(SetupError, match="exists already"):

@@ -1,7 +1,7 @@
 """Access to AWS: the base credentials, and the personal role that is assumed with them.
 
 With a role, a profile in a private configuration file makes boto3, the AWS CLI, Packer and Ansible
-use it: each of them assumes the role by itself, and again when its session expires.
+use it: each of them assumes the role, and does so again when its session expires.
 Nothing here calls AWS, unless a role is given by its name only and its account is not configured.
 """
 

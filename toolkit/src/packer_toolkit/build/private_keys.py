@@ -108,7 +108,7 @@ class PrivateKeys:
         return f"{before}{prefix}{masked}{after}{plain[len(text) :]}"
 
     def mask_lines(self, lines: Sequence[str]) -> list[str]:
-        """Mask lines that are all known, each by itself: also those before an END alone."""
+        """Mask lines whose neighbors are known: also those before an END without a BEGIN."""
         masked: list[str] = []
         names: list[str] = []
         for line in lines:

@@ -136,7 +136,7 @@ def _find_environments(policy: Mapping[str, Any]) -> list[str]:
 def find_problem(
     policy: Mapping[str, Any], repository: HostedRepository, purposes: set[str]
 ) -> str | None:
-    """Return the mistake in the trust policy of a role; None when there is none.
+    """Return the mistake in the trust policy of a role; None without one.
 
     Args:
         policy: Of the role.

@@ -57,8 +57,8 @@ def read_state(body: str | None) -> IssueState | None:
     """Return the state in the body of an issue.
 
     Returns:
-        The state; None when the body has no such comment.  A comment that was edited and is no
-        longer valid counts as a state of an issue that is not open.
+        The state; None when the body has no such comment.  A comment that an edit made
+        invalid counts as a state of an issue that is not open.
     """
     from pydantic import TypeAdapter, ValidationError
 

@@ -217,8 +217,8 @@ def plan_daily_build(
     """Plan a daily build, which is skipped when nothing has changed since the last successful one.
 
     Args:
-        last_build: The last build of this commit; a sentence that says why it is unknown
-            otherwise.
+        last_build: The last build of this commit; a sentence with the reason when it is
+            unknown.
         base_images: IDs of the newest base images, by architecture.
         always: Whether to build even when nothing has changed.
     """

@@ -88,7 +88,7 @@ def read_last_build(access: RepositoryAccess, sha: str) -> RecordedStatus | str:
         sha: The full SHA of the commit.
 
     Returns:
-        The status; a sentence that says why it is unknown otherwise.
+        The status; a sentence with the reason when it is unknown.
     """
     try:
         status = read_status(access.connect(), sha)

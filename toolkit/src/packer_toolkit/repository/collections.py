@@ -42,7 +42,7 @@ def require_name(name: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise SetupError(
-            f"{name} is not a valid name of a collection; use two words of lower-case letters,"
+            f"{name} is not a valid collection name; use two words of lowercase letters,"
             " digits and _ with a dot between them, such as acme.web"
         )
     return name

@@ -50,7 +50,7 @@ def require_committed(project: Project) -> None:
 
 
 def require_clean(project: Project) -> None:
-    """Make sure that an update can be told apart from the user's own changes, and undone.
+    """Make sure that an update can be distinguished from the user's own changes, and undone.
 
     Raises:
         SetupError: A git operation is unfinished, or there are uncommitted changes.

@@ -54,7 +54,7 @@ def require_seen_by_git(project: Project, changed: Sequence[str], added: Sequenc
 
 
 def _read_flags(project: Project, paths: Sequence[str]) -> dict[str, str]:
-    """Return git's letter for each file: lower case is assume-unchanged, S is skip-worktree."""
+    """Return git's letter for each file: lowercase is assume-unchanged, S is skip-worktree."""
     if not paths:
         return {}
     listed = project.git.fields("ls-files", "-v", "-z", "--", *(f":(literal){p}" for p in paths))

@@ -38,7 +38,7 @@ def ignores_case(root: Path, path: str) -> bool:
 
 
 def has_exact_name(place: Path) -> bool:
-    """Check whether a file or folder has exactly this name, in upper and lower case, too."""
+    """Check whether a file or folder has exactly this name, with the case of each letter."""
     try:
         return place.name in os.listdir(place.parent)
     except OSError:

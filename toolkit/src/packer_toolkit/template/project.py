@@ -69,8 +69,8 @@ class Project:
         for key, meaning in (("_src_path", "the template's address"), ("_commit", "its release")):
             if not answers.get(key) or not isinstance(answers[key], str):
                 raise SetupError(
-                    f"{file} does not name {meaning} ({key}), so there is nothing to compare with; "
-                    "docs/updating.md of the template says how to set it once"
+                    f"{file} does not name {meaning} ({key}), so that no base is known; see "
+                    "docs/updating.md of the template for how to add it once"
                 )
         if warning := describe_secret(answers["_src_path"], answers_file):
             warn(warning)

@@ -50,7 +50,7 @@ class RenderOptions:
         present: The release that the project is at.
         release: The tag to update to.
         data: Answers that are given now.
-        trust: Whether the template may run its code, whatever Copier's settings say.
+        trust: Whether the template may run its code, whatever Copier's settings are.
         source: The template's address, for messages.
         clone: A repository on this machine that has both releases.
         answers_file: The answers file's path below the project.

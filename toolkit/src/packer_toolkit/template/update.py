@@ -67,7 +67,7 @@ def plan_update(
         project: The repository; uncommitted changes are left out.
         release: The template's release to update to.
         data: Answers that are given now.
-        trust: Whether the template may run its code, whatever Copier's settings say.
+        trust: Whether the template may run its code, whatever Copier's settings are.
         clone: The template on this machine; None to fetch it first.
         render_update: Renders both releases; None for Copier in a process of its own.
 

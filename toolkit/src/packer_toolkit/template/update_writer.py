@@ -162,8 +162,8 @@ def write_file(
     Args:
         root: The project's folder.
         path: Where the file goes.
-        source: The file; None where there is none to write.
-        aside: Where the old file goes; None where there is none.
+        source: The file; None when no file is written.
+        aside: Where the old file goes; None when there is no old file.
         entry: What the update has there; None to delete the file, and folders empty without it.
 
     Raises:
