@@ -105,7 +105,7 @@ def test_days(made: Act, ec2: Ec2, packer: Packer, hub: Repository) -> None:
     assert (ran.code, ran.jobs) == (0, {"build": "success", "report": "success"}), ran.log
     ((status,),) = hub.statuses.values()
     parent = ec2.call("RunInstances")["ImageId"]
-    assert status["description"] == f"good x86_64={parent}"
+    assert status["description"] == f"succeeded x86_64={parent}"
 
     ran = made.run("schedule", events.schedule(), path=path(packer))
     assert (ran.code, ran.jobs) == (0, {"build": "success", "report": "success"}), ran.log
@@ -146,7 +146,7 @@ def test_release_is_built_once(made: Act, ec2: Ec2, packer: Packer, hub: Reposit
 
     ran = made.run("release", events.release("v1.2.3"), path=path(packer))
     assert (ran.code, ran.jobs) == (0, jobs), ran.log
-    assert "no second image is made" in ran.log
+    assert "no second image is created" in ran.log
     assert len(ec2.images()) == 1
     assert json.loads(hub.asset("v1.2.3", "manifest.json")) == manifest
 
