@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from packer_toolkit.template.project import ANSWERS_FILE, Project
+from packer_toolkit.repository.answers_file import DEFAULT as ANSWERS_FILE
+from packer_toolkit.template.project import Project
 from packer_toolkit.template.render import RenderOptions, RenderSteps
 from packer_toolkit.template.update import plan_update
 from packer_toolkit.template.update_plan import UpdatePlan

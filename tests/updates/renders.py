@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from packer_toolkit.template.project import ANSWERS_FILE
+from packer_toolkit.repository.answers_file import DEFAULT as ANSWERS_FILE
 from packer_toolkit.template.render import RenderOptions, RenderSteps
 
 _KEPT: dict[tuple[object, ...], tuple[Path, Path]] = {}

@@ -11,9 +11,10 @@ import pytest
 from plain_project import NEW, OLD, Files, commit_all, create_project, plan, write_files
 
 from packer_toolkit.errors import SetupError
+from packer_toolkit.repository.answers_file import DEFAULT as ANSWERS_FILE
 from packer_toolkit.template.journal import Journal, find_project
 from packer_toolkit.template.kept_copies import show_copy
-from packer_toolkit.template.project import ANSWERS_FILE, Project
+from packer_toolkit.template.project import Project
 from packer_toolkit.template.undo import Undone, describe_error
 from packer_toolkit.template.update_record import RecordFolder
 from packer_toolkit.template.update_writer import UpdateWriter

@@ -9,8 +9,9 @@ import pytest
 from plain_project import NEW, OLD, commit_all, create_project, plan
 
 from packer_toolkit.errors import SetupError
+from packer_toolkit.repository.answers_file import DEFAULT as ANSWERS_FILE
 from packer_toolkit.template.blocking_files import require_writable
-from packer_toolkit.template.project import ANSWERS_FILE, Project
+from packer_toolkit.template.project import Project
 from packer_toolkit.template.summary import summarize_update
 from packer_toolkit.template.trees import read_tree
 from packer_toolkit.template.update_result import (

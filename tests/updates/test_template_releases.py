@@ -9,6 +9,7 @@ from packaging.version import Version
 from plain_project import QUESTIONS, commit_all, create_project, write_answers, write_files
 
 from packer_toolkit.errors import RemoteError, SetupError
+from packer_toolkit.repository.answers_file import DEFAULT as ANSWERS_FILE
 from packer_toolkit.template.changelog import read_news, select_sections
 from packer_toolkit.template.clean_state import (
     find_uncommitted,
@@ -20,7 +21,7 @@ from packer_toolkit.template.clone import clone_template
 from packer_toolkit.template.exported_template import pack_template, read_template
 from packer_toolkit.template.hidden_changes import require_seen_by_git
 from packer_toolkit.template.partial_clones import fetch_missing
-from packer_toolkit.template.project import ANSWERS_FILE, Project
+from packer_toolkit.template.project import Project
 from packer_toolkit.template.source import (
     describe_up_to_date,
     find_newest_release,

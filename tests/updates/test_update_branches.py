@@ -11,8 +11,9 @@ import pytest
 from plain_project import NEW, Files, commit_all, create_project, plan, write_files
 
 from packer_toolkit.errors import CommandFailedError, RemoteError, SetupError
+from packer_toolkit.repository.answers_file import DEFAULT as ANSWERS_FILE
 from packer_toolkit.template import job_files
-from packer_toolkit.template.project import ANSWERS_FILE, Project
+from packer_toolkit.template.project import Project
 from packer_toolkit.template.pull_request import (
     find_workflows,
     format_body,

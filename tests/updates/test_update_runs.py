@@ -11,8 +11,9 @@ import pytest
 from plain_project import NEW, OLD, QUESTIONS, commit_all, create_project, write_files
 
 from packer_toolkit.errors import SetupError
+from packer_toolkit.repository.answers_file import DEFAULT as ANSWERS_FILE
 from packer_toolkit.template import render
-from packer_toolkit.template.project import ANSWERS_FILE, Project
+from packer_toolkit.template.project import Project
 from packer_toolkit.template.pull_request_job import PullRequestJob
 from packer_toolkit.template.update_record import RecordFolder
 from packer_toolkit.template.update_run import describe_copies, undo_update, update_repository

@@ -17,13 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from packer_toolkit.build.manifest import FILE as MANIFEST
+from packer_toolkit.build.manifest import RECONSTRUCTED
 from packer_toolkit.build.report import FILE as REPORT
 from packer_toolkit.build.report import SCHEMA, has_report_shape
 from packer_toolkit.errors import SetupError
-
-MANIFEST = "manifest.json"
-# The key of a manifest that `packer-toolkit pipeline plan` reconstructed; its value is true.
-RECONSTRUCTED = "found_again"
 
 # An environment variable carries the line, and Linux limits a variable to 128 KiB.
 LONGEST_BUNDLE = 100_000

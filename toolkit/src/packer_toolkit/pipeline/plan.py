@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from packer_toolkit.aws.session import make_clients, open_role_session
-from packer_toolkit.build.manifest import reconstruct_entry, split_artifact
+from packer_toolkit.build.manifest import FILE as MANIFEST
+from packer_toolkit.build.manifest import RECONSTRUCTED, reconstruct_entry, split_artifact
 from packer_toolkit.build.source_amis import find_source_amis
 from packer_toolkit.build.values import Values, inspect_current_folder
 from packer_toolkit.build.version_images import read_version_state
 from packer_toolkit.errors import CommandFailedError, SetupError
-from packer_toolkit.pipeline.artifacts import MANIFEST, RECONSTRUCTED, read_artifacts
+from packer_toolkit.pipeline.artifacts import read_artifacts
 
 if TYPE_CHECKING:
     from packer_toolkit.pipeline.status import RecordedStatus

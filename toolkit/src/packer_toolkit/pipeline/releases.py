@@ -12,12 +12,12 @@ from github.GitRelease import GitRelease
 from github.GitReleaseAsset import GitReleaseAsset
 from github.Repository import Repository
 
+from packer_toolkit.build.manifest import FILE as MANIFEST
+from packer_toolkit.build.manifest import RECONSTRUCTED
 from packer_toolkit.build.report import FILE as REPORT
 from packer_toolkit.errors import CommandFailedError, SetupError
 from packer_toolkit.github.client import require_answer, translate_github_errors
 from packer_toolkit.pipeline.artifacts import (
-    MANIFEST,
-    RECONSTRUCTED,
     BuildArtifacts,
     explain_unfinished,
     is_package_list,

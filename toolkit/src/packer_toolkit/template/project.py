@@ -26,8 +26,6 @@ from packer_toolkit.repository.answers_file import (
 )
 from packer_toolkit.template.source import require_version, resolve_release
 
-ANSWERS_FILE = DEFAULT
-
 
 @dataclass(frozen=True)
 class Project:

@@ -54,9 +54,9 @@ def command(
     different content.  3: the build artifacts or the token are missing.  4: GitHub cannot be
     reached or refused the request.
     """
+    from packer_toolkit.build.manifest import FILE as MANIFEST
     from packer_toolkit.github.client import RepositoryAccess
     from packer_toolkit.pipeline.artifacts import (
-        MANIFEST,
         read_artifacts,
         require_valid_files,
         unpack_artifacts,
