@@ -56,6 +56,15 @@ def server(tmp_path: Path) -> Iterator[tuple[str, Path, Path]]:
         yield f"http://{address}", new, old
 
 
+def run_in_image(engine: DockerEngine, image: str, release: Path, shell: str) -> str:
+    """Run a shell script in the image, with the scripts of the image and a release beside it."""
+    return engine.docker(
+        "run", "--rm", "--network=host", "--entrypoint=bash",
+        f"--volume={CHECKOUT / 'toolkit/image'}:/script:ro", f"--volume={release}:/release:ro",
+        image, "-euc", shell,
+    ).stdout  # fmt: skip
+
+
 def fetch(
     engine: DockerEngine, image: str, url: str, version: str, architecture: str = "arm64"
 ) -> str:
@@ -65,11 +74,7 @@ def fetch(
         f" python3 - /tmp/versions.env {architecture} /tmp/plugins {url} <<'END'\n{DRIVER}\nEND\n"
         "cd /tmp/plugins && find . -type f -exec grep -H . {} +"
     )
-    return engine.docker(
-        "run", "--rm", "--network=host", "--entrypoint=bash",
-        f"--volume={CHECKOUT / 'toolkit/image'}:/script:ro", f"--volume={RELEASE}:/release:ro",
-        image, "-euc", shell,
-    ).stdout  # fmt: skip
+    return run_in_image(engine, image, RELEASE, shell)
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "0.9.0"])

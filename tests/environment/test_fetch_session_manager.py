@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_fetch_plugins import Files
+from test_fetch_plugins import Files, run_in_image
 
 from rig import tools
 from rig.docker_engine import DockerEngine, DockerError
@@ -55,11 +55,7 @@ def fetch(
         f" python3 -B - /tmp/versions.env {architecture} /tmp/out {url} <<'END'\n{DRIVER}\nEND\n"
         "cd /tmp/out && find . -type f -perm 755 -exec grep -H . {} +"
     )
-    return engine.docker(
-        "run", "--rm", "--network=host", "--entrypoint=bash",
-        f"--volume={CHECKOUT / 'toolkit/image'}:/script:ro", f"--volume={RELEASE}:/release:ro",
-        image, "-euc", shell,
-    ).stdout  # fmt: skip
+    return run_in_image(engine, image, RELEASE, shell)
 
 
 @pytest.mark.parametrize("architecture", ["amd64", "arm64"])
