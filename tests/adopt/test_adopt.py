@@ -706,7 +706,7 @@ def test_the_images_of_a_release_run_no_code(
         "{{ a.b }}\n"
     )
     release(template, "v1.2.0")
-    with pytest.raises(SetupError, match=r"^includes/base_images.jinja of .*; .* --release$") as no:
+    with pytest.raises(SetupError, match=r"^includes/base_images.jinja of .*; .* --vcs-ref$") as no:
         run(make("one-file"), template, "--release", "v1.2.0", "--dry-run", "--defaults")
     assert "\n" not in str(no.value)
     assert not reached.exists()
