@@ -26,7 +26,7 @@ resource "aws_iam_role" "this" {
   for_each = local.descriptions
 
   name                 = "${coalesce(var.role_prefix, "packer-ami-${var.name}")}-${each.key}"
-  assume_role_policy   = data.aws_iam_policy_document.trust[each.key].json
+  assume_role_policy   = module.trust[each.key].json
   description          = each.value
   max_session_duration = var.max_session_duration
   path                 = var.path

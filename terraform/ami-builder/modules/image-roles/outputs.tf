@@ -20,5 +20,5 @@ output "policies" {
 
 output "trust_policies" {
   description = "Trust policy of each role as JSON: `build`, `release` and `cleanup`."
-  value       = { for role, document in data.aws_iam_policy_document.trust : role => document.json }
+  value       = { for role, trust in module.trust : role => trust.json }
 }
