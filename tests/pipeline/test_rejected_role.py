@@ -11,11 +11,11 @@ import pytest
 from packer_toolkit.github import oidc
 from packer_toolkit.pipeline.advice import ROLE_FAILURES, suggest_fixes
 from packer_toolkit.pipeline.record import extract_failure
-from rig.build_reports import REPOSITORY, write_report
 from rig.github import GitHub, Repository
-from rig.template import ROOT
-from rig.toolkit_process import Toolkit
-from rig.web import Handler, serving
+from rig.repositories.build_reports import REPOSITORY, write_report
+from rig.repositories.template import ROOT
+from rig.run.toolkit_process import Toolkit
+from rig.servers.web import Handler, serving
 
 OWNER, NAME = REPOSITORY.split("/")
 IMMUTABLE = f"repo:{OWNER}@1001/{NAME}@2002"

@@ -19,7 +19,7 @@ from packer_toolkit.git.addresses import (
 )
 from packer_toolkit.git.command import Git, GitError, build_environment, explain_ownership
 from packer_toolkit.git.network import SECONDS, limit_query, limit_transfer
-from rig.template import git
+from rig.repositories.template import git
 
 
 @pytest.fixture
