@@ -13,8 +13,9 @@ from pathlib import Path
 import copier
 import pytest
 
-from rig.docker_engine import DockerEngine
-from rig.repository import (
+from rig.docker.engine import DockerEngine
+from rig.host.tools import Packer
+from rig.repositories.repository import (
     SMALL_CONTROL,
     STANDINS,
     TOOLKIT,
@@ -24,8 +25,7 @@ from rig.repository import (
     small_repository,
     unique_name,
 )
-from rig.template import git, release
-from rig.tools import Packer
+from rig.repositories.template import git, release
 
 FILTER = "def shout(text):\n    return text.upper()\n\n\nclass FilterModule:\n" + (
     "    def filters(self):\n        return {'shout': shout}\n"

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from rig.ec2.rig import Call, Ec2, Finished
-from rig.host import path_without
-from rig.repository import (
+from rig.aws.rig import Call, Ec2, Finished
+from rig.host.machine import path_without
+from rig.host.tools import Packer
+from rig.repositories.repository import (
     FULL_ANSWERS,
     ROLE,
     SESSION_MANAGER,
@@ -25,8 +26,7 @@ from rig.repository import (
     small_repository,
     toolkit_build,
 )
-from rig.template import ROOT, git, render
-from rig.tools import Packer
+from rig.repositories.template import ROOT, git, render
 
 
 @dataclass

@@ -13,9 +13,10 @@ import pytest
 from packer_toolkit.build.session_manager import SessionWatch, require_session_manager
 from packer_toolkit.build.values import Values
 from packer_toolkit.errors import SetupError
-from rig.ec2.rig import Ec2, Finished
-from rig.host import path_without
-from rig.repository import (
+from rig.aws.rig import Ec2, Finished
+from rig.host.machine import path_without
+from rig.host.tools import Packer
+from rig.repositories.repository import (
     SESSION_MANAGER,
     STANDINS,
     TOOLKIT,
@@ -26,7 +27,6 @@ from rig.repository import (
     small_repository,
     toolkit_build,
 )
-from rig.tools import Packer
 
 WITH_PROFILE = ("-var", "ssh_interface=session_manager", "-var", "iam_instance_profile=builder")
 # Nothing opens a port to the building host.

@@ -9,7 +9,7 @@ import pytest
 
 from packer_toolkit.pipeline.artifacts import BuildArtifacts
 from packer_toolkit.pipeline.outcome import BuildOutcome, FailedStep, RunContext, collect_outcome
-from rig.build_reports import SHA, build_report
+from rig.repositories.build_reports import SHA, build_report
 
 
 def collect(run: RunContext, **values: Any) -> BuildOutcome:

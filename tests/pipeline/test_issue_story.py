@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit.pipeline.advice import suggest_fixes
-from rig.build_reports import REPOSITORY, SHA, build_report, write_report
 from rig.github import GitHub, Repository
-from rig.template import ROOT
-from rig.toolkit_process import Toolkit
+from rig.repositories.build_reports import REPOSITORY, SHA, build_report, write_report
+from rig.repositories.template import ROOT
+from rig.run.toolkit_process import Toolkit
 
 LABEL = "packer-build-failure"
 PARENT = "`ami-0aaaaaaaaaaaaaaaa` `debian-12-amd64-20261101`"

@@ -15,11 +15,11 @@ from packer_toolkit.build.values import Values
 from packer_toolkit.errors import SetupError
 from packer_toolkit.pipeline import plan
 from packer_toolkit.pipeline.status import RecordedStatus
-from rig.build_reports import SHA
 from rig.github import GitHub, Repository
-from rig.template import render
-from rig.toolkit_process import Toolkit
-from rig.tools import Packer
+from rig.host.tools import Packer
+from rig.repositories.build_reports import SHA
+from rig.repositories.template import render
+from rig.run.toolkit_process import Toolkit
 
 PARENT = "ami-0aaaaaaaaaaaaaaaa"  # 17 digits
 

@@ -20,7 +20,7 @@ from packer_toolkit.pipeline.status import (
     read_status,
     record_status,
 )
-from rig.build_reports import REPOSITORY, SHA, build_report
+from rig.repositories.build_reports import REPOSITORY, SHA, build_report
 
 RUN = RunContext("daily", "web", url="https://github.example/runs/77", commit=SHA)
 JOB = {"GITHUB_RUN_ID": "77", "GITHUB_REPOSITORY": REPOSITORY, "GITHUB_REF": "refs/heads/main"}

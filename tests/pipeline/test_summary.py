@@ -11,9 +11,9 @@ import pytest
 from packer_toolkit.pipeline.artifacts import unpack_artifacts
 from packer_toolkit.pipeline.instance_types import find_larger_type
 from packer_toolkit.pipeline.summary import compare_packages
-from rig.build_reports import REPOSITORY, build_report, write_report
 from rig.github import GitHub, Repository
-from rig.toolkit_process import Toolkit
+from rig.repositories.build_reports import REPOSITORY, build_report, write_report
+from rig.run.toolkit_process import Toolkit
 
 
 def test_good_build_says_what_was_made(toolkit: Toolkit) -> None:

@@ -11,7 +11,7 @@ import pytest
 from packer_toolkit.pipeline.artifacts import BuildArtifacts
 from packer_toolkit.pipeline.releases import ReleasedPackages
 from packer_toolkit.pipeline.summary import get_credential_lifetime, write_summary
-from rig.build_reports import build_report
+from rig.repositories.build_reports import build_report
 
 
 def make_artifacts(*, ok: bool = True, packages: str = "", **report: Any) -> BuildArtifacts:

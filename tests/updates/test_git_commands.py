@@ -26,7 +26,7 @@ from packer_toolkit.git.command import (
     limit_query,
     limit_transfer,
 )
-from rig.template import git
+from rig.repositories.template import git
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ import pytest
 from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import SECONDS, Git, limit_query, limit_transfer
 from packer_toolkit.repository.galaxy_command import is_unreachable, run_in_ansible
-from rig.silent_server import find_processes, has_ended, silent_server
-from rig.template import git
-from rig.updating import toolkit
+from rig.repositories.template import git
+from rig.run.updating import toolkit
+from rig.servers.silent_server import find_processes, has_ended, silent_server
 
 pytestmark = pytest.mark.integration
 
