@@ -39,12 +39,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from paired import Difference, Ratio, compare
 
 from packer_toolkit.build.report import BuildReport
-from rig.aws.rig import Ec2, Finished
+from rig.aws.rig import Ec2
 from rig.docker import base_images
 from rig.docker.engine import DockerEngine
 from rig.host import tools
 from rig.repositories.repository import PROGRAMS, build, build_report, toolkit_build
 from rig.repositories.template import render, snapshot
+from rig.run.result import Result
 
 # Seconds from a packet to its answer, as from GitHub's own runners in the east of the United States
 # to eu-central-1: the default answers.
@@ -148,7 +149,7 @@ class Bench:
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(self._build, self.four))
 
-    def _build(self, repository: Path) -> Finished:
+    def _build(self, repository: Path) -> Result:
         options = ("-var", "skip_create_ami=false", *self._version())
         return self._check(toolkit_build(self.ec2, self.packer, repository, *options))
 
@@ -156,7 +157,7 @@ class Bench:
         self.count += 1
         return "-var", f"version=1.0.{self.count}"
 
-    def _check(self, done: Finished) -> Finished:
+    def _check(self, done: Result) -> Result:
         if done.code:
             raise SystemExit(done.output)
         return done

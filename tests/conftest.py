@@ -26,7 +26,7 @@ pytest_plugins = [
     "rig.aws.fixtures",
     "rig.host.fast_tests",
     "rig.github.fixtures",
-    "rig.run.pipeline_fixtures",
+    "rig.run.toolkit_fixtures",
     "rig.run.task_fixtures",
 ]
 

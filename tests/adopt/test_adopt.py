@@ -28,7 +28,7 @@ from packer_toolkit.template.source import format_uvx_requirement
 from rig.repositories.hook import git_state, tree
 from rig.repositories.template import ROOT, git, hand_over_environment, release, render
 from rig.run.terminal import DOWN, ENTER, ERASE, SPACE, Terminal
-from rig.run.updating import toolkit
+from rig.run.toolkit import run_toolkit
 
 pytestmark = pytest.mark.integration
 
@@ -252,7 +252,7 @@ def test_name_of_the_answers_file_can_be_given(two_releases: Path, make: Make) -
         run(repository, two_releases, "--answers-file", "../x.yml")
     said = as_json(repository, two_releases, "--answers-file", ".copier/ami.yml")
     assert said["written"] == [".copier/ami.yml"]
-    assert toolkit(repository, "template-check", "--json").json["newest"] == "v1.1.0"
+    assert run_toolkit(repository, "template-check", "--json").json["newest"] == "v1.1.0"
 
 
 def test_release_beside_another_tag_is_recorded(two_releases: Path, make: Make) -> None:

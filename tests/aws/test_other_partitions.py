@@ -20,7 +20,8 @@ from packer_toolkit.errors import SetupError
 from rig.host.tools import Packer
 from rig.repositories.template import git, release, render, snapshot
 from rig.repositories.template_rules import rules
-from rig.run.updating import Answer, toolkit
+from rig.run.result import Result
+from rig.run.toolkit import run_toolkit
 
 ACCOUNT = "111122223333"
 REGIONS = {
@@ -109,10 +110,10 @@ def test_a_command_refuses_the_region(
     for name, value in packer.env.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    answer: Answer = toolkit(repository, *arguments)
+    answer: Result = run_toolkit(repository, *arguments)
     assert answer.code == 3
     assert "not supported" in answer.stderr
-    assert "\n" not in answer.stderr
+    assert answer.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_a_role_of_another_partition_is_refused(role: str, region: str) -> None:
 @pytest.mark.integration
 def test_doctor_names_region_and_image(repository: Path) -> None:
     """Both lines say that the partition is not supported (field 17)."""
-    answer = toolkit(repository, "doctor", "--json")
+    answer = run_toolkit(repository, "doctor", "--json")
     checks = {each["name"]: each for each in json.loads(answer.stdout)["checks"]}
     for name in ("region", "image"):
         assert "aws-cn is not supported" in checks[name]["found"], checks[name]
@@ -208,6 +209,6 @@ def test_fleet_names_repositories_that_stay(template: Path, tmp_path: Path) -> N
     file.write_text(file.read_text().replace("eu-central-1", "us-gov-west-1"))
     git(folder, "commit", "--quiet", "--all", "-m", "Move")
     release(source, "v2.0.0")
-    answer = toolkit(tmp_path, "fleet", "--local", str(tmp_path / "fleet"), "--json")
+    answer = run_toolkit(tmp_path, "fleet", "--local", str(tmp_path / "fleet"), "--json")
     (row,) = json.loads(answer.stdout)
     assert row["problem"].startswith("aws_region is us-gov-west-1: aws-us-gov is not supported")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rig.aws.rig import Call, Ec2, Finished
+from rig.aws.rig import Call, Ec2
 from rig.host.machine import path_without
 from rig.host.tools import Packer
 from rig.repositories.repository import (
@@ -27,6 +27,7 @@ from rig.repositories.repository import (
     toolkit_build,
 )
 from rig.repositories.template import ROOT, git, render
+from rig.run.result import Result
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Built:
     """One finished build, with everything that the rig recorded of it."""
 
     repository: Path
-    done: Finished
+    done: Result
     calls: list[Call]
     amis: dict[str, dict[str, str]]
     ec2: Ec2
@@ -587,7 +588,7 @@ def test_private_ip_needs_the_building_hosts_address(
     repository = small_repository(template, tmp_path / "packer-ami-small")
     options = ("validate", "-var", "ssh_interface=private_ip", ".")
     done = packer.run(*options, cwd=repository, check=False)
-    assert done.returncode == 1
+    assert done.code == 1
     assert "private_ip needs ssh_source_cidrs" in done.stdout + done.stderr
 
 

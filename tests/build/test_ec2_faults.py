@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import pytest
 
 from packer_toolkit.pipeline.advice import suggest_fixes
-from rig.aws.rig import Ec2, Fault, Finished
+from rig.aws.rig import Ec2, Fault
 from rig.host.tools import Packer
 from rig.repositories.repository import (
     FULL_ANSWERS,
@@ -37,6 +37,7 @@ from rig.repositories.repository import (
 )
 from rig.repositories.repository import build as plain
 from rig.repositories.template import ROOT, git
+from rig.run.result import Result
 
 T = TypeVar("T")
 
@@ -138,14 +139,14 @@ class Site:
         """Render a small repository."""
         return self.renders.copy(self.path, answers)
 
-    def build(self, *options: str, **more: Any) -> Finished:
+    def build(self, *options: str, **more: Any) -> Result:
         """Build an image as a run with a known id."""
         more["env"] = {"PKR_VAR_run_id": "run-77", **more.get("env", {})}
         self.commit()
         options = ("-var", "skip_create_ami=false", *options)
         return toolkit_build(self.ec2, self.packer, self.path, *options, **more)
 
-    def plain_build(self, **more: Any) -> Finished:
+    def plain_build(self, **more: Any) -> Result:
         """The same by `packer build`, without what packer-toolkit adds."""
         self.commit()
         options = ("-var", "skip_create_ami=false", "-var", "run_id=run-77")
@@ -156,13 +157,13 @@ class Site:
         git(self.path, "add", "--all")
         git(self.path, "commit", "--quiet", "--allow-empty", "--message=Change")
 
-    def sweep(self, *options: str) -> Finished:
+    def sweep(self, *options: str) -> Result:
         """Run `packer-toolkit cleanup` in the repository."""
         command = [*TOOLKIT, "sweep", *options]
         return self.ec2.run(command, cwd=self.path, env=toolkit_env(self.packer))
 
 
-Act = Callable[[Site], Finished]
+Act = Callable[[Site], Result]
 ACTS: dict[str, tuple[str, Act]] = {}
 
 
@@ -177,7 +178,7 @@ def of_row(row: str) -> Callable[[Act], Act]:
 
 
 @of_row("parent-missing")
-def parent_missing(site: Site) -> Finished:
+def parent_missing(site: Site) -> Result:
     """No image has the name that is looked for."""
     values = site.repository() / "image.auto.pkrvars.hcl"
     values.write_text(values.read_text().replace("debian-12-", "debian-99-"))
@@ -185,7 +186,7 @@ def parent_missing(site: Site) -> Finished:
 
 
 @of_row("ssh-closed")
-def ssh_closed(site: Site) -> Finished:
+def ssh_closed(site: Site) -> Result:
     """The instance never listens on port 22."""
     site.repository()
     site.ec2.ssh_never_opens()
@@ -193,7 +194,7 @@ def ssh_closed(site: Site) -> Finished:
 
 
 @of_row("script-disconnected")
-def script_disconnected(site: Site) -> Finished:
+def script_disconnected(site: Site) -> Result:
     """The connection breaks while a script runs."""
     add_script(site.repository(), "10-wait.sh", "touch /srv/now", "sleep 60")
     site.ec2.ssh_drops(marker="/srv/now")
@@ -201,7 +202,7 @@ def script_disconnected(site: Site) -> Finished:
 
 
 @of_row("ansible-disconnected")
-def ansible_disconnected(site: Site) -> Finished:
+def ansible_disconnected(site: Site) -> Result:
     """The connection breaks while a task runs."""
     add_role(site.repository(), "wait", WAIT)
     site.ec2.ssh_drops(marker="/srv/now")
@@ -209,14 +210,14 @@ def ansible_disconnected(site: Site) -> Finished:
 
 
 @of_row("script-fails")
-def script_fails(site: Site) -> Finished:
+def script_fails(site: Site) -> Result:
     """A script of the team ends with an error."""
     add_script(site.repository(), "10-fail.sh", "exit 3")
     return site.build()
 
 
 @of_row("role-fails")
-def role_fails(site: Site) -> Finished:
+def role_fails(site: Site) -> Result:
     """A task of the team fails."""
     role = "- name: Fail\n  ansible.builtin.fail:\n    msg: out of luck\n"
     add_role(site.repository(), "fail", role)
@@ -224,7 +225,7 @@ def role_fails(site: Site) -> Finished:
 
 
 @of_row("control-fails")
-def control_fails(site: Site) -> Finished:
+def control_fails(site: Site) -> Result:
     """A control does not hold for the machine."""
     add_control(site.repository(), "small", SMALL_CONTROL.replace("/etc/os-release", "/nowhere"))
     done = site.build()
@@ -236,7 +237,7 @@ def control_fails(site: Site) -> Finished:
 
 
 @of_row("no-control")
-def profile_skipped(site: Site) -> Finished:
+def profile_skipped(site: Site) -> Result:
     """The profile is for another operating system, by a typo."""
     about = site.repository() / "inspec/inspec.yml"
     about.write_text(about.read_text().replace("platform-family", "platform-famly"))
@@ -251,7 +252,7 @@ def profile_skipped(site: Site) -> Finished:
 
 
 @of_row("no-control")
-def controls_skipped(site: Site) -> Finished:
+def controls_skipped(site: Site) -> Result:
     """No control is meant for this machine."""
     text = SMALL_CONTROL.replace("  describe", "  only_if('no web') { false }\n\n  describe")
     add_control(site.repository(), "small", text)
@@ -263,7 +264,7 @@ def controls_skipped(site: Site) -> Finished:
 
 
 @of_row("profile-broken")
-def profile_broken(site: Site) -> Finished:
+def profile_broken(site: Site) -> Result:
     """A control file raises an error."""
     add_control(site.repository(), "broken", "nonsense\n")
     done = site.build()
@@ -274,7 +275,7 @@ def profile_broken(site: Site) -> Finished:
 
 
 @of_row("clean-up-incomplete")
-def clean_up_incomplete(site: Site) -> Finished:
+def clean_up_incomplete(site: Site) -> Result:
     """A team has deleted a line of cleanup.sh."""
     clean_up = site.repository() / "provisioners/cleanup.sh"
     text, count = re.subn(r"^rm -f /root/\.\*_history.*\n", "", clean_up.read_text(), flags=re.M)
@@ -289,7 +290,7 @@ def clean_up_incomplete(site: Site) -> Finished:
 
 
 @of_row("disk-full")
-def disk_full(site: Site) -> Finished:
+def disk_full(site: Site) -> Result:
     """A script writes more than the disk holds."""
     add_script(site.repository(), "10-fill.sh", "head --bytes=100K /dev/zero >/srv/file")
     site.ec2.disk_full("/srv", kilobytes=64)
@@ -297,7 +298,7 @@ def disk_full(site: Site) -> Finished:
 
 
 @of_row("image-refused")
-def image_refused(site: Site) -> Finished:
+def image_refused(site: Site) -> Result:
     """EC2 refuses to create the image."""
     site.repository()
     site.ec2.fault("CreateImage", "deny")
@@ -305,7 +306,7 @@ def image_refused(site: Site) -> Finished:
 
 
 @of_row("copy-refused")
-def copy_refused(site: Site) -> Finished:
+def copy_refused(site: Site) -> Result:
     """EC2 refuses the copy."""
     site.repository(aws_copy_regions="us-east-1")
     site.ec2.fault("CopyImage", "deny")
@@ -313,7 +314,7 @@ def copy_refused(site: Site) -> Finished:
 
 
 @of_row("sharing-refused")
-def sharing_refused(site: Site) -> Finished:
+def sharing_refused(site: Site) -> Result:
     """Something fails after the copies to other regions were made."""
     site.repository(aws_copy_regions="us-east-1")
     site.ec2.fault("ModifyImageAttribute", "deny")
@@ -321,7 +322,7 @@ def sharing_refused(site: Site) -> Finished:
 
 
 @of_row("one-of-two")
-def one_of_two(site: Site) -> Finished:
+def one_of_two(site: Site) -> Result:
     """EC2 refuses the image of one architecture."""
     site.repository(image_architectures=["x86_64", "arm64"])
     site.ec2.fault("CreateImage", "deny", at=1)
@@ -329,7 +330,7 @@ def one_of_two(site: Site) -> Finished:
 
 
 @of_row("throttled-for-good")
-def throttled_for_good(site: Site) -> Finished:
+def throttled_for_good(site: Site) -> Result:
     """EC2 throttles longer than the client has patience, here two attempts."""
     site.repository()
     fault = site.ec2.fault("RunInstances", "throttle")
@@ -339,7 +340,7 @@ def throttled_for_good(site: Site) -> Finished:
 
 
 @of_row("token-renewed")
-def token_renewed(site: Site) -> Finished:
+def token_renewed(site: Site) -> Result:
     """The session of the assumed role ends in the middle, the base credentials live on."""
     add_script(site.repository(), "10-wait.sh", "sleep 4")
     site.ec2.sessions(seconds=4)
@@ -350,7 +351,7 @@ def token_renewed(site: Site) -> Finished:
 
 
 @of_row("session-revoked")
-def session_revoked(site: Site) -> Finished:
+def session_revoked(site: Site) -> Result:
     """Packer's sessions end while a script runs, though AWS has promised more."""
     add_script(site.repository(), "10-wait.sh", "touch /srv/now", "sleep 3")
 
@@ -364,7 +365,7 @@ def session_revoked(site: Site) -> Finished:
 
 
 @of_row("token-expired")
-def token_expired(site: Site) -> Finished:
+def token_expired(site: Site) -> Result:
     """The credentials end after the instance was started; with new ones the sweep removes all."""
     add_script(site.repository(), "10-wait.sh", "touch /srv/now", "sleep 3")
     with _when_the_script_runs(site, site.ec2.expire_key):
@@ -376,7 +377,7 @@ def token_expired(site: Site) -> Finished:
 
 
 @of_row("credentials-dead")
-def credentials_dead(site: Site) -> Finished:
+def credentials_dead(site: Site) -> Result:
     """They do not count any more when the build begins."""
     site.repository()
     site.ec2.expire_key()
@@ -386,7 +387,7 @@ def credentials_dead(site: Site) -> Finished:
 
 
 @of_row("sigterm")
-def sigterm_while_the_instance_starts(site: Site) -> Finished:
+def sigterm_while_the_instance_starts(site: Site) -> Result:
     """The instance is pending."""
     site.repository()
     site.ec2.pace(running=2)
@@ -394,7 +395,7 @@ def sigterm_while_the_instance_starts(site: Site) -> Finished:
 
 
 @of_row("sigterm")
-def sigterm_while_the_instance_stops(site: Site) -> Finished:
+def sigterm_while_the_instance_stops(site: Site) -> Result:
     """Everything was provisioned."""
     site.repository()
     site.ec2.pace(stopped=2)
@@ -402,35 +403,35 @@ def sigterm_while_the_instance_stops(site: Site) -> Finished:
 
 
 @of_row("sigterm")
-def sigterm_in_a_script(site: Site) -> Finished:
+def sigterm_in_a_script(site: Site) -> Result:
     """A script runs."""
     add_script(site.repository(), "10-wait.sh", "echo now", "sleep 60")
     return site.build(kill_when=": now", timeout=50)
 
 
 @of_row("sigint")
-def sigint_in_ansible(site: Site) -> Finished:
+def sigint_in_ansible(site: Site) -> Result:
     """A task runs."""
     add_role(site.repository(), "wait", WAIT)
     return site.build(kill_when="Wait for the end", with_signal=signal.SIGINT, timeout=50)
 
 
 @of_row("sighup")
-def sighup_in_a_script(site: Site) -> Finished:
+def sighup_in_a_script(site: Site) -> Result:
     """A script runs."""
     add_script(site.repository(), "10-wait.sh", "echo now", "sleep 60")
     return site.build(kill_when=": now", with_signal=signal.SIGHUP, timeout=50)
 
 
 @of_row("sigterm-launching")
-def sigterm_launching(site: Site) -> Finished:
+def sigterm_launching(site: Site) -> Result:
     """The answer of RunInstances, with the instance's id, is still on its way."""
     site.repository()
     return site.build(kill_at="RunInstances", kill_moment="during")
 
 
 @of_row("sigterm-image")
-def sigterm_image_pending(site: Site) -> Finished:
+def sigterm_image_pending(site: Site) -> Result:
     """The image exists and is not available yet."""
     site.repository()
     site.ec2.pace(available=4)
@@ -438,14 +439,14 @@ def sigterm_image_pending(site: Site) -> Finished:
 
 
 @of_row("sigterm-image")
-def sigterm_copying(site: Site) -> Finished:
+def sigterm_copying(site: Site) -> Result:
     """The copy exists and is not available yet; that it takes long is what `hold` is for."""
     site.repository(aws_copy_regions="us-east-1")
     return site.build(kill_at="CopyImage", kill_moment="during")
 
 
 @of_row("sigterm-twice")
-def sigterm_twice(site: Site) -> Finished:
+def sigterm_twice(site: Site) -> Result:
     """The second one comes at once; the group cannot go while the instance is ending."""
     add_script(site.repository(), "10-wait.sh", "echo now", "sleep 60")
     site.ec2.fault("DeleteSecurityGroup", code="DependencyViolation")
@@ -453,7 +454,7 @@ def sigterm_twice(site: Site) -> Finished:
 
 
 @of_row("sigkill")
-def sigkill_of_a_building_instance(site: Site) -> Finished:
+def sigkill_of_a_building_instance(site: Site) -> Result:
     """The command, Packer and their children are gone at once, while an instance runs."""
     site.repository()
     site.ec2.pace(stopped=20)
@@ -461,7 +462,7 @@ def sigkill_of_a_building_instance(site: Site) -> Finished:
 
 
 @of_row("sigkill-copying")
-def sigkill_copying(site: Site) -> Finished:
+def sigkill_copying(site: Site) -> Result:
     """The same when the image is there and its copy on the way."""
     site.repository(aws_copy_regions="us-east-1")
     return site.build(
@@ -576,20 +577,20 @@ PLAIN_ROWS = {
 }
 
 
-def plain_launching(site: Site) -> Finished:
+def plain_launching(site: Site) -> Result:
     """The answer of RunInstances is still on its way."""
     site.repository()
     return site.plain_build(kill_at="RunInstances", kill_moment="during")
 
 
-def plain_image(site: Site) -> Finished:
+def plain_image(site: Site) -> Result:
     """The image is not available yet."""
     site.repository()
     site.ec2.pace(available=4)
     return site.plain_build(kill_at="CreateImage")
 
 
-def plain_copy(site: Site) -> Finished:
+def plain_copy(site: Site) -> Result:
     """EC2 refuses the copy of the second of two images."""
     site.repository(image_architectures=["x86_64", "arm64"], aws_copy_regions="us-east-1")
     site.ec2.fault("CopyImage", "deny", at=2)
@@ -628,7 +629,7 @@ ACTIONS = [
 class Throttled:
     """A build with everything, in which the first two calls of each action were throttled."""
 
-    done: Finished
+    done: Result
     hits: Mapping[str, int]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit.pipeline.advice import suggest_fixes
-from rig.aws.rig import Ec2, Finished
+from rig.aws.rig import Ec2
 from rig.host.tools import Packer
 from rig.repositories.repository import (
     add_script,
@@ -17,6 +17,7 @@ from rig.repositories.repository import (
     small_repository,
     toolkit_build,
 )
+from rig.run.result import Result
 
 IMAGE = ("-var", "skip_create_ami=false")
 
@@ -46,7 +47,7 @@ def test_a_base_image_without_scp_builds(ec2: Ec2, packer: Packer, repository: P
 
 @pytest.mark.parametrize("run", [build, toolkit_build], ids=["packer", "toolkit"])
 def test_a_base_image_without_sftp_builds_with_scp(
-    ec2: Ec2, packer: Packer, repository: Path, run: Callable[..., Finished]
+    ec2: Ec2, packer: Packer, repository: Path, run: Callable[..., Result]
 ) -> None:
     """`ssh_file_transfer_method = "scp"` in the values of the image is for a sshd without SFTP.
 
@@ -90,5 +91,5 @@ def test_another_way_is_refused(packer: Packer, repository: Path) -> None:
     """A mistyped way ends `packer validate` with the two that exist.  (field 22)."""
     options = ("validate", "-var", "ssh_file_transfer_method=SFTP", ".")
     done = packer.run(*options, cwd=repository, check=False)
-    assert done.returncode == 1
+    assert done.code == 1
     assert "The ssh_file_transfer_method must be sftp or scp." in done.stdout + done.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from rig.docker.engine import DockerEngine
 from rig.host.tools import Packer
 from rig.repositories.repository import unique_name
 from rig.repositories.template import git, release, render
+from rig.run.result import Result
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Build:
 
 def build(
     repository: Path, packer: Packer, engine: DockerEngine, *options: str, check: bool = True
-) -> subprocess.CompletedProcess[str]:
+) -> Result:
     """Run the build that the rendered README names."""
     command = ("build", "-color=false", "-only=docker.local", *options, ".")
     return packer.run(*command, cwd=repository, env=engine.env, check=check)
@@ -259,7 +259,7 @@ def test_a_failing_script_fails_the_build(
     script.write_text("#!/bin/sh\nexit 3\n")
     script.chmod(0o755)
     result = build(small, packer, docker_engine, check=False)
-    assert result.returncode == 1
+    assert result.code == 1
     assert "Script exited with non-zero exit status: 3" in result.stdout
     assert not (small / "manifest.json").exists()
     assert docker_engine.docker("images", "--quiet", image_of(small)).stdout == ""
@@ -271,7 +271,7 @@ def test_an_incomplete_clean_up_fails_the_build(
     """Where a team has replaced cleanup.sh, each leftover is named and no image is created."""
     (small / "provisioners/cleanup.sh").write_text("#!/bin/sh\n")
     result = build(small, packer, docker_engine, check=False)
-    assert result.returncode == 1
+    assert result.code == 1
     assert "validate.sh: /etc/ssh/ssh_host_ed25519_key: SSH host key" in result.stdout
     assert "validate.sh: /tmp/packer-packages.txt: temporary file" in result.stdout
     assert "validate.sh: FAILED, " in result.stdout

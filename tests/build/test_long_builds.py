@@ -114,5 +114,5 @@ def test_a_time_that_makes_no_sense_is_refused(
     """A time of nothing, and one of more than a day, end `packer validate`.  (report 7)."""
     command = ("validate", "-var", f"wait_minutes={minutes}", ".")
     done = packer.run(*command, cwd=repository, check=False)
-    assert done.returncode == 1
+    assert done.code == 1
     assert "The wait_minutes must be more than 0" in done.stdout + done.stderr

@@ -13,7 +13,7 @@ from rig.aws.credentials import ACCOUNT, STATIC_SECRET
 from rig.aws.rig import Ec2
 from rig.docker.engine import DockerEngine
 from rig.repositories.template import git, render
-from rig.run.tasks import Tasks, says
+from rig.run.tasks import Tasks
 
 VERSION = version("packer-toolkit")  # of the toolkit image, too
 
@@ -36,7 +36,7 @@ def test_a_test_build_with_the_role_of_taskfile_local_yml(demo: Tasks, ec2: Ec2)
     local.write_text(example.replace("AddYourRoleHere", ROLE))
 
     done = demo.run("packer-build", folder="inspec")
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    assert done.code == 0, done.stdout[-3000:] + done.stderr
     assert "test build, no image" in done.stdout
     who = re.search(r"AWS: .*packer-ami-tess.*", done.stdout)
     assert who, done.stdout[:2000]
@@ -62,7 +62,7 @@ def test_an_image_only_when_asked_for(demo: Tasks, ec2: Ec2) -> None:
     words = ("packer-build", "--", "-only=amazon-ebs.x86_64", "-var", "skip_create_ami=false",
              "-var", "version=1.2.3")  # fmt: skip
     done = demo.run(*words, env={"SOL_CET_USER_ROLE": ""})
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    assert done.code == 0, done.stdout[-3000:] + done.stderr
     (image,) = ec2.images()
     assert image["Name"] == "demo-1.2.3-x86_64"
     assert ec2.calls("AssumeRole") == []
@@ -78,10 +78,10 @@ def test_a_failed_build_keeps_its_exit_code(tasks: Tasks, ec2: Ec2) -> None:
     script.write_text("#!/bin/sh\nexit 3\n")
     script.chmod(0o755)
     done = tasks.run("packer-build", env={**ec2.env, "SOL_CET_USER_ROLE": "none"})
-    assert done.returncode == 1
+    assert done.code == 1
     assert "Script exited with non-zero exit status: 3" in done.stdout
     assert ec2.leftovers() == {}
-    assert says(done)
+    assert done.errors
 
 
 def test_a_local_build_needs_no_aws(
@@ -91,7 +91,7 @@ def test_a_local_build_needs_no_aws(
     del debian_12
     try:
         done = tasks.run("packer-build-local", env={"TMPDIR": str(tmp_path)})
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+        assert done.code == 0, done.stdout[-3000:] + done.stderr
         images = docker_engine.docker("images", "--quiet", "packer-ami-small:local").stdout
         assert images
         (folder,) = tmp_path.glob("packer-toolkit-*")

@@ -16,7 +16,7 @@ from packer_toolkit.build import release_images as build_release
 from packer_toolkit.build.console import Console
 from packer_toolkit.build.run import Run
 from packer_toolkit.errors import RemoteError
-from rig.aws.rig import Ec2, Finished, image_tags, run_tags
+from rig.aws.rig import Ec2, image_tags, run_tags
 from rig.host.tools import Packer
 from rig.repositories.repository import (
     TOOLKIT,
@@ -25,6 +25,7 @@ from rig.repositories.repository import (
     toolkit_build,
     toolkit_env,
 )
+from rig.run.result import Result
 
 TAG = {"GITHUB_EVENT_NAME": "release", "GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v1.2.3"}
 KILL = {"with_signal": signal.SIGKILL, "everything": True}
@@ -56,7 +57,7 @@ class Job:
         assert done.code == code, done.output
         return dict(line.split("=", 1) for line in done.output.splitlines() if "=" in line[:20])
 
-    def build(self, *options: str, **more: Any) -> Finished:
+    def build(self, *options: str, **more: Any) -> Result:
         """Build as the step after the plan does."""
         env = {**self.run, "PKR_VAR_skip_create_ami": "false", "PKR_VAR_version": "1.2.3"}
         return toolkit_build(self.ec2, self.packer, self.repository, *options, env=env, **more)

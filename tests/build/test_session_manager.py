@@ -13,7 +13,7 @@ import pytest
 from packer_toolkit.build.session_manager import SessionWatch, require_session_manager
 from packer_toolkit.build.values import Values
 from packer_toolkit.errors import SetupError
-from rig.aws.rig import Ec2, Finished
+from rig.aws.rig import Ec2
 from rig.host.machine import path_without
 from rig.host.tools import Packer
 from rig.repositories.repository import (
@@ -27,6 +27,7 @@ from rig.repositories.repository import (
     small_repository,
     toolkit_build,
 )
+from rig.run.result import Result
 
 WITH_PROFILE = ("-var", "ssh_interface=session_manager", "-var", "iam_instance_profile=builder")
 # Nothing opens a port to the building host.
@@ -60,7 +61,7 @@ def test_a_build_through_session_manager_makes_an_image(
     packer: Packer,
     repository: Path,
     plugin_path: str,
-    run: Callable[..., Finished],
+    run: Callable[..., Result],
 ) -> None:
     """Scripts, roles and controls reach an instance whose port 22 is closed, by a session alone.
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from rig.aws.rig import Ec2, Finished, image_tags, run_tags
+from rig.aws.rig import Ec2, image_tags, run_tags
 from rig.repositories.repository import TOOLKIT
 from rig.repositories.template import ROOT
+from rig.run.result import Result
 from rig.run.terminal import ENTER, Terminal
 
 REPOSITORY = "packer-ami-small"
@@ -102,7 +103,7 @@ class Leave:
         return str(done["ImageId"])
 
 
-def sweep(ec2: Ec2, *options: str, scope: tuple[str, ...] = SCOPE, **more: Any) -> Finished:
+def sweep(ec2: Ec2, *options: str, scope: tuple[str, ...] = SCOPE, **more: Any) -> Result:
     """Run the command for this repository in both regions."""
     return ec2.run([*TOOLKIT, "sweep", *scope, *options], **more)
 

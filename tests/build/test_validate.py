@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from test_cleanup import MOUNTS
 from rig.docker import base_images
 from rig.docker.engine import DockerEngine
 from rig.repositories.template import ROOT
+from rig.run.result import Result
 
 PROVISIONERS = ROOT / "template" / "provisioners"
 CLEANUP = (PROVISIONERS / "cleanup.sh").read_text().replace("\\\n", "")
@@ -168,7 +168,7 @@ def validate(
     between: str = ":",
     image: str = "",
     options: tuple[str, ...] = (),
-) -> subprocess.CompletedProcess[str]:
+) -> Result:
     """Run cleanup.sh and validate.sh in a new container, as Packer does in a build.
 
     Args:
@@ -207,7 +207,7 @@ def test_a_complete_clean_up_passes(
     leftovers = tuple(path for each in BREAKS for path in each.leftovers)
     before = f"{MACHINES[machine]}\nuseradd --create-home builder\n{create(leftovers)}"
     result = validate(docker_engine, tmp_path, before, image=image)
-    assert (result.stderr, result.stdout, result.returncode) == ("", "", 0)
+    assert (result.stderr, result.stdout, result.code) == ("", "", 0)
 
 
 @pytest.mark.parametrize("mounts", MOUNTS)
@@ -218,7 +218,7 @@ def test_mounts_below_tmp_are_not_findings(
     options = tuple(MOUNTS[mounts])
     before = f"{MACHINES['container']}\nmkdir -p /tmp/x; touch /tmp/x/y"
     result = validate(docker_engine, tmp_path, before, options=options)
-    assert (result.stderr, result.returncode) == ("", 0)
+    assert (result.stderr, result.code) == ("", 0)
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -233,7 +233,7 @@ def test_each_deleted_statement_is_found(
     if broken.statement == ": >/etc/machine-id" and machine == "container":
         before = "echo 0123 >/etc/machine-id"
     result = validate(docker_engine, tmp_path, before, cleanup=delete_statement(broken.statement))
-    assert result.returncode == 1, result.stdout
+    assert result.code == 1, result.stdout
     named = [path.rstrip("/") for path in broken.leftovers]
     for finding in broken.findings or [f"validate.sh: {path}: " for path in named]:
         assert finding in result.stderr, result.stderr
@@ -269,7 +269,7 @@ def test_all_findings_are_reported_at_once(docker_engine: DockerEngine, tmp_path
     result = validate(
         docker_engine, tmp_path, before, cleanup="#!/bin/sh\nsleep 0.05\n: >/etc/machine-id\n"
     )
-    assert result.returncode == 1
+    assert result.code == 1
     for path in leftovers:
         if path.endswith(("/a/b/", "/a/")):
             continue
@@ -290,7 +290,7 @@ def test_what_a_service_writes_after_the_clean_up_is_not_a_finding(
     )
     between = f"{create(written)}\ntouch --date=2020-01-01 /var/lib/apt/lists/*"
     result = validate(docker_engine, tmp_path, MACHINES["with a machine ID"], between=between)
-    assert (result.stderr, result.returncode) == ("", 0)
+    assert (result.stderr, result.code) == ("", 0)
 
 
 @pytest.mark.parametrize("path", ["/etc/ssh/ssh_host_rsa_key", "/root/.ssh/authorized_keys"])
@@ -301,7 +301,7 @@ def test_keys_that_come_back_are_findings(
     result = validate(
         docker_engine, tmp_path, MACHINES["with a machine ID"], between=create((path,))
     )
-    assert result.returncode == 1
+    assert result.code == 1
     assert f"validate.sh: {path}: " in result.stderr
 
 
@@ -312,6 +312,6 @@ def test_odd_names_are_printed_in_one_line(docker_engine: DockerEngine, tmp_path
         "find /tmp /var/tmp -xdev -mindepth 1 -ignore_readdir_race ! -type d"
     )
     result = validate(docker_engine, tmp_path, before, cleanup=cleanup)
-    assert result.returncode == 1
+    assert result.code == 1
     assert "/tmp/a\\ b: " in result.stderr
     assert "\x1b" not in result.stderr

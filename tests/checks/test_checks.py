@@ -12,7 +12,7 @@ import pytest
 
 from rig.host.tools import Packer, require
 from rig.repositories.template import git, render
-from rig.run.tasks import Tasks, says
+from rig.run.tasks import Tasks
 
 SCRIPT = "provisioners/shell/50-demo.sh"
 ROLE = "provisioners/ansible/roles/demo/tasks/main.yml"
@@ -176,7 +176,7 @@ def test_format_mends_what_the_check_finds(clean: Path, packer: Packer) -> None:
 def test_a_new_repository_passes_every_check_in_the_container(clean: Path, tasks: Tasks) -> None:
     """`task check`; the auditor in the image is a stand-in, see tests/rig/README.md."""
     done = Tasks(clean, tasks.env).run("check")
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.code == 0, done.stdout + done.stderr
     assert done.stdout.count("passed") == 8
     assert git(clean, "status", "--porcelain") == ""
 
@@ -187,7 +187,7 @@ def test_ansible_validate_playbooks_finds_a_seeded_error(clean: Path, tasks: Tas
     line = file.read_text().count("\n") + 1
     file.write_text(file.read_text() + "- name: Link\n  ansible.builtin.fiel:\n    path: /x\n")
     done = Tasks(clean, tasks.env).run("ansible-validate-playbooks")
-    assert done.returncode == 1
+    assert done.code == 1
     assert f"{ROLE}:{line}: " in done.stdout
     assert "ansible.builtin.fiel" in done.stdout
-    assert "findings in ansible-" in says(done)
+    assert "findings in ansible-" in done.errors

@@ -270,6 +270,7 @@ def test_fleet_shows_each_repository(call: Call, option: str) -> None:
     ]  # fmt: skip
     assert result.stderr == (
         "3 repositories: 1 up to date, 1 behind, 1 could not be read, 2 archived and left out\n"
+        f"packer-toolkit: {result.error}\n"
     )
     assert [each["name"] for each in parts] == ["acme/b"]
 
@@ -283,7 +284,10 @@ def test_fleet_reads_clones(call: Call, tmp_path: Path) -> None:
     both = call("template", "fleet", "--local", str(tmp_path), "--organization=acme")
     neither = call("template", "fleet")
     assert ("--local reads clones" in both.error, both.code) == (True, 2)
-    assert neither.error == "give --organization, --repository, --from-file or --local"
+    assert neither.error == (
+        "give --organization, --repository, --from-file or --local; "
+        "see: packer-toolkit template fleet --help"
+    )
 
 
 def make_adoption(folder: Path) -> Any:

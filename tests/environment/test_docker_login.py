@@ -12,7 +12,7 @@ import pytest
 from rig.aws.rig import Ec2
 from rig.docker.engine import DockerEngine
 from rig.docker.registry import PASSWORD, Registry
-from rig.run.tasks import Tasks, says
+from rig.run.tasks import Tasks
 
 
 @pytest.fixture
@@ -35,69 +35,69 @@ def tasks(
 def test_login_then_run(tasks: Tasks, registry: Registry, ec2: Ec2) -> None:
     """Without one there is one line with the way to it; after it the image is pulled and runs."""
     refused = tasks.run("docker-run", "--", "bash", "-c", "echo in")
-    assert refused.returncode == 4
-    assert "log in with: task docker-login" in says(refused)
+    assert refused.code == 4
+    assert "log in with: task docker-login" in refused.errors
 
     done = tasks.run("docker-login")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     assert done.stdout == f"Logged in to {registry.name}, for 12 hours\n"
-    assert says(done) == ""
+    assert done.errors == ""
     assert len(ec2.calls("GetAuthorizationToken")) == 1
 
     ran = tasks.run("docker-run", "--", "bash", "-c", "echo in $PWD; exit 5")
-    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (5, "in /workspace"), ran.stderr
+    assert (ran.code, ran.stdout.splitlines()[-1]) == (5, "in /workspace"), ran.stderr
 
 
 def test_an_expired_login_says_how_to_renew_it(tasks: Tasks, registry: Registry) -> None:
     """The engine keeps a password that the registry takes no longer."""
-    assert tasks.run("docker-login").returncode == 0
+    assert tasks.run("docker-login").code == 0
     registry.set_password("of the next day")
     refused = tasks.run("docker-run", "--", "bash", "-c", "true")
-    assert refused.returncode == 4
-    assert "the registry denied access (" in says(refused)
-    assert "log in with: task docker-login" in says(refused)
+    assert refused.code == 4
+    assert "the registry denied access (" in refused.errors
+    assert "log in with: task docker-login" in refused.errors
     again = tasks.run("docker-login")
-    assert again.returncode == 4
-    assert f"{registry.name} refused the login (" in says(again)
+    assert again.code == 4
+    assert f"{registry.name} refused the login (" in again.errors
     assert PASSWORD not in again.stdout + again.stderr
 
 
 def test_a_wrong_registry_is_named(tasks: Tasks, registry: Registry) -> None:
     """An image that is not there, and a registry where nobody listens."""
-    assert tasks.run("docker-login").returncode == 0
+    assert tasks.run("docker-login").code == 0
     image = f"{registry.name}/packer-toolkit:2"
     absent = tasks.run("docker-run", "--", "true", env={"TOOLKIT_IMAGE": image})
-    assert absent.returncode == 4
-    assert f"the image {image} does not exist (" in says(absent)
+    assert absent.code == 4
+    assert f"the image {image} does not exist (" in absent.errors
     registry.stop()
     for words in (("docker-run", "--", "true"), ("docker-login",)):
         gone = tasks.run(*words)
-        assert gone.returncode == 4
-        assert "refused" in says(gone)
-        assert "toolkit.env" in says(gone)
+        assert gone.code == 4
+        assert "refused" in gone.errors
+        assert "toolkit.env" in gone.errors
 
 
 def test_credentials_of_aws_that_do_not_work_are_told(tasks: Tasks, ec2: Ec2) -> None:
     """Expired ones, none at all, and no network: one line each."""
     ec2.expire_key(ec2.env["AWS_ACCESS_KEY_ID"])
     expired = tasks.run("docker-login")
-    assert expired.returncode == 4
-    assert "could not get an ECR password (" in says(expired)
-    assert "aws sso login" in says(expired)
+    assert expired.code == 4
+    assert "could not get an ECR password (" in expired.errors
+    assert "aws sso login" in expired.errors
     none = tasks.run("docker-login", env={"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""})
-    assert none.returncode == 4
-    assert "Unable to locate credentials" in says(none)
+    assert none.code == 4
+    assert "Unable to locate credentials" in none.errors
     offline = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
     away = tasks.run("docker-login", env=offline)
-    assert away.returncode == 4
-    assert "AWS cannot be reached (Could not connect to the endpoint URL" in says(away)
+    assert away.code == 4
+    assert "AWS cannot be reached (Could not connect to the endpoint URL" in away.errors
     for done in (expired, none, away):
-        assert len(says(done).splitlines()) == 1, done.stderr
+        assert len(done.errors.splitlines()) == 1, done.stderr
 
 
 def test_the_password_is_kept_by_the_engine_alone(tasks: Tasks, registry: Registry) -> None:
     """Nothing of it is in the repository."""
-    assert tasks.run("docker-login").returncode == 0
+    assert tasks.run("docker-login").code == 0
     config = json.loads((Path(tasks.env["DOCKER_CONFIG"]) / "config.json").read_text())
     assert list(config["auths"]) == [registry.name]
     for folder, _, names in os.walk(tasks.repository):
@@ -157,14 +157,14 @@ def test_ecr_helper_needs_no_login(
     helpers.add("ecr-login", get=PASSWORD)
     helpers.name(setting, "ecr-login")
     done = tasks.run("docker-login", env=helpers.env)
-    assert (done.returncode, says(done)) == (0, "")
+    assert (done.code, done.errors) == (0, "")
     line = (
         f"docker-credential-ecr-login logs in to {registry.name} automatically; no login is needed"
     )
     assert done.stdout == f"{line}\n"
     assert ec2.calls("GetAuthorizationToken") == []
     ran = tasks.run("docker-run", "--", "bash", "-c", "echo in", env=helpers.env)
-    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, "in"), ran.stderr
+    assert (ran.code, ran.stdout.splitlines()[-1]) == (0, "in"), ran.stderr
 
 
 def test_another_helper_that_stores_nothing_needs_no_login(
@@ -174,7 +174,7 @@ def test_another_helper_that_stores_nothing_needs_no_login(
     helpers.add("acme", get=PASSWORD)
     helpers.name("credHelpers", "acme")
     done = tasks.run("docker-login", env=helpers.env)
-    assert (done.returncode, says(done)) == (0, "")
+    assert (done.code, done.errors) == (0, "")
     assert f"logs in to {registry.name} automatically; no login is needed" in done.stdout
 
 
@@ -187,8 +187,8 @@ def test_ecr_helper_without_credentials_names_itself(
     helpers.add("ecr-login")
     helpers.name(setting, "ecr-login")
     done = tasks.run(task, env=helpers.env)
-    assert done.returncode == 4
-    assert says(done).splitlines()[-1] == (
+    assert done.code == 4
+    assert done.errors.splitlines()[-1] == (
         f"toolkit.sh: docker-credential-ecr-login, which {helpers.config} uses, returned no "
         "password (no login); renew your credentials, such as with: aws sso login"
     )
@@ -200,8 +200,8 @@ def test_a_missing_helper_is_named(tasks: Tasks, helpers: Helpers, setting: str,
     """A helper that is not installed, such as Docker Desktop's in WSL, is named (field 10)."""
     helpers.name(setting, "desktop.exe")
     done = tasks.run(task, env=helpers.env)
-    assert done.returncode == 3
-    assert says(done).splitlines()[-1] == (
+    assert done.code == 3
+    assert done.errors.splitlines()[-1] == (
         f"toolkit.sh: docker-credential-desktop.exe is not on PATH, but {helpers.config} uses it"
         " for passwords; install it, or remove its line there"
     )
@@ -212,10 +212,10 @@ def test_a_store_that_fails_is_not_a_refusal(tasks: Tasks, helpers: Helpers) -> 
     helpers.add("pass", store="pass not initialized")
     helpers.name("credsStore", "pass")
     done = tasks.run("docker-login", env=helpers.env)
-    assert done.returncode == 3
-    assert "docker cannot store the password (" in says(done)
-    assert "pass not initialized" in says(done)
-    assert f"correct credsStore and credHelpers in {helpers.config}" in says(done)
+    assert done.code == 3
+    assert "docker cannot store the password (" in done.errors
+    assert "pass not initialized" in done.errors
+    assert f"correct credsStore and credHelpers in {helpers.config}" in done.errors
     assert PASSWORD not in done.stdout + done.stderr
 
 
@@ -236,9 +236,9 @@ def test_a_job_leaves_no_password_on_its_runner(
     temporary.mkdir()
     job = {"GITHUB_ACTIONS": "true", "RUNNER_TEMP": str(temporary)}
     done = tasks.run("docker-login", env=job)
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     ran = tasks.run("docker-run", "--", "bash", "-c", "echo in", env=job)
-    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, "in"), ran.stderr
+    assert (ran.code, ran.stdout.splitlines()[-1]) == (0, "in"), ran.stderr
 
     if before == "settings":
         assert (config / "config.json").read_text() == kept
@@ -255,5 +255,5 @@ def test_a_job_leaves_no_password_on_its_runner(
     shutil.rmtree(logins)
     other = f"{registry.name}/packer-toolkit:other"
     refused = tasks.run("docker-run", "--", "true", env={**job, "TOOLKIT_IMAGE": other})
-    assert refused.returncode == 4
-    assert "log in with: task docker-login" in says(refused)
+    assert refused.code == 4
+    assert "log in with: task docker-login" in refused.errors

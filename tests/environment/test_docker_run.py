@@ -52,7 +52,7 @@ def test_files_belong_to_the_owner_of_the_repository(tasks: Tasks) -> None:
         " touch ~/in-home; whoami"
     )
     done = tasks.run("docker-run", "--", "sh", "-euc", script, env=ROLE)
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     assert done.stdout.splitlines() == ["4321", "?? made", "user4321"]
     for name in ("made", "new", "new/folder"):
         status = (tasks.repository / name).stat()
@@ -62,7 +62,7 @@ def test_files_belong_to_the_owner_of_the_repository(tasks: Tasks) -> None:
 def test_what_is_piped_in_arrives(tasks: Tasks) -> None:
     """Without a terminal, as in CI."""
     done = tasks.run("docker-run", "--", "cat", env=ROLE, stdin="piped\n")
-    assert (done.returncode, done.stdout) == (0, "piped\n")
+    assert (done.code, done.stdout) == (0, "piped\n")
 
 
 def test_git_knows_a_linked_worktree(tasks: Tasks, tmp_path: Path) -> None:

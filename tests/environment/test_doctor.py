@@ -394,7 +394,7 @@ def test_in_the_container_it_looks_at_what_can_be_seen_there(
         "--mount", f"type=bind,source={machine.root},target=/workspace",
         toolkit_image, "packer-toolkit", "doctor", "--json", check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.code == 0, done.stdout + done.stderr
     states = {check["name"]: check["state"] for check in json.loads(done.stdout)["checks"]}
     assert states == {
         "repository": "ok", "settings": "ok", "git": "ok", "task": "skipped",

@@ -101,7 +101,7 @@ def test_a_repository_that_may_not_be_read_is_told(
         "run", "--rm", "--mount", f"type=bind,source={repository},target=/workspace",
         toolkit_image, "true", check=False,
     )  # fmt: skip
-    assert done.returncode == 3
+    assert done.code == 3
     assert done.stderr.splitlines()[-1] == (
         "packer-toolkit: uid 1000 may not read /workspace; run as its owner, in a container with"
         " --user"
@@ -115,7 +115,7 @@ def test_where_nothing_can_be_written_it_says_so(
     command = ["run", "--rm", "--read-only", "--env=SOL_CET_USER_ROLE=builder"]
     settings = ["--env=AWS_ACCOUNT_ID=111122223333", toolkit_image, "true"]
     done = docker_engine.docker(*command, *settings, check=False)
-    assert done.returncode == 3
+    assert done.code == 3
     assert "add --tmpfs=/tmp to docker run" in done.stderr
     assert "Traceback" not in done.stderr
     docker_engine.docker(*command, "--tmpfs=/tmp", *settings)
@@ -163,7 +163,7 @@ def test_a_difference_to_versions_env_is_found(
         "run", "--rm", f"--volume={other}:/other.env:ro", toolkit_image,
         "packer-toolkit", "versions", "--pinned=/other.env", check=False,
     )  # fmt: skip
-    assert done.returncode == 1
+    assert done.code == 1
     assert "not the versions that versions.env pins: ansible-core, git;" in done.stderr
 
 

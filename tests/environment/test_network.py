@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from packer_toolkit.environment.network import find_changes
 from rig.repositories.template import git
-from rig.run.tasks import Tasks, says
+from rig.run.tasks import Tasks
 
 pytestmark = pytest.mark.integration
 
@@ -112,9 +112,9 @@ def test_one_variable_lets_every_tool_trust_a_private_authority(
     env = dict.fromkeys(("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_DIR"), "")
     env |= {"SOL_CET_USER_ROLE": "none", "SSL_CERT_FILE": str(certificate)}
     done = tasks.run("docker-run", "--", "bash", "-c", script, env=env)
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert (done.code, done.stdout) == (0, ""), done.stderr
     without = tasks.run("docker-run", "--", "bash", "-c", script, env={**env, "SSL_CERT_FILE": ""})
-    assert without.stdout.splitlines() == [f"{name} failed" for name in TOOLS], says(without)
+    assert without.stdout.splitlines() == [f"{name} failed" for name in TOOLS], without.errors
 
 
 def test_the_variable_of_a_tool_takes_precedence() -> None:

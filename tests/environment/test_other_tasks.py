@@ -13,7 +13,7 @@ import pytest
 from rig.aws.credentials import ACCOUNT
 from rig.aws.rig import Ec2
 from rig.repositories.template import git, release, render, snapshot
-from rig.run.tasks import Tasks, says
+from rig.run.tasks import Tasks
 
 pytestmark = pytest.mark.integration
 
@@ -34,7 +34,7 @@ def test_create_legacy_packer_deps(aws: Tasks, ec2: Ec2) -> None:
     settings.write_text(text.replace("LEGACY_SSM_PARAMETERS=", "LEGACY_SSM_PARAMETERS=/packer/"))
     before = git(aws.repository, "status", "--porcelain")
     done = aws.run("create-legacy-packer-deps", folder="inspec")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     assert (aws.repository / "legacy-deps/packer/vpc_id").read_text() == "vpc-1"
     assert not (aws.repository / "legacy-deps/packer/token").exists()
     values = json.loads((aws.repository / "legacy-deps.auto.pkrvars.json").read_text())
@@ -42,9 +42,9 @@ def test_create_legacy_packer_deps(aws: Tasks, ec2: Ec2) -> None:
     assert git(aws.repository, "status", "--porcelain") == before
 
     absent = aws.run("create-legacy-packer-deps", "--", "/packer/none", "/packer/neither")
-    assert absent.returncode == 1
-    assert "/packer/none" in says(absent)
-    assert "/packer/neither" in says(absent)
+    assert absent.code == 1
+    assert "/packer/none" in absent.errors
+    assert "/packer/neither" in absent.errors
 
 
 def test_doctor(aws: Tasks) -> None:
@@ -54,7 +54,7 @@ def test_doctor(aws: Tasks) -> None:
         re.sub(r"AWS_ACCOUNT_ID=\d+", f"AWS_ACCOUNT_ID={ACCOUNT}", settings.read_text())
     )
     done = aws.run("doctor", "--", "--json")
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.code == 0, done.stdout + done.stderr
     found = {each["name"]: each for each in json.loads(done.stdout)["checks"]}
     assert found["image"]["found"].endswith("is on this machine")
 
@@ -66,7 +66,7 @@ def test_format(aws: Tasks) -> None:
     values.write_text(text.replace("image_name        =", "image_name ="))
     subprocess.run(["chown", "-R", "4321:4321", aws.repository], check=True)
     done = aws.run("format")
-    assert (done.returncode, done.stdout) == (0, "formatted image.auto.pkrvars.hcl\n"), done.stderr
+    assert (done.code, done.stdout) == (0, "formatted image.auto.pkrvars.hcl\n"), done.stderr
     assert values.read_text() == text
     assert values.stat().st_uid == 4321
 
@@ -81,8 +81,8 @@ def test_access_to_aws_that_does_not_work_is_told(aws: Tasks, ec2: Ec2, task: st
     ec2.expire_key(ec2.env["AWS_ACCESS_KEY_ID"])
     expired = aws.run(task, *more)
     for done in (away, nobody, expired):
-        assert done.returncode in (3, 4), done.stdout + done.stderr
-        last = says(done).splitlines()[-1]
+        assert done.code in (3, 4), done.stdout + done.stderr
+        last = done.errors.splitlines()[-1]
         assert last.startswith("packer-toolkit: "), done.stderr
         assert "Traceback" not in done.stdout + done.stderr
     assert ec2.calls("RunInstances") == []
@@ -94,7 +94,7 @@ def test_the_three_tasks_of_the_template(tmp_path: Path) -> None:
     repository = render(template, tmp_path / "a team's répo" / "packer-ami-web")
     tasks = Tasks(repository, {"PACKER_TOOLKIT_TRUST": "true"})
     same = tasks.run("template-check")
-    assert same.returncode == 0, same.stderr
+    assert same.code == 0, same.stderr
     assert "Up to date" in same.stdout
     readme = template / "template/inspec/README.md"
     readme.write_text(readme.read_text() + "\nOne line more.\n")
@@ -104,6 +104,6 @@ def test_the_three_tasks_of_the_template(tmp_path: Path) -> None:
     shown = tasks.run("template-diff", "--", "--trust")
     assert "+One line more." in shown.stdout, shown.stdout + shown.stderr
     taken = tasks.run("template-update", "--", "--trust")
-    assert taken.returncode == 0, taken.stdout + taken.stderr
+    assert taken.code == 0, taken.stdout + taken.stderr
     assert "One line more." in (repository / "inspec/README.md").read_text()
     assert os.path.exists(repository / ".copier-answers.yml")

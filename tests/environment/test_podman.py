@@ -14,7 +14,7 @@ import pytest
 from rig.aws.rig import Ec2
 from rig.docker.registry import Registry
 from rig.host import tools
-from rig.run.tasks import Tasks, says
+from rig.run.tasks import Tasks
 
 # Podman raises limits for root, which root may not do everywhere.
 LIMITS = "--ulimit=nofile=1024:1024 --ulimit=nproc=1024:1024"
@@ -53,26 +53,26 @@ def podman(repository: Path, tmp_path: Path, registry: Registry, ec2: Ec2) -> It
 def test_login_pull_and_run(podman: Tasks, registry: Registry) -> None:
     """As with Docker: the way to the login, the login, a command with its exit code and owner."""
     refused = podman.run("docker-run", "--", "bash", "-c", "true")
-    assert refused.returncode == 4, refused.stderr
-    assert "log in with: task docker-login" in says(refused)
+    assert refused.code == 4, refused.stderr
+    assert "log in with: task docker-login" in refused.errors
 
     done = podman.run("docker-login")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     assert done.stdout == f"Logged in to {registry.name}, for 12 hours\n"
 
     subprocess.run(["chown", "-R", "4321:4321", podman.repository], check=True)
     script = "echo $UID in $PWD; echo x >made; exit 5"
     ran = podman.run("docker-run", "--", "bash", "-c", script)
-    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (5, "4321 in /workspace"), ran.stderr
+    assert (ran.code, ran.stdout.splitlines()[-1]) == (5, "4321 in /workspace"), ran.stderr
     assert (podman.repository / "made").stat().st_uid == 4321
 
     absent = podman.run("docker-run", "--", "bash", env={"TOOLKIT_IMAGE": f"{registry.name}/a:1"})
-    assert absent.returncode == 4
-    assert f"the image {registry.name}/a:1 does not exist" in says(absent), absent.stderr
+    assert absent.code == 4
+    assert f"the image {registry.name}/a:1 does not exist" in absent.errors, absent.stderr
     registry.stop()
     gone = podman.run("docker-login")
-    assert gone.returncode == 4
-    assert f"{registry.name} refused the login (" in says(gone)
+    assert gone.code == 4
+    assert f"{registry.name} refused the login (" in gone.errors
 
 
 def test_a_job_leaves_no_password_on_its_runner_with_podman(
@@ -84,9 +84,9 @@ def test_a_job_leaves_no_password_on_its_runner_with_podman(
     before = Path(podman.env["REGISTRY_AUTH_FILE"]).read_text()
     job = {"GITHUB_ACTIONS": "true", "RUNNER_TEMP": str(temporary)}
     done = podman.run("docker-login", env=job)
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     ran = podman.run("docker-run", "--", "bash", "-c", "echo in", env=job)
-    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, "in"), ran.stderr
+    assert (ran.code, ran.stdout.splitlines()[-1]) == (0, "in"), ran.stderr
     assert Path(podman.env["REGISTRY_AUTH_FILE"]).read_text() == before
     assert registry.name in (temporary / "packer-toolkit-logins/config.json").read_text()
 
@@ -95,8 +95,8 @@ def test_an_image_without_a_registry_is_explained(podman: Tasks) -> None:
     """Podman refuses an image without a registry, so the line has the full name (report 1)."""
     for image in ("acme/packer-toolkit:1", "packer-toolkit"):
         done = podman.run("docker-run", "--", "true", env={"TOOLKIT_IMAGE": image})
-        assert done.returncode == 3
-        assert says(done).splitlines()[-1] == (
+        assert done.code == 3
+        assert done.errors.splitlines()[-1] == (
             f"toolkit.sh: {image} has no registry, which Podman requires; add it in toolkit.env,"
             f" such as docker.io/{image}"
         )

@@ -61,7 +61,7 @@ class Job:
             line += ["--mount", f"type=bind,source={source},target={target}"]
         line += [f"--env={name}={value}" for name, value in ENVIRONMENT.items()]
         done = self._engine.docker(*line, self._debian, *command, check=False)
-        return done.returncode, done.stdout, done.stderr
+        return done.code, done.stdout, done.stderr
 
 
 @pytest.fixture

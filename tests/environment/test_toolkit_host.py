@@ -19,7 +19,7 @@ import yaml
 
 from rig.host.machine import HOST_ENV
 from rig.repositories.template import ROOT, git
-from rig.run.tasks import Tasks, says
+from rig.run.tasks import Tasks
 
 pytestmark = pytest.mark.integration
 
@@ -114,7 +114,7 @@ def test_uv_gets_the_toolkit_of_the_recorded_template(bare: Tasks, source: str) 
     for commit, release in RELEASES.items():
         record(bare, source, commit)
         done = bare.run("template-check", "--", "x y")
-        assert done.returncode == 0, done.stderr
+        assert done.code == 0, done.stderr
         url = f"packer-toolkit @ git+{SOURCES[source]}@{release}#subdirectory=toolkit"
         toolkit = ["packer-toolkit", "template-check", "x y"]
         assert done.stdout.splitlines() == ["uvx", "--quiet", "--from", url, *toolkit]
@@ -151,7 +151,7 @@ def test_uv_gets_the_toolkit_of_this_template(bare: Tasks, name: str, beside: bo
     if beside:
         (bare.repository / ".copier-answers.yml").write_text(OTHER)
     done = bare.run("template-check")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     assert done.stdout.splitlines()[3] == URL
 
 
@@ -160,8 +160,8 @@ def test_another_template_is_not_asked_for_a_toolkit(bare: Tasks) -> None:
     add(bare, "uvx")
     (bare.repository / ".copier-answers.yml").write_text(OTHER)
     done = bare.run("template-check")
-    assert (done.returncode, done.stdout) == (3, "")
-    assert says(done) == (
+    assert (done.code, done.stdout) == (3, "")
+    assert done.errors == (
         "toolkit-host.sh: this folder has no answers file of this template, such as"
         " .copier-answers.yml; restore it with git"
     )
@@ -174,8 +174,8 @@ def test_two_answers_files_are_named(bare: Tasks) -> None:
     (bare.repository / "two.yml").write_text(file.read_text().replace("v1.2.3", "v2.0.0"))
     (bare.repository / ".copier-answers.yml").write_text(OTHER)
     done = bare.run("template-check")
-    assert (done.returncode, done.stdout) == (3, "")
-    assert "one.yml and two.yml; choose one, such as --answers-file one.yml" in says(done)
+    assert (done.code, done.stdout) == (3, "")
+    assert "one.yml and two.yml; choose one, such as --answers-file one.yml" in done.errors
     for options, release in (
         (("--answers-file", "one.yml"), "v1.2.3"),
         (("--json", "--answers-file=two.yml"), "v2.0.0"),
@@ -184,7 +184,7 @@ def test_two_answers_files_are_named(bare: Tasks) -> None:
         done = bare.run("template-check", "--", *options)
         assert done.stdout.splitlines()[3] == URL.replace("v1.2.3", release), done.stderr
     done = bare.run("template-check", "--", "--answers-file", ".copier-answers.yml")
-    assert (done.returncode, done.stdout) == (3, "")
+    assert (done.code, done.stdout) == (3, "")
 
 
 def test_a_copy_that_git_does_not_track_does_not_count(bare: Tasks) -> None:
@@ -198,12 +198,12 @@ def test_a_copy_that_git_does_not_track_does_not_count(bare: Tasks) -> None:
     for name in (".copier-answer*.yml", "saved.yml", ".a b.yaml"):
         (bare.repository / name).write_text(text)
     done = bare.run("template-check")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     assert done.stdout.splitlines()[3] == URL
     git(bare.repository, "add", "saved.yml")
     done = bare.run("template-check")
-    assert (done.returncode, done.stdout) == (3, "")
-    assert ".copier-answers.yml and saved.yml; choose one" in says(done)
+    assert (done.code, done.stdout) == (3, "")
+    assert ".copier-answers.yml and saved.yml; choose one" in done.errors
 
 
 @pytest.mark.parametrize("name", [".copier-answers.yml", ".copier-answers.packer-ami.yml"])
@@ -218,10 +218,10 @@ def test_an_answers_file_that_is_moved_aside_is_read_from_git(bare: Tasks, name:
     git(bare.repository, "commit", "--quiet", "-m", "Ours")
     file.unlink()
     done = bare.run("template-update", "--", "--undo")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     assert done.stdout.splitlines()[3] == URL
     done = bare.run("template-update", "--", "--answers-file", name)
-    assert (done.returncode, done.stdout) == (3, "")
+    assert (done.code, done.stdout) == (3, "")
 
 
 def test_projects_further_down_do_not_count(bare: Tasks) -> None:
@@ -242,15 +242,15 @@ def test_projects_further_down_do_not_count(bare: Tasks) -> None:
 def test_what_is_missing_is_said_in_one_line(bare: Tasks) -> None:
     """Neither of both, or no word of the template."""
     done = bare.run("template-update")
-    assert done.returncode == 3
-    assert "requires uv; install it: https://docs.astral.sh/uv/" in says(done)
-    assert len(says(done).splitlines()) == 1
+    assert done.code == 3
+    assert "requires uv; install it: https://docs.astral.sh/uv/" in done.errors
+    assert len(done.errors.splitlines()) == 1
     add(bare, "uvx")
     file = bare.repository / ".copier-answers.yml"
     file.write_text(re.sub(r"(?m)^_commit:.*\n", "", file.read_text()))
     done = bare.run("template-update")
-    assert done.returncode == 3
-    assert ".copier-answers.yml has no _commit" in says(done)
+    assert done.code == 3
+    assert ".copier-answers.yml has no _commit" in done.errors
 
 
 # As uv 0.13 says that there is no network.
@@ -276,11 +276,11 @@ def test_a_template_that_uv_cannot_get_is_told_in_one_line(bare: Tasks) -> None:
         " your access with: git ls-remote 'https://github.example/acme/t.git'"
     )
     done = bare.run("template-check")
-    assert (done.returncode, says(done)) == (4, reason)
+    assert (done.code, done.errors) == (4, reason)
     done = bare.run("doctor")
-    assert done.returncode == 3
-    assert says(done).splitlines()[0].startswith(f"{reason}; continuing in the container")
-    assert "neither docker nor podman is on PATH; install" in says(done).splitlines()[1]
+    assert done.code == 3
+    assert done.errors.splitlines()[0].startswith(f"{reason}; continuing in the container")
+    assert "neither docker nor podman is on PATH; install" in done.errors.splitlines()[1]
 
 
 def test_without_uv_the_doctor_looks_from_the_container(bare: Tasks, tmp_path: Path) -> None:
@@ -290,9 +290,9 @@ def test_without_uv_the_doctor_looks_from_the_container(bare: Tasks, tmp_path: P
     (Path(bare.env["PATH"]) / "mkdir").symlink_to(shutil.which("mkdir") or "")
     bare.env["ENGINE_RECORD"] = str(tmp_path / "calls")
     done = bare.run("doctor", "--", "--json", folder="inspec")
-    assert done.returncode == 0, done.stderr
-    assert "requires uv; install it: https://docs.astral.sh/uv/" in says(done)
-    assert len(says(done).splitlines()) == 1, "beside the one of the fetched image"
+    assert done.code == 0, done.stderr
+    assert "requires uv; install it: https://docs.astral.sh/uv/" in done.errors
+    assert len(done.errors.splitlines()) == 1, "beside the one of the fetched image"
     last = max((tmp_path / "calls").iterdir(), key=lambda folder: int(folder.name))
     call = (last / "arguments").read_text().split("\0")[:-1]
     assert call[0] == "run"
@@ -306,7 +306,7 @@ def test_the_doctor_tells_all_that_is_missing_where_no_engine_is(bare: Tasks) ->
     offline = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": bare.env["PATH"], "AWS_REGION": ""}
     offline["TOOLKIT_IMAGE"] = "127.0.0.1:9/packer-toolkit:1.0.0"
     done = bare.run("doctor", "--", "--json", folder="inspec", env=offline)
-    assert done.returncode == 3
+    assert done.code == 3
     found = {each["name"]: each for each in json.loads(done.stdout)["checks"]}
     missing = {name for name, each in found.items() if each["state"] == "missing"}
     assert missing == {"git", "engine", "image", "role", "aws"}
@@ -327,8 +327,8 @@ def test_an_older_docker_without_a_daemon_is_understood(bare: Tasks) -> None:
     )
     docker.chmod(0o755)
     done = bare.run("check")
-    assert done.returncode == 3
-    assert "docker cannot be reached (Cannot connect to the Docker daemon at" in says(done)
+    assert done.code == 3
+    assert "docker cannot be reached (Cannot connect to the Docker daemon at" in done.errors
     program = Path(bare.env["PATH"]) / "packer-toolkit"
     program.symlink_to(Path(sys.executable).with_name("packer-toolkit"))
     env = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(bare.repository.parent)}
@@ -415,7 +415,7 @@ def test_the_address_in_a_message_is_the_recorded_one(bare: Tasks, tmp_path: Pat
     uvx.chmod(0o755)
     record(bare, "github-work:acme/t.git", "v1.2.3")
     done = bare.run("template-check")
-    assert (done.returncode, says(done)) == (
+    assert (done.code, done.errors) == (
         4,
         "toolkit-host.sh: uv cannot get the toolkit (fatal: github-work:acme/t.git: Permission"
         " denied); check the network, and your access with: git ls-remote 'github-work:acme/t.git'",

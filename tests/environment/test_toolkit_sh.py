@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from rig.repositories.template import ROOT, git, render
-from rig.run.tasks import Tasks, says
+from rig.run.tasks import Tasks
 
 pytestmark = pytest.mark.integration
 
@@ -70,7 +70,7 @@ class Recorded:
         """Run a task; return its call of `docker run`."""
         self.forget()
         done = self.tasks.run(*words, env=env, folder=folder)
-        assert done.returncode == 0, done.stderr
+        assert done.code == 0, done.stderr
         (call,) = [call for call in self.calls() if call.is_run]
         return call
 
@@ -195,7 +195,7 @@ def test_in_the_container_a_task_runs_the_command_itself(recorded: Recorded) -> 
     """Task is in the image too."""
     inside = {"PACKER_TOOLKIT_VERSION": "1.0.0"}
     done = recorded.tasks.run("docker-run", "--", "printf", "%s|", "a b", "c", env=inside)
-    assert (done.returncode, done.stdout) == (0, "a b|c|")
+    assert (done.code, done.stdout) == (0, "a b|c|")
     assert not recorded.record.exists()
 
 
@@ -218,7 +218,7 @@ def test_toolkit_sh_explains_itself(recorded: Recorded) -> None:
 def test_a_login_takes_no_arguments(recorded: Recorded, words: list[str]) -> None:
     """What it does not know is not left unheard."""
     done = recorded.tasks.run("docker-login", "--", *words)
-    assert done.returncode == 2
+    assert done.code == 2
     assert done.stderr.startswith("Usage: ./toolkit.sh ")
     assert not recorded.record.exists()
 
@@ -298,8 +298,8 @@ def test_a_part_that_is_missing_is_named(recorded: Recorded, part: str) -> None:
     """The line names the missing part of the launcher, and how to restore it (review R6)."""
     (recorded.tasks.repository / part).unlink()
     done = recorded.tasks.run("docker-run")
-    assert done.returncode == 3
-    assert says(done) == f"toolkit.sh: {part} is missing; restore it with: git checkout {part}"
+    assert done.code == 3
+    assert done.errors == f"toolkit.sh: {part} is missing; restore it with: git checkout {part}"
 
 
 # --- Secrets, settings, files -------------------------------------------------------------------
@@ -562,13 +562,13 @@ def test_the_agent_on_macos_is_mounted_where_the_engine_has_it(
         for task in ("docker-run", "ansible-collection-install", "ansible-collection-update"):
             recorded.forget()
             done = recorded.tasks.run(task, env={**env, "SSH_AUTH_SOCK": address})
-            assert done.returncode == 0, done.stderr
+            assert done.code == 0, done.stderr
             (call,) = [call for call in recorded.calls() if call.is_run]
             mount = "type=bind,source=/run/host-services/ssh-auth.sock,target=/run/ssh-agent.sock"
             assert (mount in call.options("--mount")) == reached
             assert address not in "".join(call.options("--mount"))
             assert ("SSH_AUTH_SOCK=/run/ssh-agent.sock" in call.options("--env")) == reached
-            assert len(says(done).splitlines()) == (0 if reached else 1)
+            assert len(done.errors.splitlines()) == (0 if reached else 1)
             assert ("the SSH agent cannot be reached" in done.stderr) == (not reached)
 
 
@@ -580,10 +580,10 @@ def test_an_agent_that_has_ended_stops_nothing(
     (tmp_path / "file").touch()
     address = str(tmp_path / agent)
     done = recorded.tasks.run("docker-run", env={"SSH_AUTH_SOCK": address})
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     (call,) = [call for call in recorded.calls() if call.is_run]
     assert address not in "".join(call.arguments)
-    assert says(done).startswith(f"toolkit.sh: the SSH agent cannot be reached ({address});")
+    assert done.errors.startswith(f"toolkit.sh: the SSH agent cannot be reached ({address});")
 
 
 @pytest.mark.parametrize("system", ["darwin24", "linux-gnu"])
@@ -614,9 +614,9 @@ def test_packers_folder_is_not_a_link(recorded: Recorded, tmp_path: Path) -> Non
         done = Tasks(plain, recorded.tasks.env).run(
             "packer-build-local", env={"OSTYPE": "linux-gnu", "ENGINE_SOCKET": address}
         )
-    assert done.returncode == 3
+    assert done.code == 3
     assert (
-        says(done) == f"toolkit.sh: {plain}/.packer-tmp is or contains a symbolic link; remove it"
+        done.errors == f"toolkit.sh: {plain}/.packer-tmp is or contains a symbolic link; remove it"
     )
     assert (list(private.iterdir()), private.stat().st_mode & 0o777) == ([], 0o700)
 
@@ -635,8 +635,8 @@ def test_packers_folder_on_macos_is_never_tmpdir(recorded: Recorded, tmp_path: P
 def test_git_bash_is_refused_in_one_line(recorded: Recorded, shell: str, task: str) -> None:
     """A shell that rewrites the paths of mounts is refused before anything starts (field 37)."""
     done = recorded.tasks.run(task, env={"OSTYPE": shell})
-    assert done.returncode == 3
-    assert says(done) == (
+    assert done.code == 3
+    assert done.errors == (
         "toolkit.sh: Git Bash and Cygwin rewrite the paths of mounts; run this in WSL:"
         " wsl ./toolkit.sh"
     )
@@ -717,10 +717,10 @@ def test_an_engine_of_another_machine_is_refused(
     for task in ("docker-run", "check", "packer-build", "packer-build-local"):
         recorded.forget()
         done = recorded.tasks.run(task, env=env)
-        assert done.returncode == 3, done.stderr
-        assert f"the engine is on another machine ({address}), so it cannot mount" in says(done)
-        assert "unset DOCKER_HOST and CONTAINER_HOST, or: docker context use default" in says(done)
-        assert len(says(done).splitlines()) == 1
+        assert done.code == 3, done.stderr
+        assert f"the engine is on another machine ({address}), so it cannot mount" in done.errors
+        assert "unset DOCKER_HOST and CONTAINER_HOST, or: docker context use default" in done.errors
+        assert len(done.errors.splitlines()) == 1
         assert {call.arguments[0] for call in recorded.calls()} <= {
             *("--version", "info", "context", "system")
         }
@@ -803,13 +803,13 @@ def test_without_a_role_it_is_said_which_lines_go_where(
     for task in ("packer-build", "create-legacy-packer-deps", "docker-run", "check"):
         recorded.forget()
         done = recorded.tasks.run(task)
-        assert done.returncode == (3 if task in NEED_A_ROLE else 0), done.stderr
+        assert done.code == (3 if task in NEED_A_ROLE else 0), done.stderr
         assert recorded.record.exists() == (task not in NEED_A_ROLE)
         if task != "check":
-            assert "add these lines to Taskfile.local.yml" in says(done)
-            assert says(done).endswith(lines)
+            assert "add these lines to Taskfile.local.yml" in done.errors
+            assert done.errors.endswith(lines)
         else:
-            assert says(done) == ""
+            assert done.errors == ""
     # What is to be pasted is what the example holds, and Task can read it.
     example = (recorded.tasks.repository / "Taskfile.local.yml.example").read_text()
     kept = [line for line in example.splitlines() if not re.match(r"\s*#|---", line)]
@@ -925,9 +925,9 @@ def test_what_is_missing_is_said_in_one_line(recorded: Recorded, tmp_path: Path,
     """With the fix, before anything starts."""
     task, change, code, said = MISSING[case]
     done = recorded.tasks.run(task, env=change(recorded, tmp_path))
-    assert done.returncode == code, done.stderr
-    assert said in says(done)
-    assert len(says(done).splitlines()) == 1
+    assert done.code == code, done.stderr
+    assert said in done.errors
+    assert len(done.errors.splitlines()) == 1
     assert not [call for call in recorded.calls() if call.is_run]
     assert not (tmp_path / "executed").exists()
 
@@ -942,7 +942,7 @@ def test_no_value_of_toolkit_env_is_executed(recorded: Recorded, value: str) -> 
         re.sub("(?<=^PERSONAL_ROLE_VARIABLE=).*", lambda _: value, file.read_text(), flags=re.M)
     )
     done = recorded.tasks.run("packer-build")
-    assert done.returncode != 0
+    assert done.code != 0
     assert "PERSONAL_ROLE_VARIABLE" in done.stderr
     assert not [*recorded.tasks.repository.rglob("executed")]
 
@@ -955,11 +955,11 @@ def test_a_daemon_that_does_not_answer_is_told(recorded: Recorded, tmp_path: Pat
     env = {"DOCKER_HOST": f"unix://{tmp_path}/none.sock", "CONTAINER_ENGINE": docker}
     for task in ("docker-run", "docker-login", "packer-build"):
         done = recorded.tasks.run(task, env=env)
-        assert done.returncode == 3
-        assert "docker cannot be reached (Cannot connect to the Docker daemon" in says(done) or (
-            "docker cannot be reached (failed to connect to the docker API" in says(done)
+        assert done.code == 3
+        assert "docker cannot be reached (Cannot connect to the Docker daemon" in done.errors or (
+            "docker cannot be reached (failed to connect to the docker API" in done.errors
         ), done.stderr
-        assert len(says(done).splitlines()) == 1
+        assert len(done.errors.splitlines()) == 1
 
 
 def test_settings_that_are_gone_are_named(recorded: Recorded) -> None:
@@ -967,7 +967,7 @@ def test_settings_that_are_gone_are_named(recorded: Recorded) -> None:
     file = recorded.tasks.repository / "toolkit.env"
     file.write_text(file.read_text().replace("PERSONAL_ROLE_VARIABLE=SOL", "#"))
     done = recorded.tasks.run("docker-run")
-    assert done.returncode != 0
+    assert done.code != 0
     assert "PERSONAL_ROLE_VARIABLE: is missing in toolkit.env" in done.stderr
 
 

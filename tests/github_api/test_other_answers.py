@@ -8,7 +8,8 @@ import pytest
 
 from rig.github import GitHub, Repository
 from rig.repositories.build_reports import REPOSITORY, SHA, write_report
-from rig.run.toolkit_process import Said, Toolkit
+from rig.run.result import Result
+from rig.run.toolkit import Toolkit
 
 PAGE = "<!DOCTYPE html>\n<title>Down for maintenance</title>\n" + "<p>Please wait.</p>\n" * 3000
 ANSWERS = {
@@ -28,7 +29,7 @@ ANSWERS = {
 
 def report(
     github: GitHub, folder: Path, *, ok: bool, code: int = 0, strict: tuple[str, ...] = ()
-) -> Said:
+) -> Result:
     """Report a build to an Enterprise Server."""
     env = {
         "GITHUB_API_URL": github.enterprise_url,

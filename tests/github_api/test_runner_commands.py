@@ -23,7 +23,7 @@ from rig.host.tools import Packer
 from rig.repositories.build_reports import REPOSITORY
 from rig.repositories.repository import add_script, small_repository
 from rig.repositories.template import git
-from rig.run.toolkit_process import Toolkit
+from rig.run.toolkit import Toolkit
 
 # What the runner leaves out at the start of a line; it does not read a byte order mark either.
 BLANK = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\ufeff"

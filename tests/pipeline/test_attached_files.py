@@ -19,7 +19,7 @@ from packer_toolkit.pipeline.artifacts import (
 )
 from rig.github import Repository
 from rig.repositories.build_reports import build_report
-from rig.run.toolkit_process import Toolkit
+from rig.run.toolkit import Toolkit
 
 MANIFEST = b'{"builds": []}'
 DEEP = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"

@@ -13,7 +13,7 @@ from packer_toolkit.pipeline.advice import suggest_fixes
 from rig.github import GitHub, Repository
 from rig.repositories.build_reports import REPOSITORY, SHA, build_report, write_report
 from rig.repositories.template import ROOT
-from rig.run.toolkit_process import Toolkit
+from rig.run.toolkit import Toolkit
 
 LABEL = "packer-build-failure"
 PARENT = "`ami-0aaaaaaaaaaaaaaaa` `debian-12-amd64-20261101`"

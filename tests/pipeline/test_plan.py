@@ -19,7 +19,7 @@ from rig.github import GitHub, Repository
 from rig.host.tools import Packer
 from rig.repositories.build_reports import SHA
 from rig.repositories.template import render
-from rig.run.toolkit_process import Toolkit
+from rig.run.toolkit import Toolkit
 
 PARENT = "ami-0aaaaaaaaaaaaaaaa"  # 17 digits
 

@@ -14,7 +14,7 @@ from packer_toolkit.pipeline.record import extract_failure
 from rig.github import GitHub, Repository
 from rig.repositories.build_reports import REPOSITORY, write_report
 from rig.repositories.template import ROOT
-from rig.run.toolkit_process import Toolkit
+from rig.run.toolkit import Toolkit
 from rig.servers.web import Handler, serving
 
 OWNER, NAME = REPOSITORY.split("/")

@@ -12,7 +12,7 @@ from packer_toolkit.pipeline.artifacts import unpack_artifacts
 from packer_toolkit.pipeline.summary import compare_packages, find_larger_type
 from rig.github import GitHub, Repository
 from rig.repositories.build_reports import REPOSITORY, build_report, write_report
-from rig.run.toolkit_process import Toolkit
+from rig.run.toolkit import Toolkit
 
 
 def test_good_build_says_what_was_made(toolkit: Toolkit) -> None:

@@ -11,7 +11,7 @@ import yaml
 from packer_toolkit.errors import SetupError
 from packer_toolkit.repository.collections import write_entries
 from rig.repositories.template import git
-from rig.run.tasks import Tasks, says
+from rig.run.tasks import Tasks
 from rig.servers.galaxy import Galaxy
 
 REQUIREMENTS = "provisioners/ansible/requirements.yml"
@@ -34,13 +34,13 @@ def test_install_and_update_go_by_requirements_yml(tasks: Tasks, galaxy: Galaxy)
     git(tasks.repository, "add", "--all")
     git(tasks.repository, "commit", "--quiet", "-m", "A small repository")
     none = tasks.run("ansible-collection-install")
-    assert (none.returncode, none.stderr) == (0, "")
+    assert (none.code, none.stderr) == (0, "")
     assert "lists no collection; add one with" in none.stdout
 
     allowed = {"name": "acme.tools", "version": ">=1.0.0,<2.0.0", "source": galaxy.url}
     file.write_text(f"# Ours\n{yaml.safe_dump({'collections': [allowed], 'roles': []})}")
     done = tasks.run("ansible-collection-install")
-    assert (done.returncode, done.stdout) == (0, "acme.tools 1.0.0 installed\n"), done.stderr
+    assert (done.code, done.stdout) == (0, "acme.tools 1.0.0 installed\n"), done.stderr
 
     galaxy.publish("acme.tools", "1.1.0")
     again = tasks.run("ansible-collection-install")
@@ -51,15 +51,15 @@ def test_install_and_update_go_by_requirements_yml(tasks: Tasks, galaxy: Galaxy)
     # A new one is written down, in the version that it was installed in; comments stay.
     galaxy.publish("acme.more", "3.2.1")
     added = tasks.run("ansible-collection-install", "--", "acme.more", "--server", galaxy.url)
-    assert added.returncode == 0, added.stderr
+    assert added.code == 0, added.stderr
     assert added.stdout == "acme.more 3.2.1 installed\nacme.tools 1.1.0 unchanged\n"
     assert file.read_text().startswith("# Ours\n")
     more = {"name": "acme.more", "version": "3.2.1", "source": galaxy.url}
     assert yaml.safe_load(file.read_text()) == {"collections": [more, allowed], "roles": []}
     assert git(tasks.repository, "status", "--porcelain") == f" M {REQUIREMENTS}"
     twice = tasks.run("ansible-collection-install", "--", "acme.more")
-    assert twice.returncode == 3
-    assert f"acme.more is in {REQUIREMENTS} already" in says(twice)
+    assert twice.code == 3
+    assert f"acme.more is in {REQUIREMENTS} already" in twice.errors
 
     # The playbook finds it.
     say = "ansible-playbook --connection=local --inventory=localhost, provisioners/ansible/{}"
@@ -76,16 +76,16 @@ def test_a_server_that_is_away_is_told(tasks: Tasks) -> None:
     """In one line, with what Ansible says."""
     away = ("ansible-collection-install", "--", "acme.tools", "--server", "http://127.0.0.1:9")
     done = tasks.run(*away)
-    assert done.returncode == 4
-    assert says(done).startswith("packer-toolkit: ansible-galaxy: ")
-    assert "Connection refused" in says(done)
-    assert len(says(done).splitlines()) == 1
+    assert done.code == 4
+    assert done.errors.startswith("packer-toolkit: ansible-galaxy: ")
+    assert "Connection refused" in done.errors
+    assert len(done.errors.splitlines()) == 1
 
 
 def test_a_new_collection_passes_the_checks_and_is_found(tasks: Tasks) -> None:
     """It belongs to the repository, and its roles run in the image when one of ours needs them."""
     made = tasks.run("ansible-collection-init", "--", "team.web")
-    assert made.returncode == 0, made.stderr
+    assert made.code == 0, made.stderr
     folder = tasks.repository / "provisioners/ansible/collections/ansible_collections/team/web"
     for name in ("README.md", "galaxy.yml", "meta/runtime.yml", "roles", "plugins"):
         assert (folder / name).exists()
@@ -100,7 +100,7 @@ def test_a_new_collection_passes_the_checks_and_is_found(tasks: Tasks) -> None:
         file.parent.mkdir(parents=True)
         file.write_text(text)
     checked = tasks.run("check", "--", "--only", "ansible,yaml")
-    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert checked.code == 0, checked.stdout + checked.stderr
     assert "?? provisioners/ansible/collections/" in git(tasks.repository, "status", "--porcelain")
 
     script = (
@@ -116,8 +116,8 @@ def test_a_new_collection_passes_the_checks_and_is_found(tasks: Tasks) -> None:
         ("web", "is not a valid collection name"),
     ):
         refused = tasks.run("ansible-collection-init", "--", name)
-        assert refused.returncode == 3
-        assert said in says(refused)
+        assert refused.code == 3
+        assert said in refused.errors
 
 
 WRITTEN = {

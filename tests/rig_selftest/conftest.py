@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rig.aws import Ec2, Finished
+from rig.aws import Ec2
 from rig.host.tools import Packer
+from rig.run.result import Result
 
-Probe = Callable[..., Finished]
+Probe = Callable[..., Result]
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def probe(ec2: Ec2, packer: Packer, tmp_path: Path) -> Probe:
     workspace = tmp_path / "probe"
     shutil.copytree(Path(__file__).parent / "probe", workspace)
 
-    def build(*arguments: str, env: dict[str, str] | None = None, **options: object) -> Finished:
+    def build(*arguments: str, env: dict[str, str] | None = None, **options: object) -> Result:
         return ec2.run(
             [str(packer.path), "build", *arguments, "."],
             cwd=workspace,

@@ -50,7 +50,7 @@ def test_bare_image_is_as_empty_as_docker_hubs(docker_engine: DockerEngine) -> N
 def test_no_service_starts_on_installation(docker_engine: DockerEngine, debian_12: str) -> None:
     """With the host's network a started service would take the host's port."""
     shown = docker_engine.docker("run", "--rm", debian_12, "/usr/sbin/policy-rc.d", check=False)
-    assert shown.returncode == 101, "policy-rc.d's code for: action forbidden"
+    assert shown.code == 101, "policy-rc.d's code for: action forbidden"
 
 
 def test_an_image_that_is_there_is_not_made_again(

@@ -176,7 +176,7 @@ def test_all_workers_of_a_run_get_the_same_engine() -> None:
     try:
         second = DockerEngine.shared(Session.told(session.as_json()))
         assert second.env == first.env
-        assert second.docker("version").returncode == 0
+        assert second.docker("version").code == 0
         assert birth(keeper)
     finally:
         DockerEngine.stop_shared(session)

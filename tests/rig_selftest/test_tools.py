@@ -51,7 +51,7 @@ def test_packer_init_needs_no_network(packer: tools.Packer, tmp_path: Path) -> N
         + "  }\n}\n"
     )
     nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
-    assert packer.run("init", ".", cwd=tmp_path, env=nowhere).returncode == 0
+    assert packer.run("init", ".", cwd=tmp_path, env=nowhere).code == 0
 
 
 def test_packer_runs_without_the_hosts_libraries(packer: tools.Packer) -> None:

@@ -18,7 +18,7 @@ from packer_toolkit.cli.template.update import command as template_update
 from rig.repositories.ancestors import STEPS, TODAY, recorded, wiring, with_ancestors
 from rig.repositories.hook import git_state, tree
 from rig.repositories.template import ROOT, git, hand_over_environment, render
-from rig.run.updating import toolkit
+from rig.run.toolkit import run_toolkit
 
 BY_RELEASE = {step.before: step for step in STEPS}
 
@@ -74,12 +74,12 @@ def test_update_from_an_ancestor_equals_a_new_repository(
     assert git(old, "ls-files", "--unmerged") == ""
 
     switched = [f"--data=keep_demo={str(has).lower()}"] if had != has else []
-    answer = toolkit(twin, "template-update", "--trust", "--json", *switched)
+    answer = run_toolkit(twin, "template-update", "--trust", "--json", *switched)
     assert (answer.code, answer.json["conflicts"]) == (0, [])
     assert tree(twin) == tree(new)
     commit(twin)
     # An answer that is given again is a reason to render again.
-    assert toolkit(twin, "template-update", "--trust", "--data=image_name=web").code == 0
+    assert run_toolkit(twin, "template-update", "--trust", "--data=image_name=web").code == 0
     assert tree(twin) == tree(new)
     assert git(twin, "status", "--porcelain") == ""
 

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from rig.repositories.copier_command import Outcome, contents, other_copier, run_copier
+from rig.repositories.state import contents
 from rig.repositories.template import git, render
 from rig.repositories.template_rules import rules
+from rig.run.copier import other_copier, run_copier
+from rig.run.result import Result
 
 # See docs/decisions/0001-one-line-refusals.md.
 PREFIX = "'dict object' has no attribute "
@@ -22,11 +24,11 @@ PREFIX = "'dict object' has no attribute "
 Refused = Callable[..., str]
 
 
-def assert_one_line(outcome: Outcome, question: str, shown: str | None = None) -> str:
+def assert_one_line(outcome: Result, question: str, shown: str | None = None) -> str:
     """Assert that a command refused an answer with one line, and return the line."""
     assert outcome.code == 1, outcome
     assert "Traceback" not in outcome.stderr
-    (line,) = outcome.complaints
+    (line,) = outcome.error_lines
     assert line.startswith(PREFIX)
     assert f'{question}="' in line
     if shown is not None:

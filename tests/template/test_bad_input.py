@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rig.repositories.copier_command import Outcome, contents, other_copier, run_copier
+from rig.repositories.state import contents
 from rig.repositories.template import ROOT, git, render
+from rig.run.copier import other_copier, run_copier
+from rig.run.result import Result
 from rig.run.terminal import copier
 
 DEFAULTS = ("--trust", "--defaults", "--data=image_name=web")
@@ -27,28 +29,28 @@ def destination(tmp_path: Path) -> Path:
     return tmp_path / "packer-ami-web"
 
 
-def copy(template: Path | str, destination: Path | str, *options: str, cwd: Path) -> Outcome:
+def copy(template: Path | str, destination: Path | str, *options: str, cwd: Path) -> Result:
     """Run `copier copy` with the defaults."""
     return run_copier("copy", *DEFAULTS, *options, str(template), str(destination), cwd=cwd)
 
 
-def update(project: Path, *options: str, **more: object) -> Outcome:
+def update(project: Path, *options: str, **more: object) -> Result:
     """Run `copier update` with the recorded answers."""
     return run_copier("update", "--trust", "--defaults", *options, cwd=project, **more)  # type: ignore[arg-type]
 
 
-def assert_line(outcome: Outcome, *said: str, code: int = 1) -> None:
+def assert_line(outcome: Result, *said: str, code: int = 1) -> None:
     """Assert that a command failed with exactly one line that contains some strings."""
     assert outcome.code == code, outcome
-    (line,) = outcome.complaints
+    (line,) = outcome.error_lines
     assert all(part in line for part in said), line
 
 
-def assert_traceback(outcome: Outcome, *said: str) -> None:
+def assert_traceback(outcome: Result, *said: str) -> None:
     """Assert that a command failed with a traceback of Copier whose end has some strings."""
     assert outcome.code == 1, outcome
-    assert "Traceback (most recent call last):" in outcome.complaints
-    end = "\n".join(outcome.complaints[-4:])
+    assert "Traceback (most recent call last):" in outcome.error_lines
+    end = "\n".join(outcome.error_lines[-4:])
     assert all(part in end for part in said), end
 
 
@@ -107,10 +109,10 @@ def test_no_terminal_and_no_defaults(template: Path, destination: Path) -> None:
     """Without a terminal and --defaults, Copier fails with one line."""
     outcome = run_copier("copy", "--trust", template, destination, cwd=destination.parent)
     assert outcome.code == 1
-    assert outcome.complaints[-1] == (
+    assert outcome.error_lines[-1] == (
         "Interactive session required: Use `--defaults` and/or `--data`/`--data-file`"
     )
-    assert outcome.complaints[:-1] == ["Warning: Input is not a terminal (fd=0)."]
+    assert outcome.error_lines[:-1] == ["Warning: Input is not a terminal (fd=0)."]
     assert not destination.exists()
 
 
@@ -151,7 +153,7 @@ def test_non_empty_destination_without_a_terminal(template: Path, own_files: Pat
     """Without a terminal, Copier stops at the first file that it would have to ask about."""
     outcome = copy(template, own_files, "--quiet", cwd=own_files.parent)
     assert outcome.code == 1
-    assert outcome.complaints[-1] == "Interactive session required: Consider using `--overwrite`"
+    assert outcome.error_lines[-1] == "Interactive session required: Consider using `--overwrite`"
     assert "Traceback" not in outcome.stderr
     assert_own_files_are_kept(own_files)
 
@@ -207,7 +209,7 @@ def test_unwritable_destination(template: Path, tmp_path: Path) -> None:
 # --- The project ----------------------------------------------------------------------------------
 
 
-def assert_left_alone(project: Path, outcome: Outcome, before: object) -> None:
+def assert_left_alone(project: Path, outcome: Result, before: object) -> None:
     """Assert that a command failed and did not change the project."""
     assert outcome.code != 0
     assert contents(project) == before
@@ -302,7 +304,7 @@ def test_no_trust(template: Path, destination: Path) -> None:
     """A copy of an untrusted template is refused, because the template has a task."""
     outcome = run_copier("copy", "--defaults", template, destination, cwd=destination.parent)
     assert outcome.code == 4
-    assert outcome.complaints == [
+    assert outcome.error_lines == [
         "Template uses potentially unsafe feature: tasks.",
         "If you trust this template, consider adding the `--trust` option when running "
         "`copier copy/update`.",
@@ -396,7 +398,7 @@ def test_relative_template_path(two_releases: Path, destination: Path) -> None:
     assert "_commit: v1.1.0" in (moved / ".copier-answers.yml").read_text()
 
 
-def assert_told_that_it_cannot_be_updated(outcome: Outcome, destination: Path) -> None:
+def assert_told_that_it_cannot_be_updated(outcome: Result, destination: Path) -> None:
     """Assert that a copy without a version reports it, and that its update fails."""
     assert outcome.code == 0, outcome
     assert "`copier update` cannot work here" in outcome.stderr

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from rig.repositories.copier_command import Outcome, run_copier
 from rig.repositories.hook import run_hook, tree
 from rig.repositories.template import git, render
+from rig.run.copier import run_copier
+from rig.run.result import Result
 
 COMMANDS = ("git config", "git init", "git add")
 COPY = ("copy", "--trust", "--defaults", "--data", "image_name=web")
@@ -24,7 +25,7 @@ def committed(repository: Path) -> set[str]:
     return {path for path in listing.split("\0") if path}
 
 
-def notes(done: Outcome | subprocess.CompletedProcess[str]) -> list[str]:
+def notes(done: Result) -> list[str]:
     """Return the notes of the hook."""
     return [line for line in done.stderr.splitlines() if line.startswith("Note: ")]
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rig.repositories.copier_command import contents, run_copier
+from rig.repositories.state import contents
 from rig.repositories.template import git, release, render, snapshot
 from rig.repositories.template_rules import rules
+from rig.run.copier import run_copier
 from rig.run.terminal import copier
 
 KEY_ID = "12345678-90ab-cdef-1234-567890abcdef"
@@ -95,7 +96,7 @@ def test_answers_that_do_not_fit_each_other(
     arguments = ("copy", "--trust", "--defaults", *options(answers), template, folder)
     outcome = run_copier(*arguments, cwd=tmp_path)
     assert outcome.code == 1, outcome
-    (line,) = outcome.complaints
+    (line,) = outcome.error_lines
     assert f'{question}="' in line
     assert f" is refused: {reason}. Accepted: " in line
     assert len(f"Validation error for question '{question}': {reason}") <= 80
@@ -184,7 +185,7 @@ def test_recorded_answer_that_is_refused_now(
     before = contents(folder)
     outcome = run_copier("update", "--trust", "--defaults", cwd=folder)
     assert outcome.code == 1, outcome
-    (line,) = outcome.complaints
+    (line,) = outcome.error_lines
     assert f"Give another answer with --data {question}=ANSWER" in line
     assert contents(folder) == before
     arguments = ("update", "--trust", "--defaults", *options(correction))
@@ -201,14 +202,14 @@ def test_recorded_architectures_are_kept(two_rules: Path, tmp_path: Path, name: 
     recorded = yaml.safe_load((folder / ".copier-answers.yml").read_text())
     twin = Path(shutil.copytree(folder, tmp_path / "twin", symlinks=True))
     outcome = run_copier("update", "--trust", "--defaults", cwd=folder)
-    assert (outcome.code, outcome.complaints) == (0, [])
+    assert (outcome.code, outcome.error_lines) == (0, [])
     after = yaml.safe_load((folder / ".copier-answers.yml").read_text())
     assert after == {**recorded, "_commit": "v2.0.0"}
     given = run_copier(
         "update", "--trust", "--defaults", f"--data=image_architectures={BOTH}", cwd=twin
     )
     assert given.code == 1
-    assert "image_architectures=" in given.complaints[-1]
+    assert "image_architectures=" in given.error_lines[-1]
 
 
 def test_every_reserved_variable_has_the_form_of_an_answer() -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rig.repositories.copier_command import run_copier
 from rig.repositories.hook import git_state, manifest, run_hook, tree
 from rig.repositories.template import git, render
+from rig.run.copier import run_copier
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 

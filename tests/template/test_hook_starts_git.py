@@ -11,17 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from rig.repositories.copier_command import Outcome, run_copier
 from rig.repositories.hook import HOOK, git_state, run_hook, tree
 from rig.repositories.template import git, render
+from rig.run.copier import run_copier
+from rig.run.result import Result
 
 
-def notes(result: Outcome | subprocess.CompletedProcess[str]) -> list[str]:
+def notes(result: Result) -> list[str]:
     """Return the notes of the hook."""
     return [line for line in result.stderr.splitlines() if line.startswith("Note: ")]
 
 
-def numbered(result: Outcome | subprocess.CompletedProcess[str]) -> list[str]:
+def numbered(result: Result) -> list[str]:
     """Return the next steps."""
     return [line for line in result.stderr.splitlines() if re.match(r"\s*\d+\.", line)]
 
@@ -232,7 +233,7 @@ def test_closed_terminal_is_no_reason_to_fail(template: Path, bare: Path) -> Non
 def test_trouble_that_nobody_thought_of_is_one_line(template: Path, bare: Path) -> None:
     """An unexpected error becomes one line, and later steps still run."""
     result = run_hook(bare, template, answers_file=".")
-    assert result.returncode == 0
+    assert result.code == 0
     (note,) = notes(result)
     assert note.startswith("Note: This step failed: Report if Copier could not record")
     assert git(bare, "rev-list", "--count", "HEAD") == "1"

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rig.repositories.copier_command import contents, run_copier
 from rig.repositories.releases import create_template
+from rig.repositories.state import contents
 from rig.repositories.template import git, render
 from rig.repositories.template_rules import rules
-from rig.run.updating import toolkit
+from rig.run.copier import run_copier
+from rig.run.toolkit import run_toolkit
 
 ACCOUNT = "111122223333"
 KEY_ID = "12345678-90ab-cdef-1234-567890abcdef"
@@ -141,8 +142,8 @@ def test_update_of_another_partition_is_refused(
     before = contents(folder), git(folder, "rev-parse", "HEAD"), git(folder, "ls-files", "-s")
     outcome = run_copier("update", "--trust", "--defaults", cwd=folder)
     assert outcome.code == 1, outcome
-    (line,) = outcome.complaints
-    answer = toolkit(folder, "template-update", "--trust")
+    (line,) = outcome.error_lines
+    answer = run_toolkit(folder, "template-update", "--trust")
     assert answer.code == 3
     for text in (line, answer.stderr):
         assert " in .copier-answers.yml is refused: aws-" in text

@@ -15,11 +15,11 @@ from packer_toolkit.build.masking import Mask
 from packer_toolkit.environment.check_repository import find_recorded_secret
 from packer_toolkit.git.addresses import describe_secret, has_secret, remove_secrets
 from packer_toolkit.template.source import format_uvx_requirement
-from rig.repositories.copier_command import run_copier
 from rig.repositories.hook import git_state
 from rig.repositories.template import git, render
 from rig.repositories.template_rules import rules
-from rig.run.updating import toolkit
+from rig.run.copier import run_copier
+from rig.run.toolkit import run_toolkit
 
 ANSWERS = ".copier-answers.yml"
 TOKEN = "ghp_invented0001"  # noqa: S105 - opens nothing
@@ -226,7 +226,7 @@ def old(project: Path, two_releases: Path, tmp_path: Path, monkeypatch: pytest.M
 def test_a_recorded_secret_is_reported_and_never_shown(old: Path, words: tuple[str, ...]) -> None:
     """Each command names the file and how to remove the secret, without printing it (field 13)."""
     git(old, "remote", "add", "origin", f"https://me:{TOKEN}@git.example.com/acme/web.git")
-    done = toolkit(old, *words)
+    done = run_toolkit(old, *words)
     assert TOKEN not in done.stdout + done.stderr
     (warning,) = [line for line in done.stderr.splitlines() if "password or token" in line]
     assert ANSWERS in warning
@@ -238,11 +238,11 @@ def test_a_recorded_secret_is_reported_and_never_shown(old: Path, words: tuple[s
 
 def test_doctor_and_fleet_report_a_recorded_secret(old: Path) -> None:
     """Both name the repository's answers file and the way to remove the secret (field 13)."""
-    done = toolkit(old, "doctor")
+    done = run_toolkit(old, "doctor")
     assert TOKEN not in done.stdout + done.stderr
     assert "password or token" in done.stdout + done.stderr
     for words in (("fleet", "--local", "."), ("fleet", "--local", ".", "--json")):
-        done = toolkit(old, *words)
+        done = run_toolkit(old, *words)
         assert TOKEN not in done.stdout + done.stderr
         assert "password or token" in done.stdout
         assert done.code == 0
@@ -262,7 +262,7 @@ def test_doctor_looks_into_our_answers_file_and_no_other(tmp_path: Path) -> None
 def test_an_update_removes_a_recorded_secret_for_good(old: Path) -> None:
     """After an update, with the toolkit and with Copier alone, the file has none (field 13)."""
     copy = Path(shutil.copytree(old, old.parent / "copy", symlinks=True))
-    assert toolkit(old, "template-update", "--trust").code == 0
+    assert run_toolkit(old, "template-update", "--trust").code == 0
     done = run_copier("update", "--trust", "--defaults", cwd=copy)
     assert done.code == 0, done.stderr
     for repository in (old, copy):
@@ -271,7 +271,7 @@ def test_an_update_removes_a_recorded_secret_for_good(old: Path) -> None:
         assert answers["_commit"] == "v1.1.0"
         assert TOKEN not in git(repository, "show", "HEAD:README.md")
     git(old, "commit", "--quiet", "--all", "-m", "Update")
-    done = toolkit(old, "template-check")
+    done = run_toolkit(old, "template-check")
     assert "password or token" not in done.stderr
     assert done.code == 0
 
@@ -292,7 +292,7 @@ def test_adopt_records_no_secret(
     git(own, "commit", "--quiet", "-m", "Ours")
     words = ("adopt", "--template", address, "--defaults", "--accept", "Taskfile.yml")
     for more in (("--dry-run",), ("--dry-run", "--json"), ()):
-        done = toolkit(own, *words, *more)
+        done = run_toolkit(own, *words, *more)
         assert done.code == 0, done.stderr
         assert TOKEN not in done.stdout + done.stderr
     assert TOKEN not in everything_in(own)
@@ -313,7 +313,7 @@ def test_errors_about_an_address_hold_no_secret(project: Path, address: str) -> 
         ("template-diff", "--trust"),
         ("fleet", "--local", "."),
     ):
-        done = toolkit(project, *words)
+        done = run_toolkit(project, *words)
         assert done.code in (1, 4), done
         assert TOKEN not in done.stdout + done.stderr
     assert git_state(project) == before
@@ -338,7 +338,7 @@ def test_a_rewritten_address_is_not_recorded(
     new = render(template, tmp_path / "web")
     record(new, f"https://{HOST}")
     git(new, "commit", "--quiet", "--all", "-m", "Elsewhere")
-    done = toolkit(new, "template-check")
+    done = run_toolkit(new, "template-check")
     assert done.code == 4
     assert TOKEN not in done.stdout + done.stderr
 

@@ -13,9 +13,9 @@ import yaml
 from rig.host.cache import cache_dir, fingerprint, locked
 from rig.host.machine import HOST_ENV
 from rig.host.tools import missing, require
-from rig.repositories.copier_command import other_copier, run_copier
 from rig.repositories.hook import manifest, tree, without_gitpython
 from rig.repositories.template import ROOT, git, release, snapshot
+from rig.run.copier import other_copier, run_copier
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 OLDEST_COPIER = yaml.safe_load((ROOT / "copier.yml").read_text())["_min_copier_version"]
@@ -36,7 +36,7 @@ def _copy(python: Path, template: Path, new: Path) -> None:
         "copy", "--trust", "--defaults", "--quiet", "--vcs-ref=v1.0.0", str(template), str(new),
         cwd=new.parent, python=python,
     )  # fmt: skip
-    assert (outcome.code, outcome.complaints) == (0, [])
+    assert (outcome.code, outcome.error_lines) == (0, [])
     assert git(new, "rev-list", "--count", "HEAD") == "1"
     assert git(new, "status", "--porcelain") == ""
     assert not set(tree(new)) & set(manifest())
@@ -44,7 +44,7 @@ def _copy(python: Path, template: Path, new: Path) -> None:
 
 def _update(python: Path, new: Path) -> None:
     outcome = run_copier("update", "--trust", "--defaults", "--quiet", cwd=new, python=python)
-    assert (outcome.code, outcome.complaints) == (0, [])
+    assert (outcome.code, outcome.error_lines) == (0, [])
     assert git(new, "diff", "--name-only").split() == [".copier-answers.yml", "build.pkr.hcl"]
     assert git(new, "ls-files", "--others") == ""
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rig.repositories.copier_command import contents
+from rig.repositories.state import contents
 from rig.repositories.template import ROOT, git, render
 from rig.repositories.template_rules import rules
 from rig.run.terminal import COLUMNS, CTRL_C, DOWN, ENTER, ERASE, SPACE, UP, Terminal, copier

@@ -14,7 +14,7 @@ import yaml
 from rig.repositories.hook import git_state, manifest, tree
 from rig.repositories.releases import create_template, releases
 from rig.repositories.template import ROOT, git, hand_over_environment, release, render, snapshot
-from rig.run.updating import toolkit
+from rig.run.toolkit import run_toolkit
 
 SCRIPT = "provisioners/shell/50-demo.sh"
 NEW_DEMO = "provisioners/shell/60-demo.sh"
@@ -269,12 +269,12 @@ def test_update_from_a_release_equals_a_new_repository(
     assert expected == {name: updated[name] for name in answers}
 
     switched = [f"--data=keep_demo={str(has).lower()}"] if had != has else []
-    answer = toolkit(twin, "template-update", "--trust", "--json", *switched)
+    answer = run_toolkit(twin, "template-update", "--trust", "--json", *switched)
     assert (answer.code, answer.json["conflicts"]) == (0, [])
     assert tree(twin) == tree(fresh)
     _commit(twin)
     # An answer that is given again is a reason to render again.
-    assert toolkit(twin, "template-update", "--trust", "--data=image_name=web").code == 0
+    assert run_toolkit(twin, "template-update", "--trust", "--data=image_name=web").code == 0
     assert tree(twin) == tree(fresh)
     assert git(twin, "status", "--porcelain") == ""
 

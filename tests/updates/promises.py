@@ -6,8 +6,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from rig.repositories.state import File, files, state, unmerged
 from rig.repositories.template import git
-from rig.run.updating import Answer, File, files, state, toolkit, unmerged
+from rig.run.result import Result
 
 ANSWERS = ".copier-answers.yml"
 MARKERS = (b"<<<<<<< before updating", b"=======", b">>>>>>> after updating")
@@ -51,7 +52,7 @@ def look(repository: Path, old: Path, new: Path) -> Before:
     )
 
 
-def refused(repository: Path, before: Before, answer: Answer) -> list[str]:
+def refused(repository: Path, before: Before, answer: Result) -> list[str]:
     """Return the ignored files for which an update was refused; nothing may be changed then."""
     if answer.code != 3:
         return []
@@ -66,7 +67,7 @@ def refused(repository: Path, before: Before, answer: Answer) -> list[str]:
     ]
 
 
-def check(repository: Path, before: Before, answer: Answer) -> None:
+def check(repository: Path, before: Before, answer: Result) -> None:
     """Make sure that an update kept its promises; the answer is that of --json."""
     assert answer.code in (0, 1), answer
     after = files(repository)
@@ -202,4 +203,4 @@ def _git_bytes(repository: Path, *arguments: str) -> str:
     return os.fsdecode(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
-__all__ = ["Before", "check", "look", "toolkit"]
+__all__ = ["Before", "check", "look"]

@@ -11,7 +11,7 @@ from packer_toolkit.errors import RemoteError
 from packer_toolkit.template.changelog import read_news
 from packer_toolkit.template.source import list_releases, parse_version
 from rig.repositories.template import git
-from rig.run.updating import toolkit
+from rig.run.toolkit import run_toolkit
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +42,7 @@ def own(request: pytest.FixtureRequest, project: Path, small: Path, tmp_path: Pa
 
 def test_changelog_is_shown(own: Path) -> None:
     """The changelog of a template is there, whatever kind of repository it is (field 26)."""
-    answer = toolkit(own, "template-check", "--json")
+    answer = run_toolkit(own, "template-check", "--json")
     assert answer.code == 1
     assert "Change of v1.1.0." in answer.json["changelog"]
     assert "Change of v2.1.0." in answer.json["changelog"]
@@ -50,21 +50,21 @@ def test_changelog_is_shown(own: Path) -> None:
 
 def test_diff_and_update_work(own: Path) -> None:
     """The template is cloned and rendered (field 26)."""
-    assert toolkit(own, "template-diff", "--trust").code == 0
-    assert toolkit(own, "template-update", "--trust").code == 0
+    assert run_toolkit(own, "template-diff", "--trust").code == 0
+    assert run_toolkit(own, "template-update", "--trust").code == 0
     assert "_commit: v2.1.0" in (own / ANSWERS).read_text()
 
 
 def test_pull_request_has_the_changelog(own: Path, tmp_path: Path) -> None:
     """Fetch, save and the text of the pull request work with bare clones (field 26)."""
     git(own, "remote", "add", "origin", str(tmp_path / "origin.git"))
-    answer = toolkit(own, "template-pr", "--trust", "--dry-run", "--json")
+    answer = run_toolkit(own, "template-pr", "--trust", "--dry-run", "--json")
     assert answer.code == 0
     assert "Change of v2.1.0." in answer.json["text"]
     template, saved = tmp_path / "template.txt", tmp_path / "update.txt"
-    assert toolkit(own, "template-pr", "--fetch", str(template)).code == 0
+    assert run_toolkit(own, "template-pr", "--fetch", str(template)).code == 0
     save = ("--template", str(template), "--save", str(saved), "--trust")
-    assert toolkit(own, "template-pr", *save).code == 0
+    assert run_toolkit(own, "template-pr", *save).code == 0
     assert saved.stat().st_size
 
 
@@ -73,7 +73,7 @@ def test_recorded_commit_is_described(own: Path, small: Path) -> None:
     commit = git(small, "rev-parse", "v1.1.0")
     text = (own / ANSWERS).read_text().replace("_commit: v1.0.0", f"_commit: {commit}")
     (own / ANSWERS).write_text(text)
-    assert toolkit(own, "template-check", "--json").json["release"] == "v1.1.0"
+    assert run_toolkit(own, "template-check", "--json").json["release"] == "v1.1.0"
 
 
 def test_failure_is_not_an_empty_changelog(small: Path, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from packer_toolkit.template.path_names import find_case_renames, find_collision
 from rig.repositories import folding_names
 from rig.repositories.small_template import _QUESTIONS
 from rig.repositories.small_template import ANSWERS as ANSWERS_TEMPLATE
+from rig.repositories.state import files
 from rig.repositories.template import git, release, render
-from rig.run.updating import files
 
 pytestmark = pytest.mark.integration
 

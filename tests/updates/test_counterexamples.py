@@ -9,8 +9,9 @@ import pytest
 from histories import Edit, History, Team
 from test_loses_nothing import live
 
+from rig.repositories.state import files, state, unmerged
 from rig.repositories.template import git
-from rig.run.updating import files, state, toolkit, unmerged
+from rig.run.toolkit import run_toolkit
 
 pytestmark = pytest.mark.integration
 
@@ -46,10 +47,10 @@ def test_ignored_file_where_the_release_has_one(made_by: dict[str, Path], tmp_pa
     team = Team(project)
     team.commit([("add_ignored", ("added.txt", b"team"))])
     before = state(project)
-    answer = toolkit(project, "template-update")
+    answer = run_toolkit(project, "template-update")
     assert (answer.code, "added.txt would be overwritten" in answer.stderr) == (3, True)
     assert state(project) == before
-    shown = toolkit(project, "template-diff")
+    shown = run_toolkit(project, "template-diff")
     assert "Untracked file added.txt would be overwritten: rename it first." in shown.stderr
     subprocess.run(["git", "reset", "--quiet", "--hard"], cwd=project, check=True)
     assert files(project)["added.txt"].content == b"team\nignored\n"
@@ -107,6 +108,6 @@ def test_a_submodule_in_the_place_of_a_renamed_file(
     (project / "old-name.txt").mkdir()
     git(project, "update-index", "--add", "--cacheinfo", f"160000,{head},old-name.txt")
     git(project, "commit", "--quiet", "-m", "A submodule")
-    answer = toolkit(project, "template-update")
+    answer = run_toolkit(project, "template-update")
     assert (answer.code, unmerged(project)) == (1, ["old-name.txt"]), answer
     assert (project / "new-name.txt").is_file()

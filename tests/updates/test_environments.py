@@ -15,10 +15,11 @@ import yaml
 
 import packer_toolkit
 from packer_toolkit.template import sandbox
-from rig.repositories.copier_command import other_copier
 from rig.repositories.hook import without_gitpython
+from rig.repositories.state import files, state
 from rig.repositories.template import ROOT, git, release, render
-from rig.run.updating import files, state, toolkit
+from rig.run.copier import other_copier
+from rig.run.toolkit import run_toolkit
 
 pytestmark = pytest.mark.integration
 
@@ -101,7 +102,7 @@ def test_another_shape_of_copier_is_one_line(
     monkeypatch.setattr(sandbox, "_BOOTSTRAP", rendering)
     monkeypatch.syspath_prepend(str(tmp_path))
     before = state(project)
-    answer = toolkit(project, "template-update")
+    answer = run_toolkit(project, "template-update")
     assert (
         answer.code,
         "packer-toolkit does not support this version of Copier" in answer.stderr,
@@ -177,12 +178,12 @@ def test_in_any_place(edited: Path, made_by: dict[str, Path], tmp_path: Path, pl
     """There and, by the way back, back again."""
     project = PLACES[place](edited, tmp_path / "place")
     before = state(project)
-    answer = toolkit(project, "template-update", "--json")
+    answer = run_toolkit(project, "template-update", "--json")
     assert answer.code == 1, answer
     assert [item["path"] for item in answer.json["conflicts"]] == ["build.hcl"]
     assert git(project, "ls-files", "-u", "--", "build.hcl").count("\n") == 2
     check(project, made_by["v2.1.0"])
-    assert toolkit(project, "template-update", "--undo").code == 0
+    assert run_toolkit(project, "template-update", "--undo").code == 0
     assert state(project) == before
 
 
@@ -228,9 +229,9 @@ def test_where_git_does_not_look_at_executable_bits(
     """The release's are in its index then, or the next commit would lose them."""
     git(project, "config", "core.fileMode", "false")
     before = state(project)
-    assert toolkit(project, "template-update", "--to", "v1.1.0").code == 0
+    assert run_toolkit(project, "template-update", "--to", "v1.1.0").code == 0
     assert git(project, "ls-files", "--stage", "plain.sh").startswith("100755 ")
-    assert toolkit(project, "template-update", "--undo").code == 0
+    assert run_toolkit(project, "template-update", "--undo").code == 0
     assert state(project) == before
 
 
@@ -255,7 +256,7 @@ def test_files_are_written_as_git_checks_them_out(small: Path, tmp_path: Path, b
     (top / ".gitattributes").write_text(f"/{below}sources.hcl eol=crlf\n*.sh filter=shout\n")
     commit(top)
     before = state(top)
-    assert toolkit(project, "template-update").code == 0
+    assert run_toolkit(project, "template-update").code == 0
     assert (project / "sources.hcl").read_bytes().startswith(b"source 1\r\nsource 2, changed\r\n")
     assert (project / "scripts/new.txt").read_bytes() == b"one\r\ntwo\r\n"
     assert (project / "scripts/20-second.sh").read_bytes() == (
@@ -266,7 +267,7 @@ def test_files_are_written_as_git_checks_them_out(small: Path, tmp_path: Path, b
     assert shown.startswith("source 1\nsource 2, changed\n")
     assert shown.endswith("#!/bin/sh\necho second\necho more")
     git(top, "reset", "--quiet")
-    assert toolkit(project, "template-update", "--undo").code == 0
+    assert run_toolkit(project, "template-update", "--undo").code == 0
     assert state(top) == before
 
 
@@ -277,11 +278,11 @@ def test_a_filter_that_fails_is_one_line_and_changes_nothing(project: Path) -> N
     for name, value in {"clean": "cat", "smudge": "false", "required": "true"}.items():
         git(project, "config", f"filter.broken.{name}", value)
     before = state(project)
-    answer = toolkit(project, "template-update")
+    answer = run_toolkit(project, "template-update")
     assert answer.code == 3
-    assert answer.stderr.startswith("the update cannot be written (external filter 'false' failed")
-    assert answer.stderr.endswith("everything is as it was")
-    assert "\n" not in answer.stderr
+    assert answer.error.startswith("the update cannot be written (external filter 'false' failed")
+    assert answer.error.endswith("everything is as it was")
+    assert answer.stderr.count("\n") == 1
     assert state(project) == before
 
 
@@ -290,5 +291,5 @@ def test_a_repository_of_somebody_else_is_one_line(project: Path) -> None:
     """Git refuses it; the line says how to allow it."""
     for place in (project, project / ".git"):
         os.chown(place, 12345, 12345)
-    answer = toolkit(project, "template-update")
+    answer = run_toolkit(project, "template-update")
     assert (answer.code, "git config --global --add safe.directory" in answer.stderr) == (3, True)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from rig.repositories.releases import create_template
+from rig.repositories.state import unmerged
 from rig.repositories.template import git, render
-from rig.run.updating import toolkit, unmerged
+from rig.run.toolkit import run_toolkit
 
 pytestmark = pytest.mark.integration
 
@@ -58,7 +59,7 @@ def test_an_edit_of_a_line_that_moved_is_a_conflict(template: Path, tmp_path: Pa
     edited = f"{line}  # ours"
     file.write_text(old.replace(line, edited, 1))
     git(project, "commit", "--quiet", "--all", "--message", "Ours")
-    answer = toolkit(project, "template-update", "--trust", "--json")
+    answer = run_toolkit(project, "template-update", "--trust", "--json")
     assert answer.code == 1, answer
     assert unmerged(project) == ["toolkit.sh"]
     assert edited in file.read_text().splitlines()
@@ -115,7 +116,7 @@ def test_lines_at_the_end_of_every_file_survive(made_by_1_0_0: Path, tmp_path: P
     """The update keeps every line, and the answers file names the new release."""
     project = Path(shutil.copytree(made_by_1_0_0, tmp_path / "web", symlinks=True))
     inserted = insert_lines(project, None)
-    answer = toolkit(project, "template-update", "--trust", "--json")
+    answer = run_toolkit(project, "template-update", "--trust", "--json")
     assert answer.code in (0, 1), answer
     assert lost_lines(inserted) == []
     assert f"_commit: {TODAY}\n" in (project / ANSWERS).read_text()
@@ -127,7 +128,7 @@ def test_lines_anywhere_survive(made_by_1_0_0: Path, tmp_path: Path, number: int
     project = Path(shutil.copytree(made_by_1_0_0, tmp_path / "web", symlinks=True))
     drawn = random.Random(f"{os.environ['TEMPLATE_PACKER_AMI_SEED']} {number}")  # noqa: S311
     inserted = insert_lines(project, drawn)
-    answer = toolkit(project, "template-update", "--trust", "--json")
+    answer = run_toolkit(project, "template-update", "--trust", "--json")
     assert answer.code in (0, 1), answer
     assert lost_lines(inserted) == []
     assert unmerged(project) == sorted(item["path"] for item in answer.json["conflicts"])
@@ -138,5 +139,5 @@ def test_an_untouched_repository_updates_without_conflict(
 ) -> None:
     """Every file becomes what a new repository with the same answers has."""
     project = Path(shutil.copytree(made_by_1_0_0, tmp_path / "web", symlinks=True))
-    answer = toolkit(project, "template-update", "--trust", "--json")
+    answer = run_toolkit(project, "template-update", "--trust", "--json")
     assert (answer.code, answer.json["conflicts"]) == (0, []), answer

@@ -21,7 +21,8 @@ from packer_toolkit.text.markdown import neutralize_markdown
 from rig.github import GitHub, Repository
 from rig.repositories.hostile_release import add_origin, make_project, make_template
 from rig.repositories.template import git, release
-from rig.run.toolkit_process import Said, Toolkit
+from rig.run.result import Result
+from rig.run.toolkit import Toolkit
 
 pytestmark = pytest.mark.integration
 
@@ -62,7 +63,7 @@ def hub(github: GitHub) -> Repository:
 
 
 @pytest.fixture
-def run(project: Path, github: GitHub, hub: Repository) -> Callable[..., Said]:
+def run(project: Path, github: GitHub, hub: Repository) -> Callable[..., Result]:
     """Return the command as a job of the workflow calls it."""
     env = {
         "GITHUB_API_URL": github.url,
@@ -122,7 +123,7 @@ def nothing_is_pushed(project: Path, hub: Repository) -> None:
 
 
 def test_three_steps_are_one(
-    run: Callable[..., Said], project: Path, hub: Repository, tmp_path: Path
+    run: Callable[..., Result], project: Path, hub: Repository, tmp_path: Path
 ) -> None:
     """Fetched, rendered and pushed in three steps, an update is the same as in one (review C3)."""
     run("--fetch", str(tmp_path / "template"))
@@ -149,7 +150,7 @@ def test_three_steps_are_one(
 
 
 def test_each_step_has_json_and_a_dry_run(
-    run: Callable[..., Said], project: Path, hub: Repository, tmp_path: Path, github: GitHub
+    run: Callable[..., Result], project: Path, hub: Repository, tmp_path: Path, github: GitHub
 ) -> None:
     """Each step prints JSON, and with --dry-run writes and pushes nothing."""
     file = tmp_path / "file"
@@ -170,7 +171,7 @@ def test_each_step_has_json_and_a_dry_run(
 
 
 def test_the_private_template_is_read_by_the_first_step_alone(
-    run: Callable[..., Said], project: Path, made: Path, tmp_path: Path
+    run: Callable[..., Result], project: Path, made: Path, tmp_path: Path
 ) -> None:
     """What --fetch hands over is enough to render, and records no address (review C3)."""
     template = Path(shutil.copytree(made / "template", tmp_path / "private", symlinks=True))
@@ -197,7 +198,7 @@ def test_the_private_template_is_read_by_the_first_step_alone(
 
 @pytest.mark.parametrize("recorded", ["toolkit-v1.0.0", "commit"])
 def test_another_name_of_the_release_is_handed_over(
-    run: Callable[..., Said], project: Path, made: Path, tmp_path: Path, recorded: str
+    run: Callable[..., Result], project: Path, made: Path, tmp_path: Path, recorded: str
 ) -> None:
     """The job that renders cannot ask a private template which release is meant (field 3)."""
     template = Path(shutil.copytree(made / "template", tmp_path / "private", symlinks=True))
@@ -218,7 +219,7 @@ def test_another_name_of_the_release_is_handed_over(
 
 
 def test_a_commit_after_a_release_is_handed_over(
-    run: Callable[..., Said], project: Path, made: Path, tmp_path: Path
+    run: Callable[..., Result], project: Path, made: Path, tmp_path: Path
 ) -> None:
     """A repository that was made from a commit after a release is updated in three steps too."""
     template = Path(shutil.copytree(made / "template", tmp_path / "later", symlinks=True))
@@ -238,14 +239,14 @@ def test_a_commit_after_a_release_is_handed_over(
 
 
 def test_the_step_that_works_it_out_needs_no_token(
-    run: Callable[..., Said], saved: Path, github: GitHub
+    run: Callable[..., Result], saved: Path, github: GitHub
 ) -> None:
     """--save asks GitHub nothing, and works without a token (review C3)."""
     run("--save", str(saved), GITHUB_TOKEN="")
     assert github.requests == []
 
 
-def test_parts_are_outputs(run: Callable[..., Said], tmp_path: Path) -> None:
+def test_parts_are_outputs(run: Callable[..., Result], tmp_path: Path) -> None:
     """With - what is handed over becomes outputs of the step, whose parts make it up."""
     outputs = tmp_path / "outputs"
     outputs.touch()
@@ -258,7 +259,7 @@ def test_parts_are_outputs(run: Callable[..., Said], tmp_path: Path) -> None:
 
 
 def test_too_much_to_hand_over_is_refused(
-    run: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """What does not fit into the outputs of a job is refused with the next step."""
     monkeypatch.setattr(job_files, "LONGEST_PART", 10)
@@ -289,7 +290,7 @@ BAD_ENTRIES = {
 
 @pytest.mark.parametrize("entries", BAD_ENTRIES)
 def test_a_patch_with_bad_entries_is_refused(
-    run: Callable[..., Said], saved: Path, project: Path, hub: Repository, entries: str
+    run: Callable[..., Result], saved: Path, project: Path, hub: Repository, entries: str
 ) -> None:
     """A patch that adds a link out, a submodule or too much is refused (review C3)."""
     forge_tree(project, saved, BAD_ENTRIES[entries])
@@ -329,7 +330,7 @@ BAD_PATCHES = {
 
 @pytest.mark.parametrize("patch", BAD_PATCHES)
 def test_a_patch_that_reaches_out_or_does_not_apply_is_refused(
-    run: Callable[..., Said], saved: Path, project: Path, hub: Repository, patch: str
+    run: Callable[..., Result], saved: Path, project: Path, hub: Repository, patch: str
 ) -> None:
     """A patch that leaves the repository or does not apply is refused (review C3)."""
     outside = sorted(project.parent.iterdir())
@@ -358,7 +359,7 @@ BAD_FIELDS: Mapping[str, Mapping[str, Any]] = {
 
 @pytest.mark.parametrize("field", BAD_FIELDS)
 def test_fields_that_do_not_fit_are_refused(
-    run: Callable[..., Said], saved: Path, project: Path, hub: Repository, field: str
+    run: Callable[..., Result], saved: Path, project: Path, hub: Repository, field: str
 ) -> None:
     """An update for another commit or release, or of another form, is refused (review C3)."""
     forge(saved, **BAD_FIELDS[field])
@@ -394,7 +395,7 @@ def archive_with_link() -> str:
     ids=["letters", "base64", "bomb", "link", "deep"],
 )
 def test_lines_that_are_something_else_are_refused(
-    run: Callable[..., Said], tmp_path: Path, line: Any
+    run: Callable[..., Result], tmp_path: Path, line: Any
 ) -> None:
     """A line that is not an update is refused in one line, whatever it is (review C3)."""
     (tmp_path / "update").write_text(line if isinstance(line, str) else line())
@@ -402,7 +403,7 @@ def test_lines_that_are_something_else_are_refused(
     assert run("--template", str(tmp_path / "update"), "--save=x", code=3).stderr.count("\n") == 1
 
 
-def test_an_empty_line_is_refused(run: Callable[..., Said], tmp_path: Path) -> None:
+def test_an_empty_line_is_refused(run: Callable[..., Result], tmp_path: Path) -> None:
     """Nothing at all is refused too, such as when a job has set no outputs."""
     (tmp_path / "update").write_text("\n")
     assert "is empty" in run("--from", str(tmp_path / "update"), code=3).stderr
@@ -410,7 +411,7 @@ def test_an_empty_line_is_refused(run: Callable[..., Said], tmp_path: Path) -> N
 
 
 def test_a_branch_that_has_moved_on_is_refused(
-    run: Callable[..., Said], saved: Path, project: Path, hub: Repository
+    run: Callable[..., Result], saved: Path, project: Path, hub: Repository
 ) -> None:
     """An update is pushed only while the branch is at the commit that it is for (review C3)."""
     clone = project.with_name("colleague")
@@ -423,7 +424,7 @@ def test_a_branch_that_has_moved_on_is_refused(
     nothing_is_pushed(project, hub)
 
 
-def test_steps_exclude_each_other(run: Callable[..., Said]) -> None:
+def test_steps_exclude_each_other(run: Callable[..., Result]) -> None:
     """One call does one step."""
     for options in (("--save=x", "--from=x"), ("--fetch=x", "--checked=success")):
         assert "exclude each other" in run(*options, code=2).stderr

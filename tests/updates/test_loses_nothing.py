@@ -27,8 +27,9 @@ from histories import History, Team, histories
 from renders import cached_renders
 
 from packer_toolkit.template import render
+from rig.repositories.state import state
 from rig.repositories.template import ROOT, git
-from rig.run.updating import state, toolkit
+from rig.run.toolkit import run_toolkit
 
 pytestmark = pytest.mark.integration
 
@@ -47,18 +48,18 @@ def live(history: History, made_by: dict[str, Path], repository: Path) -> None:
         for edits in commits:
             team.commit(edits)
         before = promises.look(repository, made_by[at], made_by[release])
-        answer = toolkit(repository, "template-update", "--json", "--to", release)
+        answer = run_toolkit(repository, "template-update", "--json", "--to", release)
         ways = promises.refused(repository, before, answer)
         if ways:
             # As the message says, they are renamed.
             team.rename_ignored(ways)
             before = promises.look(repository, made_by[at], made_by[release])
-            answer = toolkit(repository, "template-update", "--json", "--to", release)
+            answer = run_toolkit(repository, "template-update", "--json", "--to", release)
         promises.check(repository, before, answer)
         if undo:
-            assert toolkit(repository, "template-update", "--undo").code == 0
+            assert run_toolkit(repository, "template-update", "--undo").code == 0
             assert state(repository) == before.state
-            toolkit(repository, "template-update", "--json", "--to", release)
+            run_toolkit(repository, "template-update", "--json", "--to", release)
             promises.check(repository, before, answer)
         # What conflicts is committed with its marks: from here on it is the team's text.
         git(repository, "add", "--all")

@@ -22,8 +22,9 @@ from meanwhile import Action, Ran
 from renders import cached_renders
 
 from packer_toolkit.template import render
+from rig.repositories.state import files, state
 from rig.repositories.template import git
-from rig.run.updating import files, state, toolkit
+from rig.run.toolkit import run_toolkit
 
 pytestmark = pytest.mark.integration
 
@@ -47,7 +48,7 @@ def _fast(monkeypatch: pytest.MonkeyPatch, made_by: dict[str, Path]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         # Children find these renders in memory.
         repository = Path(shutil.copytree(made_by["v1.0.0"], f"{folder}/web", symlinks=True))
-        assert toolkit(repository, "template-update").code == 0
+        assert run_toolkit(repository, "template-update").code == 0
 
 
 @pytest.fixture
@@ -315,11 +316,11 @@ def test_a_file_that_an_editor_has_open_is_the_one_that_is_moved_aside(
 ) -> None:
     """What is saved into the old file after the update is named when its record is deleted."""
     with (edited / "sources.hcl").open("ab", buffering=0) as editor:
-        assert toolkit(edited, "template-update").code == 1
+        assert run_toolkit(edited, "template-update").code == 1
         editor.write(b"saved later\n")
     git(edited, "add", "--all")
     git(edited, "commit", "--quiet", "-m", "Updated")
-    answer = toolkit(edited, "template-update")
+    answer = run_toolkit(edited, "template-update")
     assert answer.code == 0
     assert meanwhile.find_lost(edited, ["saved later"], answer.stderr) == []
     assert "What you wrote into sources.hcl since is kept: " in answer.stderr
@@ -352,19 +353,19 @@ def test_a_locked_index_is_refused_before_anything_changes(edited: Path) -> None
     lock = edited / ".git/index.lock"
     lock.touch()
     before = state(edited)
-    answer = toolkit(edited, "template-update")
+    answer = run_toolkit(edited, "template-update")
     assert (answer.code, "index.lock" in answer.stderr) == (3, True)
     assert "nothing was changed" in answer.stderr
     lock.unlink()
     assert state(edited) == before
-    assert toolkit(edited, "template-update").code == 1
+    assert run_toolkit(edited, "template-update").code == 1
     lock.touch()
     after = state(edited)
-    answer = toolkit(edited, "template-update", "--undo")
+    answer = run_toolkit(edited, "template-update", "--undo")
     assert (answer.code, "index.lock" in answer.stderr) == (3, True)
     assert state(edited) == after
     lock.unlink()
-    assert toolkit(edited, "template-update", "--undo").code == 0
+    assert run_toolkit(edited, "template-update", "--undo").code == 0
     assert state(edited) == before
 
 
@@ -409,7 +410,7 @@ def test_the_lock_of_a_killed_update_is_removed(edited: Path, whole: Ran) -> Non
     ran = meanwhile.run(edited, UPDATE, {point: [("SIGKILL", "", "")]})
     assert ran.code == -9
     assert (edited / ".git/index.lock").exists()
-    assert toolkit(edited, *UNDO).code == 0
+    assert run_toolkit(edited, *UNDO).code == 0
     assert state(edited) == before
 
 
@@ -418,7 +419,7 @@ def test_an_undo_without_an_update_names_what_was_kept_earlier(edited: Path) -> 
     copy = edited / ".git/packer-toolkit-kept/1/sources.hcl"
     copy.parent.mkdir(parents=True)
     copy.write_text("saved\n")
-    answer = toolkit(edited, *UNDO)
+    answer = run_toolkit(edited, *UNDO)
     assert answer.stdout == "Nothing to undo: no update is open.\n"
     assert meanwhile.find_lost(edited, ["saved"], answer.stderr) == []
 
@@ -439,7 +440,7 @@ def test_nothing_else_runs_beside_an_update(
     monkeypatch.setenv("GITHUB_TOKEN", "x")
     before = state(edited)
     with Journal(Project.read(edited)).lock():
-        answer = toolkit(edited, *command)
+        answer = run_toolkit(edited, *command)
     assert (answer.code, "is running" in answer.stderr) == (3, True), answer
     assert state(edited) == before
 
@@ -457,7 +458,7 @@ def test_of_two_updates_at_the_same_time_one_refuses(edited: Path) -> None:
     assert codes == [1, 3], printed
     refused = printed[[process.returncode for process in both].index(3)]
     assert refused.count("\n") == 1, refused
-    assert toolkit(edited, *UNDO).code == 0
+    assert run_toolkit(edited, *UNDO).code == 0
     assert git(edited, "status", "--porcelain") == ""
 
 
@@ -511,12 +512,12 @@ def test_a_record_that_is_out_of_date_blocks_nothing(
     way(killed)
     copy = Path(shutil.copytree(killed, killed.with_name("undone"), symlinks=True))
     before = state(copy)
-    answer = toolkit(copy, *UNDO)
+    answer = run_toolkit(copy, *UNDO)
     assert (answer.code, "Nothing to undo: " in answer.stdout) == (0, True)
     assert "The record of the update was deleted." in answer.stdout
     assert state(copy) == before
     for repository in (killed, copy):
-        assert toolkit(repository, *UPDATE).code in (0, 1)
+        assert run_toolkit(repository, *UPDATE).code in (0, 1)
     assert not list((killed / ".git").glob("packer-toolkit-kept*"))
 
 
@@ -525,9 +526,9 @@ def test_an_unrelated_commit_leaves_the_undo_as_it_is(killed: Path) -> None:
     (killed / "other.txt").write_text("other\n")
     git(killed, "add", "other.txt")
     git(killed, "commit", "--quiet", "-m", "Other", "--", "other.txt")
-    answer = toolkit(killed, *UPDATE)
+    answer = run_toolkit(killed, *UPDATE)
     assert (answer.code, "was interrupted here" in answer.stderr) == (3, True)
-    assert toolkit(killed, *UNDO).code == 0
+    assert run_toolkit(killed, *UNDO).code == 0
     assert git(killed, "status", "--porcelain") == ""
 
 
@@ -539,7 +540,7 @@ def test_lines_of_a_record_that_is_out_of_date_are_kept_and_named(edited: Path, 
     ran = meanwhile.run(edited, UPDATE, actions)
     assert ran.code == -9
     _go_back_and_commit(edited)
-    answer = toolkit(edited, *UPDATE)
+    answer = run_toolkit(edited, *UPDATE)
     assert answer.code == 1
     assert meanwhile.find_lost(edited, ["saved"], answer.stderr) == []
 
@@ -549,17 +550,17 @@ def test_a_pull_request_looks_at_the_record_too(
 ) -> None:
     """An interrupted update stops template-pr with the same line as an update (review C6)."""
     monkeypatch.setenv("GITHUB_TOKEN", "x")
-    answer = toolkit(killed, "template-pr", "--dry-run")
+    answer = run_toolkit(killed, "template-pr", "--dry-run")
     assert (answer.code, "an update was interrupted here" in answer.stderr) == (3, True), answer
     _go_back_and_commit(killed)
     git(killed, "remote", "add", "origin", str(killed))
-    answer = toolkit(killed, "template-pr", "--dry-run")
+    answer = run_toolkit(killed, "template-pr", "--dry-run")
     assert answer.code == 0, answer
 
 
 def test_an_update_of_release_1_0_0_is_undone(edited: Path) -> None:
     """A record that the toolkit of 1.0.0 has written, done or interrupted, is understood."""
-    assert toolkit(edited, *UPDATE).code == 1
+    assert run_toolkit(edited, *UPDATE).code == 1
     done = Path(shutil.copytree(edited, edited.with_name("done"), symlinks=True))
     for repository, current in ((done, "done"), (edited, "started")):
         folder = repository / ".git/packer-toolkit-update"
@@ -578,7 +579,7 @@ def test_an_update_of_release_1_0_0_is_undone(edited: Path) -> None:
         shutil.copy2(repository / ".git/index", folder / "index")
         (repository / "sources.hcl").write_text("saved\n")
         (repository / ".run.sh.packer-toolkit").write_text("half-written")
-        answer = toolkit(repository, *UNDO)
+        answer = run_toolkit(repository, *UNDO)
         assert answer.code == 0, answer
         assert git(repository, "status", "--porcelain") == ""
         assert meanwhile.find_lost(repository, ["saved"], answer.stderr) == []
@@ -617,21 +618,21 @@ def test_on_a_full_disk_everything_is_as_it_was(
     before = state(repository)
     subprocess.run(["dd", "if=/dev/zero", f"of={disk}/full", "bs=4k"], capture_output=True)
     os.truncate(disk / "full", (disk / "full").stat().st_size - free * 1024)
-    answer = toolkit(repository, *UPDATE)
+    answer = run_toolkit(repository, *UPDATE)
     (disk / "full").unlink()
     if answer.code == 3:
         assert "No space left on device" in answer.stderr or "cannot be written" in answer.stderr
         if "not undone yet" in answer.stderr:
             assert "template-update --undo" in answer.stderr
-            assert toolkit(repository, *UNDO).code == 0
+            assert run_toolkit(repository, *UNDO).code == 0
         assert state(repository) == before
         assert not (repository / ".git/packer-toolkit-update").exists()
     else:
         assert answer.code == 1
     # With space again it works.
     if answer.code == 3:
-        assert toolkit(repository, *UPDATE).code == 1
-    assert toolkit(repository, *UNDO).code == 0
+        assert run_toolkit(repository, *UPDATE).code == 1
+    assert run_toolkit(repository, *UNDO).code == 0
     assert state(repository) == before
 
 
@@ -640,13 +641,13 @@ def test_an_undo_needs_no_space(edited: Path, small_disk: Callable[[int], Path])
     disk = small_disk(8192)
     repository = Path(shutil.copytree(edited, disk / "web", symlinks=True))
     before = state(repository)
-    assert toolkit(repository, *UPDATE).code == 1
+    assert run_toolkit(repository, *UPDATE).code == 1
     subprocess.run(["dd", "if=/dev/zero", f"of={disk}/full", "bs=4k"], capture_output=True)
-    answer = toolkit(repository, *UNDO)
+    answer = run_toolkit(repository, *UNDO)
     (disk / "full").unlink()
     assert answer.code == 0 or "not undone yet" in answer.stderr, answer
     if answer.code:
-        assert toolkit(repository, *UNDO).code == 0
+        assert run_toolkit(repository, *UNDO).code == 0
     assert state(repository) == before
 
 
@@ -662,12 +663,12 @@ def test_an_undo_that_fails_says_so(edited: Path, monkeypatch: pytest.MonkeyPatc
     with monkeypatch.context() as patch:
         patch.setattr(index.Index, "change", fail)
         patch.setattr(rollback, "move_to_free_path", fail)
-        answer = toolkit(edited, *UPDATE)
+        answer = run_toolkit(edited, *UPDATE)
     assert answer.code == 3
     assert "the update is not undone yet (No space left on device)" in answer.stderr
-    assert answer.stderr.endswith("template-update --undo")
+    assert answer.error.endswith("template-update --undo")
     assert "as it was" not in answer.stderr
-    assert toolkit(edited, *UNDO).code == 0
+    assert run_toolkit(edited, *UNDO).code == 0
     assert state(edited) == before
 
 
@@ -686,7 +687,7 @@ def test_a_folder_that_cannot_be_written_changes_nothing(edited: Path, folder: s
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("packer-toolkit: ")]
     assert "Permission denied" in line
     assert files(edited) == before
-    assert toolkit(edited, *UPDATE).code == 1
+    assert run_toolkit(edited, *UPDATE).code == 1
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
@@ -714,8 +715,8 @@ def test_where_files_cannot_be_exchanged(
         undone = meanwhile.run(repository, UNDO, {})
         assert undone.code == 0, (ran, undone)
         check(repository, ran, undone)
-    assert toolkit(edited, *UPDATE).code == 1
-    assert toolkit(edited, *UNDO).code == 0
+    assert run_toolkit(edited, *UPDATE).code == 1
+    assert run_toolkit(edited, *UNDO).code == 0
     assert state(edited) == before
 
 
@@ -726,10 +727,10 @@ def test_a_work_tree_on_another_file_system_than_gits_folder(
     place = small_disk(8192) / "web"
     git(edited, "worktree", "add", "--quiet", str(place), "-b", "update")
     before = state(place)
-    assert toolkit(place, *UPDATE).code == 1
+    assert run_toolkit(place, *UPDATE).code == 1
     assert "packer-toolkit" not in git(place, "status", "--porcelain", "-uall")
     (place / "sources.hcl").write_text("saved\n")
-    answer = toolkit(place, *UNDO)
+    answer = run_toolkit(place, *UNDO)
     assert (answer.code, answer.stderr) == (0, answer.stderr)
     (oid,) = re.findall(r"git cat-file -p ([0-9a-f]+)", answer.stderr)
     assert git(place, "cat-file", "-p", oid) == "saved"

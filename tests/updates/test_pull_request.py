@@ -16,7 +16,8 @@ from packer_toolkit.template.source import list_releases
 from packer_toolkit.template.update_branch import build_authorization
 from rig.github import GitHub, Repository
 from rig.repositories.template import git
-from rig.run.toolkit_process import Said, Toolkit
+from rig.run.result import Result
+from rig.run.toolkit import Toolkit
 
 pytestmark = pytest.mark.integration
 
@@ -41,7 +42,7 @@ def remote(project: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(project: Path, remote: Path, github: GitHub, hub: Repository) -> Callable[..., Said]:
+def run(project: Path, remote: Path, github: GitHub, hub: Repository) -> Callable[..., Result]:
     """Return the command as the job of the workflow calls it."""
     toolkit = Toolkit(
         project,
@@ -82,7 +83,7 @@ def text(remote: Path, path: str) -> str:
 
 
 def test_the_branch_is_the_update_and_the_text_its_changelog(
-    run: Callable[..., Said], remote: Path, hub: Repository, made_by: dict[str, Path]
+    run: Callable[..., Result], remote: Path, hub: Repository, made_by: dict[str, Path]
 ) -> None:
     """One commit on top of main; what is checked out stays as it is."""
     said = run()
@@ -100,7 +101,7 @@ def test_the_branch_is_the_update_and_the_text_its_changelog(
 
 
 def test_no_workflow_of_the_release_starts_before_a_review(
-    run: Callable[..., Said], project: Path, remote: Path
+    run: Callable[..., Result], project: Path, remote: Path
 ) -> None:
     """The branch is created without the update, whose commit then skips workflows (review C3)."""
     hook = remote / "hooks" / "post-receive"
@@ -115,7 +116,7 @@ def test_no_workflow_of_the_release_starts_before_a_review(
 
 
 def test_dry_run_opens_nothing(
-    run: Callable[..., Said], remote: Path, hub: Repository, github: GitHub
+    run: Callable[..., Result], remote: Path, hub: Repository, github: GitHub
 ) -> None:
     """It shows title and text; GitHub is not even asked."""
     said = run("--dry-run").stdout
@@ -129,7 +130,7 @@ def test_dry_run_opens_nothing(
 
 
 def test_json_tells_what_was_opened(
-    run: Callable[..., Said], project: Path, remote: Path, hub: Repository
+    run: Callable[..., Result], project: Path, remote: Path, hub: Repository
 ) -> None:
     """With the files to decide on."""
     commit(project, "gone.txt", "ours\n")
@@ -142,7 +143,7 @@ def test_json_tells_what_was_opened(
     assert str(said["url"]).endswith(f"/{pull['number']}")
 
 
-def test_nothing_here_is_changed(run: Callable[..., Said], project: Path) -> None:
+def test_nothing_here_is_changed(run: Callable[..., Result], project: Path) -> None:
     """Neither the tree nor a branch of it."""
     refs = ["for-each-ref", "refs/heads", "refs/tags"]
     before = git(project, *refs), git(project, "status", "--porcelain")
@@ -151,7 +152,7 @@ def test_nothing_here_is_changed(run: Callable[..., Said], project: Path) -> Non
 
 
 def test_conflicts_keep_the_teams_version_and_are_explained(
-    run: Callable[..., Said], project: Path, remote: Path, hub: Repository
+    run: Callable[..., Result], project: Path, remote: Path, hub: Repository
 ) -> None:
     """No marker is in any commit; the text shows what the release changes in each file."""
     commit(project, "build.hcl", (project / "build.hcl").read_text().replace("build 3\n", "ours\n"))
@@ -178,7 +179,7 @@ def test_conflicts_keep_the_teams_version_and_are_explained(
 
 
 def test_a_second_run_refreshes_the_same_pull_request(
-    run: Callable[..., Said], project: Path, remote: Path, hub: Repository, github: GitHub
+    run: Callable[..., Result], project: Path, remote: Path, hub: Repository, github: GitHub
 ) -> None:
     """When main has moved, or the text is another; else nothing is pushed or written."""
     run("--to", "v1.1.0")
@@ -196,7 +197,7 @@ def test_a_second_run_refreshes_the_same_pull_request(
 
 
 def test_a_branch_that_somebody_has_committed_to_is_left_alone(
-    run: Callable[..., Said], project: Path, remote: Path, tmp_path: Path
+    run: Callable[..., Result], project: Path, remote: Path, tmp_path: Path
 ) -> None:
     """A resolved conflict there is somebody's work."""
     run()
@@ -212,7 +213,9 @@ def test_a_branch_that_somebody_has_committed_to_is_left_alone(
     assert git(remote, "rev-parse", BRANCH) == tip
 
 
-def test_up_to_date_opens_nothing(run: Callable[..., Said], project: Path, hub: Repository) -> None:
+def test_up_to_date_opens_nothing(
+    run: Callable[..., Result], project: Path, hub: Repository
+) -> None:
     """And says so to the workflow."""
     subprocess.run(["packer-toolkit", "template-update"], cwd=project, check=True)
     commit(project, "own.txt", "ours\n")
@@ -276,7 +279,7 @@ def test_git_gets_the_token_in_its_environment() -> None:
 
 
 def test_a_refused_change_of_workflows_says_which_secret_is_missing(
-    run: Callable[..., Said], remote: Path
+    run: Callable[..., Result], remote: Path
 ) -> None:
     """As GitHub refuses it."""
     hook = remote / "hooks" / "pre-receive"
@@ -292,7 +295,7 @@ def test_a_refused_change_of_workflows_says_which_secret_is_missing(
 
 
 def test_the_result_of_checks_is_noted_at_the_commit(
-    run: Callable[..., Said], hub: Repository
+    run: Callable[..., Result], hub: Repository
 ) -> None:
     """Because GitHub starts no workflow for its own token."""
     run("--checked", "failure", "--commit", "1" * 40)
@@ -301,7 +304,7 @@ def test_the_result_of_checks_is_noted_at_the_commit(
 
 
 def test_only_the_branch_of_exactly_this_name_is_read(
-    run: Callable[..., Said], project: Path, remote: Path, hub: Repository
+    run: Callable[..., Result], project: Path, remote: Path, hub: Repository
 ) -> None:
     """Branches and tags whose names end like that of the branch do not count (review C18)."""
     for name in (
@@ -349,7 +352,7 @@ def move_main(project: Path, remote: Path) -> None:
     ],
 )
 def test_a_closed_pull_request_stays_closed(
-    run: Callable[..., Said],
+    run: Callable[..., Result],
     project: Path,
     remote: Path,
     hub: Repository,
@@ -387,7 +390,7 @@ def test_a_tag_that_looks_like_a_release_is_not_one(
 
 
 def test_the_next_release_opens_a_new_pull_request(
-    run: Callable[..., Said], remote: Path, hub: Repository
+    run: Callable[..., Result], remote: Path, hub: Repository
 ) -> None:
     """A closed pull request of an older release does not hold back newer ones (review R8)."""
     run("--to=v1.1.0", **MONDAY)
@@ -408,7 +411,7 @@ def test_the_next_release_opens_a_new_pull_request(
 
 
 def test_a_user_can_ask_for_a_closed_pull_request_again(
-    run: Callable[..., Said], hub: Repository
+    run: Callable[..., Result], hub: Repository
 ) -> None:
     """A run that the user starts opens a new one; so does one after a merge (review R8)."""
     run(**MONDAY)
@@ -426,7 +429,7 @@ def test_a_user_can_ask_for_a_closed_pull_request_again(
 
 
 def test_a_long_text_is_cut(
-    run: Callable[..., Said], project: Path, hub: Repository, remote: Path
+    run: Callable[..., Result], project: Path, hub: Repository, remote: Path
 ) -> None:
     """GitHub takes 65,536 characters."""
     for number in range(30):

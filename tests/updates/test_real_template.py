@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from rig.repositories.hook import manifest, tree
+from rig.repositories.state import state, unmerged
 from rig.repositories.template import git, release, render, snapshot
-from rig.run.updating import state, toolkit, unmerged
+from rig.run.toolkit import run_toolkit
 
 pytestmark = pytest.mark.integration
 
@@ -54,13 +55,13 @@ def test_an_untouched_repository_becomes_a_fresh_one(
     """To the byte, answers and empty folders too; and the way back leads back."""
     project = Path(shutil.copytree(old[before], tmp_path / "old" / "web", symlinks=True))
     was = state(project)
-    answer = toolkit(
+    answer = run_toolkit(
         project, "template-update", "--trust", "--data", f"keep_demo={str(after).lower()}"
     )
     assert answer.code == 0, answer
     fresh = render(releases, tmp_path / "new" / "web", {"image_name": "web", "keep_demo": after})
     assert tree(project) == tree(fresh)
-    assert toolkit(project, "template-update", "--undo").code == 0
+    assert run_toolkit(project, "template-update", "--undo").code == 0
     assert state(project) == was
 
 
@@ -71,7 +72,7 @@ def test_own_files_at_paths_of_the_demo_stay(old: dict[bool, Path], tmp_path: Pa
         (project / path).write_text("ours\n")
     git(project, "add", "--all")
     git(project, "commit", "--quiet", "-m", "Ours")
-    assert toolkit(project, "template-update", "--trust").code == 0
+    assert run_toolkit(project, "template-update", "--trust").code == 0
     for path in (NEW_DEMO, "provisioners/shell/50-demo.sh", "inspec/controls/demo.rb"):
         assert (project / path).read_text() == "ours\n"
 
@@ -84,7 +85,7 @@ def test_a_changed_demo_is_not_thrown_away_with_the_rest_of_it(
     script = project / "provisioners/shell/50-demo.sh"
     script.write_text(f"{script.read_text()}echo ours\n")
     git(project, "commit", "--quiet", "--all", "-m", "Ours")
-    answer = toolkit(project, "template-update", "--trust", "--data", "keep_demo=false")
+    answer = run_toolkit(project, "template-update", "--trust", "--data", "keep_demo=false")
     assert answer.code == 1
     assert unmerged(project) == ["provisioners/shell/50-demo.sh"]
     assert script.read_text().endswith("echo ours\n")
@@ -105,10 +106,10 @@ def test_a_refused_answer_is_the_templates_own_line(
     """Without the words around it that Copier cannot leave out."""
     project = Path(shutil.copytree(old[False], tmp_path / "web", symlinks=True))
     before = state(project)
-    answer = toolkit(project, "template-update", "--trust", "--data", given)
+    answer = run_toolkit(project, "template-update", "--trust", "--data", given)
     assert (answer.code, said in answer.stderr) == (3, True), answer
     assert "dict object" not in answer.stderr
-    assert "\n" not in answer.stderr
+    assert answer.stderr.count("\n") == 1
     assert state(project) == before
 
 
@@ -120,7 +121,7 @@ def test_a_recorded_answer_that_is_bad_names_its_file(
     answers = project / ".copier-answers.yml"
     answers.write_text(answers.read_text().replace("eu-central-1\n", "moon\n", 1))
     git(project, "commit", "--quiet", "--all", "-m", "By hand")
-    answer = toolkit(project, "template-update", "--trust")
+    answer = run_toolkit(project, "template-update", "--trust")
     assert (answer.code, "in .copier-answers.yml is refused" in answer.stderr) == (3, True), answer
 
 
@@ -137,9 +138,9 @@ def test_another_template_in_the_repository(releases: Path, tmp_path: Path) -> N
     git(project, "add", "--all")
     git(project, "commit", "--quiet", "-m", "Ours")
     git(project, "remote", "add", "origin", str(project))
-    said = toolkit(project, "template-pr", "--trust", "--dry-run")
+    said = run_toolkit(project, "template-pr", "--trust", "--dry-run")
     assert said.stdout.startswith("would open: Update from the template to v1.1.0")
-    assert toolkit(project, "template-update", "--trust").code == 0
+    assert run_toolkit(project, "template-update", "--trust").code == 0
     assert "_commit: v1.1.0" in (project / ours).read_text()
     assert (project / ".copier-answers.yml").read_text() == other
 
@@ -154,6 +155,6 @@ def test_repository_of_a_toolkit_tag(releases: Path, old: dict[bool, Path], tmp_
     text = answers.read_text().replace(str(releases), str(template))
     answers.write_text(text.replace("_commit: v1.0.0", "_commit: toolkit-v1.0.0"))
     git(project, "commit", "--quiet", "--all", "-m", "As Copier recorded it")
-    assert toolkit(project, "template-update", "--trust").code == 0
+    assert run_toolkit(project, "template-update", "--trust").code == 0
     fresh = render(template, tmp_path / "new" / "web", {"image_name": "web"})
     assert tree(project) == tree(fresh)

@@ -17,7 +17,7 @@ from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import SECONDS, Git, limit_query, limit_transfer
 from packer_toolkit.repository.galaxy_command import is_unreachable, run_in_ansible
 from rig.repositories.template import git
-from rig.run.updating import toolkit
+from rig.run.toolkit import run_toolkit
 from rig.servers.silent_server import find_processes, has_ended, silent_server
 
 pytestmark = pytest.mark.integration
@@ -59,7 +59,7 @@ def test_every_command_gives_up(of_silent: Path, silent: str, command: list[str]
     """A template that does not answer is named in one line, and git is stopped (review C22)."""
     git(of_silent, "remote", "add", "origin", f"http://{silent}/web.git")
     began = time.monotonic()
-    answer = toolkit(of_silent, *command)
+    answer = run_toolkit(of_silent, *command)
     assert time.monotonic() - began < 15
     assert answer.code == 4
     assert f"http://{silent}/t.git cannot be read: no answer within 1 seconds" in answer.stderr
@@ -70,7 +70,7 @@ def test_recorded_commit_gives_up(of_silent: Path) -> None:
     """A recorded commit, for which the tags are read, does not wait either (review C22)."""
     text = (of_silent / ANSWERS).read_text().replace("v1.0.0", "v1.0.0-3-g0123abc")
     (of_silent / ANSWERS).write_text(text)
-    answer = toolkit(of_silent, "template-check")
+    answer = run_toolkit(of_silent, "template-check")
     assert (answer.code, "no answer within 1 seconds" in answer.stderr) == (4, True)
 
 

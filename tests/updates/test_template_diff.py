@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from rig.repositories.state import files, state
 from rig.repositories.template import git
 from rig.run.terminal import Terminal
-from rig.run.updating import files, state, toolkit
+from rig.run.toolkit import run_toolkit
 
 pytestmark = pytest.mark.integration
 
@@ -39,7 +40,7 @@ def test_diff_is_what_the_update_does(project: Path, tmp_path: Path) -> None:
     applied = files(project)
     git(project, "reset", "--quiet", "--hard")
     git(project, "clean", "--quiet", "-fd")
-    toolkit(project, "template-update", "--to", "v2.0.0")
+    run_toolkit(project, "template-update", "--to", "v2.0.0")
     updated = files(project)
     del applied["logo.bin"], updated["logo.bin"]
     assert applied == updated
@@ -49,7 +50,7 @@ def test_nothing_is_touched(project: Path) -> None:
     """Neither files, index, refs, configuration nor git's objects."""
     before = state(project)
     objects = git(project, "count-objects", "-v")
-    answer = toolkit(project, "template-diff")
+    answer = run_toolkit(project, "template-diff")
     assert answer.code == 0
     assert state(project) == before
     assert git(project, "count-objects", "-v") == objects
@@ -59,7 +60,7 @@ def test_conflicts_are_named_and_are_exit_code_1(project: Path) -> None:
     """In the diff they are marked as the update would mark them."""
     commit(project, "build.hcl", (project / "build.hcl").read_text().replace("build 3", "ours 3"))
     before = state(project)
-    answer = toolkit(project, "template-diff", "--to", "v1.1.0")
+    answer = run_toolkit(project, "template-diff", "--to", "v1.1.0")
     assert answer.code == 1
     assert "+<<<<<<< before updating" in answer.stdout
     assert "1 file would conflict:\n  build.hcl: both changed" in answer.stderr
@@ -69,7 +70,7 @@ def test_conflicts_are_named_and_are_exit_code_1(project: Path) -> None:
 def test_json_has_files_conflicts_and_the_diff(project: Path) -> None:
     """For a program."""
     commit(project, "gone.txt", "ours\n")
-    answer = toolkit(project, "template-diff", "--json")
+    answer = run_toolkit(project, "template-diff", "--json")
     assert answer.code == 1
     found = answer.json
     assert (found["from"], found["to"]) == ("v1.0.0", "v2.1.0")
@@ -90,7 +91,7 @@ def test_json_has_files_conflicts_and_the_diff(project: Path) -> None:
 
 def test_colours_are_for_a_terminal(project: Path, tmp_path: Path) -> None:
     """Elsewhere there are none."""
-    assert "\x1b[" not in toolkit(project, "template-diff").stdout
+    assert "\x1b[" not in run_toolkit(project, "template-diff").stdout
     with Terminal("packer-toolkit", "template-diff", cwd=project) as terminal:
         assert terminal.wait_for_end() == 0
         assert "@@" in terminal.everything
@@ -103,7 +104,7 @@ def test_colours_are_for_a_terminal(project: Path, tmp_path: Path) -> None:
 def test_what_is_not_committed_is_said_and_left_out(project: Path) -> None:
     """A look is allowed at any time."""
     (project / "build.hcl").write_text("not committed\n")
-    answer = toolkit(project, "template-diff", "--to", "v1.1.0")
+    answer = run_toolkit(project, "template-diff", "--to", "v1.1.0")
     assert answer.code == 0
     assert "Uncommitted changes are left out: build.hcl" in answer.stderr
     assert "not committed" not in answer.stdout
@@ -111,10 +112,10 @@ def test_what_is_not_committed_is_said_and_left_out(project: Path) -> None:
 
 def test_up_to_date_is_an_empty_diff(made_by: dict[str, Path]) -> None:
     """And exit code 0."""
-    answer = toolkit(made_by["v2.1.0"], "template-diff")
+    answer = run_toolkit(made_by["v2.1.0"], "template-diff")
     assert (answer.code, answer.stdout) == (0, "")
     assert answer.stderr == "Up to date: v2.1.0 is the template's newest release.\n"
-    asked = toolkit(made_by["v2.0.0"], "template-diff", "--to", "v2.0.0")
+    asked = run_toolkit(made_by["v2.0.0"], "template-diff", "--to", "v2.0.0")
     assert (asked.code, asked.stderr) == (0, "This repository is at v2.0.0 already.\n")
 
 
@@ -126,4 +127,4 @@ def test_bytes_of_another_encoding_go_through(project: Path) -> None:
         ["packer-toolkit", "template-diff"], cwd=project, capture_output=True, check=True
     )
     assert b"na\xefve" in done.stdout
-    assert "na\\xefve" in toolkit(project, "template-diff", "--json").json["diff"]
+    assert "na\\xefve" in run_toolkit(project, "template-diff", "--json").json["diff"]

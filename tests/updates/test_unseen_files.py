@@ -10,8 +10,10 @@ import pytest
 
 from packer_toolkit.git.command import Git
 from packer_toolkit.template.partial_clones import fetch_missing
+from rig.repositories.state import files, state
 from rig.repositories.template import git
-from rig.run.updating import Answer, files, state, toolkit
+from rig.run.result import Result
+from rig.run.toolkit import run_toolkit
 
 pytestmark = pytest.mark.integration
 
@@ -24,12 +26,12 @@ def set_sparse(repository: Path, *options: str) -> None:
     git(repository, "sparse-checkout", "set", *options)
 
 
-def update(project: Path) -> Answer:
+def update(project: Path) -> Result:
     """Run the update."""
-    return toolkit(project, "template-update", "--trust")
+    return run_toolkit(project, "template-update", "--trust")
 
 
-def follow(project: Path, answer: Answer) -> None:
+def follow(project: Path, answer: Result) -> None:
     """Run the git command of a message, as a user does."""
     match = re.search("git (sparse-checkout|update-index) [^;]*", answer.stderr)
     assert match, answer.stderr
@@ -141,9 +143,12 @@ def test_partial_clone_fetches_what_it_lacks(project: Path, tmp_path: Path, filt
     git(tmp_path, "clone", *options, f"file://{project}", str(clone))
     git(clone, "sparse-checkout", "set", "scripts")
     git(clone, "checkout", "--quiet", "main")
-    shown = toolkit(clone, "template-diff", "--trust", "--json")
+    shown = run_toolkit(clone, "template-diff", "--trust", "--json")
     assert shown.code == 0, shown.stderr
-    assert shown.json["diff"] == toolkit(project, "template-diff", "--trust", "--json").json["diff"]
+    assert (
+        shown.json["diff"]
+        == run_toolkit(project, "template-diff", "--trust", "--json").json["diff"]
+    )
     git(clone, "sparse-checkout", "disable")
     assert update(clone).code == 0
     assert update(project).code == 0
@@ -159,7 +164,7 @@ def test_partial_clone_without_its_remote_is_one_line(project: Path, tmp_path: P
     git(clone, "sparse-checkout", "set", "scripts")
     git(clone, "checkout", "--quiet", "main")
     git(clone, "remote", "set-url", "origin", "/nowhere/web.git")
-    answer = toolkit(clone, "template-diff", "--trust")
+    answer = run_toolkit(clone, "template-diff", "--trust")
     assert answer.code == 4
     assert "cannot be fetched from origin" in answer.stderr
     fetch_missing(Git(project), "HEAD^{tree}")  # Not a partial clone: nothing is asked.

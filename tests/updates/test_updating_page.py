@@ -12,7 +12,7 @@ import yaml
 from packer_toolkit import errors
 from rig.repositories.small_template import RELEASES
 from rig.repositories.template import ROOT, git
-from rig.run.updating import toolkit
+from rig.run.toolkit import run_toolkit
 
 pytestmark = pytest.mark.integration
 
@@ -88,7 +88,7 @@ def test_the_shown_verdict_is_a_real_one(project: Path) -> None:
     text = (project / "build.hcl").read_text()
     (project / "build.hcl").write_text(text.replace("build 3\n", "ours 3\n"))
     git(project, "commit", "--quiet", "--all", "-m", "Ours")
-    said = toolkit(project, "template-update", "--to", RELEASES[1]).stdout.splitlines()
+    said = run_toolkit(project, "template-update", "--to", RELEASES[1]).stdout.splitlines()
     shown = section("After it: conflicts, and how to undo it").split("```")[1].splitlines()[2:]
     assert [generalize(line) for line in said] == [generalize(line) for line in shown]
 

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import click
 import pytest
 
+from rig.repositories.state import files, state
 from rig.repositories.template import git
-from rig.run.updating import files, state, toolkit
+from rig.run.toolkit import run_toolkit
 
 pytestmark = pytest.mark.integration
 
@@ -115,7 +115,7 @@ def test_after_a_kill_an_update_says_how_to_go_back_first(
     before = state(eventful)
     run_killed(changes[POINTS // 2], eventful)
     half = files(eventful)
-    answer = toolkit(eventful, "template-update")
+    answer = run_toolkit(eventful, "template-update")
     assert (answer.code, "undo it first: " in answer.stderr) == (3, True)
     assert files(eventful) == half
     # Also where the answers file is gone.
@@ -124,10 +124,10 @@ def test_after_a_kill_an_update_says_how_to_go_back_first(
         *(("template-update",), ("template-update", "--dry-run"), ("template-pr",)),
         *(("template-check",), ("template-check", "--json"), ("template-diff",)),
     ):
-        answer = toolkit(eventful, *words)
+        answer = run_toolkit(eventful, *words)
         assert (answer.code, answer.stdout) == (3, "")
         assert "an update was interrupted here; undo it first: " in answer.stderr
-    assert toolkit(eventful, "template-update", "--undo").code == 0
+    assert run_toolkit(eventful, "template-update", "--undo").code == 0
     assert state(eventful) == before
 
 
@@ -138,17 +138,17 @@ def test_after_a_kill_an_update_says_how_to_go_back_first(
 )
 def test_a_damaged_record_is_one_line(eventful: Path, damage: str) -> None:
     """It names the record and where the replaced files are; nothing is changed (review C6)."""
-    assert toolkit(eventful, "template-update").code == 1
+    assert run_toolkit(eventful, "template-update").code == 1
     folder = eventful / ".git" / "packer-toolkit-update"
     (folder / "record.json").write_text(damage, errors="surrogateescape")
     before = files(eventful)
     for words in (("template-update", "--undo"), ("template-update",), ("template-pr",)):
-        answer = toolkit(eventful, *words)
+        answer = run_toolkit(eventful, *words)
         assert answer.code == 3
         assert len(answer.stderr.splitlines()) == 1
         assert f"{folder}/record.json is damaged" in answer.stderr
         assert f"is in {folder}/files: copy" in answer.stderr
-        assert answer.stderr.endswith(f"then delete {folder}")
+        assert answer.error.endswith(f"then delete {folder}")
     assert files(eventful) == before
 
 
@@ -160,18 +160,18 @@ def test_killed_while_it_goes_back_the_way_back_still_works(
     run_killed(changes[POINTS * 3 // 4], eventful)
     for point in (3, 30):
         run_killed(point, eventful, "--undo")
-    assert toolkit(eventful, "template-update", "--undo").code == 0
+    assert run_toolkit(eventful, "template-update", "--undo").code == 0
     assert state(eventful) == before
 
 
 def test_a_finished_update_is_taken_back_exactly(eventful: Path) -> None:
     """Conflicts and all; the second time there is nothing left to undo."""
     before = state(eventful)
-    assert toolkit(eventful, "template-update").code == 1
-    answer = toolkit(eventful, "template-update", "--undo", "--json")
+    assert run_toolkit(eventful, "template-update").code == 1
+    answer = run_toolkit(eventful, "template-update", "--undo", "--json")
     assert (answer.code, answer.json["release"]) == (0, "v1.0.0")
     assert state(eventful) == before
-    answer = toolkit(eventful, "template-update", "--undo")
+    answer = run_toolkit(eventful, "template-update", "--undo")
     assert (answer.code, answer.stdout) == (0, "Nothing to undo: no update is open.\n")
 
 
@@ -183,7 +183,7 @@ def test_the_printed_way_back_of_git_alone_works_too(eventful: Path) -> None:
     (eventful / "sources.hcl").chmod(0o644)
     shutil.rmtree(eventful / "provision.hcl")
     before = state(eventful)
-    answer = toolkit(eventful, "template-update")
+    answer = run_toolkit(eventful, "template-update")
     (printed,) = re.findall(r"^To undo with git alone: (.+)$", answer.stdout, re.M)
     subprocess.run(["sh", "-c", printed], cwd=eventful, check=True, capture_output=True)
     assert state(eventful) == before
@@ -202,7 +202,7 @@ def test_git_alone_leaves_other_folders_of_the_repository_alone(
     commit(tmp_path)
     (tmp_path / "other.txt").write_text("not committed\n")
     before = files(tmp_path)
-    answer = toolkit(tmp_path / "web", "template-update")
+    answer = run_toolkit(tmp_path / "web", "template-update")
     assert answer.code == 1
     (printed,) = re.findall(r"^To undo with git alone: (.+)$", answer.stdout, re.M)
     subprocess.run(["sh", "-c", printed], cwd=tmp_path / "web", check=True, capture_output=True)
@@ -212,10 +212,10 @@ def test_git_alone_leaves_other_folders_of_the_repository_alone(
 def test_what_was_written_after_the_update_is_kept_when_it_is_taken_back(eventful: Path) -> None:
     """Half a resolved conflict is work, too."""
     before = state(eventful)
-    toolkit(eventful, "template-update")
+    run_toolkit(eventful, "template-update")
     (eventful / "build.hcl").write_text("resolved, with much thought\n")
     git(eventful, "add", "build.hcl")
-    answer = toolkit(eventful, "template-update", "--undo")
+    answer = run_toolkit(eventful, "template-update", "--undo")
     (oid,) = re.findall(r"into build.hcl since is kept: git cat-file -p (\w+)", answer.stderr)
     assert git(eventful, "cat-file", "-p", oid) == "resolved, with much thought"
     assert state(eventful) == before
@@ -223,44 +223,44 @@ def test_what_was_written_after_the_update_is_kept_when_it_is_taken_back(eventfu
 
 def test_a_dry_run_says_what_would_be_taken_back(eventful: Path) -> None:
     """And changes nothing, not even git's objects."""
-    answer = toolkit(eventful, "template-update", "--undo", "--dry-run")
+    answer = run_toolkit(eventful, "template-update", "--undo", "--dry-run")
     assert (answer.code, answer.stdout) == (0, "Nothing to undo: no update is open.\n")
-    toolkit(eventful, "template-update")
+    run_toolkit(eventful, "template-update")
     (eventful / "build.hcl").write_text("resolved, with much thought\n")
     before = state(eventful), git(eventful, "count-objects", "-v")
-    answer = toolkit(eventful, "template-update", "--undo", "--dry-run")
+    answer = run_toolkit(eventful, "template-update", "--undo", "--dry-run")
     assert answer.code == 0
     assert re.match(r"Would undo \d+ files, to v1\.0\.0:\n", answer.stdout)
     assert "  build.hcl; what you wrote into it since would be kept\n" in answer.stdout
     assert "  sources.hcl\n" in answer.stdout
     assert (state(eventful), git(eventful, "count-objects", "-v")) == before
-    shown = toolkit(eventful, "template-update", "--undo", "--dry-run", "--json").json
+    shown = run_toolkit(eventful, "template-update", "--undo", "--dry-run", "--json").json
     assert (shown["dry_run"], shown["kept"]) == (True, {"build.hcl": ""})
-    done = toolkit(eventful, "template-update", "--undo", "--json").json
+    done = run_toolkit(eventful, "template-update", "--undo", "--json").json
     assert (done["dry_run"], done["files"]) == (False, shown["files"])
 
 
 def test_an_undo_takes_no_other_order(eventful: Path) -> None:
     """It is not a way to another release."""
-    with pytest.raises(click.UsageError, match="no --vcs-ref"):
-        toolkit(eventful, "template-update", "--undo", "--to", "v1.1.0")
+    result = run_toolkit(eventful, "template-update", "--undo", "--to", "v1.1.0")
+    assert (result.code, "no --vcs-ref" in result.error) == (2, True)
 
 
 def test_what_was_staged_beside_the_update_stays_staged(eventful: Path) -> None:
     """Only the update's own files are taken out of the index."""
-    toolkit(eventful, "template-update")
+    run_toolkit(eventful, "template-update")
     (eventful / "own.txt").write_text("own, changed\n")
     git(eventful, "add", "own.txt")
-    toolkit(eventful, "template-update", "--undo")
+    run_toolkit(eventful, "template-update", "--undo")
     assert git(eventful, "status", "--porcelain") == "M  own.txt"
 
 
 def test_a_committed_update_is_for_git_to_revert(eventful: Path) -> None:
     """The tree is not turned back behind the commits that were made since."""
-    toolkit(eventful, "template-update")
+    run_toolkit(eventful, "template-update")
     commit(eventful)
     before = state(eventful)
-    answer = toolkit(eventful, "template-update", "--undo")
+    answer = run_toolkit(eventful, "template-update", "--undo")
     assert (answer.code, "git revert" in answer.stderr) == (3, True)
     assert state(eventful) == before
 
@@ -268,8 +268,8 @@ def test_a_committed_update_is_for_git_to_revert(eventful: Path) -> None:
 def test_from_a_folder_below_the_project_is_taken_back(eventful: Path) -> None:
     """Wherever one stands; and nothing is written there."""
     before = state(eventful)
-    toolkit(eventful, "template-update")
-    assert toolkit(eventful / "scripts", "template-update", "--undo").code == 0
+    run_toolkit(eventful, "template-update")
+    assert run_toolkit(eventful / "scripts", "template-update", "--undo").code == 0
     assert state(eventful) == before
 
 
@@ -286,11 +286,11 @@ def test_projects_that_share_a_repository_are_taken_back_one_by_one(
     commit(tmp_path)
     before = state(tmp_path)
     for name in ("one", "two"):
-        assert toolkit(tmp_path / name, "template-update").code == 1
-    assert toolkit(tmp_path / "one", "template-update", "--undo").code == 0
+        assert run_toolkit(tmp_path / name, "template-update").code == 1
+    assert run_toolkit(tmp_path / "one", "template-update", "--undo").code == 0
     listed = git(tmp_path, "status", "--porcelain", "-uall").splitlines()
     assert {line[3:6] for line in listed} == {"two"}
-    assert toolkit(tmp_path / "two", "template-update", "--undo").code == 0
+    assert run_toolkit(tmp_path / "two", "template-update", "--undo").code == 0
     assert state(tmp_path) == before
 
 
@@ -298,12 +298,12 @@ def test_a_link_that_was_made_since_is_not_followed_on_the_way_back(
     eventful: Path, tmp_path: Path
 ) -> None:
     """What is behind it belongs to somebody else."""
-    toolkit(eventful, "template-update")
+    run_toolkit(eventful, "template-update")
     elsewhere = tmp_path / "elsewhere"
     (eventful / "scripts").rename(elsewhere)
     (eventful / "scripts").symlink_to(elsewhere)
     there = files(elsewhere)
-    assert toolkit(eventful, "template-update", "--undo").code == 0
+    assert run_toolkit(eventful, "template-update", "--undo").code == 0
     assert files(elsewhere) == there
     assert not (eventful / "scripts").is_symlink()
     # The release did not change this one: the person moved it away.
@@ -333,7 +333,7 @@ def test_an_update_that_cannot_be_written_changes_nothing(
     else:
         calls = 10
         monkeypatch.setattr(index.Index, "change", fail)
-    answer = toolkit(eventful, "template-update")
+    answer = run_toolkit(eventful, "template-update")
     assert answer.code == 3
     assert "No space left on device" in answer.stderr
     assert "everything is as it was" in answer.stderr

@@ -13,7 +13,7 @@ import copier
 import pytest
 
 from rig.repositories.template import git, hand_over_environment, release, render
-from rig.run.updating import toolkit
+from rig.run.toolkit import run_toolkit
 
 pytestmark = pytest.mark.integration
 
@@ -93,6 +93,6 @@ def test_copier_alone_loses_it_and_template_update_does_not(
     copier.run_update(alone, defaults=True, overwrite=True, quiet=True, vcs_ref="v1.2.0")
     assert git(alone, "ls-files", "-u") == ""
     assert not (alone / path).exists() or ours not in (alone / path).read_bytes()
-    answer = toolkit(project, "template-update", "--to", "v1.2.0")
+    answer = run_toolkit(project, "template-update", "--to", "v1.2.0")
     assert answer.code in (0, 1, 3)
     assert ours in (project / path).read_bytes()

@@ -33,6 +33,8 @@ from rig import CHECKOUT
 from rig.aws.credentials import STATIC_KEY, STATIC_SECRET
 from rig.aws.instances import LABEL, docker, parent_image, sweep
 from rig.aws.parents import PUBLISHERS
+from rig.run.program import run_program
+from rig.run.result import Result
 
 # 127.77.0.0/16 and as many more as there are rigs at once.
 _FIRST_NETWORK, _LAST_NETWORK = 77, 200
@@ -100,23 +102,6 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A process that has ended.
-
-    Attributes:
-        code: Exit code; negative is the signal that ended it.
-        output: Standard output and error, in the order of writing.
-        seconds: How long it ran.
-        printed: When each line of the output came, in seconds after the start.
-    """
-
-    code: int
-    output: str
-    seconds: float
-    printed: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
 class Held:
     """A call that is kept waiting for the test."""
 
@@ -167,8 +152,8 @@ class Ami:
             "run", "--rm", "--network=none", "--tmpfs", "/run", "--entrypoint", "/bin/sh",
             self.image, "-euc", script, check=False,
         )  # fmt: skip
-        if done.returncode:
-            raise RigError(f"exit {done.returncode}: {done.stderr.strip()}")
+        if done.code:
+            raise RigError(f"exit {done.code}: {done.stderr.strip()}")
         return done.stdout
 
     def read(self, path: str) -> str:
@@ -379,7 +364,7 @@ class Ec2:
         with_signal: signal.Signals = signal.SIGTERM,
         everything: bool = False,
         timeout: float = 300,
-    ) -> Finished:
+    ) -> Result:
         """Run a program in the rig's environment, and perhaps kill it in the middle.
 
         Args:
@@ -429,13 +414,13 @@ class Ec2:
         if held:
             killer.start()
         lines: list[str] = []
-        printed: list[float] = []
+        line_times: list[float] = []
 
         def read() -> None:
             assert process.stdout is not None
             for line in process.stdout:
                 lines.append(line)
-                printed.append(time.monotonic() - began)
+                line_times.append(time.monotonic() - began)
                 if texts and texts[0] in line:
                     del texts[0]
                     send()
@@ -463,7 +448,7 @@ class Ec2:
             raise RigError(f"ended without {kill_at} number {kill_nth}:\n{output[-3000:]}")
         if texts:
             raise RigError(f"ended without printing {texts[0]!r}:\n{output[-3000:]}")
-        return Finished(process.returncode, output, seconds, tuple(printed))
+        return Result(process.returncode, output, "", seconds, tuple(line_times))
 
     # -- questions
 
@@ -579,7 +564,7 @@ class Ec2:
             client.delete_key_pair(KeyName=name)
             key.unlink()
 
-    def ssh(self, instance: Mapping[str, Any], user: str, command: str) -> Finished:
+    def ssh(self, instance: Mapping[str, Any], user: str, command: str) -> Result:
         """Run a command in an instance that `boot` gave, over SSH."""
         began = time.monotonic()
         done = subprocess.run(
@@ -591,7 +576,7 @@ class Ec2:
             ],
             capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False,
         )  # fmt: skip
-        return Finished(done.returncode, done.stdout + done.stderr, time.monotonic() - began)
+        return Result(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
 
     # -- orders
 
@@ -764,12 +749,16 @@ class Ec2:
         """Reset, and let moto be as it is in one respect until the next reset."""
         self.admin("reset", without=name)
 
-    def docker(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a docker command against the rig's engine."""
-        return subprocess.run(
-            ["docker", *args], env={**os.environ, **self.docker_env},
-            capture_output=True, text=True, check=check,
-        )  # fmt: skip
+    def docker(self, *args: str, check: bool = True) -> Result:
+        """Run a docker command against the rig's engine.
+
+        Raises:
+            RigError: When it fails, and CHECK is set.
+        """
+        result = run_program("docker", *args, env=self.docker_env)
+        if check and result.code:
+            raise RigError(f"docker {' '.join(args)}: exit code {result.code}\n{result.output}")
+        return result
 
     def server_log(self) -> str:
         """Return what the server complained about."""

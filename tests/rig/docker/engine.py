@@ -28,6 +28,7 @@ from rig import CHECKOUT
 from rig.host.cache import CACHE_ROOT
 from rig.host.machine import HOST_ENV, birth
 from rig.host.session import Session
+from rig.run.result import Result
 
 # An image with this label is removed when its engine stops; other tagged images stay for the next
 # run.  `docker commit --change "LABEL …"` sets it on what a test makes.
@@ -133,7 +134,7 @@ class DockerEngine:
         env: Mapping[str, str] | None = None,
         input: str | None = None,  # noqa: A002 - subprocess' own word
         timeout: float = 600,
-    ) -> subprocess.CompletedProcess[str]:
+    ) -> Result:
         """Run the docker client against this engine.
 
         Args:
@@ -146,7 +147,7 @@ class DockerEngine:
         Raises:
             DockerError: when the command failed and CHECK is set.
         """
-        result = subprocess.run(
+        process = subprocess.run(
             ["docker", *map(str, args)],
             env={**host_env(), "PATH": _path(), **self.env, **(env or {})},
             input=input if input is not None else "",
@@ -155,11 +156,10 @@ class DockerEngine:
             timeout=timeout,
             check=False,
         )
-        if check and result.returncode:
-            raise DockerError(
-                f"docker {' '.join(map(str, args))}: exit {result.returncode}\n"
-                f"{result.stdout}{result.stderr}"
-            )
+        result = Result(process.returncode, process.stdout, process.stderr)
+        if check and result.code:
+            command = " ".join(map(str, args))
+            raise DockerError(f"docker {command}: exit code {result.code}\n{result.output}")
         return result
 
     def start(self) -> DockerEngine:

@@ -65,7 +65,7 @@ def toolkit_image(engine: DockerEngine) -> str:
         base_id = engine.docker("image", "inspect", "--format={{.Id}}", base).stdout
         key = fingerprint(base_id, repr(sorted(arguments.items())), *parts)
         tag = f"packer-toolkit:{key}"
-        if engine.docker("image", "inspect", tag, check=False).returncode == 0:
+        if engine.docker("image", "inspect", tag, check=False).code == 0:
             return tag
         build(engine, write_context(Path(scratch) / "context"), tag, arguments)
         _forget_older(engine, tag)
@@ -178,7 +178,7 @@ def _scratch_image(
             if file.is_file():
                 contents += [str(file.relative_to(source)), file]
     tag = f"toolkit-part-{name}:{fingerprint(*contents)}"
-    if engine.docker("image", "inspect", tag, check=False).returncode:
+    if engine.docker("image", "inspect", tag, check=False).code:
         folder = scratch / name
         for target, source in files.items():
             place = folder / target.lstrip("/")

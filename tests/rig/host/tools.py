@@ -20,6 +20,8 @@ import pytest
 from rig import CHECKOUT
 from rig.host.cache import cache_dir, fingerprint, locked
 from rig.host.machine import HOST_ENV, in_ci
+from rig.run.program import run_program
+from rig.run.result import Result
 
 _MODULES = Path(__file__).parent / "tools"
 
@@ -95,25 +97,18 @@ class Packer:
         env: Mapping[str, str] | None = None,
         check: bool = True,
         timeout: float = 300,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run Packer in CWD, with ENV beside the present environment; return its output.
+    ) -> Result:
+        """Run Packer in CWD, with ENV beside the present environment.
 
         Raises:
             ToolError: when it failed and CHECK is set.
         """
-        result = subprocess.run(
-            [self.path, *args],
-            cwd=cwd,
-            env={**os.environ, **self.env, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
+        result = run_program(
+            self.path, *args, cwd=cwd, env={**self.env, **(env or {})}, timeout=timeout
         )
-        if check and result.returncode:
+        if check and result.code:
             shown = " ".join(map(str, args))
-            raise ToolError(f"packer {shown}: {result.returncode}\n{result.stdout}{result.stderr}")
+            raise ToolError(f"packer {shown}: {result.code}\n{result.output}")
         return result
 
 

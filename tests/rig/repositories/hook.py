@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
 from rig.host.cache import cache_dir
 from rig.repositories.template import ROOT, git
+from rig.run.program import run_program
+from rig.run.result import Result
 
 HOOK = ROOT / "hooks" / "post_gen.py"
 MANIFEST = ROOT / "hooks" / "demo-manifest.txt"
@@ -21,9 +22,7 @@ def manifest() -> list[str]:
     return MANIFEST.read_text().splitlines()
 
 
-def run_hook(
-    repository: Path, template: Path, check: bool = True, **changes: object
-) -> subprocess.CompletedProcess[str]:
+def run_hook(repository: Path, template: Path, check: bool = True, **changes: object) -> Result:
     """Run the hook as Copier does, in a repository that is there already.
 
     Args:
@@ -44,13 +43,10 @@ def run_hook(
         "template": str(template),
         **changes,
     }
-    return subprocess.run(
-        [sys.executable, "-B", str(template / "hooks" / "post_gen.py"), json.dumps(job)],
-        cwd=repository,
-        check=check,
-        capture_output=True,
-        text=True,
-    )
+    hook = template / "hooks" / "post_gen.py"
+    result = run_program(sys.executable, "-B", hook, json.dumps(job), cwd=repository)
+    assert result.code == 0 or not check, result.output
+    return result
 
 
 def without_gitpython() -> Path:

@@ -13,9 +13,10 @@ from typing import Any
 
 from packer_toolkit.build.report import BuildReport
 from rig import STANDINS
-from rig.aws.rig import Ec2, Finished
+from rig.aws.rig import Ec2
 from rig.host.tools import Packer
 from rig.repositories.template import render
+from rig.run.result import Result
 
 TOOLKIT = (sys.executable, "-m", "packer_toolkit")
 PROGRAMS = STANDINS / "bin"
@@ -42,7 +43,7 @@ FULL_ANSWERS: Mapping[str, Any] = {
 ROLE = ("-var", "assume_role_arn=arn:aws:iam::123456789012:role/packer-ami-builder")
 
 
-def build(ec2: Ec2, packer: Packer, repository: Path, *options: str, **more: Any) -> Finished:
+def build(ec2: Ec2, packer: Packer, repository: Path, *options: str, **more: Any) -> Result:
     """Build the AMIs of a repository as its README says, through the environment alone.
 
     Args:
@@ -57,9 +58,7 @@ def build(ec2: Ec2, packer: Packer, repository: Path, *options: str, **more: Any
     return ec2.run(command, cwd=repository, env=env, **more)
 
 
-def toolkit_build(
-    ec2: Ec2, packer: Packer, repository: Path, *options: str, **more: Any
-) -> Finished:
+def toolkit_build(ec2: Ec2, packer: Packer, repository: Path, *options: str, **more: Any) -> Result:
     """Build through `packer-toolkit build`, as the repository's own tasks do.
 
     Args:

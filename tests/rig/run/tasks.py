@@ -1,13 +1,13 @@
-"""A rendered repository's tasks, as a person runs them: `task NAME` in a shell."""
+"""A rendered repository's tasks, as a user runs them: `task NAME` in a shell."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rig.run.program import run_program
+from rig.run.result import Result
 from rig.run.terminal import Terminal
 
 
@@ -30,7 +30,7 @@ class Tasks:
         folder: str = ".",
         stdin: str = "",
         timeout: float = 180,
-    ) -> subprocess.CompletedProcess[str]:
+    ) -> Result:
         """Run `task WORDS` without a terminal; its exit code is the command's.
 
         Args:
@@ -40,16 +40,13 @@ class Tasks:
             stdin: what is piped into it.
             timeout: seconds.
         """
-        return subprocess.run(
-            # Task colours its own lines wherever the variable CI is set.
-            ["task", "--color=false", "--exit-code", *words],
+        return run_program(
+            # Task colors its own lines wherever the variable CI is set.
+            *("task", "--color=false", "--exit-code", *words),
             cwd=self.repository / folder,
-            env={**os.environ, **self.env, **(env or {})},
-            input=stdin,
-            capture_output=True,
-            text=True,
+            env={**self.env, **(env or {})},
+            stdin=stdin,
             timeout=timeout,
-            check=False,
         )
 
     def terminal(self, *words: str, env: Mapping[str, str] | None = None) -> Terminal:
@@ -58,9 +55,3 @@ class Tasks:
         return Terminal(
             "task", "--color=false", "--exit-code", *words, cwd=self.repository, env=more
         )
-
-
-def says(done: subprocess.CompletedProcess[str]) -> str:
-    """Return what toolkit.sh, or whatever ran, said on stderr, without Task's own last line."""
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("task: Failed")]
-    return "\n".join(lines)

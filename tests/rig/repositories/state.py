@@ -1,63 +1,14 @@
-"""The commands on updates, run in this process, and what a repository looks like to the byte."""
+"""What a repository looks like to the byte: files, modes, index, HEAD and references."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from click.testing import CliRunner
-
-from packer_toolkit.cli.main import group
-from packer_toolkit.errors import ToolkitError
 from rig.repositories.template import git
-
-
-@dataclass(frozen=True)
-class Answer:
-    """How a command ended.
-
-    Attributes:
-        code: its exit code.
-        stdout: what it printed.
-        stderr: what it printed there; for an error, its one line.
-    """
-
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """What it printed, as JSON."""
-        answer: dict[str, Any] = json.loads(self.stdout)
-        return answer
-
-
-def toolkit(repository: Path, *arguments: str) -> Answer:
-    """Run `packer-toolkit ARGUMENTS` in a repository, without a process of its own."""
-    with contextlib.chdir(repository) if hasattr(contextlib, "chdir") else _chdir(repository):
-        result = CliRunner().invoke(group, list(arguments), standalone_mode=False)
-    if isinstance(result.exception, ToolkitError):
-        return Answer(result.exception.code, result.stdout, str(result.exception))
-    if result.exception:
-        raise result.exception
-    return Answer(result.return_value or 0, result.stdout, result.stderr)
-
-
-@contextlib.contextmanager
-def _chdir(folder: Path) -> Iterator[None]:
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
 
 
 @dataclass(frozen=True)
@@ -120,3 +71,18 @@ def unmerged(repository: Path) -> list[str]:
     """Return the files that git's index has as conflicts."""
     listing = git(repository, "ls-files", "-u", "-z").split("\0")
     return sorted({line.partition("\t")[2] for line in listing if line})
+
+
+def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Return mode and bytes of all that lies in a folder; git's own files are left out."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if name.parts[0] == ".git":
+            continue
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            found[str(name)] = (mode, os.fsencode(path.readlink()))
+        else:
+            found[str(name)] = (mode, b"" if path.is_dir() else path.read_bytes())
+    return found

@@ -1,45 +1,22 @@
-"""The `copier` command as a person runs it, and what it leaves behind."""
+"""Run the `copier` command, in the locked release or in another one."""
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from rig import CHECKOUT
 from rig.host.cache import cache_dir, locked
 from rig.host.machine import HOST_ENV
 from rig.host.tools import missing, require
+from rig.run.program import run_program
+from rig.run.result import Result
 
-# What Copier prints on stderr about its progress, whether or not it then fails.
-_PROGRESS = re.compile(r"(?:Updating to|Keeping|Copying from) template version \S+\Z")
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a command ended.
-
-    Attributes:
-        code: its exit code.
-        stdout: what it printed.
-        stderr: what it printed there, without colours.
-    """
-
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def complaints(self) -> list[str]:
-        """The lines of stderr that tell a person that something is wrong."""
-        lines = self.stderr.split("\n")
-        return [line for line in lines if line.strip() and not _PROGRESS.match(line)]
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def run_copier(
@@ -49,7 +26,7 @@ def run_copier(
     python: Path | str = sys.executable,
     prefix: Sequence[str] = (),
     timeout: float = 120,
-) -> Outcome:
+) -> Result:
     """Run `copier ARGS` without a terminal.
 
     Args:
@@ -60,34 +37,8 @@ def run_copier(
         prefix: a command that runs the command, such as setpriv.
         timeout: seconds until it is killed.
     """
-    wanted = {**os.environ, **(env or {})}
-    result = subprocess.run(
-        [*prefix, python, "-m", "copier", *args],
-        cwd=cwd,
-        env={name: value for name, value in wanted.items() if value is not None},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        errors="surrogateescape",
-        timeout=timeout,
-        check=False,
-    )
-    return Outcome(result.returncode, result.stdout, _COLOUR.sub("", result.stderr))
-
-
-def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Return mode and bytes of all that lies in a folder; git's own files are left out."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if name.parts[0] == ".git":
-            continue
-        mode = path.lstat().st_mode
-        if stat.S_ISLNK(mode):
-            found[str(name)] = (mode, os.fsencode(path.readlink()))
-        else:
-            found[str(name)] = (mode, b"" if path.is_dir() else path.read_bytes())
-    return found
+    result = run_program(*prefix, python, "-m", "copier", *args, cwd=cwd, env=env, timeout=timeout)
+    return replace(result, stderr=_COLOR.sub("", result.stderr))
 
 
 def other_copier(version: str) -> Path:

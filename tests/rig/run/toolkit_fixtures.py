@@ -8,7 +8,7 @@ import pytest
 
 from rig.github import GitHub, Repository
 from rig.repositories.build_reports import REPOSITORY, SHA
-from rig.run.toolkit_process import Toolkit
+from rig.run.toolkit import Toolkit
 
 
 @pytest.fixture
