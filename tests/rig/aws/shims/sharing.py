@@ -181,7 +181,8 @@ def images_of_parameters(rig: Rig) -> None:  # noqa: ARG001
             for version in result["LaunchTemplateVersions"]:
                 data = version["LaunchTemplateData"]
                 if "ImageId" in data:
-                    data["ImageId"] = resolve(self.ec2_backend, data["ImageId"])
+                    image_id = resolve(self.ec2_backend, data["ImageId"])
+                    version["LaunchTemplateData"] = {**data, "ImageId": image_id}
         return answer
 
     InstanceBackend.run_instances = run_resolved  # type: ignore[method-assign]
