@@ -59,7 +59,7 @@ mock_provider "aws" {
   }
 }
 
-# modules/image-roles has tests of its own.
+# The modules below modules/ have tests of their own.
 override_module {
   target = module.image_roles
   outputs = {
@@ -68,6 +68,28 @@ override_module {
     cleanup_role_arn = "arn:aws:iam::111122223333:role/packer-ami-web-cleanup"
     policies         = {}
     trust_policies   = {}
+  }
+}
+
+override_module {
+  target = module.publisher_role
+  outputs = {
+    role_arn = "arn:aws:iam::111122223333:role/packer-toolkit-publisher"
+  }
+}
+
+override_module {
+  target = module.personal_role
+  outputs = {
+    role_arn = "arn:aws:iam::111122223333:role/packer-ami-developer"
+  }
+}
+
+# OpenTofu evaluates the locals of an overridden module.
+override_module {
+  target = module.personal_role.module.policies
+  outputs = {
+    policies = { build = "{}", release = "{}" }
   }
 }
 
@@ -124,8 +146,8 @@ run "defaults" {
   }
 
   assert {
-    condition     = length(aws_iam_instance_profile.build_instance) == 0 && output.instance_profile_name == null
-    error_message = "There is no instance profile without Session Manager."
+    condition     = output.instance_profile_name == null && output.publisher_role_arn == null && output.personal_role_arn == null
+    error_message = "Instance profile, publisher and personal role are created on request only."
   }
 
   assert {
@@ -169,6 +191,8 @@ run "everything" {
       outside_organization     = true
     }
     oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"
+    publisher         = { repository = "acme/template-packer-ami", repository_id = "123456788", owner_id = "9876543" }
+    personal_role     = { trusted_arns = ["arn:aws:iam::111122223333:role/developer"] }
     session_manager   = true
     kms_key           = { alias = "images", deletion_window_in_days = 7 }
     toolkit_repository = {
@@ -248,6 +272,11 @@ run "everything" {
   assert {
     condition     = aws_ec2_image_block_public_access.this["eu-west-1"].state == "block-new-sharing" && aws_ebs_snapshot_block_public_access.this["eu-central-1"].state == "block-all-sharing"
     error_message = "Public access is blocked in each region."
+  }
+
+  assert {
+    condition     = output.publisher_role_arn == "arn:aws:iam::111122223333:role/packer-toolkit-publisher" && output.personal_role_arn == "arn:aws:iam::111122223333:role/packer-ami-developer"
+    error_message = "The publisher and the developers have a role."
   }
 
   assert {

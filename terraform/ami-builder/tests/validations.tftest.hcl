@@ -59,7 +59,7 @@ mock_provider "aws" {
   }
 }
 
-# modules/image-roles has tests of its own.
+# The modules below modules/ have tests of their own.
 override_module {
   target = module.image_roles
   outputs = {
@@ -68,6 +68,28 @@ override_module {
     cleanup_role_arn = "arn:aws:iam::111122223333:role/packer-ami-web-cleanup"
     policies         = {}
     trust_policies   = {}
+  }
+}
+
+override_module {
+  target = module.publisher_role
+  outputs = {
+    role_arn = "arn:aws:iam::111122223333:role/packer-toolkit-publisher"
+  }
+}
+
+override_module {
+  target = module.personal_role
+  outputs = {
+    role_arn = "arn:aws:iam::111122223333:role/packer-ami-developer"
+  }
+}
+
+# OpenTofu evaluates the locals of an overridden module.
+override_module {
+  target = module.personal_role.module.policies
+  outputs = {
+    policies = { build = "{}", release = "{}" }
   }
 }
 
