@@ -191,7 +191,7 @@ def packer() -> Packer:
     with locked("packer-plugins"):
         for name in _PLUGINS:
             if not list((binaries.parent / "plugins").rglob(f"packer-plugin-{name}_*_SHA256SUM")):
-                run_program(
+                run_build_command(
                     [
                         str(binaries / "packer"),
                         "plugins",
@@ -221,7 +221,7 @@ def checkov() -> Path:
     program = directory / "bin" / "checkov"
     with locked("checkov"):
         if not (directory / "complete").exists():
-            run_program(
+            run_build_command(
                 [str(uv), "sync", "--frozen", "--only-group=checkov", f"--python={version}"],
                 cwd=CHECKOUT,
                 env={**HOST_ENV, "UV_PROJECT_ENVIRONMENT": str(directory)},
@@ -278,7 +278,7 @@ def build_go_packages(
     partial = target.with_name("partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    run_program(
+    run_build_command(
         [
             str(require("go")),
             "build",
@@ -296,7 +296,9 @@ def build_go_packages(
     partial.replace(target)
 
 
-def run_program(command: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None) -> str:
+def run_build_command(
+    command: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None
+) -> str:
     """Run a program and return its standard output.
 
     Raises:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from rig.host.cache import cache_dir, fingerprint, locked
-from rig.host.tools import GO_ENV, MODULES, build_go_packages, require, run_program
+from rig.host.tools import GO_ENV, MODULES, build_go_packages, require, run_build_command
 from rig.terraform import provider_source
 
 PROVIDER_VERSION = "6.34.0"
@@ -37,7 +37,7 @@ def build_provider() -> Path:
             source = folder.with_name("source")
             shutil.rmtree(source, ignore_errors=True)
             # go.sum has the sums of this module: what was downloaded is compared with them.
-            answer = run_program(
+            answer = run_build_command(
                 [str(go), "mod", "download", "-json", _IMPORT_PATH], env=GO_ENV, cwd=_MODULE
             )
             provider_source.copy_provider_source(Path(json.loads(answer)["Dir"]), source)
