@@ -134,11 +134,11 @@ class Bench:
 
     def far_away(self, work: Callable[[], None]) -> None:
         """Let answers and states take their time meanwhile."""
-        self.ec2.distance(ROUND_TRIP)
-        self.ec2.pace(**PACE)
+        self.ec2.set_latency(ROUND_TRIP)
+        self.ec2.set_transition_times(**PACE)
         work()
-        self.ec2.pace()
-        self.ec2.distance(0)
+        self.ec2.set_transition_times()
+        self.ec2.set_latency(0)
 
     def build_plainly(self) -> None:
         """Build what `_make_plain` made of it."""

@@ -366,7 +366,7 @@ def test_the_actions_of_further_settings_are_written_down(
     (review R2, field 32)
     """
     ec2.client("iam").create_instance_profile(InstanceProfileName="builder")
-    fault = ec2.fault("RunInstances", "deny")
+    fault = ec2.add_fault("RunInstances", "deny")
     before = len(ec2.calls())
     repository = small_repository(template, tmp_path / "packer-ami-small")
     env = {
@@ -376,9 +376,9 @@ def test_the_actions_of_further_settings_are_written_down(
     }
     assert build(ec2, packer, repository, env=env).code == 1
     assert fault.hits == 1
-    ec2.clear_faults()
+    ec2.reset_faults()
     # A session is terminated as soon as Packer sees that the instance has stopped.
-    ec2.pace(stopped=6)
+    ec2.set_transition_times(stopped=6)
     env = {
         "PATH": os.pathsep.join([str(SESSION_MANAGER), str(PROGRAMS), os.environ["PATH"]]),
         "PKR_VAR_iam_instance_profile": "builder",
@@ -428,7 +428,7 @@ def test_the_ami_boots_and_serves_the_demo(full: Built) -> None:
     with full.ec2.boot(full.amis["x86_64"]["eu-west-1"]) as instance:
         instance_id = instance["InstanceId"]
         unit = "/etc/systemd/system/multi-user.target.wants/demo.service"
-        command = full.ec2.instance_sh(instance_id, f"sed -n 's/^ExecStart=//p' {unit}").strip()
+        command = full.ec2.run_in_instance(instance_id, f"sed -n 's/^ExecStart=//p' {unit}").strip()
         # No systemd runs in these instances: the unit's own command is started in its place.
         address = instance["PrivateIpAddress"]
         asking = (
@@ -452,7 +452,7 @@ def test_two_instances_have_different_host_keys(full: Built) -> None:
     ami = full.amis["x86_64"]["eu-west-1"]
     with full.ec2.boot(ami) as one, full.ec2.boot(ami) as other:
         read = "cat /etc/ssh/ssh_host_ed25519_key.pub /etc/machine-id"
-        keys = {full.ec2.instance_sh(each["InstanceId"], read) for each in (one, other)}
+        keys = {full.ec2.run_in_instance(each["InstanceId"], read) for each in (one, other)}
         assert len(keys) == 2
 
 

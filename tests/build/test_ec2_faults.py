@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import pytest
 
 from packer_toolkit.pipeline.advice import suggest_fixes
-from rig.aws.rig import Ec2, Fault
+from rig.aws.rig import Ec2, Fault, Kill
 from rig.host.tools import Packer
 from rig.repositories.repository import (
     FULL_ANSWERS,
@@ -189,7 +189,7 @@ def parent_missing(site: Site) -> Result:
 def ssh_closed(site: Site) -> Result:
     """The instance never listens on port 22."""
     site.repository()
-    site.ec2.ssh_never_opens()
+    site.ec2.block_ssh()
     return site.build("-var", "ssh_timeout=3s")
 
 
@@ -197,7 +197,7 @@ def ssh_closed(site: Site) -> Result:
 def script_disconnected(site: Site) -> Result:
     """The connection breaks while a script runs."""
     add_script(site.repository(), "10-wait.sh", "touch /srv/now", "sleep 60")
-    site.ec2.ssh_drops(marker="/srv/now")
+    site.ec2.drop_ssh(marker="/srv/now")
     return site.build(timeout=50)
 
 
@@ -205,7 +205,7 @@ def script_disconnected(site: Site) -> Result:
 def ansible_disconnected(site: Site) -> Result:
     """The connection breaks while a task runs."""
     add_role(site.repository(), "wait", WAIT)
-    site.ec2.ssh_drops(marker="/srv/now")
+    site.ec2.drop_ssh(marker="/srv/now")
     return site.build(timeout=50)
 
 
@@ -293,7 +293,7 @@ def clean_up_incomplete(site: Site) -> Result:
 def disk_full(site: Site) -> Result:
     """A script writes more than the disk holds."""
     add_script(site.repository(), "10-fill.sh", "head --bytes=100K /dev/zero >/srv/file")
-    site.ec2.disk_full("/srv", kilobytes=64)
+    site.ec2.limit_disk("/srv", kilobytes=64)
     return site.build()
 
 
@@ -301,7 +301,7 @@ def disk_full(site: Site) -> Result:
 def image_refused(site: Site) -> Result:
     """EC2 refuses to create the image."""
     site.repository()
-    site.ec2.fault("CreateImage", "deny")
+    site.ec2.add_fault("CreateImage", "deny")
     return site.build()
 
 
@@ -309,7 +309,7 @@ def image_refused(site: Site) -> Result:
 def copy_refused(site: Site) -> Result:
     """EC2 refuses the copy."""
     site.repository(aws_copy_regions="us-east-1")
-    site.ec2.fault("CopyImage", "deny")
+    site.ec2.add_fault("CopyImage", "deny")
     return site.build()
 
 
@@ -317,7 +317,7 @@ def copy_refused(site: Site) -> Result:
 def sharing_refused(site: Site) -> Result:
     """Something fails after the copies to other regions were made."""
     site.repository(aws_copy_regions="us-east-1")
-    site.ec2.fault("ModifyImageAttribute", "deny")
+    site.ec2.add_fault("ModifyImageAttribute", "deny")
     return site.build()
 
 
@@ -325,7 +325,7 @@ def sharing_refused(site: Site) -> Result:
 def one_of_two(site: Site) -> Result:
     """EC2 refuses the image of one architecture."""
     site.repository(image_architectures=["x86_64", "arm64"])
-    site.ec2.fault("CreateImage", "deny", at=1)
+    site.ec2.add_fault("CreateImage", "deny", at=1)
     return site.build()
 
 
@@ -333,7 +333,7 @@ def one_of_two(site: Site) -> Result:
 def throttled_for_good(site: Site) -> Result:
     """EC2 throttles longer than the client has patience, here two attempts."""
     site.repository()
-    fault = site.ec2.fault("RunInstances", "throttle")
+    fault = site.ec2.add_fault("RunInstances", "throttle")
     done = site.build("-var", "max_retries=2")
     assert fault.hits == 2
     return done
@@ -343,7 +343,7 @@ def throttled_for_good(site: Site) -> Result:
 def token_renewed(site: Site) -> Result:
     """The session of the assumed role ends in the middle, the base credentials live on."""
     add_script(site.repository(), "10-wait.sh", "sleep 4")
-    site.ec2.sessions(seconds=4)
+    site.ec2.limit_sessions(seconds=4)
     done = site.build(*ROLE)
     # Each of Packer's two clients assumes the role at its first call, and later again.
     assert len(site.ec2.calls("AssumeRole")) > 2
@@ -390,75 +390,79 @@ def credentials_dead(site: Site) -> Result:
 def sigterm_while_the_instance_starts(site: Site) -> Result:
     """The instance is pending."""
     site.repository()
-    site.ec2.pace(running=2)
-    return site.build(kill_at="RunInstances")
+    site.ec2.set_transition_times(running=2)
+    return site.build(kill=Kill(at="RunInstances"))
 
 
 @of_row("sigterm")
 def sigterm_while_the_instance_stops(site: Site) -> Result:
     """Everything was provisioned."""
     site.repository()
-    site.ec2.pace(stopped=2)
-    return site.build(kill_at="StopInstances")
+    site.ec2.set_transition_times(stopped=2)
+    return site.build(kill=Kill(at="StopInstances"))
 
 
 @of_row("sigterm")
 def sigterm_in_a_script(site: Site) -> Result:
     """A script runs."""
     add_script(site.repository(), "10-wait.sh", "echo now", "sleep 60")
-    return site.build(kill_when=": now", timeout=50)
+    return site.build(kill=Kill(when_printed=[": now"]), timeout=50)
 
 
 @of_row("sigint")
 def sigint_in_ansible(site: Site) -> Result:
     """A task runs."""
     add_role(site.repository(), "wait", WAIT)
-    return site.build(kill_when="Wait for the end", with_signal=signal.SIGINT, timeout=50)
+    return site.build(
+        kill=Kill(when_printed=["Wait for the end"], signal=signal.SIGINT), timeout=50
+    )
 
 
 @of_row("sighup")
 def sighup_in_a_script(site: Site) -> Result:
     """A script runs."""
     add_script(site.repository(), "10-wait.sh", "echo now", "sleep 60")
-    return site.build(kill_when=": now", with_signal=signal.SIGHUP, timeout=50)
+    return site.build(kill=Kill(when_printed=[": now"], signal=signal.SIGHUP), timeout=50)
 
 
 @of_row("sigterm-launching")
 def sigterm_launching(site: Site) -> Result:
     """The answer of RunInstances, with the instance's id, is still on its way."""
     site.repository()
-    return site.build(kill_at="RunInstances", kill_moment="during")
+    return site.build(kill=Kill(at="RunInstances", moment="during"))
 
 
 @of_row("sigterm-image")
 def sigterm_image_pending(site: Site) -> Result:
     """The image exists and is not available yet."""
     site.repository()
-    site.ec2.pace(available=4)
-    return site.build(kill_at="CreateImage")
+    site.ec2.set_transition_times(available=4)
+    return site.build(kill=Kill(at="CreateImage"))
 
 
 @of_row("sigterm-image")
 def sigterm_copying(site: Site) -> Result:
     """The copy exists and is not available yet; that it takes long is what `hold` is for."""
     site.repository(aws_copy_regions="us-east-1")
-    return site.build(kill_at="CopyImage", kill_moment="during")
+    return site.build(kill=Kill(at="CopyImage", moment="during"))
 
 
 @of_row("sigterm-twice")
 def sigterm_twice(site: Site) -> Result:
     """The second one comes at once; the group cannot go while the instance is ending."""
     add_script(site.repository(), "10-wait.sh", "echo now", "sleep 60")
-    site.ec2.fault("DeleteSecurityGroup", code="DependencyViolation")
-    return site.build(kill_when=[": now", "Received SIGTERM: waiting for Packer"], timeout=50)
+    site.ec2.add_fault("DeleteSecurityGroup", code="DependencyViolation")
+    return site.build(
+        kill=Kill(when_printed=[": now", "Received SIGTERM: waiting for Packer"]), timeout=50
+    )
 
 
 @of_row("sigkill")
 def sigkill_of_a_building_instance(site: Site) -> Result:
     """The command, Packer and their children are gone at once, while an instance runs."""
     site.repository()
-    site.ec2.pace(stopped=20)
-    return site.build(kill_at="StopInstances", with_signal=signal.SIGKILL, everything=True)
+    site.ec2.set_transition_times(stopped=20)
+    return site.build(kill=Kill(at="StopInstances", signal=signal.SIGKILL, with_children=True))
 
 
 @of_row("sigkill-copying")
@@ -466,7 +470,7 @@ def sigkill_copying(site: Site) -> Result:
     """The same when the image is there and its copy on the way."""
     site.repository(aws_copy_regions="us-east-1")
     return site.build(
-        kill_at="CopyImage", kill_moment="during", with_signal=signal.SIGKILL, everything=True
+        kill=Kill(at="CopyImage", moment="during", signal=signal.SIGKILL, with_children=True)
     )
 
 
@@ -487,7 +491,7 @@ class _when_the_script_runs:  # noqa: N801 - reads as a sentence
     def _act(self) -> None:
         (run,) = _wait_for(lambda: self.site.ec2.calls("RunInstances"))
         (instance_id,) = (name for name in run.ids if name.startswith("i-"))
-        _wait_for(lambda: self.site.ec2.instance_sh(instance_id, "ls /srv").strip())
+        _wait_for(lambda: self.site.ec2.run_in_instance(instance_id, "ls /srv").strip())
         self.act()
 
 
@@ -530,7 +534,7 @@ def test_a_fault_ends_as_the_table_says(
         assert report["exit_code"] == row.code
         assert bool(report["left"]) == (row.code != 0 and bool(row.remains))
     if row.remains and not row.finished:
-        ec2.clear_faults()
+        ec2.reset_faults()
         ec2.expire_key(after_calls=10_000)  # the key counts again
         swept = site.sweep(*_advice(done.output), "--yes")
         assert swept.code == 0, swept.output
@@ -580,20 +584,20 @@ PLAIN_ROWS = {
 def plain_launching(site: Site) -> Result:
     """The answer of RunInstances is still on its way."""
     site.repository()
-    return site.plain_build(kill_at="RunInstances", kill_moment="during")
+    return site.plain_build(kill=Kill(at="RunInstances", moment="during"))
 
 
 def plain_image(site: Site) -> Result:
     """The image is not available yet."""
     site.repository()
-    site.ec2.pace(available=4)
-    return site.plain_build(kill_at="CreateImage")
+    site.ec2.set_transition_times(available=4)
+    return site.plain_build(kill=Kill(at="CreateImage"))
 
 
 def plain_copy(site: Site) -> Result:
     """EC2 refuses the copy of the second of two images."""
     site.repository(image_architectures=["x86_64", "arm64"], aws_copy_regions="us-east-1")
-    site.ec2.fault("CopyImage", "deny", at=2)
+    site.ec2.add_fault("CopyImage", "deny", at=2)
     return site.plain_build()
 
 
@@ -647,7 +651,7 @@ def throttled(
     folder = tmp_path_factory.mktemp("throttled") / "packer-ami-web-server"
     repository = small_repository(template, folder, **answers)
     faults: dict[str, Fault] = {
-        action: ec2.fault(action, "throttle", first=2) for action in ACTIONS
+        action: ec2.add_fault(action, "throttle", first=2) for action in ACTIONS
     }
     done = toolkit_build(ec2, packer, repository, "-var", "skip_create_ami=false", *ROLE)
     yield Throttled(done, {action: fault.hits for action, fault in faults.items()})

@@ -35,7 +35,7 @@ def test_a_base_image_without_scp_builds(ec2: Ec2, packer: Packer, repository: P
 
     (field 22)
     """
-    ec2.no_scp()
+    ec2.start_without_scp()
     done = toolkit_build(ec2, packer, repository, *IMAGE, timeout=120)
     assert done.code == 0, done.output[-3000:]
     (image,) = ec2.images()
@@ -55,7 +55,7 @@ def test_a_base_image_without_sftp_builds_with_scp(
     """
     values = repository / "image.auto.pkrvars.hcl"
     values.write_text(values.read_text() + 'ssh_file_transfer_method = "scp"\n')
-    ec2.no_sftp()
+    ec2.start_without_sftp()
     done = run(ec2, packer, repository, *IMAGE)
     assert done.code == 0, done.output[-3000:]
     assert len(ec2.images()) == 1
@@ -66,7 +66,7 @@ def test_without_sftp_the_advice_names_scp(ec2: Ec2, packer: Packer, repository:
 
     (field 22)
     """
-    ec2.no_sftp()
+    ec2.start_without_sftp()
     options = (*IMAGE, "-var", "ssh_timeout=1m")
     done = toolkit_build(ec2, packer, repository, *options, timeout=200)
     assert done.code == 1, done.output[-3000:]

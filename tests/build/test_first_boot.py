@@ -28,7 +28,7 @@ def test_a_restart_at_the_first_boot_is_survived(
     ec2: Ec2, packer: Packer, repository: Path
 ) -> None:
     """The first step is repeated after the connection was closed, and the image is complete."""
-    ec2.ssh_drops(marker="/srv/restarted")
+    ec2.drop_ssh(marker="/srv/restarted")
     done = toolkit_build(ec2, packer, repository, "-var", "skip_create_ami=false", timeout=120)
     assert done.code == 0, done.output[-3000:]
     assert done.output.count("shell script: ./provisioners/prepare.sh") == 2

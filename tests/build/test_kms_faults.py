@@ -42,11 +42,11 @@ def test_a_failed_copy_points_to_the_key(ec2: Ec2, packer: Packer, repository: P
 
     (review R4)
     """
-    held = ec2.hold("CopyImage", moment="before")
+    held = ec2.hold_call("CopyImage", moment="before")
     import threading
 
     def deny() -> None:
-        if held.came(timeout=120):
+        if held.wait_until_called(timeout=120):
             ec2.deny_key()
             held.release()
 
@@ -78,7 +78,7 @@ def test_each_face_of_the_key_has_its_advice(
 
     (review R4)
     """
-    ec2.fault(action, "custom", code=code, status=400, message=message)
+    ec2.add_fault(action, "custom", code=code, status=400, message=message)
     done = toolkit_build(ec2, packer, repository, *IMAGE)
     assert done.code == 1
     first = suggest_fixes(build_report(repository)["last_lines"])[0]

@@ -61,7 +61,7 @@ def test_a_default_key_of_the_account_can_be_shared(
     key = ec2.client("kms").create_key()["KeyMetadata"]["KeyId"]
     ec2.client().modify_ebs_default_kms_key_id(KmsKeyId=key)
     options = (*IMAGE, "-var", 'ami_users=["222233334444"]')
-    fault = ec2.fault("GetEbsDefaultKmsKeyId", "deny", first=1)
+    fault = ec2.add_fault("GetEbsDefaultKmsKeyId", "deny", first=1)
     for number in (1, 2):
         version = ("-var", f"version=1.0.{number}")
         done = toolkit_build(ec2, packer, repository, *options, *version)
@@ -84,7 +84,7 @@ def test_a_build_waits_as_long_as_it_is_set_to(ec2: Ec2, packer: Packer, reposit
 
     With a longer time the same image is finished.  (report 7)
     """
-    ec2.pace(available=20)
+    ec2.set_transition_times(available=20)
     options = (*IMAGE, "-var", "version=1.0.0")
     done = toolkit_build(ec2, packer, repository, *options, "-var", "wait_minutes=0.1")
     assert done.code == 1, done.output[-3000:]

@@ -18,7 +18,7 @@ def test_a_public_address_is_asked_for(
 ) -> None:
     """The value reaches RunInstances; without it the subnet decides (field 32)."""
     repository = small_repository(template, tmp_path / "packer-ami-small")
-    fault = ec2.fault("RunInstances", "deny")
+    fault = ec2.add_fault("RunInstances", "deny")
     options = ["-var", f"associate_public_ip_address={value}"] if value else []
     done = build(ec2, packer, repository, *options)
     assert (done.code, fault.hits) == (1, 1), done.output[-2000:]

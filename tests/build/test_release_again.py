@@ -16,7 +16,7 @@ from packer_toolkit.build import release_images as build_release
 from packer_toolkit.build.console import Console
 from packer_toolkit.build.run import Run
 from packer_toolkit.errors import RemoteError
-from rig.aws.rig import Ec2, image_tags, run_tags
+from rig.aws.rig import Ec2, Kill, image_tags, run_tags
 from rig.host.tools import Packer
 from rig.repositories.repository import (
     TOOLKIT,
@@ -28,7 +28,6 @@ from rig.repositories.repository import (
 from rig.run.result import Result
 
 TAG = {"GITHUB_EVENT_NAME": "release", "GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v1.2.3"}
-KILL = {"with_signal": signal.SIGKILL, "everything": True}
 
 
 @dataclass
@@ -85,22 +84,23 @@ ENCRYPTED = {**COPIED, "aws_kms_key": "alias/packer-ami"}
 
 
 @pytest.mark.parametrize(
-    ("job", "kill"),
+    ("job", "call"),
     [
-        ({}, {"kill_at": "CreateImage", "kill_moment": "during"}),
-        (ENCRYPTED, {"kill_at": "CreateImage", "kill_moment": "during"}),
-        ({}, {"kill_at": "ModifyImageAttribute", "kill_moment": "during"}),
-        (COPIED, {"kill_at": "CopyImage", "kill_moment": "during"}),
-        (COPIED, {"kill_at": "CreateTags", "kill_nth": 2, "kill_moment": "during"}),
-        (ENCRYPTED, {"kill_at": "CopyImage", "kill_nth": 2, "kill_moment": "during"}),
+        ({}, ("CreateImage", 1)),
+        (ENCRYPTED, ("CreateImage", 1)),
+        ({}, ("ModifyImageAttribute", 1)),
+        (COPIED, ("CopyImage", 1)),
+        (COPIED, ("CreateTags", 2)),
+        (ENCRYPTED, ("CopyImage", 2)),
     ],
     indirect=["job"],
     ids=["creating", "creating to copy", "sharing", "copying", "tagging", "encrypting"],
 )
-def test_a_killed_release_is_built_again(job: Job, kill: dict[str, Any]) -> None:
+def test_a_killed_release_is_built_again(job: Job, call: tuple[str, int]) -> None:
     """After SIGKILL the next attempt finishes the version, nothing is left (review C1, field 2)."""
     assert job.plan()["build"] == "true"
-    assert job.build(**kill, **KILL).code == -signal.SIGKILL
+    kill = Kill(*call, moment="during", signal=signal.SIGKILL, with_children=True)
+    assert job.build(kill=kill).code == -signal.SIGKILL
     name = "small-1.2.3-x86_64"
     left = [image["id"] for image in job.ec2.leftovers()["image"] if image["name"] == name]
     outputs = job.plan()
@@ -162,7 +162,7 @@ def test_an_image_of_others_under_the_name_stays(job: Job) -> None:
 def test_a_region_that_cannot_be_asked_starts_nothing(job: Job) -> None:
     """Neither plan nor build decides anything then: exit code 4 (review C1)."""
     job.ec2.add_image("small-1.2.3-x86_64", run_tags("packer-ami-small"))
-    job.ec2.fault("DescribeImages", "deny")
+    job.ec2.add_fault("DescribeImages", "deny")
     assert job.plan(code=4) == {}
     done = job.build()
     assert done.code == 4, done.output
@@ -174,7 +174,7 @@ def test_a_region_that_cannot_be_asked_starts_nothing(job: Job) -> None:
 def test_an_unfinished_image_that_cannot_be_deleted_stops_the_build(job: Job) -> None:
     """Packer could not use the name; the reason and the command are in one line (review C1)."""
     id_ = job.ec2.add_image("small-1.2.3-x86_64", run_tags("packer-ami-small"), state="pending")
-    job.ec2.fault("DeregisterImage", "deny")
+    job.ec2.add_fault("DeregisterImage", "deny")
     job.plan()
     done = job.build()
     assert done.code == 4, done.output
@@ -259,7 +259,7 @@ def test_images_that_cannot_be_verified_stay(job: Job, careless: Path) -> None:
     """Then the build does not succeed, and the next one finds them finished (review C1)."""
     tags = image_tags("packer-ami-small", "1.2.3")
     careless.write_text(json.dumps([order(region, tags) for region in ("eu-west-1", "us-east-1")]))
-    job.ec2.fault("DescribeImages", "deny", at=5)  # four before the build
+    job.ec2.add_fault("DescribeImages", "deny", at=5)  # four before the build
     options = ("-var", "skip_create_ami=false", "-var", "version=1.2.3")
     with pytest.raises(RemoteError, match=r"^the images were built, and cannot be verified: "):
         Run(options, Console(str, str)).run()

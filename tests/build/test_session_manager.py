@@ -75,7 +75,7 @@ def test_a_build_through_session_manager_makes_an_image(
     )
     env = {"PATH": plugin_path, **CLOSED}
     options = (*WITH_PROFILE, "-var", "skip_create_ami=false")
-    ec2.pace(stopped=6)
+    ec2.set_transition_times(stopped=6)
     done = run(ec2, packer, repository, *options, env=env)
     assert done.code == 0, done.output[-4000:]
     assert ec2.calls("AuthorizeSecurityGroupIngress") == []
@@ -287,7 +287,7 @@ def test_a_refused_session_ends_the_build(
 
     (field 9, review R2)
     """
-    ec2.fault("StartSession", "custom", code=code, status=400, message="No session for you")
+    ec2.add_fault("StartSession", "custom", code=code, status=400, message="No session for you")
     options = (*WITH_PROFILE, "-var", "max_retries=1", "-var", "ssh_timeout=5m")
     done = toolkit_build(
         ec2, packer, repository, *options, env={"PATH": plugin_path, **CLOSED}, timeout=120

@@ -37,6 +37,6 @@ def test_an_own_base_image_is_finished(
     assert f"ami-{killed[4:]} (base-2-x86_64) is unfinished" in built.output
     assert f"ami-{own[4:]} (base-3-x86_64) is an image of this repository" in built.output
     # Packer alone does not see tags, but the states.
-    ec2.fault("RunInstances", "deny")
+    ec2.add_fault("RunInstances", "deny")
     assert build(ec2, packer, repository, "-var", "skip_create_ami=true").code == 1
     assert ec2.calls("RunInstances")[-1]["ImageId"] == own

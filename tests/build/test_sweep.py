@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rig.aws.rig import Ec2, image_tags, run_tags
+from rig.aws.rig import Ec2, Kill, image_tags, run_tags
 from rig.repositories.repository import TOOLKIT
 from rig.repositories.template import ROOT
 from rig.run.result import Result
@@ -262,7 +262,7 @@ def test_more_than_expected_is_not_deleted(ec2: Ec2, leave: Leave) -> None:
 def test_what_cannot_be_deleted_is_told(ec2: Ec2, leave: Leave) -> None:
     """The rest goes; exit code 1; the reason is EC2's."""
     group, key = leave.group(), leave.key()
-    ec2.fault("DeleteSecurityGroup", "deny")
+    ec2.add_fault("DeleteSecurityGroup", "deny")
     done = sweep(ec2, "--yes", "--json")
     assert done.code == 1
     result = json.loads(done.output[done.output.index("\n{") : done.output.rindex("}") + 1])
@@ -276,7 +276,7 @@ def test_what_cannot_be_deleted_is_told(ec2: Ec2, leave: Leave) -> None:
 def test_what_waits_for_a_refused_instance_is_not_waited_for(ec2: Ec2, leave: Leave) -> None:
     """Its volume and group cannot go: told at once, not after ten minutes."""
     instance = leave.instance(leave.group(), leave.key())
-    ec2.fault("TerminateInstances", "deny")
+    ec2.add_fault("TerminateInstances", "deny")
     done = sweep(ec2, "--yes", timeout=60)
     assert done.code == 1, done.output
     assert f"LEFT     instance {instance} in {HERE}: UnauthorizedOperation" in done.output
@@ -328,9 +328,9 @@ def test_throttling_and_lost_answers_are_survived(ec2: Ec2, leave: Leave) -> Non
     instance = leave.instance(group, key)
     leave.image(instance)
     actions = ("DescribeInstances", "DescribeImages", "DeregisterImage")
-    faults = [ec2.fault(action, "throttle", first=1) for action in actions]
-    often = ec2.fault("TerminateInstances", "error", first=9)
-    lost = ec2.fault("DeleteKeyPair", "error", at=1, after=True)
+    faults = [ec2.add_fault(action, "throttle", first=1) for action in actions]
+    often = ec2.add_fault("TerminateInstances", "error", first=9)
+    lost = ec2.add_fault("DeleteKeyPair", "error", at=1, after=True)
     done = sweep(ec2, "--run-id", "run-1", "--yes")
     assert done.code == 0, done.output
     assert [fault.hits for fault in faults] == [1] * len(faults)
@@ -341,7 +341,7 @@ def test_throttling_and_lost_answers_are_survived(ec2: Ec2, leave: Leave) -> Non
 def test_a_group_in_use_goes_once_it_is_free(ec2: Ec2, leave: Leave) -> None:
     """EC2 frees it some seconds after the instance has ended."""
     leave.instance(leave.group(), leave.key())
-    fault = ec2.fault("DeleteSecurityGroup", code="DependencyViolation", first=2)
+    fault = ec2.add_fault("DeleteSecurityGroup", code="DependencyViolation", first=2)
     done = sweep(ec2, "--yes")
     assert done.code == 0, done.output
     assert fault.hits == 2
@@ -411,10 +411,8 @@ def test_a_sweep_that_is_killed_leaves_nothing_that_looks_finished(ec2: Ec2) -> 
     """The mark of a finished image goes before the other part of the image does (review C1)."""
     ec2.add_image("small-1-x86_64", run_tags(REPOSITORY))
     copy = ec2.add_image("small-1-x86_64", image_tags(REPOSITORY), region=THERE)
-    done = sweep(
-        ec2, "--run-id", "run-1", "--yes", kill_at="DeregisterImage", kill_moment="during",
-        with_signal=signal.SIGKILL,
-    )  # fmt: skip
+    kill = Kill(at="DeregisterImage", moment="during", signal=signal.SIGKILL)
+    done = sweep(ec2, "--run-id", "run-1", "--yes", kill=kill)
     assert done.code == -signal.SIGKILL
     assert show(ec2) == {copy}
     (image,) = ec2.leftovers()["image"]

@@ -72,7 +72,7 @@ def test_the_toolkit_still_finds_what_such_a_build_leaves(
     """The sweep after a failed build goes by the other tags, which stay readable (field 39)."""
     repository = small_repository(template, tmp_path / "packer-ami-small")
     write_tags(repository)
-    fault = ec2.fault("RunInstances", "deny")
+    fault = ec2.add_fault("RunInstances", "deny")
     done = toolkit_build(ec2, packer, repository)
     assert (done.code, fault.hits) == (1, 1), done.output[-3000:]
     client = ec2.client("ec2", region_name="eu-west-1")

@@ -171,7 +171,7 @@ def test_a_clean_up_that_fails_after_success_is_made_good(
     ec2: Ec2, packer: Packer, repository: Path
 ) -> None:
     """Packer ends with 0 although its key pair is still there; the image stays."""
-    ec2.fault("DeleteKeyPair", "deny", at=1)
+    ec2.add_fault("DeleteKeyPair", "deny", at=1)
     done = toolkit_build(ec2, packer, repository, *IMAGE)
     assert done.code == 0, done.output
     assert "Please delete the key manually" in done.output
@@ -183,7 +183,7 @@ def test_what_may_not_be_deleted_is_told_after_success_too(
     ec2: Ec2, packer: Packer, repository: Path
 ) -> None:
     """The image is good, so the exit code is 0; the report names what is left."""
-    ec2.fault("DeleteKeyPair", "deny")
+    ec2.add_fault("DeleteKeyPair", "deny")
     done = toolkit_build(ec2, packer, repository, *IMAGE)
     assert done.code == 0, done.output
     assert "LEFT: key-pair packer_" in done.output
@@ -216,7 +216,7 @@ def test_a_given_run_id_takes_no_earlier_image(ec2: Ec2, packer: Packer, reposit
     assert toolkit_build(ec2, packer, repository, *IMAGE, env=env).code == 0
     before = ec2.leftovers()
     assert set(before) == {"image", "snapshot"}
-    ec2.fault("CreateImage", "deny", at=1)  # one of two: the other one is finished
+    ec2.add_fault("CreateImage", "deny", at=1)  # one of two: the other one is finished
     both = ("-var", 'architectures=["x86_64", "arm64"]')
     done = toolkit_build(ec2, packer, repository, *IMAGE, *both, env=env)
     assert done.code == 1

@@ -230,9 +230,9 @@ def test_what_is_missing_is_found(machine: Machine, ec2: Ec2, registry: str, wha
     elif what == "credentials":
         del machine.env["AWS_ACCESS_KEY_ID"], machine.env["AWS_SECRET_ACCESS_KEY"]
     elif what == "a login that has not expired":
-        ec2.fault("*", "expire")
+        ec2.add_fault("*", "expire")
     elif what == "the right to assume the role":
-        ec2.fault("AssumeRole", "deny")
+        ec2.add_fault("AssumeRole", "deny")
     elif what == "the right account":
         machine.env["MY_ROLE"] = "none"
     elif what == "the network to AWS":

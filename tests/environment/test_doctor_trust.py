@@ -254,7 +254,7 @@ def test_role_that_may_not_be_read_is_skipped(ec2: Ec2, root: Path, new: Reposit
     (issue 9)
     """
     session, subject = Session(ec2), find_subject(root)
-    ec2.fault("GetRole", "deny")
+    ec2.add_fault("GetRole", "deny")
     found = compare_trust(subject, session, ACCOUNT)
     assert found.state == "skipped"
     assert "packer-ami-builder cannot be read" in found.found
@@ -269,7 +269,7 @@ def test_subject_that_github_withholds_is_skipped(
 
     (issue 9)
     """
-    github.fault("GET", "/customization/sub$", status)
+    github.add_fault("GET", "/customization/sub$", status)
     found = find_subject(root)
     assert (found.check.state, found.repository) == ("skipped", None)
     assert "OIDC subject" in found.check.found or "GitHub cannot be reached" in found.check.found

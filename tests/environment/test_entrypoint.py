@@ -245,7 +245,7 @@ def test_the_role_is_assumed_again_when_its_hour_is_over(
     ec2: Ec2, rig: dict[str, str], home: Path
 ) -> None:
     """A build may take longer than what role chaining allows."""
-    ec2.sessions(seconds=2)
+    ec2.limit_sessions(seconds=2)
     script = (
         "import time; from packer_toolkit.aws.identity import read_identity;"
         " from packer_toolkit.aws.session import open_session; s = open_session();"
@@ -341,11 +341,11 @@ def test_failure_is_one_line_with_the_fix(
         for file in (home / ".aws/sso/cache").iterdir():
             file.write_text('{"accessToken": "x", "expiresAt": "2020-01-01T00:00:00Z"}')
     elif case.startswith("an expired login"):
-        ec2.fault("*", "expire")
+        ec2.add_fault("*", "expire")
     elif case == "an unknown key":
         env["AWS_ACCESS_KEY_ID"] = "AKIAUNKNOWNUNKNOWN00"
     elif case == "a role that is refused":
-        ec2.fault("AssumeRole", "deny")
+        ec2.add_fault("AssumeRole", "deny")
     elif "profile" in case:
         env |= dict.fromkeys(KEYS, "") | {"AWS_PROFILE": "nobody"}
     elif case.startswith("no network"):

@@ -52,7 +52,7 @@ def test_answer_of_another_server_is_one_line(
     del hub
     status, text = ANSWERS[answer]
     headers = {"Location": f"{github.url}/login"} if status == 302 else {}
-    github.fault(method, "", status, html=text, headers=headers)
+    github.add_fault(method, "", status, html=text, headers=headers)
     for ok in (False, True):
         if ok and method == "POST":
             continue  # nothing is created for a good build but a status
@@ -75,7 +75,7 @@ def test_files_are_not_attached_to_the_release_of_another_server(
     hub.add_release("v1.2.3")
     status, text = ANSWERS[answer]
     headers = {"Location": f"{github.url}/login"} if status == 302 else {}
-    github.fault(method, "", status, html=text, headers=headers)
+    github.add_fault(method, "", status, html=text, headers=headers)
     write_report(tmp_path, ok=True)
     (tmp_path / "manifest.json").write_text('{"builds": []}')
     env = {

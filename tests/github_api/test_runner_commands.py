@@ -159,7 +159,7 @@ def test_answers_of_services_give_the_runner_no_commands(
 ) -> None:
     """What GitHub answers is shown, and is no command of the runner's (review R9)."""
     del hub
-    github.fault("GET", "/issues", 422, message="\n::error::evil ##[error]evil")
+    github.add_fault("GET", "/issues", 422, message="\n::error::evil ##[error]evil")
     env = {"GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": REPOSITORY, "GITHUB_TOKEN": "t"}
     options = ["--outcome=failure", "--kind=daily", *strict]
     toolkit = Toolkit(tmp_path, {**env, "GITHUB_ACTIONS": "true"})

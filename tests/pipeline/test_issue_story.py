@@ -303,7 +303,7 @@ def test_two_failures_at_once_make_one_issue(
     """Both look, see none, and open one: the younger is closed, and said on the older."""
     write_report(toolkit.directory, ok=False)
     # Both have looked before either opens one.
-    github.hold(2, "POST", "/issues$")
+    github.hold_calls(2, "POST", "/issues$")
     command = toolkit.command("report", "--kind=daily")
     both = [
         subprocess.Popen(
@@ -331,7 +331,7 @@ def test_lost_answer_makes_no_second_issue(
     toolkit: Toolkit, github: GitHub, hub: Repository
 ) -> None:
     """GitHub opens it, answers 500, and is asked again."""
-    github.fault("POST", "/issues$", 500, first=1, after=True)
+    github.add_fault("POST", "/issues$", 500, first=1, after=True)
     fail(toolkit)
     assert len(hub.issues) == 2
     assert [issue["number"] for issue in hub.open_issues()] == [1]
@@ -358,7 +358,7 @@ def test_errors_of_the_api_never_fail_the_report(
     """One warning beside the run; the exit code is the build's business. --strict tells scripts."""
     write_report(toolkit.directory, ok=False)
     headers = {"Retry-After": "3600"} if status == 429 else {}
-    github.fault(method, "/issues$", status, headers=headers)
+    github.add_fault(method, "/issues$", status, headers=headers)
     done = toolkit.run("report", "--kind=daily", "--patience=0.5")
     warning = "::warning title=packer-toolkit::the issue about failed builds was not updated"
     assert warning in done.stderr
@@ -379,7 +379,7 @@ def test_issues_switched_off(toolkit: Toolkit, hub: Repository) -> None:
 
 def test_retry_after_is_honoured(toolkit: Toolkit, github: GitHub, hub: Repository) -> None:
     """429 with Retry-After: the request is sent again, and not earlier."""
-    github.fault("POST", "/issues$", 429, first=1, headers={"Retry-After": "2"})
+    github.add_fault("POST", "/issues$", 429, first=1, headers={"Retry-After": "2"})
     started = time.monotonic()
     assert "opened issue #1" in fail(toolkit)
     assert time.monotonic() - started >= 2
@@ -390,15 +390,15 @@ def test_errors_of_the_server_are_tried_again(
     toolkit: Toolkit, github: GitHub, hub: Repository
 ) -> None:
     """500 twice, then all is well; a closed connection too."""
-    github.fault("GET", "/issues$", 502, first=2)
-    github.fault("POST", "/comments$", 0, first=1)
+    github.add_fault("GET", "/issues$", 502, first=2)
+    github.add_fault("POST", "/comments$", 0, first=1)
     fail(toolkit)
     assert "commented issue #1" in fail(toolkit)
 
 
 def test_time_out(toolkit: Toolkit, github: GitHub, hub: Repository) -> None:
     """A GitHub that does not answer holds up nobody."""
-    github.fault("GET", "/issues$", 500, delay=4)
+    github.add_fault("GET", "/issues$", 500, delay=4)
     write_report(toolkit.directory, ok=False)
     started = time.monotonic()
     done = toolkit.run("report", "--kind=daily", "--patience=1", GITHUB_SHA="")
@@ -418,7 +418,7 @@ def test_rate_limit_that_lasts_too_long(toolkit: Toolkit, github: GitHub) -> Non
     """GitHub says when it ends; nobody waits for an hour."""
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 3000)}
     message = "API rate limit exceeded for installation"
-    github.fault("GET", "/issues$", 403, headers=headers, message=message)
+    github.add_fault("GET", "/issues$", 403, headers=headers, message=message)
     write_report(toolkit.directory, ok=False)
     started = time.monotonic()
     done = toolkit.run("report", "--kind=daily", GITHUB_SHA="")
@@ -429,7 +429,7 @@ def test_rate_limit_that_lasts_too_long(toolkit: Toolkit, github: GitHub) -> Non
 def test_proxy_that_answers_instead(toolkit: Toolkit, github: GitHub, hub: Repository) -> None:
     """A page of HTML is no reason for a traceback, and stays one line."""
     hub.add_run(id=77)
-    github.fault("GET", "/issues$", 403, html="<html>\n<h1>Blocked\n::error::x</h1></html>")
+    github.add_fault("GET", "/issues$", 403, html="<html>\n<h1>Blocked\n::error::x</h1></html>")
     write_report(toolkit.directory, ok=False)
     done = toolkit.run("report", "--kind=daily", GITHUB_SHA="")
     (line,) = done.stderr.strip().splitlines()
@@ -438,7 +438,7 @@ def test_proxy_that_answers_instead(toolkit: Toolkit, github: GitHub, hub: Repos
 
 def test_label_that_may_not_be_made(toolkit: Toolkit, github: GitHub, hub: Repository) -> None:
     """The issue is opened all the same, which makes the label where the token may."""
-    github.fault("POST", "/labels$", 403)
+    github.add_fault("POST", "/labels$", 403)
     assert "opened issue #1" in fail(toolkit)
 
 

@@ -232,7 +232,7 @@ def test_command_for_each_kind(repository: Toolkit, github: GitHub, hub: Reposit
     hub.add_status(SHA, "failure", "packer-ami/daily")
     said = outputs(repository.run("plan", **daily).stdout)
     assert (said["build"], said["reason"]) == ("true", "The last build of this commit failed.")
-    github.fault("GET", "statuses", 403)
+    github.add_fault("GET", "statuses", 403)
     done = repository.run("plan", **daily)
     assert outputs(done.stdout)["build"] == "true"
     assert "the result of the last build is unknown" in done.stderr

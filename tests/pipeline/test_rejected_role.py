@@ -170,7 +170,7 @@ def test_issue_is_opened_without_what_github_withholds(
 
     (issue 9)
     """
-    github.fault("GET", path, status)
+    github.add_fault("GET", path, status)
     assert "note: " in report(toolkit, "daily")
     body = failed.issues[1]["body"]
     assert "`Set up the toolkit`" in body

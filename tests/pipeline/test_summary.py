@@ -170,7 +170,7 @@ def test_github_out_of_reach_takes_nothing_from_the_summary(
     """But the comparison."""
     write_report(toolkit.directory, ok=True)
     (toolkit.directory / "packages-x86_64.txt").write_text("bash 5.2\n")
-    github.fault("GET", "/releases$", 403)
+    github.add_fault("GET", "/releases$", 403)
     done = toolkit.run("summary")
     assert "packages are not compared" in done.stderr
     assert "ami-0fedcba9876543210" in done.stdout

@@ -149,7 +149,7 @@ def test_250_parameters_take_as_many_pages_as_it_needs(ec2: Ec2, repository: Pat
 def test_throttled_calls_are_repeated(ec2: Ec2, repository: Path) -> None:
     """SSM allows 40 calls a second, of everybody in the account."""
     put(ec2, "/packer/vpc_id", "vpc-1")
-    fault = ec2.fault("GetParametersByPath", "throttle", first=4)
+    fault = ec2.add_fault("GetParametersByPath", "throttle", first=4)
     run(repository)
     assert fault.hits == 4
     assert written(repository) == {"packer/vpc_id": "vpc-1"}
@@ -208,7 +208,7 @@ def test_a_denied_call_leaves_everything_as_it_was(
     for number in range(30):
         put(ec2, f"/packer/value-{number}", "new")
     before = status(repository)
-    fault = ec2.fault("GetParametersByPath", "deny", at=(fails_at,))
+    fault = ec2.add_fault("GetParametersByPath", "deny", at=(fails_at,))
     done = run(repository, code=4)
     assert fault.hits == 1
     assert done.stderr == (

@@ -8,7 +8,7 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
-from rig.aws import Ec2, RigError
+from rig.aws import Ec2, Kill, RigError
 from rig_selftest.conftest import Probe
 
 
@@ -36,7 +36,7 @@ def test_a_fault_hits_the_calls_that_were_ordered(
 ) -> None:
     """Counting starts with the order, and other actions do not count."""
     code_of(ec2)
-    fault = ec2.fault("DescribeRegions", "throttle", **order)  # type: ignore[arg-type]
+    fault = ec2.add_fault("DescribeRegions", "throttle", **order)  # type: ignore[arg-type]
     seen = []
     for _ in hits:
         assert code_of(ec2, "describe_vpcs") is None
@@ -64,7 +64,7 @@ def test_a_fault_speaks_the_language_of_the_service(
     ec2: Ec2, kind: str, service: str, action: str, code: str, status: int
 ) -> None:
     """Code and status are those that the service documents, and the record has them."""
-    ec2.fault("*", kind)
+    ec2.add_fault("*", kind)
     assert code_of(ec2, action, service) == code
     (call,) = ec2.calls()
     assert (call.service, call.status, call.error, call.fault) == (service, status, code, kind)
@@ -72,7 +72,7 @@ def test_a_fault_speaks_the_language_of_the_service(
 
 def test_a_fault_can_be_of_any_kind_and_for_some_parameters(ec2: Ec2) -> None:
     """A custom code, for calls that name one region."""
-    ec2.fault(
+    ec2.add_fault(
         "DescribeRegions",
         code="OptInRequired",
         status=401,
@@ -86,7 +86,7 @@ def test_a_fault_can_be_of_any_kind_and_for_some_parameters(ec2: Ec2) -> None:
 
 def test_an_answer_can_get_lost_after_the_call_was_carried_out(ec2: Ec2) -> None:
     """The key pair is there though the caller saw an error."""
-    ec2.fault("CreateKeyPair", "error", after=True)
+    ec2.add_fault("CreateKeyPair", "error", after=True)
     with pytest.raises(ClientError):
         ec2.client().create_key_pair(KeyName="k")
     assert [pair["name"] for pair in ec2.leftovers()["key-pair"]] == ["k"]
@@ -95,7 +95,7 @@ def test_an_answer_can_get_lost_after_the_call_was_carried_out(ec2: Ec2) -> None
 def test_an_unknown_kind_of_fault_is_refused(ec2: Ec2) -> None:
     """A misspelt order must not become a test that passes."""
     with pytest.raises(RigError, match="no fault of kind 'throtle'"):
-        ec2.fault("RunInstances", "throtle")
+        ec2.add_fault("RunInstances", "throtle")
 
 
 def test_unknown_keys_are_refused(ec2: Ec2) -> None:
@@ -106,7 +106,7 @@ def test_unknown_keys_are_refused(ec2: Ec2) -> None:
 
 def test_a_session_expires_when_its_time_is_over(ec2: Ec2) -> None:
     """STS tells the end, and after it the key is worth nothing."""
-    ec2.sessions(seconds=0.5)
+    ec2.limit_sessions(seconds=0.5)
     issued = ec2.client("sts").assume_role(
         RoleArn="arn:aws:iam::123456789012:role/builder", RoleSessionName="session"
     )["Credentials"]
@@ -132,7 +132,7 @@ def test_a_key_expires_after_so_many_calls(ec2: Ec2) -> None:
 
 def test_a_build_survives_throttling(ec2: Ec2, probe: Probe) -> None:
     """The client repeats the call, and its instance is launched once."""
-    fault = ec2.fault("RunInstances", "throttle", first=2)
+    fault = ec2.add_fault("RunInstances", "throttle", first=2)
     done = probe()
     assert done.code == 0, done.output
     assert fault.hits == 2
@@ -141,7 +141,7 @@ def test_a_build_survives_throttling(ec2: Ec2, probe: Probe) -> None:
 
 def test_a_denied_call_ends_the_build_and_nothing_stays(ec2: Ec2, probe: Probe) -> None:
     """Packer reports EC2's words."""
-    ec2.fault("CreateImage", "deny")
+    ec2.add_fault("CreateImage", "deny")
     done = probe()
     assert done.code == 1
     assert "UnauthorizedOperation" in done.output
@@ -150,7 +150,7 @@ def test_a_denied_call_ends_the_build_and_nothing_stays(ec2: Ec2, probe: Probe) 
 
 def test_a_build_with_assume_role_outlives_its_session(ec2: Ec2, probe: Probe) -> None:
     """It assumes the role again when the session that STS gave it is over."""
-    ec2.sessions(seconds=2)
+    ec2.limit_sessions(seconds=2)
     done = probe(
         "-var",
         "assume_role=arn:aws:iam::123456789012:role/builder",
@@ -166,7 +166,7 @@ def test_a_build_with_assume_role_outlives_its_session(ec2: Ec2, probe: Probe) -
 
 def test_an_instance_may_never_open_ssh(ec2: Ec2, probe: Probe) -> None:
     """The build gives up at its timeout, and nothing stays."""
-    ec2.ssh_never_opens()
+    ec2.block_ssh()
     done = probe("-var", "ssh_timeout=3s")
     assert done.code == 1
     assert "Timeout waiting for SSH" in done.output
@@ -178,7 +178,7 @@ def test_the_connection_may_break_in_a_step(
     ec2: Ec2, probe: Probe, order: dict[str, object]
 ) -> None:
     """At a marker that the step sets, or some time after the login."""
-    ec2.ssh_drops(**order)  # type: ignore[arg-type]
+    ec2.drop_ssh(**order)  # type: ignore[arg-type]
     done = probe("-var", "script=touch /tmp/now; sleep 30; touch /tmp/after")
     assert done.code == 1
     assert "disconnected unexpectedly" in done.output
@@ -188,7 +188,7 @@ def test_the_connection_may_break_in_a_step(
 
 def test_the_disk_may_be_full(ec2: Ec2, probe: Probe) -> None:
     """A real ENOSPC, from a file system that is too small."""
-    ec2.disk_full("/srv", kilobytes=64)
+    ec2.limit_disk("/srv", kilobytes=64)
     done = probe("-var", "script=head -c 100k /dev/zero | sudo tee /srv/file")
     assert done.code == 1
     assert "No space left on device" in done.output
@@ -198,8 +198,10 @@ def test_the_disk_may_be_full(ec2: Ec2, probe: Probe) -> None:
 @pytest.mark.parametrize("action", ["RunInstances", "StopInstances"])
 def test_sigterm_in_the_middle_lets_packer_clean_up(ec2: Ec2, probe: Probe, action: str) -> None:
     """The signal comes after the answer."""
-    ec2.pace(running=2, stopped=2)  # otherwise the build has gone on before it hears the signal
-    done = probe(kill_at=action, with_signal=signal.SIGTERM)
+    ec2.set_transition_times(
+        running=2, stopped=2
+    )  # otherwise the build has gone on before it hears the signal
+    done = probe(kill=Kill(at=action, signal=signal.SIGTERM))
     assert done.code != 0
     assert ec2.leftovers() == {}
 
@@ -211,7 +213,7 @@ def test_what_packer_forgets_while_an_answer_is_on_its_way_is_tagged(
 
     Whether it hears the signal or the answer first is a race, so there may be nothing left too.
     """
-    done = probe(kill_at="RunInstances", kill_moment="during", with_signal=signal.SIGTERM)
+    done = probe(kill=Kill(at="RunInstances", moment="during", signal=signal.SIGTERM))
     assert done.code != 0
     for things in ec2.leftovers().values():
         assert [thing["tags"] for thing in things] == [{"Project": "probe"}] * len(things)
@@ -221,8 +223,8 @@ def test_sigterm_while_the_image_is_pending_shows_what_packer_forgets(
     ec2: Ec2, probe: Probe
 ) -> None:
     """Packer 1.16 remembers an image only once it is available: image and snapshot stay, tagged."""
-    ec2.pace(available=5)
-    done = probe(kill_at="CreateImage", with_signal=signal.SIGTERM)
+    ec2.set_transition_times(available=5)
+    done = probe(kill=Kill(at="CreateImage", signal=signal.SIGTERM))
     assert done.code != 0
     left = ec2.leftovers()
     assert set(left) == {"image", "snapshot"}
@@ -231,8 +233,10 @@ def test_sigterm_while_the_image_is_pending_shows_what_packer_forgets(
 
 def test_sigkill_leaves_what_the_record_shows(ec2: Ec2, probe: Probe) -> None:
     """And no process of Packer goes on cleaning up afterwards."""
-    ec2.pace(stopped=30)  # otherwise the build may be through before the signal comes
-    done = probe(kill_at="StopInstances", with_signal=signal.SIGKILL, everything=True)
+    ec2.set_transition_times(
+        stopped=30
+    )  # otherwise the build may be through before the signal comes
+    done = probe(kill=Kill(at="StopInstances", signal=signal.SIGKILL, with_children=True))
     assert done.code == -signal.SIGKILL
     left = ec2.leftovers()
     assert {"instance", "key-pair", "security-group", "volume"} <= set(left)
@@ -242,4 +246,4 @@ def test_sigkill_leaves_what_the_record_shows(ec2: Ec2, probe: Probe) -> None:
 def test_a_kill_that_never_comes_is_an_error(ec2: Ec2, probe: Probe) -> None:
     """The build ended before: the test proved nothing."""
     with pytest.raises(RigError, match="ended without CopyImage number 1"):
-        probe(kill_at="CopyImage")
+        probe(kill=Kill(at="CopyImage"))

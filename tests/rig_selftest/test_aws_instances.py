@@ -96,7 +96,7 @@ def test_a_parent_boots_as_a_distributor_ships_it(ec2: Ec2) -> None:
 
 def test_states_can_take_their_time(ec2: Ec2) -> None:
     """For the pollers: pending first, running later."""
-    ec2.pace(running=0.5)
+    ec2.set_transition_times(running=0.5)
     client = ec2.client()
     with ec2.boot(ec2.newest_parent("debian-12-amd64-*")) as instance:
         assert instance["State"]["Name"] == "pending"
@@ -108,7 +108,7 @@ def test_states_can_take_their_time(ec2: Ec2) -> None:
 
 def test_an_instance_can_be_far_away(ec2: Ec2) -> None:
     """Each answer takes its time, and the same machine is there after a stop."""
-    ec2.distance(0.1)
+    ec2.set_latency(0.1)
     client = ec2.client()
     began = time.monotonic()
     client.describe_vpcs()

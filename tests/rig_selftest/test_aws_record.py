@@ -71,8 +71,8 @@ def test_calls_can_be_chosen_by_their_parameters(ec2: Ec2) -> None:
 def test_a_reset_forgets_everything(ec2: Ec2) -> None:
     """Calls, resources, faults and lifetimes."""
     ec2.client().create_key_pair(KeyName="k")
-    ec2.fault("DescribeVpcs", "deny")
-    ec2.sessions(seconds=0)
+    ec2.add_fault("DescribeVpcs", "deny")
+    ec2.limit_sessions(seconds=0)
     ec2.reset()
     assert ec2.calls() == []
     assert ec2.leftovers() == {}

@@ -309,7 +309,7 @@ def test_as_ec2(ec2: Ec2, name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in CHECKS if name not in ALWAYS])
 def test_moto_still_lacks(ec2: Ec2, name: str) -> None:
     """The check fails without its shim.  When it passes, moto has learnt it: remove the shim."""
-    ec2.without_shim(name)
+    ec2.disable_shim(name)
     with pytest.raises((AssertionError, ClientError, KeyError, pytest.fail.Exception)):
         CHECKS[name](ec2)
 

@@ -492,7 +492,7 @@ def test_results_come_from_the_machine(
     with ec2.boot(ec2.newest_parent("debian-12-amd64-*")) as instance:
         target = f"docker://{ec2.container(instance['InstanceId'])}"
         before = auditor("exec", profile, "-t", target)
-        ec2.instance_sh(instance["InstanceId"], "touch /srv/made")
+        ec2.run_in_instance(instance["InstanceId"], "touch /srv/made")
         after = auditor("exec", profile, "-t", target)
     assert (before.returncode, after.returncode) == (100, 0), before.stderr + after.stderr
     assert auditor("exec", profile, "-t", target).returncode == 1

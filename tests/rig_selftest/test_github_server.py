@@ -94,7 +94,7 @@ def test_files_pulls_runs_and_statuses(client: Github, github: GitHub) -> None:
 @pytest.mark.parametrize("status", [403, 404, 410, 422, 429, 500])
 def test_faults_are_answered_as_ordered(client: Github, github: GitHub, status: int) -> None:
     """Once, when one is ordered; the request is not carried out."""
-    fault = github.fault("POST", "/issues$", status, first=1, headers={"Retry-After": "7"})
+    fault = github.add_fault("POST", "/issues$", status, first=1, headers={"Retry-After": "7"})
     repository = client.get_repo(NAME)
     with pytest.raises(GithubException) as refused:
         repository.create_issue("Fails")
@@ -106,7 +106,7 @@ def test_faults_are_answered_as_ordered(client: Github, github: GitHub, status: 
 
 def test_answer_can_be_lost(client: Github, github: GitHub) -> None:
     """The issue is there, and the client does not know."""
-    github.fault("POST", "/issues$", 500, first=1, after=True)
+    github.add_fault("POST", "/issues$", 500, first=1, after=True)
     with pytest.raises(GithubException):
         client.get_repo(NAME).create_issue("Fails")
     assert len(github.repository(NAME).open_issues()) == 1
@@ -132,7 +132,7 @@ def test_token_may_only_what_it_is_granted(client: Github, github: GitHub) -> No
 
 def test_requests_are_answered_side_by_side(client: Github, github: GitHub) -> None:
     """A slow one holds up none of the others."""
-    github.fault("GET", "/labels$", 500, first=1, delay=1)
+    github.add_fault("GET", "/labels$", 500, first=1, delay=1)
     repository = client.get_repo(NAME)
     done: list[str] = []
 

@@ -444,8 +444,10 @@ def test_repositories_are_taken_from_a_list(globex: GitHub, tmp_path: Path) -> N
 
 def test_failures_of_github_are_named_and_the_rest_goes_on(globex: GitHub) -> None:
     """An error that goes away is tried again; others end in that repository's row."""
-    globex.fault("GET", "/packer-ami-000/contents/", 502, first=1)
-    globex.fault("GET", "/packer-ami-001/contents/", 403, headers={}, message="Resource not ...")
+    globex.add_fault("GET", "/packer-ami-000/contents/", 502, first=1)
+    globex.add_fault(
+        "GET", "/packer-ami-001/contents/", 403, headers={}, message="Resource not ..."
+    )
     names = [f"globex/packer-ami-{index:03}" for index in range(4)]
     listed = [part for name in names for part in ("--repository", name)]
     result = fleet(
@@ -464,13 +466,13 @@ def test_failures_of_github_are_named_and_the_rest_goes_on(globex: GitHub) -> No
 def test_rate_limit_is_waited_for_within_patience(globex: GitHub) -> None:
     """A short one; a long one ends in the rows, soon, and says how long GitHub asks to wait."""
     limited = {"Retry-After": "1", "X-RateLimit-Remaining": "0"}
-    globex.fault("GET", "/packer-ami-000/contents/", 429, first=1, headers=limited)
+    globex.add_fault("GET", "/packer-ami-000/contents/", 429, first=1, headers=limited)
     options = ("--repository", "globex/packer-ami-000", "--json")
     env = as_somebody(globex.url)
     result = fleet(*options, **env)
     assert result.returncode == 0, result.stderr
     assert len(globex.asked("GET", "/packer-ami-000/contents/")) == 2
-    globex.fault("GET", "/packer-ami-000/contents/", 429, headers={"Retry-After": "3600"})
+    globex.add_fault("GET", "/packer-ami-000/contents/", 429, headers={"Retry-After": "3600"})
     result = fleet(*options, "--patience", "20", **env)
     assert result.returncode == 1
     assert "asks to wait 3600 s, and the time limit is reached" in result.stdout
@@ -478,7 +480,7 @@ def test_rate_limit_is_waited_for_within_patience(globex: GitHub) -> None:
 
 def test_refused_token_ends_with_one_line(globex: GitHub) -> None:
     """There is nothing to show then."""
-    globex.fault("GET", "/orgs/globex/repos", 401)
+    globex.add_fault("GET", "/orgs/globex/repos", 401)
     result = fleet("--organization", "globex", **as_somebody(globex.url))
     assert result.returncode == 4
     assert result.stdout == ""

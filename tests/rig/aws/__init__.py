@@ -3,7 +3,6 @@
 `Ec2` is the whole of what a test needs; tests/rig/aws/README.md says what is real and what is not.
 """
 
-from rig.aws.rig import Ami, Call, Ec2, RigError, image_tags, run_tags
-from rig.run.result import Result
+from rig.aws.rig import Ami, Call, Ec2, Kill, RigError, image_tags, run_tags
 
-__all__ = ["Ami", "Call", "Ec2", "Result", "RigError", "image_tags", "run_tags"]
+__all__ = ["Ami", "Call", "Ec2", "Kill", "RigError", "image_tags", "run_tags"]

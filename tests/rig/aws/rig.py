@@ -26,6 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from signal import Signals
 from types import TracebackType
 from typing import IO, Any, Literal
 
@@ -102,14 +103,38 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Kill:
+    """When and how `Ec2.run` kills the program.
+
+    Attributes:
+        at: AWS action at whose call the signal is sent.
+        nth: Which call of that action.
+        moment: `before` the call is carried out; `during`: it is carried out, and its answer is
+            not sent yet; `after`: the program has read the answer.
+        when_printed: Instead of `at`: texts; the signal is sent when each appears in the output
+            for the first time, in this order.
+        signal: The signal.
+        with_children: Whether all processes that the program has started get the signal too, as
+            when a machine loses its power or a runner ends a job.
+    """
+
+    at: str = ""
+    nth: int = 1
+    moment: Moment = "after"
+    when_printed: Sequence[str] = ()
+    signal: Signals = Signals.SIGTERM
+    with_children: bool = False
+
+
+@dataclass(frozen=True)
 class Held:
     """A call that is kept waiting for the test."""
 
     _rig: Ec2
     _number: int
 
-    def came(self, timeout: float = 60) -> bool:
-        """Wait for the call, and tell whether it has come."""
+    def wait_until_called(self, timeout: float = 60) -> bool:
+        """Wait for the call; return whether it was made within so many seconds."""
         return bool(self._rig.admin("reached", number=self._number, timeout=timeout))
 
     def release(self) -> None:
@@ -357,12 +382,7 @@ class Ec2:
         *,
         cwd: Path | str | None = None,
         env: Mapping[str, str] | None = None,
-        kill_at: str | None = None,
-        kill_nth: int = 1,
-        kill_moment: Moment = "after",
-        kill_when: str | Sequence[str] = (),
-        with_signal: signal.Signals = signal.SIGTERM,
-        everything: bool = False,
+        kill: Kill | None = None,
         timeout: float = 300,
     ) -> Result:
         """Run a program in the rig's environment, and perhaps kill it in the middle.
@@ -371,46 +391,39 @@ class Ec2:
             command: Program and arguments.
             cwd: Working directory.
             env: Variables beside the machine's and the rig's own.
-            kill_at: Action at whose call the signal is sent.
-            kill_nth: Which call of that action.
-            kill_moment: `before` the call is carried out; `during`: it is carried out, and its
-                answer on the way; `after`: the program has got the answer.
-            kill_when: Or a text at whose first appearance in the output the signal is sent; of
-                several, once at each, in this order.
-            with_signal: The signal.
-            everything: Signal all that it has started too, wherever that runs: as when a machine
-                loses its power, or a runner ends a job.
+            kill: When and how to kill it.
             timeout: Seconds until it is killed for good.
 
         Raises:
             RigError: When it takes longer, or the moment to kill it never came.
         """
-        held = self.hold(kill_at, kill_nth, moment=kill_moment) if kill_at else None
-        texts = [kill_when] if isinstance(kill_when, str) else list(kill_when)
+        kill = kill or Kill()
+        held = self.hold_call(kill.at, kill.nth, moment=kill.moment) if kill.at else None
+        texts = list(kill.when_printed)
         began = time.monotonic()
         process = self.spawn(command, cwd=cwd, env=env)
         ended = threading.Event()
         killed = threading.Event()
 
         def send() -> None:
-            for pid in _family(process) if everything else [process.pid]:
+            for pid in _family(process) if kill.with_children else [process.pid]:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, with_signal)
+                    os.kill(pid, kill.signal)
             killed.set()
 
-        def kill() -> None:
+        def send_at_call() -> None:
             assert held is not None
             while not ended.is_set():
-                if held.came(timeout=0.2):
-                    if kill_moment == "after":
+                if held.wait_until_called(timeout=0.2):
+                    if kill.moment == "after":
                         time.sleep(ANSWERED_SECONDS)
                     send()
-                    if kill_moment != "after":
+                    if kill.moment != "after":
                         time.sleep(ANSWERED_SECONDS)  # the signal may be handed on
                     held.release()
                     return
 
-        killer = threading.Thread(target=kill, daemon=True)
+        killer = threading.Thread(target=send_at_call, daemon=True)
         if held:
             killer.start()
         lines: list[str] = []
@@ -445,7 +458,7 @@ class Ec2:
                 killer.join()
         output = "".join(lines)
         if held and not killed.is_set():
-            raise RigError(f"ended without {kill_at} number {kill_nth}:\n{output[-3000:]}")
+            raise RigError(f"ended without {kill.at} number {kill.nth}:\n{output[-3000:]}")
         if texts:
             raise RigError(f"ended without printing {texts[0]!r}:\n{output[-3000:]}")
         return Result(process.returncode, output, "", seconds, tuple(line_times))
@@ -512,7 +525,7 @@ class Ec2:
         """Name the container of an instance."""
         return str(self.admin("container", instance_id=instance_id))
 
-    def instance_sh(self, instance_id: str, script: str) -> str:
+    def run_in_instance(self, instance_id: str, script: str) -> str:
         """Run a shell script as root in a running instance, past SSH."""
         name = self.container(instance_id)
         return str(self.docker("exec", name, "sh", "-euc", script).stdout)
@@ -580,7 +593,7 @@ class Ec2:
 
     # -- orders
 
-    def fault(
+    def add_fault(
         self,
         action: str,
         kind: str = "custom",
@@ -594,7 +607,7 @@ class Ec2:
         status: int = 400,
         message: str = "",
     ) -> Fault:
-        """Let calls fail from now on.
+        """Make calls fail from now on.
 
         Args:
             action: Which, or `*`.
@@ -615,13 +628,13 @@ class Ec2:
         )  # fmt: skip
         return Fault(self, number)
 
-    def hold(self, action: str, at: int = 1, *, moment: Moment = "before") -> Held:
+    def hold_call(self, action: str, at: int = 1, *, moment: Moment = "before") -> Held:
         """Keep the AT-th call of an action waiting, for at most a minute.
 
         Args:
             action: Which.
             at: Number of the call, counted from now.
-            moment: `before` or `during`, see `run`; `after` only tells, and keeps nothing waiting.
+            moment: `before` or `during`, see `Kill`; `after` only tells, and keeps nothing waiting.
         """
         order = {"action": action, "kind": "hold", "at": [at], "after": moment != "before"}
         number = self.admin("fault", **order)
@@ -630,8 +643,8 @@ class Ec2:
             held.release()
         return held
 
-    def clear_faults(self) -> None:
-        """Take back all faults."""
+    def reset_faults(self) -> None:
+        """Remove all faults."""
         self.admin("clear_faults")
 
     def add_image(
@@ -680,30 +693,30 @@ class Ec2:
         """Let EC2 lack permissions for the KMS key: launches and copies fail as on EC2."""
         self.admin("deny_key", denied=denied)
 
-    def no_agent(self) -> None:
-        """Let the next instance have no agent of Systems Manager, as Debian's images do."""
+    def start_without_agent(self) -> None:
+        """Start the next instance without the agent of Systems Manager, as Debian's images are."""
         self.admin("flaw", agent=False)
 
-    def no_scp(self) -> None:
-        """Let the next instance have no program `scp`, as hardened images do."""
+    def start_without_scp(self) -> None:
+        """Start the next instance without the program `scp`, as hardened images are."""
         self.admin("flaw", without=["/usr/bin/scp"])
 
-    def no_sftp(self) -> None:
-        """Let sshd of the next instance offer no SFTP, as hardened images do."""
+    def start_without_sftp(self) -> None:
+        """Start the next instance without an SFTP server, as hardened images are."""
         self.admin("flaw", without=["/usr/lib/openssh/sftp-server"])
 
-    def ssh_never_opens(self) -> None:
-        """Let the next instance never listen on port 22."""
+    def block_ssh(self) -> None:
+        """Close port 22 of the next instance for good."""
         self.admin("flaw", ssh=False)
 
-    def ssh_drops(
+    def drop_ssh(
         self,
         *,
         marker: str | None = None,
         after_seconds: float | None = None,
         stay_down: bool = False,
     ) -> None:
-        """Let the next instance cut its SSH sessions.
+        """Cut the SSH sessions of the next instance.
 
         Args:
             marker: As soon as this path exists in it.
@@ -714,15 +727,11 @@ class Ec2:
             "flaw", drop_marker=marker, drop_after_seconds=after_seconds, stay_down=stay_down
         )
 
-    def disk_full(self, path: str, kilobytes: int = 64) -> None:
+    def limit_disk(self, path: str, kilobytes: int = 64) -> None:
         """Give the next instance a small disk of its own at an absolute path."""
         self.admin("flaw", full_path=path, full_kilobytes=kilobytes)
 
-    def no_flaw(self) -> None:
-        """Let the next instance be sound; so that an order is for the second one."""
-        self.admin("flaw")
-
-    def sessions(self, *, seconds: float | None = None, calls: int | None = None) -> None:
+    def limit_sessions(self, *, seconds: float | None = None, calls: int | None = None) -> None:
         """Set how long sessions that STS issues from now on are good for.
 
         Args:
@@ -735,18 +744,20 @@ class Ec2:
         """Let a key expire after so many more calls."""
         self.admin("expire", access_key=access_key, after_calls=after_calls)
 
-    def pace(self, *, running: float = 0, stopped: float = 0, available: float = 0) -> None:
+    def set_transition_times(
+        self, *, running: float = 0, stopped: float = 0, available: float = 0
+    ) -> None:
         """Set the seconds that an instance's start and stop, and a new AMI, are pending."""
         self.admin("pace", running=running, stopped=stopped, available=available)
 
-    def distance(self, round_trip: float) -> None:
+    def set_latency(self, round_trip: float) -> None:
         """Set the seconds between a byte, to the API or the next instances, and its answer."""
         self.admin("distance", round_trip=round_trip)
 
     # -- below the surface
 
-    def without_shim(self, name: str) -> None:
-        """Reset, and let moto be as it is in one respect until the next reset."""
+    def disable_shim(self, name: str) -> None:
+        """Reset, and use moto's own behavior in one respect until the next reset."""
         self.admin("reset", without=name)
 
     def docker(self, *args: str, check: bool = True) -> Result:

@@ -105,7 +105,7 @@ class GitHub:
 
         with GitHub() as github:
             repository = github.repository("globex/packer-ami-web")
-            github.fault("POST", "/issues$", 500, first=1)
+            github.add_fault("POST", "/issues$", 500, first=1)
             ... GITHUB_API_URL=github.url, or github.enterprise_url ...
             assert repository.open_issues() == []
     """
@@ -156,14 +156,14 @@ class GitHub:
         """Return a repository, made when it is not there yet."""
         return self.repositories.setdefault(full_name, Repository(full_name, **values))
 
-    def fault(self, method: str, path: str, status: int, **more: Any) -> Fault:
+    def add_fault(self, method: str, path: str, status: int, **more: Any) -> Fault:
         """Order a fault."""
         order = Fault(method, path, status, **more)
         with self._lock:
             self.faults.append(order)
         return order
 
-    def hold(self, number: int, method: str, path: str) -> None:
+    def hold_calls(self, number: int, method: str, path: str) -> None:
         """Let the first NUMBER of the requests that match come in before any is carried out."""
         with self._lock:
             self._held = (method, path, threading.Barrier(number, timeout=30))
