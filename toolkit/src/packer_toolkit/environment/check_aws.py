@@ -8,8 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from packer_toolkit.aws import role as aws_role
-from packer_toolkit.aws import session
+from packer_toolkit.aws import role as aws_role, session
 from packer_toolkit.aws.identity import read_identity
 from packer_toolkit.aws.partitions import describe_refusal, is_region
 from packer_toolkit.environment.check_tools import LOCAL_TASKFILE
