@@ -42,6 +42,16 @@ output "roles" {
   }
 }
 
+output "publisher_role_arn" {
+  description = "ARN of the role that publishes the toolkit image. Null without `publisher`."
+  value       = one(module.publisher_role[*].role_arn)
+}
+
+output "personal_role_arn" {
+  description = "ARN of the role for builds from a developer's machine. Null without `personal_role`."
+  value       = one(module.personal_role[*].role_arn)
+}
+
 output "oidc_provider_arn" {
   description = "ARN of the OIDC provider of GitHub."
   value       = local.oidc_provider_arn
