@@ -52,7 +52,7 @@ def find_roles(
 def test_events_assume_their_roles(
     planned_roles: PlannedRoles, repository: Hosted, event: tuple[str, str]
 ) -> None:
-    """Each event of the workflows assumes its roles, with and without numeric IDs in the subject."""
+    """Each event of the workflows assumes its roles, with and without IDs in the subject."""
     assert find_roles(planned_roles, "web-server", repository, event) == EVENTS[event]
 
 

@@ -1,8 +1,8 @@
 """A stand-in of STS's AssumeRoleWithWebIdentity, and of the OIDC tokens that GitHub issues.
 
-Trust policies are evaluated by rig.iam.  Tokens are dictionaries of claims, without signatures.  The subject has the form of repositories that were
-created on github.com since 15 July 2026, the older form, or that of an Enterprise Server, which is
-the older one.
+rig.iam evaluates the trust policies.  Tokens are dictionaries of claims, without signatures.  The
+subject has the form of repositories that were created on github.com since 15 July 2026, the older
+form, or that of an Enterprise Server, which is the older one.
 
 `python -m rig.aws.trust` is what the stand-in of aws-actions/configure-aws-credentials runs.
 """
