@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from packer_toolkit.build import release_images as build_release
 from packer_toolkit.build.console import Console
 from packer_toolkit.build.run import Run
 from packer_toolkit.errors import RemoteError
@@ -203,7 +202,7 @@ pathlib.Path("manifest.json").write_text(json.dumps(manifest))
 @pytest.fixture
 def careless(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return where to order the images of a Packer that succeeds whatever they are."""
-    monkeypatch.setattr(build_release, "VERIFY_PAUSES", (0.1,))
+    monkeypatch.setattr("packer_toolkit.build.manifest.VERIFY_PAUSES", (0.1,))
     orders = tmp_path / "orders.json"
     program = tmp_path / "bin/packer"
     program.parent.mkdir()

@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.build.arguments import read_arguments
+from packer_toolkit.build.arguments import Selection, matches, read_arguments
 from packer_toolkit.build.console import Console
 from packer_toolkit.build.output import PackerOutput, Progress
-from packer_toolkit.build.request import BuildRequest
+from packer_toolkit.build.request import BuildRequest, read_requested_value
 from packer_toolkit.build.result import has_complete_images
-from packer_toolkit.build.selection import Selection, matches
-from packer_toolkit.build.unrequested_images import read_requested_value, require_request
-from packer_toolkit.build.validation import validate_request
+from packer_toolkit.build.validation import require_request, validate_request
 from packer_toolkit.build.values import InspectError, Values, inspect
 from packer_toolkit.errors import SetupError
 from rig.host.tools import Packer

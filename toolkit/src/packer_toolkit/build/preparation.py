@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from packer_toolkit.aws.identity import Identity, read_identity
-from packer_toolkit.aws.session import make_clients, open_role_session
+from packer_toolkit.aws.session import Clients, make_clients, open_role_session
 from packer_toolkit.build.cleanup.find import LeftoverFinder
 from packer_toolkit.build.clock import Clock
 from packer_toolkit.build.console import Console
@@ -26,9 +26,6 @@ from packer_toolkit.process import Runner, run_program
 from packer_toolkit.repository.galaxy_install import Options, hold_requirements
 from packer_toolkit.repository.missing_content import require_content
 from packer_toolkit.signals import ReceivedSignals
-
-if TYPE_CHECKING:
-    from packer_toolkit.aws.session import Clients
 
 _DESCRIPTIONS = {"local": "local build", "test": "test build, no image", "image": "image"}
 # Opens a session of AWS: role, name of the role's session, region.

@@ -7,10 +7,12 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from packer_toolkit.aws.identity import Identity
+from packer_toolkit.aws.session import Clients
 from packer_toolkit.build import report as build_report
+from packer_toolkit.build.arguments import LOCAL_KINDS
 from packer_toolkit.build.cleanup.scope import DeletionResult
 from packer_toolkit.build.clock import format_time
 from packer_toolkit.build.manifest import ManifestEntry, get_architecture, split_artifact
@@ -18,11 +20,7 @@ from packer_toolkit.build.masking import Mask
 from packer_toolkit.build.output import PackerOutput
 from packer_toolkit.build.report import Build, BuildReport, InspecResults, describe_account
 from packer_toolkit.build.request import BuildRequest
-from packer_toolkit.build.selection import LOCAL_KINDS
 from packer_toolkit.errors import CommandFailedError, InterruptedBySignalError, ToolkitError
-
-if TYPE_CHECKING:
-    from packer_toolkit.aws.session import Clients
 
 
 @dataclass

@@ -26,11 +26,11 @@ from packer_toolkit.build.manifest import (
     delete_manifest,
     read_entries,
     reconstruct_entry,
+    verify_images,
 )
 from packer_toolkit.build.masking import Mask
 from packer_toolkit.build.packer_process import PackerProcess
 from packer_toolkit.build.preparation import Connect, Preparation
-from packer_toolkit.build.release_images import select_architectures, verify_images
 from packer_toolkit.build.report import BuildReport, describe_account
 from packer_toolkit.build.request import BuildRequest
 from packer_toolkit.build.result import (
@@ -153,7 +153,7 @@ class Run:
             preparation.clients,
             request.values,
             read_entries(folder, self._started),
-            len(state.missing or select_architectures(request.values, request.arguments)),
+            len(state.missing or request.architectures),
             lambda: self.signals.has_any,
             self.clock,
         )

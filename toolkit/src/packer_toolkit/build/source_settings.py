@@ -41,6 +41,24 @@ class _Query:
     attribute: str
 
 
+# What an unexpected content of a JSON template raises.
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+
+def is_json_template(template: Path) -> bool:
+    """Return whether Packer builds a file of its format before HCL."""
+    return template.is_file() and not template.name.endswith((".pkr.hcl", ".pkr.json"))
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Read a JSON template, or HCL in its JSON form.
+
+    Raises:
+        UNREADABLE: If it is not valid.
+    """
+    return dict(json.loads(file.read_text(encoding="utf-8-sig")))
+
+
 def read_template(template: Path) -> Folder:
     """Read the HCL of a build.
 

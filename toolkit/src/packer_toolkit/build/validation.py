@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+from packer_toolkit.build.arguments import LOCAL_KINDS, Selection
 from packer_toolkit.build.console import Console
-from packer_toolkit.build.request import BuildRequest
-from packer_toolkit.build.selection import LOCAL_KINDS
+from packer_toolkit.build.request import VARIABLE, BuildRequest
 from packer_toolkit.build.session_manager import require_session_manager
-from packer_toolkit.build.unrequested_images import VARIABLE, require_request
+from packer_toolkit.build.source_settings import (
+    UNREADABLE,
+    find_settings,
+    is_json_template,
+    read_json,
+    read_template,
+)
 from packer_toolkit.build.values import InspectError, Values, inspect
 from packer_toolkit.errors import SetupError
 from packer_toolkit.process import Runner, run_program
 from packer_toolkit.repository.missing_content import require_content
+
+# The only type of source that can build without creating an image.
+_WITH_TEST_BUILD = "amazon-ebs"
+_REQUEST = (
+    f"to create it, add -var {VARIABLE}=false; for test builds, declare the variable {VARIABLE} "
+    f"and write `{VARIABLE} = var.{VARIABLE}` into the source"
+)
 
 
 def validate_request(
@@ -111,13 +127,10 @@ def _require_manifest(request: BuildRequest, names: Sequence[str]) -> None:
         SetupError: If a selected build on EC2 has no post-processor manifest.
     """
     for name in names:
-        parts = [
-            part
-            for part in request.values.post_processors.get(name, ())
-            if part.partition(".")[0] == "manifest"
-        ]
+        post_processors = request.values.post_processors.get(name, ())
+        parts = [part for part in post_processors if part.partition(".")[0] == "manifest"]
         if request.values.kinds[name] in LOCAL_KINDS or any(
-            not request.selection.excludes(part.partition(".")[2] or part) for part in parts
+            not request.selection.excludes_post_processor(part) for part in parts
         ):
             continue
         if parts:
@@ -130,3 +143,88 @@ def _require_manifest(request: BuildRequest, names: Sequence[str]) -> None:
             f"{name}: its image cannot be verified, because its build block has no post-processor "
             'manifest; add post-processor "manifest" as in build.pkr.hcl of the template'
         )
+
+
+def require_request(values: Values, selection: Selection, template: Path) -> None:
+    """Make sure that no selected build creates an image.
+
+    docs/decisions/0030-images-are-requested.md has the reasons.
+
+    Args:
+        values: Values of the HCL, with skip_create_ami as Packer gets it.
+        selection: Patterns of the build.
+        template: Folder or file with the HCL.
+
+    Raises:
+        SetupError: If a build would create an image, or if that cannot be ruled out.
+    """
+    for name in selection.select(values.builds):
+        if reason := _explain_image(name, values, selection, template):
+            raise SetupError(
+                f"{name} would create an image that was not requested: {reason}; {_REQUEST}"
+            )
+
+
+def _explain_image(name: str, values: Values, selection: Selection, template: Path) -> str:
+    """Explain why a build would create an image; empty if it does not."""
+    is_json = is_json_template(template)
+    post_processors: Iterable[str] = values.post_processors.get(name, ())
+    builders = []
+    if is_json:
+        try:
+            document = read_json(template)
+            post_processors = _list_post_processors(name, document)
+            builders = [
+                each
+                for each in document["builders"]
+                if name in (each.get("name"), each.get("type"))
+            ]
+        except UNREADABLE:
+            return f"{template.name} cannot be read to rule it out"
+    for each in post_processors:
+        is_import = each.partition(".")[0].endswith("-import")
+        if is_import and not selection.excludes_post_processor(each):
+            return f"its post-processor {each} creates one"
+    kind = values.kinds[name]
+    if kind in LOCAL_KINDS:
+        return ""
+    if kind != _WITH_TEST_BUILD:
+        return f"sources of the type {kind} have no test build"
+    if not is_json:
+        return _explain_source(name, values, template)
+    if builders and all(str(each.get(VARIABLE)).lower() == "true" for each in builders):
+        return ""
+    return f"its builder in {template.name} does not set {VARIABLE} to true"
+
+
+def _list_post_processors(name: str, document: Mapping[str, Any]) -> list[str]:
+    """List the post-processors of a build in a JSON template, with the names that HCL has."""
+    names = []
+    for entry in document.get("post-processors") or ():
+        for part in entry if isinstance(entry, list) else [entry]:
+            processor = {"type": part} if isinstance(part, str) else dict(part)
+            only, without = processor.get("only"), processor.get("except")
+            if not (only and name not in only) and not (without and name in without):
+                kind, own = processor["type"], processor.get("name")
+                names.append(f"{kind}.{own}" if own else str(kind))
+    return names
+
+
+def _explain_source(name: str, values: Values, template: Path) -> str:
+    """Explain why a source of the type amazon-ebs would create an image; empty if it does not."""
+    hcl = read_template(template)
+    if hcl.unread:
+        return f"{hcl.unread[0][0].file} cannot be read to rule it out"
+    for file in sorted(template.iterdir()) if template.is_dir() else [template]:
+        # A build in HCL's JSON form may set it, as its source would.
+        if file.name.endswith(".pkr.json") and VARIABLE in json.dumps(read_json(file).get("build")):
+            return f"a build in {file.name} sets {VARIABLE}, which cannot be evaluated here"
+    settings = find_settings(hcl, name, values, VARIABLE)
+    if not settings:
+        return "its source is not in the HCL"
+    for setting in settings:
+        if not setting.is_set:
+            return f"its source ({setting.place}) does not set {VARIABLE}"
+        if setting.value not in (True, "true"):
+            return f"{VARIABLE} is not true in {setting.place}"
+    return ""

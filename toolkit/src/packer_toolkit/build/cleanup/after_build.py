@@ -10,7 +10,7 @@ from typing import Any
 from packer_toolkit.aws.session import make_clients, open_role_session
 from packer_toolkit.build.cleanup.delete import LeftoverDeleter
 from packer_toolkit.build.cleanup.find import LeftoverFinder
-from packer_toolkit.build.cleanup.scope import DeletionResult, Scope
+from packer_toolkit.build.cleanup.scope import DeletionResult, Scope, describe_leftover
 from packer_toolkit.build.clock import Clock
 from packer_toolkit.build.output import PackerOutput
 from packer_toolkit.build.report import Leftover
@@ -87,7 +87,7 @@ class BuildCleanup:
 
     def _print(self, result: DeletionResult, command: str) -> None:
         for each in result.leftovers:
-            self.echo(f"LEFT: {each['kind']} {each['id']} in {each['region']}: {each['reason']}")
+            self.echo(describe_leftover(each))
         if result.has_expired_credentials:
             self.echo(f"The AWS credentials have expired; with new ones, run: {command}")
         elif result.leftovers:
