@@ -11,7 +11,7 @@ import pytest
 from fake_aws import HOME, PAST, FakeAws, FakeClock, make_tags
 from fake_packer import FakeProcess, FakePrograms, format_inspect, make_values
 
-from packer_toolkit.build.console import Console
+from packer_toolkit.build.host import Host
 from packer_toolkit.build.image_preparation import delete_earlier_attempts, require_shareable_keys
 from packer_toolkit.build.manifest import (
     add_entries,
@@ -62,12 +62,15 @@ class Build:
         """Return the build."""
         return Run(
             [*words, str(self.folder)],
-            Console(self.lines.append, self.lines.append),
+            Host(
+                self.lines.append,
+                self.lines.append,
+                self.programs,
+                self.aws.connect,
+                self.process,
+                clock=self.clock,
+            ),
             {"PATH": str(self.folder / "bin"), "PKR_VAR_run_id": "run-1", **environment},
-            self.programs,
-            self.aws.connect,
-            self.process,
-            self.clock,
         )
 
     def run(self, *words: str, **environment: str) -> BuildReport:
@@ -225,7 +228,7 @@ def test_a_local_build_does_not_use_aws(build: Build) -> None:
 @pytest.mark.parametrize(
     ("environment", "words", "message"),
     [
-        ({"PATH": "/nowhere"}, (), "packer is not on PATH: build in the toolkit image"),
+        ({"PATH": "/nowhere"}, (), "packer is not on PATH; build in the toolkit image"),
         ({}, ("-only=x.*",), r"-only=x\.\* and -except= select no build; existing builds: "),
         ({}, ("more", "."), "packer build accepts one folder or file after all options"),
         ({"PACKER_CREDENTIALS_EXPIRE_AT": "2020-01-01T00:00:00Z"}, (), "the credentials expired"),
@@ -259,7 +262,7 @@ def test_an_account_that_refuses_the_identity_stops_the_build(build: Build) -> N
 def test_images_of_the_run_that_cannot_be_listed_stop_the_build(build: Build) -> None:
     """The clean-up could delete the images of another build."""
     build.aws.errors["describe_images"] = ["UnauthorizedOperation"]
-    with pytest.raises(RemoteError, match="cannot look for images of the run run-1: "):
+    with pytest.raises(RemoteError, match="cannot list the images of the run run-1: "):
         build.run()
 
 

@@ -15,6 +15,7 @@ from packer_toolkit.build.cleanup.delete import LeftoverDeleter
 from packer_toolkit.build.cleanup.find import LeftoverFinder
 from packer_toolkit.build.cleanup.request import find_leftovers
 from packer_toolkit.build.cleanup.scope import DeletionResult, Scope
+from packer_toolkit.build.host import Host
 from packer_toolkit.build.output import PackerOutput, Progress
 from packer_toolkit.build.request import BuildRequest
 from packer_toolkit.build.values import Values
@@ -272,7 +273,9 @@ def clean(aws: FakeAws) -> Clean:
         output = PackerOutput()
         output.builds["amazon-ebs.x86_64"] = Progress("amazon-ebs.x86_64")
         output.builds["amazon-ebs.x86_64"].resources.append(("image", "image-9"))
-        cleanup = BuildCleanup(request, output, ReceivedSignals(), lines.append, aws.connect)
+        cleanup = BuildCleanup(
+            request, output, ReceivedSignals(), Host(str, lines.append, connect=aws.connect)
+        )
         return cleanup.run(has_failed=failed, has_complete_images=complete), lines
 
     return run

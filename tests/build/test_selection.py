@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit.build.arguments import Selection, matches, read_arguments
-from packer_toolkit.build.console import Console
+from packer_toolkit.build.host import Host
 from packer_toolkit.build.output import PackerOutput, Progress
 from packer_toolkit.build.request import BuildRequest, read_requested_value
 from packer_toolkit.build.result import has_complete_images
@@ -125,7 +125,7 @@ def source(kind: str = "amazon-ebs", name: str = "image", more: str = "") -> str
 
 def validate(packer: Packer, request: BuildRequest) -> BuildRequest:
     """Validate a request with the real Packer, and return it."""
-    validate_request(request, str(packer.path), Console(str, str), str)
+    validate_request(request, str(packer.path), Host(str, str), str)
     return request
 
 

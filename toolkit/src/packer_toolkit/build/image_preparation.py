@@ -15,7 +15,7 @@ from packer_toolkit.aws.session import Clients
 from packer_toolkit.build.cleanup.delete import LeftoverDeleter
 from packer_toolkit.build.cleanup.find import LeftoverFinder
 from packer_toolkit.build.cleanup.scope import NEVER, DeletionResult, Scope, describe_leftover
-from packer_toolkit.build.clock import Clock, format_time
+from packer_toolkit.build.host import Host, format_time
 from packer_toolkit.build.request import BuildRequest
 from packer_toolkit.build.source_amis import describe_rejected, find_source_amis, make_arguments
 from packer_toolkit.build.values import Values
@@ -42,8 +42,7 @@ def prepare_images(
     clients: Clients,
     account: str,
     signals: ReceivedSignals,
-    echo: Callable[[str], None],
-    clock: Clock = time,
+    host: Host,
 ) -> VersionState:
     """Read the state of the version, choose the source AMIs, and delete unfinished images.
 
@@ -52,8 +51,7 @@ def prepare_images(
         clients: Returns the EC2 client of a region.
         account: ID of the account of the credentials.
         signals: Signals that stop the preparation.
-        echo: Prints a line for the user.
-        clock: Clock for the pauses.
+        host: Prints for the user, and waits.
 
     Returns:
         The state of the version: finished images are not built again.
@@ -66,9 +64,10 @@ def prepare_images(
         return signals.has_any
 
     def delete(scope: Scope) -> DeletionResult:
-        finder = LeftoverFinder(clients, scope, clock)
-        return LeftoverDeleter(finder, is_forced=should_stop, echo=echo).run()
+        finder = LeftoverFinder(clients, scope, host.clock)
+        return LeftoverDeleter(finder, is_forced=should_stop, echo=host.echo).run()
 
+    echo = host.echo
     values, version = request.values, request.values.text("var.version")
     scope = request.make_scope() if version and request.build_type == "image" else None
     state = VersionState("")

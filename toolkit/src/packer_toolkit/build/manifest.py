@@ -5,7 +5,6 @@ Packer succeeds as soon as EC2 has accepted each call: whether the images are fi
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from packer_toolkit.aws.session import Clients
-from packer_toolkit.build.clock import Clock, wait
+from packer_toolkit.build.host import Clock, wait
 from packer_toolkit.build.values import Values
 from packer_toolkit.build.version_images import VersionImage, describe_images, get_repository
 from packer_toolkit.errors import RemoteError
@@ -62,8 +61,7 @@ def delete_manifest(folder: Path, since: datetime) -> None:
         since: Start of the build; an older file is from another build.
     """
     if read_entries(folder, since):
-        with contextlib.suppress(FileNotFoundError):
-            (folder / FILE).unlink()
+        (folder / FILE).unlink(missing_ok=True)
 
 
 def split_artifact(entry: Mapping[str, Any]) -> dict[str, str]:
@@ -164,7 +162,6 @@ def verify_images(
 def _find_unfinished(
     clients: Clients, values: Values, entries: Sequence[Mapping[str, Any]], count: int
 ) -> list[str]:
-    """Describe the unfinished ones of the images that a build wrote into manifest.json."""
     entries = [entry for entry in entries if entry.get("builder_type") == "amazon-ebs"]
     problems = []
     if len(entries) < count:

@@ -9,7 +9,7 @@ from typing import Literal
 from typing_extensions import TypedDict
 
 from packer_toolkit.aws.identity import Identity
-from packer_toolkit.build.clock import format_time
+from packer_toolkit.build.host import format_time
 
 FILE = "build-report.json"
 SCHEMA = 1

@@ -22,6 +22,7 @@ from packer_toolkit.build.report import BuildType
 from packer_toolkit.build.values import Values
 from packer_toolkit.errors import ToolkitError
 from packer_toolkit.git.command import Git
+from packer_toolkit.hcl.folder import read_value
 from packer_toolkit.repository.answers_file import read_answers
 
 # True for a build that only tests.
@@ -180,8 +181,6 @@ def read_requested_value(arguments: Arguments, environment: Mapping[str, str]) -
         if name == VARIABLE:
             return _normalize(value)
     for file in reversed(arguments.get_all("var-file")):
-        from packer_toolkit.hcl.folder import read_value
-
         if (content := read_value(Path(file), VARIABLE)) is not None:
             return _normalize(str(content))
     return _normalize(environment.get(f"PKR_VAR_{VARIABLE}", ""))

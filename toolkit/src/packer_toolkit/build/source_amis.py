@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from packer_toolkit.build.cleanup.scope import read_expiry, read_tags
-from packer_toolkit.build.clock import format_time
+from packer_toolkit.build.host import format_time
 from packer_toolkit.build.values import Values
 from packer_toolkit.build.version_images import explain_refusal, get_repository
 from packer_toolkit.errors import CommandFailedError

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from packer_toolkit.build.arguments import LOCAL_KINDS, Selection
-from packer_toolkit.build.console import Console
+from packer_toolkit.build.host import Host
 from packer_toolkit.build.request import VARIABLE, BuildRequest
 from packer_toolkit.build.session_manager import require_session_manager
 from packer_toolkit.build.source_settings import (
@@ -21,7 +21,6 @@ from packer_toolkit.build.source_settings import (
 )
 from packer_toolkit.build.values import InspectError, Values, inspect
 from packer_toolkit.errors import SetupError
-from packer_toolkit.process import Runner, run_program
 from packer_toolkit.repository.missing_content import require_content
 
 # The only type of source that can build without creating an image.
@@ -33,20 +32,15 @@ _REQUEST = (
 
 
 def validate_request(
-    request: BuildRequest,
-    packer: str,
-    console: Console,
-    mask: Callable[[str], str],
-    run: Runner = run_program,
+    request: BuildRequest, packer: str, host: Host, mask: Callable[[str], str]
 ) -> None:
     """Read the values of the HCL, and make sure that the build may start.
 
     Args:
         request: The request; its values, options and arguments are set.
         packer: Path of Packer.
-        console: Prints the output of Packer if it cannot read the HCL.
+        host: Runs Packer, and prints its output if it cannot read the HCL.
         mask: Masks the secrets of a text.
-        run: Runs a program.
 
     Raises:
         SetupError: If no build is selected, or one lacks a requirement or would create an image
@@ -59,14 +53,14 @@ def validate_request(
         )
     template = request.arguments.template
     try:
-        request.values = read_values(request, packer, console.echo, run)
+        request.values = read_values(request, packer, host)
     except InspectError as error:
         require_content(request.arguments.folder)
         if not (request.is_image_requested or request.is_local):
-            console.show(mask(error.output))
+            host.show(mask(error.output))
             raise
         # `packer build` will print the whole reason.
-        console.echo(mask(str(error)))
+        host.echo(mask(str(error)))
         return
     names = request.selection.select(request.values.builds)
     if not names:
@@ -82,40 +76,39 @@ def validate_request(
         require_request(request.values, request.selection, template)
 
 
-def read_values(
-    request: BuildRequest, packer: str, echo: Callable[[str], None], run: Runner = run_program
-) -> Values:
+def read_values(request: BuildRequest, packer: str, host: Host) -> Values:
     """Read the values of the HCL with the requested value of skip_create_ami.
 
     Args:
         request: The request; arguments that Packer would refuse are removed, and an option that
             overrides the files of the repository is added.
         packer: Path of Packer.
-        echo: Prints a line for the user.
-        run: Runs a program.
+        host: Runs Packer.
 
     Raises:
         InspectError: If Packer cannot read the HCL.
     """
     name = f"var.{VARIABLE}"
     try:
-        values = inspect(packer, request.arguments, request.env, run=run)
+        values = inspect(packer, request.arguments, request.env, run=host.run_program)
     except InspectError:
         # Packer refuses a value of a variable that is not declared; it is still a request.
         arguments = request.arguments.drop_variable(VARIABLE)
         if arguments == request.arguments:
             raise
-        values = inspect(packer, arguments, request.env, run=run)
+        values = inspect(packer, arguments, request.env, run=host.run_program)
         if name in values.raw:
             raise
         request.arguments = arguments
     requested = "false" if request.requested_value == "false" else "true"
     if name in values.raw and values.text(name) != requested:
         # A file such as image.auto.pkrvars.hcl takes precedence over the environment.
-        echo(f"{VARIABLE} is {requested} for this build; the files of the repository are ignored")
+        host.echo(
+            f"{VARIABLE} is {requested} for this build; the files of the repository are ignored"
+        )
         options = (*request.arguments.options, ("var", f"{VARIABLE}={requested}"))
         request.arguments = replace(request.arguments, options=options)
-        values = inspect(packer, request.arguments, request.env, run=run)
+        values = inspect(packer, request.arguments, request.env, run=host.run_program)
         values = replace(values, raw={**values.raw, name: requested})
     return values
 

@@ -9,8 +9,8 @@ from typing import Any
 from packer_toolkit.aws.errors import INVALID_CREDENTIALS, get_error_code
 from packer_toolkit.build.cleanup.calls import CredentialsExpiredError, attempt_call
 from packer_toolkit.build.cleanup.find import LeftoverFinder
-from packer_toolkit.build.cleanup.scope import DeletionResult, FoundResource
-from packer_toolkit.build.clock import format_time, wait
+from packer_toolkit.build.cleanup.scope import DeletionResult, FoundResource, make_region_leftover
+from packer_toolkit.build.host import format_time, wait
 from packer_toolkit.build.report import Resource
 
 # Kind -> call and argument, in the order of deletion: a resource comes before those that it holds.
@@ -116,14 +116,10 @@ class LeftoverDeleter:
                 ]
                 break
             except Exception as error:
-                reason = " ".join(str(error).split())
-                self.result.leftovers.append(
-                    {"kind": "region", "id": region, "region": region, "reason": reason}
-                )
+                self.result.leftovers.append(make_region_leftover(region, error))
         return found
 
     def _delete(self, region: str, resources: Sequence[FoundResource]) -> None:
-        """Delete resources of one region, in the order of their kinds."""
         terminating: list[str] = []
         for kind in _CALLS:
             if kind == "volume" and terminating:

@@ -20,7 +20,7 @@ from packer_toolkit.build.cleanup.scope import (
     read_expiry,
     read_tags,
 )
-from packer_toolkit.build.clock import Clock
+from packer_toolkit.build.host import Clock
 
 # Kind -> call, JMESPath of the items, key of the ID, options.
 _LISTINGS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
@@ -212,7 +212,6 @@ def _retain_used_snapshots(
 
 
 def _is_deleted(kind: str, item: dict[str, Any]) -> bool:
-    """Return whether EC2 still lists a resource that is already deleted."""
     state = item["State"]["Name"] if kind == "instance" else item.get("State")
     return state in _DELETED.get(kind, ())
 
@@ -264,7 +263,6 @@ class ImageSnapshots:
         return "EC2 did not create it for an image" if is_finished and not is_from_ec2 else ""
 
     def _list(self, name: str, values: list[str]) -> list[dict[str, Any]]:
-        """List the own snapshots that match one of the values of a filter."""
         if not values:
             return []
         filters = [{"Name": name, "Values": values}]

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from packer_toolkit.build.report import Leftover, Resource
+from packer_toolkit.text.lines import join_lines
 
 MANAGED_BY = "packer"
 # Value of the tag ExpiresAt of a finished image.
@@ -107,6 +108,11 @@ class DeletionResult:
     leftovers: list[Leftover] = field(default_factory=list)
     retained: list[FoundResource] = field(default_factory=list)
     has_expired_credentials: bool = False
+
+
+def make_region_leftover(region: str, error: Exception) -> Leftover:
+    """Return a region whose resources could not be listed or deleted."""
+    return {"kind": "region", "id": region, "region": region, "reason": join_lines(str(error))}
 
 
 def describe_leftover(leftover: Leftover) -> str:
