@@ -28,6 +28,7 @@ pytest_plugins = [
     "rig.github.fixtures",
     "rig.run.pipeline_fixtures",
     "rig.run.task_fixtures",
+    "rig.terraform.fixtures",
 ]
 
 _SESSION = pytest.StashKey[Session]()
@@ -44,6 +45,7 @@ _SCRUBBED_PREFIXES = (
     "PACKER_",
     "PKR_",
     "TASK_",
+    "TF_",
     "XDG_",
 )
 
@@ -80,8 +82,14 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what needs Packer last: on a new machine it is being built beside the other tests."""
-    items.sort(key=lambda item: "packer" in getattr(item, "fixturenames", ()))
+    """Run what needs compiled programs last: on a new machine they are being compiled meanwhile."""
+    order = ("packer", "terraform")
+
+    def rank(item: pytest.Item) -> int:
+        fixtures = getattr(item, "fixturenames", ())
+        return max((number for number, name in enumerate(order, 1) if name in fixtures), default=0)
+
+    items.sort(key=rank)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -230,11 +230,10 @@ resource "aws_kms_replica_key" "this" {
 }
 
 locals {
-  kms_keys = var.kms_key == null ? {} : merge(
-    { (local.region) = aws_kms_key.this[0] },
-    aws_kms_replica_key.this,
+  kms_key_arns = merge(
+    { for key in aws_kms_key.this : key.region => key.arn },
+    { for region, key in aws_kms_replica_key.this : region => key.arn },
   )
-  kms_key_arns = { for region, key in local.kms_keys : region => key.arn }
 }
 
 resource "aws_kms_alias" "this" {
@@ -242,5 +241,5 @@ resource "aws_kms_alias" "this" {
 
   region        = each.value
   name          = local.kms_alias
-  target_key_id = local.kms_keys[each.value].key_id
+  target_key_id = local.kms_key_arns[each.value]
 }

@@ -2,13 +2,11 @@
 
 data "aws_caller_identity" "this" {}
 
-data "aws_region" "this" {
-  region = var.region
-}
+data "aws_region" "this" {}
 
 locals {
   account_id = data.aws_caller_identity.this.account_id
-  region     = data.aws_region.this.region
+  region     = coalesce(var.region, data.aws_region.this.region)
   # A build region in the list of copy regions would ask for a replica beside its own key.
   copy_regions = setsubtract(var.copy_regions, [local.region])
   regions      = setunion(local.copy_regions, [local.region])

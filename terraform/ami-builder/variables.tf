@@ -80,7 +80,7 @@ variable "copy_regions" {
 
 variable "consumers" {
   description = <<-EOT
-    Who may launch the images, use the key and read the parameters of the stages:
+    Who may launch the images, use the key and read the parameters of the stages. The values must be known at the time of the plan, so they cannot be attributes of accounts that the same apply creates.
     - `account_ids`: account IDs, such as `["222233334444"]`.
     - `organization_arns`: ARNs of organizations. RAM needs sharing within the organization: `aws ram enable-sharing-with-aws-organization` in the management account of the organization.
     - `organizational_unit_arns`: ARNs of organizational units, with the same requirement.
@@ -150,6 +150,44 @@ variable "oidc_provider_arn" {
     condition     = var.oidc_provider_arn == null || can(regex("^arn:aws:iam::[0-9]{12}:oidc-provider/[^*]+$", var.oidc_provider_arn))
     error_message = "The oidc_provider_arn must be the ARN of an OIDC provider; e.g. arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com."
   }
+}
+
+variable "publisher" {
+  description = <<-EOT
+    The repository of the template, whose workflow publishes the toolkit image to `toolkit_repository`. Null: no role for it.
+    - `repository`, `repository_id`, `owner_id`: as for an image.
+    - `environment`: GitHub environment whose jobs may publish.
+    - `role_name`: name of the role.
+
+    Example: `{ repository = "acme/template-packer-ami", repository_id = "123456788", owner_id = "9876543" }`.
+  EOT
+  type = object({
+    repository    = string
+    repository_id = optional(string)
+    owner_id      = optional(string)
+    environment   = optional(string, "toolkit")
+    role_name     = optional(string, "packer-toolkit-publisher")
+  })
+  default = null
+}
+
+variable "personal_role" {
+  description = <<-EOT
+    The role with which developers build from their machines (question `personal_role_variable`). Null: no role for it.
+    - `trusted_arns`: users, roles or accounts that may assume the role.
+    - `can_release`: whether the role may also create, share and delete images.
+    - `parameter_paths`: paths of the SSM parameters that `task create-legacy-packer-deps` reads.
+    - `role_name`: name of the role.
+
+    Example: `{ trusted_arns = ["arn:aws:iam::111122223333:role/developer"] }`.
+  EOT
+  type = object({
+    trusted_arns    = list(string)
+    can_release     = optional(bool, false)
+    parameter_paths = optional(list(string), [])
+    role_name       = optional(string, "packer-ami-developer")
+  })
+  default = null
 }
 
 variable "role_path" {

@@ -81,7 +81,7 @@ resource "aws_autoscaling_group" "this" {
   lifecycle {
     # The instance refresh sets the version when all instances are replaced. The provider would set it before the
     # refresh starts, and a rollback would return to the version that failed
-    # (docs/decisions/0053-terraform-does-not-hold-the-parameters.md).
+    # (docs/decisions/0053-what-terraform-does-not-hold.md).
     ignore_changes = [launch_template[0].version]
 
     precondition {
@@ -97,6 +97,7 @@ resource "aws_autoscaling_group" "this" {
 }
 
 locals {
+  refresh = try(var.autoscaling_group.instance_refresh, null)
   # Without resolve:ssm:, instances that already run the version are skipped.
   instance_refresh = var.autoscaling_group == null ? null : jsonencode({
     AutoScalingGroupName = one(aws_autoscaling_group.this[*].name)
@@ -107,25 +108,19 @@ locals {
         Version          = tostring(one(aws_launch_template.this[*].latest_version))
       }
     }
-    Preferences = merge(
-      {
-        AutoRollback         = var.autoscaling_group.instance_refresh.auto_rollback
-        MinHealthyPercentage = var.autoscaling_group.instance_refresh.min_healthy_percentage
-        MaxHealthyPercentage = var.autoscaling_group.instance_refresh.max_healthy_percentage
-        InstanceWarmup       = var.autoscaling_group.instance_refresh.instance_warmup
-        SkipMatching         = !try(var.launch_template.resolve_parameter, false)
-      },
-      length(var.autoscaling_group.instance_refresh.checkpoint_percentages) == 0 ? {} : {
-        CheckpointPercentages = var.autoscaling_group.instance_refresh.checkpoint_percentages
-        CheckpointDelay       = var.autoscaling_group.instance_refresh.checkpoint_delay
-      },
-      length(var.autoscaling_group.instance_refresh.alarm_names) == 0 ? {} : {
-        AlarmSpecification = { Alarms = var.autoscaling_group.instance_refresh.alarm_names }
-      },
-      var.autoscaling_group.instance_refresh.bake_time == 0 ? {} : {
-        BakeTime = var.autoscaling_group.instance_refresh.bake_time
-      },
-    )
+    Preferences = {
+      for name, value in {
+        AutoRollback          = local.refresh.auto_rollback
+        MinHealthyPercentage  = local.refresh.min_healthy_percentage
+        MaxHealthyPercentage  = local.refresh.max_healthy_percentage
+        InstanceWarmup        = local.refresh.instance_warmup
+        SkipMatching          = !try(var.launch_template.resolve_parameter, false)
+        CheckpointPercentages = length(local.refresh.checkpoint_percentages) == 0 ? null : local.refresh.checkpoint_percentages
+        CheckpointDelay       = length(local.refresh.checkpoint_percentages) == 0 ? null : local.refresh.checkpoint_delay
+        AlarmSpecification    = length(local.refresh.alarm_names) == 0 ? null : { Alarms = local.refresh.alarm_names }
+        BakeTime              = local.refresh.bake_time == 0 ? null : local.refresh.bake_time
+      } : name => value if value != null
+    }
   })
   instance_refresh_command = var.autoscaling_group == null ? null : (
     "aws autoscaling start-instance-refresh --region ${local.region} --cli-input-json '${local.instance_refresh}'"

@@ -1,11 +1,9 @@
 # Finds an image of another account, by the parameter of a stage or by its version.
 
-data "aws_region" "this" {
-  region = var.region
-}
+data "aws_region" "this" {}
 
 locals {
-  region        = data.aws_region.this.region
+  region        = coalesce(var.region, data.aws_region.this.region)
   parameter_arn = "arn:aws:ssm:${local.region}:${var.owner_account_id}:parameter/packer-ami/${var.image.name}/${var.image.architecture}/${coalesce(var.image.stage, "-")}"
   # AMIs are named NAME-VERSION-ARCHITECTURE.
   name_prefix = "${var.image.name}-"

@@ -16,8 +16,8 @@ import pytest
 from rig.docker.engine import DockerEngine
 from rig.host.tools import Packer
 from rig.repositories.repository import (
+    PROGRAMS,
     SMALL_CONTROL,
-    STANDINS,
     TOOLKIT,
     add_control,
     add_role,
@@ -61,7 +61,7 @@ def start(
     command: Sequence[str], repository: Path, packer: Packer, engine: DockerEngine, output: Path
 ) -> subprocess.Popen[bytes]:
     """Start a build, with the auditor's stand-in on PATH."""
-    path = [str(STANDINS), str(packer.path.parent), os.environ["PATH"]]
+    path = [str(PROGRAMS), str(packer.path.parent), os.environ["PATH"]]
     env = {**os.environ, **packer.env, **engine.env, "PATH": os.pathsep.join(path)}
     env |= {"PACKER_LOG": "1", "PACKER_LOG_PATH": "packer.log"}
     env.pop("PYTHONDONTWRITEBYTECODE", None)

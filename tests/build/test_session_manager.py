@@ -17,8 +17,8 @@ from rig.aws.rig import Ec2, Finished
 from rig.host.machine import path_without
 from rig.host.tools import Packer
 from rig.repositories.repository import (
+    PROGRAMS,
     SESSION_MANAGER,
-    STANDINS,
     TOOLKIT,
     add_role,
     add_script,
@@ -43,7 +43,7 @@ def repository(ec2: Ec2, template: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def plugin_path(packer: Packer) -> str:
     """Return a PATH with the stand-in of session-manager-plugin."""
-    folders = [str(SESSION_MANAGER), str(STANDINS), str(packer.path.parent), os.environ["PATH"]]
+    folders = [str(SESSION_MANAGER), str(PROGRAMS), str(packer.path.parent), os.environ["PATH"]]
     return os.pathsep.join(folders)
 
 
@@ -51,7 +51,7 @@ def plugin_path(packer: Packer) -> str:
 def plain_path(packer: Packer, tmp_path: Path) -> str:
     """Return a PATH without session-manager-plugin."""
     path = path_without(tmp_path / "bin", "session-manager-plugin")
-    return os.pathsep.join([str(STANDINS), str(packer.path.parent), path])
+    return os.pathsep.join([str(PROGRAMS), str(packer.path.parent), path])
 
 
 @pytest.mark.parametrize("run", [build, toolkit_build], ids=["packer", "toolkit"])

@@ -39,7 +39,7 @@ def test_outcome_without_a_report_comes_from_the_run() -> None:
     """The workflow's own steps and log replace the report."""
     steps = [FailedStep("build", "Assume\nthe role")]
     run = RunContext(
-        "daily", "web", failed_steps=steps, log=["Error: no"], rejected_subject="repo:x"
+        "daily", "web", failed_steps=steps, lines=["Error: no"], rejected_subject="repo:x"
     )
     outcome = collect_outcome(BuildArtifacts(), run)
     assert outcome.failed_steps == [FailedStep("build", "Assume the role")]

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from packer_toolkit.github import oidc
-from packer_toolkit.pipeline.advice import suggest_fixes
-from packer_toolkit.pipeline.job_log import extract_failure
-from packer_toolkit.pipeline.role_advice import ROLE_FAILURES
+from packer_toolkit.pipeline.advice import ROLE_FAILURES, suggest_fixes
+from packer_toolkit.pipeline.record import extract_failure
 from rig.github import GitHub, Repository
 from rig.repositories.build_reports import REPOSITORY, write_report
 from rig.repositories.template import ROOT

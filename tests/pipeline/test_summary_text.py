@@ -64,7 +64,7 @@ def test_summary_without_a_report() -> None:
     )
     assert write_summary(nothing, result="failure", note="Why.").endswith("\n\nWhy.\n")
     text = write_summary(nothing, result="cancelled")
-    assert text.startswith("## `image` was cancelled\n\nThe build left no report")
+    assert text.startswith("## `image` was cancelled\n\nThe build wrote no report")
 
 
 def test_local_build_has_no_credentials() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -17,23 +16,11 @@ from botocore.exceptions import ClientError
 
 from rig import CHECKOUT
 from rig.aws import Ec2
+from rig_selftest import account_checks  # noqa: F401 - it adds its checks
+from rig_selftest.shim_checks import CHECKS, check, refused
 
-CHECKS: dict[str, Callable[[Ec2], None]] = {}
 # Without these two there is nothing to log in to, which needs no proof.
 ALWAYS = ["default_vpc_on_loopback", "containers_as_instances"]
-
-
-def check(function: Callable[[Ec2], None]) -> Callable[[Ec2], None]:
-    """Put a check on the list."""
-    CHECKS[function.__name__] = function
-    return function
-
-
-def refused(code: str, call: Callable[..., Any], **parameters: Any) -> None:
-    """Expect an error of EC2."""
-    with pytest.raises(ClientError) as error:
-        call(**parameters)
-    assert error.value.response["Error"]["Code"] == code
 
 
 def debian(ec2: Ec2, arch: str = "amd64") -> str:

@@ -110,9 +110,9 @@ def test_a_failed_build_shows_what_go_said(monkeypatch: pytest.MonkeyPatch, tmp_
     (module / "go.mod").write_text("module broken\n\ngo 1.24\n")
     (module / "go.sum").write_text("")
     (module / "main.go").write_text("package main\n\nfunc main() { nothing() }\n")
-    monkeypatch.setattr(tools, "_MODULES", tmp_path)
+    monkeypatch.setattr(tools, "MODULES", tmp_path)
     monkeypatch.setattr("rig.host.cache.CACHE_ROOT", tmp_path / "cache")
     tools.require("go")
     with pytest.raises(tools.ToolError, match="undefined: nothing"):
-        tools._go_build("broken", packages=["."], tags="")
+        tools._go_build("broken", ["."], "", "-s")
     assert not list((tmp_path / "cache").rglob("bin"))

@@ -8,6 +8,7 @@ from typing import Any
 
 from moto.ec2.models import ec2_backends
 from moto.moto_api._internal.models import moto_api_backend
+from moto.organizations.models import organizations_backends
 
 from rig.aws import shims
 from rig.aws.credentials import ACCOUNT, Credentials
@@ -142,6 +143,15 @@ class Control:
     def do_add_image(self, region: str, **about: Any) -> str:
         """Register an image that no build made, and return its ID."""
         return shims.images.add_image(ec2_backends[ACCOUNT][region], **about)
+
+    def do_join_organization(self, account: str) -> None:
+        """Add an account to the organization of the home account."""
+        organizations = organizations_backends[ACCOUNT]["aws"]
+        status = organizations.create_account(AccountName=account, Email=f"{account}@example.com")
+        (member,) = [each for each in organizations.accounts if each.name == account]
+        member.id = account
+        organizations_backends.master_accounts.pop(status["CreateAccountStatus"]["AccountId"])
+        organizations_backends.master_accounts[account] = (ACCOUNT, "aws")
 
     def do_log(self) -> list[str]:
         """Tell what the rig did to the instances."""

@@ -61,6 +61,10 @@ class Credentials:
         key = self.keys.get(access_key or "")
         return key.principal if key else None
 
+    def account(self, access_key: str | None) -> str:
+        """Return the account of the owner of a key."""
+        return (self.principal(access_key) or f"::::{ACCOUNT}").split(":")[4] or ACCOUNT
+
     def refusal(self, access_key: str | None) -> str | None:
         """Count a call of a key; return the kind of fault when it is refused."""
         if access_key is None:

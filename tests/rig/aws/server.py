@@ -126,6 +126,13 @@ class Front:
             if call["service"] == "ssm" and call["action"] in session_manager.ACTIONS:
                 service: session_manager.SessionManager = self.control.session_manager
                 return service.answer(call)
+            stand_in = self.control.rig.services.get(call["service"])
+            if stand_in:
+                account = self.control.credentials.account(call["access_key"])
+                answer: tuple[int, list[tuple[str, str]], bytes] = stand_in.answer(
+                    environ, call, account
+                )
+                return answer
             chunks, status, headers = run_wsgi_app(self.moto, environ, buffered=True)
             return int(status.split()[0]), list(headers), b"".join(chunks)
         except Exception as gap:  # noqa: BLE001,RUF100 - a gap of moto or of the rig

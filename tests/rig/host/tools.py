@@ -21,7 +21,7 @@ from rig import CHECKOUT
 from rig.host.cache import cache_dir, fingerprint, locked
 from rig.host.machine import HOST_ENV, in_ci
 
-_MODULES = Path(__file__).parent / "tools"
+MODULES = Path(__file__).parent / "tools"
 
 _HOW_TO_GET = {
     "rubocop": "apt-get install rubocop",
@@ -35,20 +35,57 @@ _HOW_TO_GET = {
     "mmdebstrap": "apt-get install mmdebstrap",
     "podman": "apt-get install podman",
     "cinc-auditor": "https://cinc.sh/start/auditor/",
-    "terraform": "https://developer.hashicorp.com/terraform/install",
 }
 
-# name of the tool -> (tools module, package in it, build tags)
+_STRIP = "-s -w"
+# As upstream's own release does.  Its source says "1.1.2-dev", and `packer init` overlooks those.
+_LINKER_FLAGS = f"{_STRIP} -X github.com/hashicorp/packer-plugin-docker/version.VersionPrerelease="
+_TOFU = "github.com/opentofu/opentofu"
+_TERRAFORM = "github.com/hashicorp/terraform"
+
+
+@dataclass(frozen=True)
+class _GoTool:
+    """A program that is compiled with Go.
+
+    Attributes:
+        module: The folder of its go.mod below tests/rig/host/tools.
+        package: Its import path.
+        tags: Go build tags.
+        linker_flags: Flags of Go's linker.
+    """
+
+    module: str
+    package: str
+    tags: str = ""
+    linker_flags: str = _LINKER_FLAGS
+
+
 _GO_TOOLS = {
-    "actionlint": ("actions", "github.com/rhysd/actionlint/cmd/actionlint", ""),
+    "actionlint": _GoTool("actions", "github.com/rhysd/actionlint/cmd/actionlint"),
     # Without Docker it is smaller by half, and act runs jobs on this machine here anyway.
-    "act": ("actions", "github.com/nektos/act", "WITHOUT_DOCKER"),
+    "act": _GoTool("actions", "github.com/nektos/act", "WITHOUT_DOCKER"),
+    # Both call themselves "-dev" unless they are linked like a release.
+    "terraform": _GoTool(
+        "terraform", _TERRAFORM, linker_flags=f"{_STRIP} -X {_TERRAFORM}/version.dev=no"
+    ),
+    "tofu": _GoTool(
+        "opentofu", f"{_TOFU}/cmd/tofu", linker_flags=f"{_STRIP} -X {_TOFU}/version.dev=no"
+    ),
+    **{
+        name: _GoTool("opentofu", package, linker_flags=_STRIP)
+        for name, package in {
+            "terraform-docs": "github.com/terraform-docs/terraform-docs",
+            "tflint": "github.com/terraform-linters/tflint",
+            "tflint-ruleset-aws": "github.com/terraform-linters/tflint-ruleset-aws",
+        }.items()
+    },
 }
 
 _PLUGINS = ("amazon", "ansible", "docker")
 
-# As upstream's own release does.  Its source says "1.1.2-dev", and `packer init` overlooks those.
-_LINKER_FLAGS = "-s -w -X github.com/hashicorp/packer-plugin-docker/version.VersionPrerelease="
+# Without C the binaries are static, as the released ones: they run in any container.
+GO_ENV: Mapping[str, str] = {**HOST_ENV, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
 
 
 class ToolError(RuntimeError):
@@ -148,7 +185,7 @@ def packer() -> Packer:
 
     Never a Packer from PATH: what passes here has passed with the versions in go.mod.
     """
-    binaries = _go_build("packer", packages=["tool"], tags="")
+    binaries = _go_build("packer", ["tool"], "", _LINKER_FLAGS)
     home = cache_dir(str(binaries.parent.relative_to(cache_dir())), "home")
     env = {
         "CHECKPOINT_DISABLE": "1",  # no call home to ask for newer versions
@@ -159,7 +196,7 @@ def packer() -> Packer:
     with locked("packer-plugins"):
         for name in _PLUGINS:
             if not list((binaries.parent / "plugins").rglob(f"packer-plugin-{name}_*_SHA256SUM")):
-                _run(
+                run_program(
                     [
                         str(binaries / "packer"),
                         "plugins",
@@ -189,7 +226,7 @@ def checkov() -> Path:
     program = directory / "bin" / "checkov"
     with locked("checkov"):
         if not (directory / "complete").exists():
-            _run(
+            run_program(
                 [str(uv), "sync", "--frozen", "--only-group=checkov", f"--python={version}"],
                 cwd=CHECKOUT,
                 env={**HOST_ENV, "UV_PROJECT_ENVIRONMENT": str(directory)},
@@ -199,53 +236,77 @@ def checkov() -> Path:
 
 
 def _go_tool(name: str) -> Path:
-    module, package, tags = _GO_TOOLS[name]
-    return _go_build(module, packages=[package], tags=tags, name=name) / name
+    tool = _GO_TOOLS[name]
+    return _go_build(tool.module, [tool.package], tool.tags, tool.linker_flags, name=name) / name
 
 
-def _go_build(module: str, *, packages: Sequence[str], tags: str, name: str = "") -> Path:
+def _go_build(
+    module: str, packages: Sequence[str], tags: str, linker_flags: str, *, name: str = ""
+) -> Path:
     """Build packages of a tools module into the cache; return the directory of the binaries.
 
     Args:
         module: the directory of its go.mod and go.sum below tests/rig/host/tools.
         packages: import paths, or `tool` for all that go.mod calls tools.
         tags: Go build tags.
+        linker_flags: flags of Go's linker.
         name: the binary, when it is one of several in the module.
     """
-    source = _MODULES / module
-    key = fingerprint(source / "go.mod", source / "go.sum", tags, _LINKER_FLAGS)
+    source = MODULES / module
+    stubs = sorted(source.rglob("stubs/**/*.*"))
+    key = fingerprint(source / "go.mod", source / "go.sum", tags, linker_flags, *stubs)
     label = f"{module}-{name}" if name else module
     target = cache_dir("go-tools") / f"{label}-{key}" / "bin"
-    if target.exists():
-        return target
-    go = require("go")
-    with locked(f"go-tools-{label}"):
-        if target.exists():
-            return target
-        partial = target.with_name("partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        _run(
-            [
-                str(go),
-                "build",
-                "-mod=readonly",  # go.sum is complete; nothing is resolved here
-                "-trimpath",
-                "-buildvcs=false",
-                f"-ldflags={_LINKER_FLAGS}",
-                f"-tags={tags}",
-                f"-o={partial}/",
-                *packages,
-            ],
-            cwd=source,
-            # Without C the binaries are static, as the released ones: they run in any container.
-            env={**HOST_ENV, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"},
-        )
-        partial.replace(target)
+    if not target.exists():
+        require("go")
+        with locked(f"go-tools-{label}"):
+            if not target.exists():
+                build_go_packages(source, packages, target, tags=tags, linker_flags=linker_flags)
     return target
 
 
-def _run(command: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None) -> None:
+def build_go_packages(
+    source: Path, packages: Sequence[str], target: Path, *, tags: str = "", linker_flags: str
+) -> None:
+    """Build packages of a Go module.
+
+    Args:
+        source: the directory of its go.mod, and of its go.sum with all sums.
+        packages: import paths, or `tool` for all that go.mod calls tools.
+        target: the directory for the binaries, which appears when all of them are complete.
+        tags: Go build tags.
+        linker_flags: flags of Go's linker.
+
+    Raises:
+        ToolError: when the build failed.
+    """
+    partial = target.with_name("partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    run_program(
+        [
+            str(require("go")),
+            "build",
+            "-mod=readonly",  # go.sum is complete; nothing is resolved here
+            "-trimpath",
+            "-buildvcs=false",
+            f"-ldflags={linker_flags}",
+            f"-tags={tags}",
+            f"-o={partial}/",
+            *packages,
+        ],
+        cwd=source,
+        env=GO_ENV,
+    )
+    partial.replace(target)
+
+
+def run_program(command: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None) -> str:
+    """Run a program and return its standard output.
+
+    Raises:
+        ToolError: when it failed.
+    """
     result = subprocess.run(
         command,
         cwd=cwd,
@@ -257,6 +318,7 @@ def _run(command: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = N
     )
     if result.returncode:
         raise ToolError(f"{' '.join(command)}\n{result.stdout[-2000:]}{result.stderr[-4000:]}")
+    return result.stdout
 
 
 def main() -> None:

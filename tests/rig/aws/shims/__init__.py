@@ -7,7 +7,16 @@ Each has a test in test_shims.py.
 
 from __future__ import annotations
 
-from rig.aws.shims import images, launch, network
+from rig.aws.shims import (
+    images,
+    keys,
+    launch,
+    network,
+    ram,
+    recycle_bin,
+    settings,
+    sharing,
+)
 from rig.aws.shims._registry import SHIMS, Rig, all_backends, install, rig, uninstall
 
 __all__ = [
@@ -16,8 +25,13 @@ __all__ = [
     "all_backends",
     "images",
     "install",
+    "keys",
     "launch",
     "network",
+    "ram",
+    "recycle_bin",
     "rig",
+    "settings",
+    "sharing",
     "uninstall",
 ]

@@ -9,12 +9,18 @@ from typing import Any
 
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.amis import Ami, AmiBackend
+from moto.ec2.models.elastic_block_store import EBSBackend
 from moto.ec2.models.instances import InstanceBackend
 from moto.ec2.models.security_groups import SecurityGroupBackend
 from moto.ec2.models.vpcs import VPCBackend
 from moto.ec2.responses.amis import AmisResponse
 from moto.ec2.responses.elastic_block_store import ElasticBlockStore
 from moto.ec2.responses.instances import InstanceResponse
+from moto.ec2.responses.launch_templates import LaunchTemplates
+from moto.ec2.responses.settings import Settings
+from moto.kms.models import KmsBackend
+from moto.kms.responses import KmsResponse
+from moto.ssm.models import SimpleSystemManagerBackend
 
 from rig.aws.instances import Containers
 from rig.aws.parents import parents
@@ -32,6 +38,7 @@ class Rig:
             poll that came late.
         key_is_denied: Whether EC2 may not use the KMS key: instances terminate by themselves, and
             new images become `failed`.
+        services: What answers instead of moto, by the name that signs the requests.
     """
 
     containers: Containers
@@ -39,6 +46,7 @@ class Rig:
     blocks: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     key_is_denied: bool = False
+    services: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.parents = {parent.ami_id: parent for parent in parents()}
@@ -76,10 +84,16 @@ _PATCHED = (
     Ami,
     AmiBackend,
     AmisResponse,
+    EBSBackend,
     ElasticBlockStore,
     InstanceBackend,
     InstanceResponse,
+    KmsBackend,
+    KmsResponse,
+    LaunchTemplates,
     SecurityGroupBackend,
+    Settings,
+    SimpleSystemManagerBackend,
     VPCBackend,
 )
 _ORIGINAL = {each: dict(vars(each)) for each in _PATCHED}
@@ -96,6 +110,7 @@ def install(rig: Rig, without: str | None = None) -> None:
     rig.blocks = 0
     rig.seconds = {}
     rig.key_is_denied = False
+    rig.services = {}
     _rig[:] = [rig]
     for each in SHIMS:
         if each.__name__ != without:

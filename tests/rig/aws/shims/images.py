@@ -230,7 +230,7 @@ def copy_image(rig: Rig) -> None:
             root_device_name=source.root_device_name,
         )
         for mapping in source.block_device_mappings:
-            original = home.get_snapshot(mapping["Ebs"]["SnapshotId"])
+            original = _find_readable_snapshot(home, mapping["Ebs"]["SnapshotId"])
             encrypted = encrypt or original.encrypted
             volume = backend.create_volume(
                 mapping["Ebs"]["VolumeSize"],
@@ -454,6 +454,19 @@ def add_image(
     ami.rig_debian, ami.rig_user = "12", "admin"
     backend.amis[ami.id] = ami
     return str(ami.id)
+
+
+def _find_readable_snapshot(backend: Any, snapshot_id: str) -> Any:
+    """Return a snapshot of the account, or one that is shared with it.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/CopyingAMIs.html#copy-ami-across
+    """
+    for snapshot in backend.describe_snapshots():
+        if snapshot.id == snapshot_id:
+            return snapshot
+    raise EC2ClientError(
+        "InvalidRequest", "You do not have permission to access the storage of this ami"
+    )
 
 
 def _tags(response: Any, allowed: set[str]) -> dict[str, dict[str, str]]:

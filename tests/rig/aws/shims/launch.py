@@ -28,7 +28,7 @@ def volumes_of_the_ami(rig: Rig) -> None:  # noqa: ARG001
 
     def _parse_block_device_mapping(self: Any) -> list[dict[str, Any]]:
         asked = self._get_param("BlockDeviceMappings", [])
-        if self._get_action() != "RunInstances":
+        if self._get_action() != "RunInstances" or not self._get_param("ImageId"):
             return parse(self)
         amis = self.ec2_backend.describe_images(ami_ids=[self._get_param("ImageId")])
         merged = {
