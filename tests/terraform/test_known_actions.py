@@ -17,12 +17,14 @@ from rig.host import tools
 from rig.iam.patterns import list_values, match_action
 from rig.iam.roles import PlannedRoles
 
+pytestmark = pytest.mark.integration  # makes an environment
+
 # Action and global key that the locked release of the list does not have yet -> source.
 _MISSING = {
     (
         "ec2:CopyImage",
         "aws:ResourceTag",
-    ): "EC2 User Guide, Grant permissions to copy AMIs: since 2024",
+    ): "EC2 User Guide, Grant permissions to copy AMIs",
     ("ec2:CreateTags", "aws:RequestTag"): "EC2 User Guide, Example policies: Tag resources",
 }
 # Global keys that each request has; the list names them for no action.
