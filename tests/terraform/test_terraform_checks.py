@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -61,9 +62,24 @@ def lint(folder: Path) -> str:
 
 
 def scan(folder: Path) -> str:
-    """Return the findings of Checkov in a folder and those below it."""
-    options = ("--directory=.", f"--config-file={TERRAFORM / '.checkov.yml'}")
-    return run(require("checkov"), *options, cwd=folder)
+    """Return the findings of Checkov in a folder and those below it, and what it cannot parse."""
+    process = subprocess.run(
+        [
+            require("checkov"),
+            "--directory=.",
+            f"--config-file={TERRAFORM / '.checkov.yml'}",
+            "--output=json",
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    report = json.loads(process.stdout)
+    findings = [
+        f"{check['check_id']}: {check['file_path']}" for check in report["results"]["failed_checks"]
+    ]
+    return "\n".join([*findings, *report["results"]["parsing_errors"]])
 
 
 @pytest.fixture
