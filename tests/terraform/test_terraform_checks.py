@@ -79,7 +79,9 @@ def scan(folder: Path) -> str:
     findings = [
         f"{check['check_id']}: {check['file_path']}" for check in report["results"]["failed_checks"]
     ]
-    return "\n".join([*findings, *report["results"]["parsing_errors"]])
+    if unparsed := report["summary"]["parsing_errors"]:
+        findings.append(f"{unparsed} files that Checkov cannot parse")
+    return "\n".join(findings)
 
 
 @pytest.fixture
