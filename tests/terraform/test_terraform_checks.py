@@ -163,7 +163,7 @@ def test_planted_defect_is_found(check: Check, code: str, finding: str, copy: Pa
     """Each linter fails for code that it must refuse."""
     with (copy / "ami-consumer" / "main.tf").open("a") as file:
         file.write(f"\n{code}\n")
-    assert finding in check(copy)
+    assert finding in check(copy / "ami-consumer")
 
 
 def test_planted_defects_are_found_by_terraform(terraform: Terraform, copy: Path) -> None:
