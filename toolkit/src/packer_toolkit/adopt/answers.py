@@ -15,7 +15,7 @@ from packer_toolkit.adopt.found import FoundAnswers
 from packer_toolkit.adopt.image_answers import find_image
 from packer_toolkit.adopt.source_values import SourceValues
 from packer_toolkit.errors import SetupError
-from packer_toolkit.hcl.read import read_packer
+from packer_toolkit.hcl.folder import read_packer
 from packer_toolkit.hcl.sources import Packer, list_folders
 from packer_toolkit.text.paths import join_paths
 

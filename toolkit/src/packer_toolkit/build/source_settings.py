@@ -111,28 +111,10 @@ def _read_sources(hcl: Folder, query: _Query) -> Iterator[tuple[str, Setting]]:
 
 def _read_builds(hcl: Folder, query: _Query) -> Iterator[tuple[str, str, Setting | None]]:
     """Yield the name of a build, the name of its source, and what the build itself sets."""
-    from packer_toolkit.hcl.evaluate import Evaluator
-    from packer_toolkit.hcl.parse import list_attributes, list_blocks
+    from packer_toolkit.hcl.folder import list_build_sources
 
-    for build in hcl.blocks:
-        if build.labels[0] != "build":
-            continue
-        file = build.place.file
-        for block in list_blocks(build.body, file):
-            if block.labels[0] == "source" and len(block.labels) == 2:
-                yield from _read_build(block.labels[1], block, Evaluator(hcl, file), query)
-            elif block.labels == ("dynamic", "source"):
-                nodes = dict(list_attributes(block.body))
-                outside = Evaluator(hcl, file)
-                items = outside.evaluate(nodes["for_each"]) if "for_each" in nodes else UNKNOWN
-                iterator = outside.read_name(nodes["iterator"]) if "iterator" in nodes else "source"
-                pairs = items.items() if isinstance(items, dict) else zip(items, items, strict=True)
-                for key, value in pairs:
-                    inside = Evaluator(hcl, file, {iterator: {"key": key, "value": value}})
-                    labels = inside.evaluate(nodes["labels"]) if "labels" in nodes else []
-                    for inner in list_blocks(block.body, file):
-                        for label in labels if isinstance(labels, list) else [UNKNOWN]:
-                            yield from _read_build(str(label), inner, inside, query)
+    for label, block, evaluator in list_build_sources(hcl):
+        yield from _read_build(label, block, evaluator, query)
 
 
 def _read_build(
