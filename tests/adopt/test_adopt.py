@@ -237,7 +237,7 @@ def test_another_templates_answers_stay(two_releases: Path, make: Make, text: st
     assert (repository / ANSWERS).read_text() == text
     assert yaml.safe_load((repository / ours).read_text())["_commit"] == "v1.1.0"
     commit(repository)
-    with pytest.raises(SetupError, match=f"{ours} names .* already"):
+    with pytest.raises(SetupError, match=f"{ours} already connects this repository to"):
         run(repository, two_releases)
 
 
@@ -598,7 +598,12 @@ def _nothing(repository: Path) -> None:
 @pytest.mark.parametrize(
     ("prepare", "options", "kind", "says"),
     [
-        (_already, [], SetupError, "names https://example.com/t at v1.0.0 already"),
+        (
+            _already,
+            [],
+            SetupError,
+            "already connects this repository to https://example.com/t at",
+        ),
         (_no_git, [], SetupError, "is not a git repository with a commit; run git init"),
         (_ignore_answers, [], SetupError, "git ignores .copier-answers.yml; remove it"),
         (_link, [], SetupError, "is not a file; delete it first"),
