@@ -619,7 +619,7 @@ def _nothing(repository: Path) -> None:
             SetupError,
             "--accept nothing-like-it: the tem",
         ),
-        (_nothing, ["--packer", "/"], SetupError, "/ is not in "),
+        (_nothing, ["--packer", "/"], SetupError, "--packer /: it is not in "),
         (_nothing, ["--data", "aws_region=no"], SetupError, 'aws_region="no" is refused: must be'),
         (_nothing, ["--data", "typo=no"], SetupError, 'typo="no" is refused: no question has this'),
         (
@@ -636,7 +636,12 @@ def _nothing(repository: Path) -> None:
         ),
         (_edited, [], SetupError, "there are uncommitted changes (setup.sh); commit them, or"),
         (_no_packer, [], SetupError, "has no Packer file with a source of an AMI, so that all"),
-        (_no_packer, ["--dry-run"], SetupError, "give the folder that has one, or --defaults"),
+        (
+            _no_packer,
+            ["--dry-run"],
+            SetupError,
+            "choose the folder that has one with --packer, or use --defaults",
+        ),
     ],
 )
 def test_refusal_is_one_line_and_changes_nothing(
@@ -662,7 +667,7 @@ def test_template_without_a_release_is_refused(two_releases: Path, make: Make) -
     """There is nothing that updates could start from."""
     repository = make("one-file")
     git(repository.parent, "clone", "--quiet", "--no-tags", str(two_releases), "untagged")
-    with pytest.raises(RemoteError, match="has no release: no tag such as v1"):
+    with pytest.raises(RemoteError, match="has no release: it has no tag such as v1"):
         run(repository, repository.parent / "untagged")
 
 
