@@ -12,8 +12,8 @@ import pytest
 from packer_toolkit.checks.format import check_hcl_format, check_script_format, format_files
 from packer_toolkit.checks.run import run_checks
 from packer_toolkit.errors import SetupError
-from rig.template import git
-from rig.tools import Packer, require
+from rig.host.tools import Packer, require
+from rig.repositories.template import git
 
 HCL, FORMATTED_HCL = 'x="1"\n', 'x = "1"\n'
 SHELL, FORMATTED_SHELL = (

@@ -19,7 +19,7 @@ from packer_toolkit.checks.tools import (
 )
 from packer_toolkit.errors import SetupError
 from packer_toolkit.process import Completed
-from rig.template import git
+from rig.repositories.template import git
 
 Run = Callable[..., Completed]
 ROLE = "provisioners/ansible/roles/web/tasks/main.yml"

@@ -46,7 +46,7 @@ from packer_toolkit.template.update_commit import (
     write_repository_tree,
 )
 from packer_toolkit.template.update_pull_requests import UpdatePullRequests
-from rig.template import git
+from rig.repositories.template import git
 
 WORKFLOW: Files = {**NEW, ".github/workflows/build.yml": "on: push\n"}
 

@@ -17,8 +17,8 @@ from packer_toolkit.template.project import Project
 from packer_toolkit.template.pull_request_job import PullRequestJob
 from packer_toolkit.template.update_record import RecordFolder
 from packer_toolkit.template.update_run import describe_copies, undo_update, update_repository
-from rig.template import git, release
-from rig.updating import state
+from rig.repositories.template import git, release
+from rig.run.updating import state
 
 
 @pytest.fixture

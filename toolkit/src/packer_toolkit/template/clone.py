@@ -6,8 +6,7 @@ from pathlib import Path
 
 from packer_toolkit.errors import RemoteError
 from packer_toolkit.git.addresses import expand_address, remove_secrets
-from packer_toolkit.git.command import Git, GitError
-from packer_toolkit.git.network import limit_transfer
+from packer_toolkit.git.command import Git, GitError, limit_transfer
 from packer_toolkit.template.project import Project
 
 

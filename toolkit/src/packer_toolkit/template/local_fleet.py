@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packer_toolkit.errors import SetupError
-from packer_toolkit.git.command import Git, GitError
-from packer_toolkit.git.network import limit_query
+from packer_toolkit.git.command import Git, GitError, limit_query
 from packer_toolkit.repository.answers_file import choose_answers_file
 from packer_toolkit.template.fleet import AnswersFile, TagLister
 

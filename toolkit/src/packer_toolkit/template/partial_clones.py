@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 
 from packer_toolkit.errors import RemoteError
-from packer_toolkit.git.command import Git, GitError
-from packer_toolkit.git.network import limit_transfer
+from packer_toolkit.git.command import Git, GitError, limit_transfer
 
 
 def fetch_missing(git: Git, tree: str) -> None:
