@@ -157,34 +157,35 @@ class Renders:
             if not is_known and package not in {"jinja2", "pydantic", "yaml"}:
                 raise
             raise SetupError(_describe(error)) from None
-        self._record_source(destination / self.answers_file, tag)
+        _record_source(destination / self.answers_file, self.source, tag)
         for empty in sorted(destination.rglob("*"), reverse=True):
             if empty.is_dir() and not any(empty.iterdir()):
                 empty.rmdir()
         return destination
 
-    def _record_source(self, file: Path, tag: str) -> None:
-        """Write the address of the template and its release into the answers file.
 
-        Copier has recorded the address of our clone, and perhaps another tag of the release.
-        """
-        import yaml
+def _record_source(file: Path, source: str, tag: str) -> None:
+    """Write the address of the template and its release into the answers file.
 
-        text = file.read_text(encoding="utf-8")
-        if not parse_answers(text.encode(), "the template's answers file").get("_commit"):
+    Copier has recorded the address of our clone, and perhaps another tag of the release.
+    """
+    import yaml
+
+    text = file.read_text(encoding="utf-8")
+    if not parse_answers(text.encode(), "the template's answers file").get("_commit"):
+        raise SetupError(
+            "git cannot find the release of the template; unset GIT_DIR and similar variables"
+        )
+    for key, value in (("_src_path", remove_secrets(source)), ("_commit", tag)):
+        line = yaml.safe_dump({key: value}, allow_unicode=True, width=10**6)
+        pattern = rf"^{key}:.*(?:\n[ \t]+.*)*\n"
+        text, count = re.subn(pattern, line.replace("\\", "\\\\"), text, flags=re.M)
+        if count != 1:
             raise SetupError(
-                "git cannot find the release of the template; unset GIT_DIR and similar variables"
+                f"the answers file of the template at {tag} has no line {key}; choose another "
+                "release with --vcs-ref"
             )
-        for key, value in (("_src_path", remove_secrets(self.source)), ("_commit", tag)):
-            line = yaml.safe_dump({key: value}, allow_unicode=True, width=10**6)
-            pattern = rf"^{key}:.*(?:\n[ \t]+.*)*\n"
-            text, count = re.subn(pattern, line.replace("\\", "\\\\"), text, flags=re.M)
-            if count != 1:
-                raise SetupError(
-                    f"the answers file of the template at {tag} has no line {key}; choose another "
-                    "release with --vcs-ref"
-                )
-        file.write_text(text, encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
 
 
 def _describe(error: Exception) -> str:
