@@ -140,7 +140,7 @@ def test_copier_data_answers_questions() -> None:
     questions = yaml.safe_load((ROOT / "copier.yml").read_text())
     answers = read_expected_answers()
     text = (TERRAFORM / "ami-builder" / "outputs.tf").read_text()
-    block = re.search(r'output "copier_data".*?^\}', text, re.S | re.M)
+    block = re.search(r'output "copier_data".*?^  \}', text, re.S | re.M)
     assert block
     names = set(re.findall(r"\b([a-z_]+) += ", block[0]))
     assert names - {"description", "value"} == answers.keys()
