@@ -343,7 +343,7 @@ def _require_unblocked(root: Path, files: Iterable[str]) -> None:
     if blocking:
         names = ", ".join(sorted(blocking))
         raise CommandFailedError(
-            f"{names} conflicts with the files to write; move it to another place"
+            f"these paths conflict with the files to write: {names}; move them to another place"
         )
 
 
