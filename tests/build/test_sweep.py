@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from rig.aws.rig import Ec2, Finished, image_tags, run_tags
+from rig.iam.fixtures import RequireAllowed
 from rig.repositories.repository import TOOLKIT
 from rig.repositories.template import ROOT
 from rig.run.terminal import ENTER, Terminal
@@ -117,8 +118,13 @@ def left(ec2: Ec2) -> set[str]:
     }
 
 
-def test_everything_of_one_build_goes(ec2: Ec2, leave: Leave) -> None:
-    """Each kind, in each region, whatever holds what; docs/aws-actions-sweep.txt has the calls."""
+def test_everything_of_one_build_goes(
+    ec2: Ec2, leave: Leave, require_allowed: RequireAllowed
+) -> None:
+    """Each kind, in each region, whatever holds what; docs/aws-actions-sweep.txt has the calls.
+
+    The clean-up role and the release role of Terraform allow each of them.
+    """
     group, key = leave.group(), leave.key()
     instance = leave.instance(group, key)
     leave.image(instance, snapshot_tagged=False)
@@ -136,11 +142,16 @@ def test_everything_of_one_build_goes(ec2: Ec2, leave: Leave) -> None:
     assert "0 not deleted, 0 retained" in done.output.splitlines()[-1]
     file = ROOT / "docs/aws-actions-sweep.txt"
     listed = [line for line in file.read_text().splitlines() if not line.startswith("#")]
-    called = sorted({f"{each.service}:{each.action}" for each in ec2.calls()[before:]})
+    calls = ec2.calls()[before:]
+    called = sorted({f"{each.service}:{each.action}" for each in calls})
     assert listed == called, f"write these lines into {file.name}:\n" + "\n".join(called)
+    for role in ("cleanup", "release"):
+        require_allowed("small", role, calls)
 
 
-def test_sweep_of_a_test_build_touches_no_image(ec2: Ec2, leave: Leave) -> None:
+def test_sweep_of_a_test_build_touches_no_image(
+    ec2: Ec2, leave: Leave, require_allowed: RequireAllowed
+) -> None:
     """What a killed test build leaves is deleted without a permission for images.
 
     So the build role needs the actions of docs/aws-actions-sweep.txt without those of images and
@@ -154,6 +165,7 @@ def test_sweep_of_a_test_build_touches_no_image(ec2: Ec2, leave: Leave) -> None:
     assert ec2.leftovers() == {}
     called = {each.action for each in ec2.calls()[before:]}
     assert called & {"CreateTags", "DeregisterImage", "DeleteSnapshot"} == set()
+    require_allowed("small", "build", ec2.calls()[before:])
 
 
 def test_what_belongs_to_others_stays(ec2: Ec2, leave: Leave) -> None:
@@ -220,7 +232,7 @@ def test_a_dry_run_deletes_nothing(ec2: Ec2, leave: Leave) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ((), "give --yes to delete, or --dry-run to look"),
+        ((), "add --yes to delete the resources, or --dry-run to list them"),
         (("--finished-images", "--yes"), "--finished-images needs --run-id"),
     ],
 )
@@ -240,7 +252,7 @@ def test_a_person_is_asked(ec2: Ec2, leave: Leave, tmp_path: Path, answer: str) 
     leave.key()
     env = {**ec2.env}
     with Terminal(*TOOLKIT, "sweep", *SCOPE, cwd=tmp_path, env=env) as terminal:
-        terminal.wait_for("Delete these 1? [y/N]")
+        terminal.wait_for("Delete 1 resource? [y/N]")
         terminal.send("y" if answer == "y" else "", ENTER)
         terminal.wait_for_end()
     assert (left(ec2) == set()) == (answer == "y")
@@ -278,7 +290,7 @@ def test_what_waits_for_a_refused_instance_is_not_waited_for(ec2: Ec2, leave: Le
     ec2.fault("TerminateInstances", "deny")
     done = sweep(ec2, "--yes", timeout=60)
     assert done.code == 1, done.output
-    assert f"LEFT     instance {instance} in {HERE}: UnauthorizedOperation" in done.output
+    assert f"not deleted: instance {instance} in {HERE}: UnauthorizedOperation" in done.output
     assert set(ec2.leftovers()) == {"instance", "network-interface", "security-group", "volume"}
 
 
@@ -368,8 +380,9 @@ def test_credentials_that_end_in_the_middle_are_told(ec2: Ec2, leave: Leave) -> 
     assert done.code == 1
     assert len(keys & left(ec2)) == 2
     for key in keys & left(ec2):
-        assert f"LEFT     key-pair {key} in {HERE}: the AWS credentials are no longer valid" in (
-            done.output
+        assert (
+            f"not deleted: key-pair {key} in {HERE}: the AWS credentials are no longer valid"
+            in (done.output)
         )
 
 
@@ -378,7 +391,7 @@ def test_outside_a_repository_it_says_what_it_needs(ec2: Ec2, tmp_path: Path) ->
     env: Mapping[str, str] = {"PATH": "/usr/bin:/bin"}
     done = sweep(ec2, "--yes", scope=(), cwd=tmp_path, env=env)
     assert done.code == 3
-    assert "give --repository and --region" in done.output
+    assert "add --repository and --region" in done.output
 
 
 # --- Images that are not what their tags suggest ------------------------------------------------
