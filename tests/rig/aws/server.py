@@ -156,6 +156,7 @@ def main() -> None:
     os.environ.update(
         MOTO_AMIS_PATH=str(amis),
         MOTO_ENABLE_AMI_VALIDATION="true",
+        MOTO_IAM_LOAD_MANAGED_POLICIES="true",
         MOTO_ENABLE_KEYPAIR_VALIDATION="true",
         MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION="true",
         AWS_ACCESS_KEY_ID="rig",
