@@ -243,7 +243,7 @@ def test_a_build_that_leaves_an_unfinished_image_fails(job: Job, careless: Path)
         report = Run(options, Host(lines.append, lines.append)).run()
         assert report["exit_code"] == 1
         assert says in report["last_lines"][-1]
-        assert any(f"UNFINISHED: {report['last_lines'][-1]}" in line for line in lines)
+        assert any(f"Verification failed: {report['last_lines'][-1]}" in line for line in lines)
         left = {image["region"] for image in job.ec2.leftovers().get("image", [])}
         assert left <= {"eu-central-1"}
         assert not (job.repository / "manifest.json").exists()

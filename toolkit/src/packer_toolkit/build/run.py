@@ -139,7 +139,7 @@ class Run:
             self.host.clock,
         )
         for problem in problems:
-            self.host.echo(f"UNFINISHED: {problem}")
+            self.host.echo(f"Verification failed: {problem}")
         self.result.unfinished = problems
         if state.finished and not problems:
             entries = [
