@@ -177,7 +177,7 @@ def test_an_unfinished_image_that_cannot_be_deleted_stops_the_build(job: Job) ->
     done = job.build()
     assert done.code == 4, done.output
     last = done.output.splitlines()[-1]
-    assert f"{id_} in eu-west-1: it belongs to an unfinished build of version 1.2.3" in last
+    assert f"{id_} in eu-west-1 belongs to an unfinished build of version 1.2.3" in last
     assert "UnauthorizedOperation" in last
     assert "packer-toolkit cleanup --run-id run-1" in last
     assert not job.ec2.calls("RunInstances")

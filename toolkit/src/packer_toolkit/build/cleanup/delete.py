@@ -93,7 +93,11 @@ class LeftoverDeleter:
                 # EC2 may still list what it deletes.
                 deleted = {(each["region"], each["id"]) for each in result.deleted if is_over}
                 result.leftovers += [
-                    each.explain(self._problems.get((each.region, each.id), "no time left"))
+                    each.explain(
+                        self._problems.get(
+                            (each.region, each.id), "the time limit of the clean-up is over"
+                        )
+                    )
                     for each in existing
                     if (each.region, each.id) not in deleted
                 ]
