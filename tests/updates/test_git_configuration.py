@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit.git.command import Git, build_environment
-from packer_toolkit.template.fleet import TagLister
-from packer_toolkit.template.local_fleet import LocalFleet
+from packer_toolkit.template.fleet import LocalFleet, TagLister
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.update_branch import UpdateBranch
 from rig.copier_command import run_copier

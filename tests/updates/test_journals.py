@@ -13,10 +13,10 @@ from plain_project import NEW, OLD, Files, commit_all, create_project, plan, wri
 from packer_toolkit.errors import SetupError
 from packer_toolkit.repository.answers_file import DEFAULT as ANSWERS_FILE
 from packer_toolkit.template.journal import Journal, find_project
-from packer_toolkit.template.kept_copies import show_copy
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.undo import Undone, describe_error
 from packer_toolkit.template.update_record import RecordFolder
+from packer_toolkit.template.update_result import show_copy
 from packer_toolkit.template.update_writer import UpdateWriter
 from rig.template import git
 from rig.updating import state, unmerged

@@ -10,6 +10,7 @@ from plain_project import QUESTIONS, commit_all, create_project, write_answers, 
 
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.repository.answers_file import DEFAULT as ANSWERS_FILE
+from packer_toolkit.template.blocking_files import require_seen_by_git
 from packer_toolkit.template.changelog import read_news, select_sections
 from packer_toolkit.template.clean_state import (
     find_uncommitted,
@@ -17,12 +18,11 @@ from packer_toolkit.template.clean_state import (
     require_commit,
     require_committed_answers,
 )
-from packer_toolkit.template.clone import clone_template
 from packer_toolkit.template.exported_template import pack_template, read_template
-from packer_toolkit.template.hidden_changes import require_seen_by_git
-from packer_toolkit.template.partial_clones import fetch_missing
 from packer_toolkit.template.project import Project
+from packer_toolkit.template.project_copy import fetch_missing
 from packer_toolkit.template.source import (
+    clone_template,
     describe_up_to_date,
     find_newest_release,
     find_release,
@@ -152,7 +152,7 @@ def test_the_release_to_update_to_is_never_older(plain_template: Path, tmp_path:
 def test_an_exported_template_has_both_releases(plain_template: Path, tmp_path: Path) -> None:
     """A line passes both releases and the toolkit to the next job, without other files."""
     project = create_from(plain_template, tmp_path / "web")
-    clone = clone_template(project, tmp_path / "clone.git")
+    clone = clone_template(project.source, tmp_path / "clone.git")
     assert git(clone, "remote") == ""
     line = pack_template(project, clone, "v1.1.0")
     (tmp_path / "line").write_text(line)
@@ -172,13 +172,13 @@ def test_a_template_that_cannot_be_cloned_is_one_line(tmp_path: Path) -> None:
     """The address, the reason and the next step are named."""
     project = create_from(tmp_path / "nowhere", tmp_path / "web")
     with pytest.raises(RemoteError, match=r"nowhere cannot be fetched: .*; check the network"):
-        clone_template(project, tmp_path / "clone.git")
+        clone_template(project.source, tmp_path / "clone.git")
 
 
 def test_an_unknown_release_cannot_be_exported(plain_template: Path, tmp_path: Path) -> None:
     """A recorded release that the template does not have is named."""
     project = create_from(plain_template, tmp_path / "web", "v0.9.0")
-    clone = clone_template(project, tmp_path / "clone.git")
+    clone = clone_template(project.source, tmp_path / "clone.git")
     with pytest.raises(SetupError, match=r"cannot be exported: .*must have v0.9.0"):
         pack_template(project, clone, "v1.1.0")
 

@@ -15,6 +15,7 @@ from packer_toolkit.repository.answers_file import DEFAULT as ANSWERS_FILE
 from packer_toolkit.template import job_files
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.pull_request import (
+    UpdatePullRequests,
     find_workflows,
     format_body,
     format_title,
@@ -38,14 +39,11 @@ from packer_toolkit.template.update_branch import (
     BRANCH,
     UpdateBranch,
     build_authorization,
-    get_push_url,
-)
-from packer_toolkit.template.update_commit import (
     commit_update,
+    get_push_url,
     keep_conflicting_files,
     write_repository_tree,
 )
-from packer_toolkit.template.update_pull_requests import UpdatePullRequests
 from rig.template import git
 
 WORKFLOW: Files = {**NEW, ".github/workflows/build.yml": "on: push\n"}

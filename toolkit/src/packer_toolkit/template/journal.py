@@ -14,16 +14,21 @@ from pathlib import Path
 
 from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import GitError
-from packer_toolkit.template.file_changes import describe_file
+from packer_toolkit.template.file_changes import choose_copy, describe_file
 from packer_toolkit.template.index import Index
-from packer_toolkit.template.kept_copies import choose_copy, show_copy
-from packer_toolkit.template.outdated_record import delete_outdated, explain_outdated
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.rollback import Rollback
-from packer_toolkit.template.undo import Undone, create_undo_error, describe_error, undo_record
+from packer_toolkit.template.undo import (
+    Undone,
+    create_undo_error,
+    delete_outdated,
+    describe_error,
+    explain_outdated,
+    undo_record,
+)
 from packer_toolkit.template.update_plan import UpdatePlan
 from packer_toolkit.template.update_record import RecordFolder
-from packer_toolkit.template.update_result import format_undo_command
+from packer_toolkit.template.update_result import format_undo_command, show_copy
 from packer_toolkit.template.update_writer import ChangedMeanwhileError, UpdateWriter
 from packer_toolkit.text.paths import join_paths
 

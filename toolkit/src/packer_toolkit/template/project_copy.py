@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from packer_toolkit.errors import SetupError
+from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.git.command import Git, GitError
-from packer_toolkit.template.partial_clones import fetch_missing
+from packer_toolkit.git.network import limit_transfer
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.trees import Tree, write_tree
 
@@ -134,3 +134,40 @@ def _encode_folder(folder: Path) -> bytes:
             f"git cannot borrow objects from the folder {folder}, because of its name; rename it"
         )
     return raw
+
+
+def fetch_missing(git: Git, tree: str) -> None:
+    """Fetch the objects of a tree that a partial clone does not have, with one command.
+
+    Args:
+        git: Git in the repository.
+        tree: The tree object.
+
+    Raises:
+        RemoteError: The remote cannot be read.
+    """
+    pattern = r"^remote\..*\.(promisor|partialclonefilter)$"
+    names = git.run("config", "--null", "--name-only", "--get-regexp", pattern).stdout
+    remotes = [
+        os.fsdecode(name).partition(".")[2].rpartition(".")[0]
+        for name in names.split(b"\0")
+        if name
+    ]
+    if not remotes:
+        return
+    try:
+        # Missing trees are fetched one by one while they are listed.
+        listed = limit_transfer(git).text("rev-list", "--objects", "--missing=print", tree, "--")
+        missing = [line[1:] for line in listed.splitlines() if line.startswith("?")]
+        if missing:
+            fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--filter=blob:none")
+            limit_transfer(git).text(
+                *("-c", "fetch.negotiationAlgorithm=noop", *fetch),
+                *("--recurse-submodules=no", "--stdin", "--", remotes[0]),
+                stdin="\n".join(missing).encode() + b"\n",
+            )
+    except GitError as error:
+        raise RemoteError(
+            f"this partial clone lacks files of its commit, which cannot be fetched from "
+            f"{remotes[0]}: {error.reason}; check the network, and that you may read it with git"
+        ) from None

@@ -21,24 +21,21 @@ from packer_toolkit.template import exported_template, job_files, pull_request, 
 from packer_toolkit.template.blocking_files import require_writable
 from packer_toolkit.template.changelog import read_news
 from packer_toolkit.template.clean_state import require_clean
-from packer_toolkit.template.clone import clone_template
 from packer_toolkit.template.journal import Journal
 from packer_toolkit.template.project import Project
-from packer_toolkit.template.source import describe_up_to_date, find_release
+from packer_toolkit.template.pull_request import UpdatePullRequests
+from packer_toolkit.template.source import clone_template, describe_up_to_date, find_release
 from packer_toolkit.template.summary import UpdateSummary, summarize_update
 from packer_toolkit.template.update import choose_release, plan_update
 from packer_toolkit.template.update_branch import (
     BRANCH,
     UpdateBranch,
     build_authorization,
-    get_push_url,
-)
-from packer_toolkit.template.update_commit import (
     commit_update,
+    get_push_url,
     keep_conflicting_files,
     write_repository_tree,
 )
-from packer_toolkit.template.update_pull_requests import UpdatePullRequests
 
 
 @dataclass(frozen=True)
@@ -131,7 +128,7 @@ class PullRequestJob:
                 message = describe_up_to_date(release, self.release)
                 return PullRequestResult({"release": release}, outputs, message)
             if not self.template:
-                clone_template(self.project, clone)
+                clone_template(self.project.source, clone)
             if self.fetch_into:
                 line = exported_template.pack_template(self.project, clone, release)
                 parts = {"release": release}

@@ -10,15 +10,14 @@ import shutil
 from pathlib import Path
 
 from packer_toolkit.template.file_changes import (
+    choose_copy,
     describe_file,
     exists,
     find_blocking_file,
     has_content,
     move_to_free_path,
 )
-from packer_toolkit.template.index import Index
-from packer_toolkit.template.index_lines import list_undo_lines
-from packer_toolkit.template.kept_copies import choose_copy
+from packer_toolkit.template.index import Index, list_undo_lines
 from packer_toolkit.template.path_names import is_one_file
 from packer_toolkit.template.update_record import UpdateRecord
 

@@ -1,4 +1,4 @@
-"""The template's releases: list them, and find the one that a repository is at."""
+"""The template's releases: list and clone them, and find the one that a repository is at."""
 
 from __future__ import annotations
 
@@ -220,6 +220,34 @@ def open_history(source: str, named_in: str, *options: str) -> Iterator[Git]:
             raise RemoteError(explain_unreadable(source, error, named_in)) from None
         # A partial clone may have to fetch more.
         yield limit_transfer(Git.open_repository(Path(folder)))
+
+
+def clone_template(source: str, folder: Path) -> Path:
+    """Clone a template, with all of its branches and tags.
+
+    None of the template's code runs: nothing is checked out, and a clone has no hooks.
+
+    Args:
+        source: The template's address.
+        folder: Where the clone goes; does not exist.
+
+    Returns:
+        The folder: a bare repository, which does not record the template's address.
+
+    Raises:
+        RemoteError: Git cannot read the template.
+    """
+    clone = ["clone", "--quiet", "--bare", "--template=", "-o", "origin"]
+    try:
+        limit_transfer(Git(Path.cwd())).text(*clone, "--", expand_address(source), str(folder))
+        # The address may hold a password.
+        Git.open_repository(folder).text("remote", "remove", "origin")
+    except GitError as error:
+        raise RemoteError(
+            f"the template {remove_secrets(source)} cannot be fetched: "
+            f"{remove_secrets(error.reason)}; check the network, and that you may read it with git"
+        ) from None
+    return folder
 
 
 def find_newest_release(source: str, named_in: str = DEFAULT) -> TemplateRelease:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,15 +10,19 @@ from pathlib import Path
 
 from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import GitError
-from packer_toolkit.template.index import Index
-from packer_toolkit.template.outdated_record import (
-    delete_outdated,
-    explain_outdated,
-    has_later_commit,
+from packer_toolkit.template.clean_state import find_uncommitted
+from packer_toolkit.template.file_changes import (
+    choose_copy,
+    describe_file,
+    exists,
+    find_blocking_file,
+    has_content,
 )
+from packer_toolkit.template.index import Index
+from packer_toolkit.template.path_names import find_other_name, group_by_fold
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.rollback import Rollback
-from packer_toolkit.template.undo_preview import list_edited_files, list_undone_files
+from packer_toolkit.template.trees import read_tree
 from packer_toolkit.template.update_record import UpdateRecord
 from packer_toolkit.template.update_result import format_undo_command
 
@@ -106,3 +111,102 @@ def _store_object(project: Project, copy: Path) -> str:
         return project.git.text("hash-object", "-w", "--stdin", stdin=copy.read_bytes())
     except (OSError, GitError):
         return ""
+
+
+def list_undone_files(record: UpdateRecord) -> list[str]:
+    """Return the files that an undo restores or removes."""
+    if record.state == "done":
+        return record.paths
+    root, written, saved = record.folder.project.folder, record.written, {*record.saved}
+    staged = {path for path in record.paths if exists(record.find_new_file(path))}
+    exchanged = {
+        path
+        for path in staged & saved
+        if describe_file(record.find_new_file(path)) != written.get(path)
+    }
+    replaced = {path for path in saved if exists(record.find_old_file(path))}
+    added = {path for path in record.added if exists(root / path)} - staged
+    return [path for path in record.paths if path in replaced | exchanged | added]
+
+
+def list_edited_files(record: UpdateRecord) -> list[str]:
+    """Return the files with content that is neither the update's nor what was there before."""
+    root, saved, edited = record.folder.project.folder, {*record.saved}, []
+    for path, written in record.written.items():
+        now = describe_file(root / path)
+        if now in ("", "folder") or has_content(now, written) or find_blocking_file(root, path):
+            continue
+        if path not in saved or describe_file(record.find_old_file(path)) != now:
+            edited.append(path)
+    return sorted(edited)
+
+
+def explain_outdated(record: UpdateRecord) -> str:
+    """Return why a record does not describe the repository any longer; empty if it does."""
+    if has_later_commit(record):
+        return "commits were made since, or another commit is checked out"
+    if not find_uncommitted(record.folder.project):
+        return "there are no uncommitted changes"
+    return ""
+
+
+def has_later_commit(record: UpdateRecord) -> bool:
+    """Check whether HEAD has moved to a commit with other content of the update's files."""
+    project = record.folder.project
+    if project.read_head() == record.head:
+        return False
+    trees = []
+    for commit in (record.head, "HEAD"):
+        try:
+            tree = read_tree(project.git, f"{commit}:{project.prefix}")
+        except GitError:
+            return True
+        trees.append({path: tree.get(path) for path in record.paths})
+    return trees[0] != trees[1]
+
+
+def delete_outdated(record: UpdateRecord, index: Index) -> dict[str, Path]:
+    """Delete a record; what it has that is nowhere else becomes a copy.
+
+    Returns:
+        The copies, by path.
+    """
+    project, rollback = record.folder.project, Rollback(record, index)
+    root = project.folder
+    rollback.remove_temporary_files()
+    unwritten = rollback.remove_new_files()
+    if project.read_head() == record.head:
+        # Git has restored its own files; what it ignores is still there.
+        committed = read_tree(project.git, f"HEAD:{project.prefix}")
+        names, written = group_by_fold(committed), record.written
+        for path in record.added:
+            if path in committed or path in unwritten or find_blocking_file(root, path):
+                continue
+            if find_other_name(root, path, names):
+                continue
+            if has_content(describe_file(root / path), written.get(path)):
+                rollback.move_away(path)
+    for path in record.saved:
+        old = record.find_old_file(path)
+        if exists(old) and not _is_known(record, old, path):
+            shutil.move(old, choose_copy(record.copies, path))
+    return record.folder.delete(record)
+
+
+def _is_known(record: UpdateRecord, old: Path, path: str) -> bool:
+    """Check whether a file that was replaced is what git has, or is in the project again."""
+    project, description = record.folder.project, describe_file(old)
+    if description == record.expected.get(path):
+        return True
+    if has_content(description, describe_file(project.folder / path)):
+        return True
+    if old.is_symlink() or not old.is_file():
+        return False
+    # Release 1.0.0 recorded nothing to compare with.
+    name = f"--path={project.prefix}{path}"
+    oid = project.git.text("hash-object", "--stdin", name, stdin=old.read_bytes())
+    for commit in (record.head, "HEAD"):
+        committed = project.git.run("rev-parse", f"{commit}:{project.prefix}{path}")
+        if committed.stdout.decode().strip() == oid:
+            return True
+    return False

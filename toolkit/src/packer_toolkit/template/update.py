@@ -14,12 +14,16 @@ from packer_toolkit.template import render
 from packer_toolkit.template.allowed_changes import require_harmless
 from packer_toolkit.template.blocking_files import find_blocking_files
 from packer_toolkit.template.clean_state import require_committed_answers
-from packer_toolkit.template.clone import clone_template
 from packer_toolkit.template.merge import Conflict, Merged, find_renames, merge_trees
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.project_copy import ProjectCopy
 from packer_toolkit.template.sandbox import build_small_environment
-from packer_toolkit.template.source import find_newest_release, find_release, is_release
+from packer_toolkit.template.source import (
+    clone_template,
+    find_newest_release,
+    find_release,
+    is_release,
+)
 from packer_toolkit.template.trees import Entry, Tree, read_tree
 from packer_toolkit.template.update_plan import AnswerChanges, UpdatePlan
 
@@ -87,7 +91,7 @@ def plan_update(
             data=dict(data),
             trust=trust,
             source=project.source,
-            clone=str(clone or clone_template(project, Path(scratch, "template.git"))),
+            clone=str(clone or clone_template(project.source, Path(scratch, "template.git"))),
             answers_file=project.answers_file,
         )
         planner = _Planner(project, Path(scratch))

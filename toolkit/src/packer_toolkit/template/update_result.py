@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from packer_toolkit.git.addresses import remove_secrets
-from packer_toolkit.template.notes import describe_answers, describe_moved_files
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.update_plan import UpdatePlan
 from packer_toolkit.text.lines import format_count
@@ -29,6 +30,13 @@ def format_undo_command(project: Project) -> str:
     if shutil.which("packer-toolkit"):
         return command
     return f"{shlex.quote(sys.executable)} -m packer_toolkit template-update --undo"
+
+
+def show_copy(copy: Path) -> str:
+    """Return the path of a copy for the user: from the current folder if it is below that."""
+    with contextlib.suppress(ValueError):
+        copy = copy.relative_to(Path.cwd())
+    return shlex.quote(show_path(str(copy)))
 
 
 def describe_no_update(project: Project) -> dict[str, Any]:
@@ -146,3 +154,40 @@ def _format_git_undo_command(plan: UpdatePlan) -> str:
 
 def _format_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def describe_answers(
+    new: Mapping[str, Any],
+    changed: Mapping[str, Sequence[Any]],
+    format_name: Callable[[str], str],
+    format_value: Callable[[Any], str],
+) -> Iterator[tuple[str, str]]:
+    """Yield each question whose answer is new or another one, and a note without its period.
+
+    Args:
+        new: Questions that the release asks for the first time -> the answer.
+        changed: Question -> the answer before and after the update.
+        format_name: Formats the name of a question.
+        format_value: Formats an answer.
+    """
+    for name, value in new.items():
+        yield name, f"New question {format_name(name)}: {format_value(value)}"
+    for name, (old, value) in changed.items():
+        change = f"from {format_value(old)} to {format_value(value)}"
+        yield name, f"Answer {format_name(name)} changed {change}"
+
+
+def describe_moved_files(
+    renamed: Mapping[str, str], kept_deleted: Iterable[str], format_path: Callable[[str], str]
+) -> Iterator[str]:
+    """Yield a note about each file that is not where the release has it, without its period.
+
+    Args:
+        renamed: Old path -> new path of files with the team's changes in them.
+        kept_deleted: Files that the team deleted and the release changes.
+        format_path: Formats a path.
+    """
+    for old, new in renamed.items():
+        yield f"{format_path(old)} was renamed to {format_path(new)}, with your changes in it"
+    for path in kept_deleted:
+        yield f"{format_path(path)} stays deleted, although the release changes it"

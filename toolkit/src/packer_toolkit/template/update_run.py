@@ -11,7 +11,6 @@ from typing import Any
 from packer_toolkit.template.blocking_files import require_writable
 from packer_toolkit.template.clean_state import require_clean, require_commit
 from packer_toolkit.template.journal import Journal
-from packer_toolkit.template.kept_copies import show_copy
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.source import describe_up_to_date
 from packer_toolkit.template.undo import Undone
@@ -21,6 +20,7 @@ from packer_toolkit.template.update_result import (
     describe_update,
     format_result,
     format_undo_command,
+    show_copy,
 )
 from packer_toolkit.text.paths import show_path
 

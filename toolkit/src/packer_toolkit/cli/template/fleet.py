@@ -97,9 +97,8 @@ def command(
     printed.  3: there is no repository to read.  4: GitHub cannot be reached.
     """
     from packer_toolkit.github.client import create_client
-    from packer_toolkit.template.fleet import TagLister
+    from packer_toolkit.template.fleet import LocalFleet, TagLister
     from packer_toolkit.template.github_fleet import GitHubFleet
-    from packer_toolkit.template.local_fleet import LocalFleet
 
     listed = [*repositories, *(_read_lines(file) if file else [])]
     if folder and (organization or listed):

@@ -71,7 +71,7 @@ def _print_undone(undone: Undone, dry_run: bool) -> None:
 
 
 def _print_nothing(undone: Undone, earlier_copies: Path | None, dry_run: bool) -> None:
-    from packer_toolkit.template.kept_copies import show_copy
+    from packer_toolkit.template.update_result import show_copy
     from packer_toolkit.template.update_run import describe_copies
 
     if undone.reason:
