@@ -17,7 +17,7 @@ Each conflict becomes one in git's index, so that `git status`, editors and `git
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -102,9 +102,10 @@ def merge_trees(
     """
     merged = Merged({})
     base, ours = dict(base), dict(ours)
+    edited = {path for path, entry in ours.items() if entry != base.get(path)}
     for old_path, new_path in renames:
-        if old_path not in ours or ours[old_path] == base[old_path] or new_path in ours:
-            continue  # No changes of the team to move, or their own file at the new path.
+        if old_path not in edited or new_path in ours or _has_other_kind(new_path, edited):
+            continue  # No changes of the team to move, or a file or folder at the new path.
         if ours[old_path].mode == SUBMODULE:
             continue  # .gitmodules names its path.
         base[new_path], ours[new_path] = base.pop(old_path), ours.pop(old_path)
@@ -172,13 +173,15 @@ def _reject_blocked_files(merged: Merged, ours: Tree, theirs: Tree) -> None:
             if path not in merged.tree or above not in merged.tree:
                 continue
             rejected = above if path in ours else path
-            if rejected in ours:
-                # Impossible: the team's own tree has no such pair.
-                continue
             merged.tree.pop(rejected)
             merged.conflicts[rejected] = Conflict(
                 rejected, "in the way", None, None, theirs[rejected]
             )
+
+
+def _has_other_kind(path: str, files: Collection[str]) -> bool:
+    """Check whether a path is a folder of some files, or is below one of them."""
+    return any(file.startswith(f"{path}/") or path.startswith(f"{file}/") for file in files)
 
 
 def _list_parents(path: str) -> list[str]:
