@@ -41,8 +41,7 @@ def require_writable(plan: UpdatePlan) -> None:
             "whose file system does not"
         )
     changed = [path for path in plan.changes if path in plan.before]
-    added = [path for path in plan.changes if path not in plan.before]
-    require_seen_by_git(plan.project, changed, added)
+    require_seen_by_git(plan.project, changed, plan.added)
 
 
 def find_blocking_files(folder: Path, before: Tree, after: Tree) -> list[str]:
@@ -95,7 +94,8 @@ def require_seen_by_git(project: Project, changed: Sequence[str], added: Sequenc
         SetupError: It does not; the message has the command that changes that.
     """
     flags = _read_flags(project, changed)
-    if _is_sparse(project):
+    sparse = project.git.run("config", "--type=bool", "--get", "core.sparseCheckout")
+    if sparse.stdout.strip() == b"true":
         # Git sets the flag of these again, whatever the user does.
         left_out = [path for path, flag in flags.items() if flag in "Ss"]
         left_out += _find_left_out(project, added)
@@ -128,11 +128,6 @@ def _read_flags(project: Project, paths: Sequence[str]) -> dict[str, str]:
         return {}
     listed = project.git.fields("ls-files", "-v", "-z", "--", *(f":(literal){p}" for p in paths))
     return {line[2:]: line[0] for line in listed}
-
-
-def _is_sparse(project: Project) -> bool:
-    process = project.git.run("config", "--type=bool", "--get", "core.sparseCheckout")
-    return process.stdout.strip() == b"true"
 
 
 def _find_left_out(project: Project, paths: Sequence[str]) -> list[str]:

@@ -74,12 +74,9 @@ class GitHubFleet:
         """Return the repositories whose names begin with the prefix, and those that are listed."""
         names = set(self.listed)
         if self.organization:
-            for repository in self._list_owned():
-                if repository.name.startswith(self.prefix):
-                    if repository.archived:
-                        self.archived += 1
-                    else:
-                        names.add(repository.full_name)
+            owned = [item for item in self._list_owned() if item.name.startswith(self.prefix)]
+            self.archived = sum(item.archived for item in owned)
+            names.update(item.full_name for item in owned if not item.archived)
             if not names:
                 raise SetupError(
                     f"{self.organization} has no repository whose name begins with {self.prefix}, "
@@ -177,10 +174,12 @@ class GitHubFleet:
                 workflows = list(self._get_client().get_repo(name).get_workflows())
         except RemoteError as error:
             return str(error)
-        notes = []
-        for workflow in workflows:
-            file = workflow.path.rpartition("/")[2]
-            if workflow.state in _DISABLED:
-                command = f"gh workflow enable {file} --repo {name}"
-                notes.append(f"{file} is disabled ({_DISABLED[workflow.state]}): {command}")
-        return "; ".join(notes)
+        disabled = {
+            workflow.path.rpartition("/")[2]: _DISABLED[workflow.state]
+            for workflow in workflows
+            if workflow.state in _DISABLED
+        }
+        return "; ".join(
+            f"{file} is disabled ({reason}): gh workflow enable {file} --repo {name}"
+            for file, reason in disabled.items()
+        )

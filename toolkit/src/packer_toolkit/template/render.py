@@ -149,10 +149,9 @@ def render_in_this_process(project: Path, steps: RenderSteps, options: RenderOpt
             f"{template} cannot be fetched: {reason}; check the network, and that you may read it "
             "with git"
         ) from None
-    except (CopierError, ValueError, TypeError, RuntimeError, OSError) as error:
-        raise SetupError(explain_refusal(error, options)) from None
     except Exception as error:
-        if type(error).__module__.split(".")[0] not in {"jinja2", "pydantic", "yaml", "copier"}:
+        is_expected = isinstance(error, (CopierError, ValueError, TypeError, RuntimeError, OSError))
+        if not is_expected and type(error).__module__.split(".")[0] not in _LIBRARIES:
             raise
         raise SetupError(explain_refusal(error, options)) from None
 
@@ -169,6 +168,7 @@ def _set_templates(run: Any, options: RenderOptions) -> None:
     run.template.__dict__["commit"] = options.release
 
 
+_LIBRARIES = {"jinja2", "pydantic", "yaml", "copier"}
 _PRIVATE_PARTS = (
     *("_apply_update", "_check_unsafe", "_execute_tasks", "_external_data"),
     *("jinja_env", "run_copy", "run_update"),

@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,12 +43,9 @@ def parse_version(text: str) -> Version | None:
     Versions are read as Copier does, by PEP 440; a commit after a release is newer than it.
     """
     after = _DESCRIBED.match(text)
-    try:
-        if after:
-            return Version(f"{Version(after['tag'])}.post{after['commits']}")
-        return Version(text)
-    except InvalidVersion:
-        return None
+    with suppress(InvalidVersion):
+        return Version(f"{Version(after['tag'])}.post{after['commits']}" if after else text)
+    return None
 
 
 def is_release(recorded: str) -> bool:
@@ -65,9 +62,8 @@ def describe_up_to_date(recorded: str, wanted: str | None = None) -> str:
     """
     if wanted:
         return f"This repository is at {recorded} already."
-    if is_release(recorded):
-        return f"Up to date: {recorded} is the template's newest release."
-    return f"Up to date: {recorded} is newer than the template's newest release."
+    relation = "is" if is_release(recorded) else "is newer than"
+    return f"Up to date: {recorded} {relation} the template's newest release."
 
 
 def list_tags(source: str, named_in: str = DEFAULT, most: float | None = None) -> dict[str, str]:
@@ -86,12 +82,11 @@ def list_tags(source: str, named_in: str = DEFAULT, most: float | None = None) -
         lines = limit_query(Git(Path.cwd()), most).text(*listing).splitlines()
     except GitError as error:
         raise RemoteError(explain_unreadable(source, error, named_in)) from None
-    tags = {}
     # The commit of an annotated tag has a line of its own, below that of the tag: NAME^{}.
-    for line in lines:
-        commit, _, name = line.partition("\t")
-        tags[name.removeprefix("refs/tags/").removesuffix("^{}")] = commit
-    return tags
+    return {
+        name.removeprefix("refs/tags/").removesuffix("^{}"): commit
+        for commit, _, name in (line.partition("\t") for line in lines)
+    }
 
 
 def sort_releases(tags: Iterable[str]) -> list[TemplateRelease]:

@@ -143,13 +143,12 @@ def _list_next_steps(plan: UpdatePlan) -> Iterator[str]:
 
 def _format_git_undo_command(plan: UpdatePlan) -> str:
     """Return how git undoes an update, for a repository that was clean before it."""
-    added = [path for path, change in plan.changes.items() if change == "added"]
     # Outside of a sub-folder there may be other uncommitted work.
     in_folder = "git reset --quiet -- . && git checkout --quiet -- ."
     reset = in_folder if plan.project.prefix else "git reset --quiet --hard"
-    if not added:
+    if not plan.added:
         return reset
-    return f"{reset} && git clean -ffdxq -- {' '.join(shlex.quote(path) for path in added)}"
+    return f"{reset} && git clean -ffdxq -- {' '.join(map(shlex.quote, plan.added))}"
 
 
 def _format_value(value: Any) -> str:

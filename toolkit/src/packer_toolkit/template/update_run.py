@@ -131,11 +131,8 @@ def describe_copies(undone: Undone) -> list[str]:
 
 def _describe_saved(saved: Mapping[str, Path | None]) -> list[str]:
     """Return a line for each file that the user saved while the update was written."""
-    lines = []
-    for path, copy in saved.items():
-        update = f"the update's version is {show_copy(copy)}" if copy else "the update deletes it"
-        lines.append(
-            f"You saved {show_path(path)} while the update was written, and it stays as you saved "
-            f"it; {update}."
-        )
-    return lines
+    return [
+        f"You saved {show_path(path)} while the update was written, and it stays as you saved it; "
+        + (f"the update's version is {show_copy(copy)}." if copy else "the update deletes it.")
+        for path, copy in saved.items()
+    ]

@@ -113,8 +113,8 @@ class UpdateWriter:
     def _replace(self, record: UpdateRecord, path: str) -> None:
         """Move what is at a path aside, put the update's file there, and compare what was moved."""
         aside = record.find_old_file(path) if path in record.saved else None
-        source: Path | None = record.find_new_file(path)
-        source = source if source and exists(source) else None
+        staged = record.find_new_file(path)
+        source = staged if exists(staged) else None
         try:
             if find_blocking_file(self._root, path):
                 raise ChangedMeanwhileError(path)
@@ -144,14 +144,12 @@ class UpdateWriter:
             for path in plan.changes
             if path not in {*plan.after, *plan.case_renames} and self._has_file(path)
         ]
-        copies: dict[str, Path | None] = {}
-        for path in sorted(edited):
-            entry = plan.after.get(path)
-            if entry:
-                folder = self._folder.copies / f"{record.values['kept']}-{plan.release}"
-                copy = choose_copy(folder, path)
+        folder = self._folder.copies / f"{record.values['kept']}-{plan.release}"
+        copies: dict[str, Path | None] = dict.fromkeys(sorted(edited))
+        for path in copies:
+            if entry := plan.after.get(path):
+                copies[path] = copy = choose_copy(folder, path)
                 copy.write_bytes(plan.sandbox.raw("cat-file", "blob", entry.oid))
-            copies[path] = copy if entry else None
         return copies
 
     def _has_file(self, path: str) -> bool:
@@ -202,7 +200,8 @@ def _remove_empty(folder: Path) -> None:
 def describe_update_record(plan: UpdatePlan) -> dict[str, Any]:
     """Return the values of the record of an update that is going to be written."""
     project, root = plan.project, plan.project.folder
-    saved = [path for path in plan.changes if _is_replaced(plan, path)]
+    # The update does not touch submodules.
+    saved = [p for p in plan.changes if p in plan.before and plan.before[p].mode != SUBMODULE]
     new_folders = {
         above.relative_to(root).as_posix()
         for path in plan.changes
@@ -216,7 +215,6 @@ def describe_update_record(plan: UpdatePlan) -> dict[str, Any]:
         for place in (root / path, *(root / path).rglob("*"))
         if place.is_dir() and not place.is_symlink()
     ]
-    now = datetime.now(timezone.utc)
     return {
         "state": "started",
         "head": project.head,
@@ -229,14 +227,9 @@ def describe_update_record(plan: UpdatePlan) -> dict[str, Any]:
         "conflicts": [conflict.path for conflict in plan.conflicts],
         "expected": {path: describe_file(root / path) for path in saved},
         "written": {},
-        "kept": now.strftime("%Y%m%d-%H%M%S.%f"),
+        "kept": datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S.%f"),
         "beside": not are_on_one_file_system(project.git_dir, root),
     }
-
-
-def _is_replaced(plan: UpdatePlan, path: str) -> bool:
-    """Check whether an update moves what is at a path aside; it does not touch submodules."""
-    return path in plan.before and plan.before[path].mode != SUBMODULE
 
 
 def stage_files(plan: UpdatePlan, folder: RecordFolder, paths: Sequence[str]) -> None:
@@ -272,8 +265,9 @@ def _check_out(plan: UpdatePlan, index: Path, aside: Path, paths: Sequence[str])
     objects = str(plan.sandbox.folder / ".git" / "objects")
     env = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": objects, "GIT_INDEX_FILE": str(index)}
     git = Git(project.top, env)
-    lines = (format_index_line(project.prefix + path, plan.after[path]) for path in paths)
-    add_to_index(git, lines)
+    add_to_index(
+        git, (format_index_line(project.prefix + path, plan.after[path]) for path in paths)
+    )
     git.raw("checkout-index", "--all", "--quiet", f"--prefix={aside}/")
     index.unlink(missing_ok=True)
     return aside / project.prefix
@@ -303,8 +297,8 @@ def require_unchanged(plan: UpdatePlan, folder: RecordFolder) -> None:
             "another commit was made or checked out while the update was computed; nothing was "
             "changed; start again"
         )
-    changed = {*find_uncommitted(project)}
-    changed |= {*find_blocking_files(project.folder, plan.before, plan.after)}
+    blocking_files = find_blocking_files(project.folder, plan.before, plan.after)
+    changed = {*find_uncommitted(project), *blocking_files}
     paths = [f":(literal){path}" for path in plan.changes if path in plan.before]
     if paths:
         index = folder.path / "compared.index"
