@@ -19,7 +19,7 @@ from packer_toolkit.template.fleet import FleetRow
 from packer_toolkit.template.journal import Undone
 from packer_toolkit.template.pull_request_job import PullRequestResult
 from packer_toolkit.template.source import TemplateRelease
-from packer_toolkit.template.update_run import UpdateResult
+from packer_toolkit.template.update import UpdateResult
 
 Call = Callable[..., Any]
 patch = functools.partial(mock.patch, autospec=True)
@@ -77,8 +77,8 @@ def plan_update(diff: str, conflicts: list[str]) -> Any:
             f"{TEMPLATE}.update.choose_release", autospec=True, return_value="v1.1.0"
         ) as target,
         patch(f"{TEMPLATE}.update.plan_update") as planned,
-        patch(f"{TEMPLATE}.clean_state.require_commit"),
-        patch(f"{TEMPLATE}.clean_state.find_uncommitted", return_value=["a.hcl"]),
+        patch(f"{TEMPLATE}.project.require_commit"),
+        patch(f"{TEMPLATE}.project.find_uncommitted", return_value=["a.hcl"]),
         patch(f"{TEMPLATE}.update_result.format_result", return_value=["No conflicts."]),
         patch(f"{TEMPLATE}.update_result.describe_update", return_value={"to": "v1.1.0"}),
         patch(f"{TEMPLATE}.update_result.describe_no_update", return_value={"to": "v1.0.0"}),
@@ -125,7 +125,7 @@ def test_update_prints_the_verdict(call: Call, project: Any, options: tuple[str,
     """Both names run the same update, and print its lines, notes and exit code."""
     Path("answers.yml").write_text("a: b\n")
     result = UpdateResult({"to": "v1.1.0"}, ["Updated."], ["You saved a.hcl."], is_clean=False)
-    with patch(f"{TEMPLATE}.update_run.update_repository") as update:
+    with patch(f"{TEMPLATE}.update.update_repository") as update:
         update.return_value = result
         printed = call(*options, "--trust")
         parts = call(*options, "--dry-run", "--json").json
@@ -161,7 +161,7 @@ def test_undo_prints_what_was_undone(
     options: tuple[str, ...], stdout: str, stderr: str,
 ) -> None:  # fmt: skip
     """`template undo` and `template-update --undo` of 1.x do the same."""
-    with patch(f"{TEMPLATE}.update_run.undo_update") as undo:
+    with patch(f"{TEMPLATE}.journal.undo_update") as undo:
         undo.return_value = (undone, earlier)
         result = call(*words, *options)
     assert undo.call_args.args == (Path.cwd(), "--dry-run" in options)
@@ -171,7 +171,7 @@ def test_undo_prints_what_was_undone(
 @pytest.mark.parametrize("words", UNDO)
 def test_undo_prints_json(call: Call, words: tuple[str, ...]) -> None:
     """The keys are those of 1.x."""
-    with patch(f"{TEMPLATE}.update_run.undo_update") as undo:
+    with patch(f"{TEMPLATE}.journal.undo_update") as undo:
         undo.return_value = (COPIED, None)
         assert call(*words, "--json").json == {
             "release": "v1.0.0", "files": ["a.hcl"], "kept": {"a.hcl": "0ff1ce"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import json
 import lzma
@@ -15,8 +16,7 @@ from typing import Any
 import pytest
 
 from packer_toolkit.template import job_files
-from packer_toolkit.template.pull_request import format_body
-from packer_toolkit.template.summary import ConflictNote, UpdateSummary
+from packer_toolkit.template.pull_request import ConflictNote, UpdateSummary, format_body
 from packer_toolkit.text.markdown import neutralize_markdown
 from rig.github import GitHub, Repository
 from rig.hostile_release import add_origin, make_project, make_template
@@ -472,7 +472,7 @@ def test_both_releases_in_the_text_are_code() -> None:
 def test_text_of_an_update_is_printable() -> None:
     """Control characters and floods of text do not get through."""
     note = {"path": "a\x1b[2J\nb", "reason": "::error::x", "diff": "\x07" + "y" * 1_000_000}
-    data = {**UpdateSummary("v1", "v2").to_json(), "conflicts": [note] * 5_000}
+    data = {**dataclasses.asdict(UpdateSummary("v1", "v2")), "conflicts": [note] * 5_000}
     summary = UpdateSummary.from_json(data)
     assert len(summary.conflicts) == 2_000
     first = summary.conflicts[0]

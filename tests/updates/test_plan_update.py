@@ -12,7 +12,7 @@ from packer_toolkit.errors import SetupError
 from packer_toolkit.repository.answers_file import DEFAULT as ANSWERS_FILE
 from packer_toolkit.template.blocking_files import require_writable
 from packer_toolkit.template.project import Project
-from packer_toolkit.template.summary import summarize_update
+from packer_toolkit.template.pull_request import summarize_update
 from packer_toolkit.template.trees import read_tree
 from packer_toolkit.template.update_result import (
     describe_no_update,

@@ -12,14 +12,14 @@ from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.repository.answers_file import DEFAULT as ANSWERS_FILE
 from packer_toolkit.template.blocking_files import require_seen_by_git
 from packer_toolkit.template.changelog import read_news, select_sections
-from packer_toolkit.template.clean_state import (
+from packer_toolkit.template.exported_template import pack_template, read_template
+from packer_toolkit.template.project import (
+    Project,
     find_uncommitted,
     require_clean,
     require_commit,
     require_committed_answers,
 )
-from packer_toolkit.template.exported_template import pack_template, read_template
-from packer_toolkit.template.project import Project
 from packer_toolkit.template.project_copy import fetch_missing
 from packer_toolkit.template.source import (
     clone_template,

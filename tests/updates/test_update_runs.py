@@ -13,10 +13,12 @@ from plain_project import NEW, OLD, QUESTIONS, commit_all, create_project, write
 from packer_toolkit.errors import SetupError
 from packer_toolkit.repository.answers_file import DEFAULT as ANSWERS_FILE
 from packer_toolkit.template import render
+from packer_toolkit.template.journal import undo_update
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.pull_request_job import PullRequestJob
+from packer_toolkit.template.undo import describe_copies
+from packer_toolkit.template.update import update_repository
 from packer_toolkit.template.update_record import RecordFolder
-from packer_toolkit.template.update_run import describe_copies, undo_update, update_repository
 from rig.template import git, release
 from rig.updating import state
 

@@ -20,12 +20,10 @@ from packer_toolkit.github.client import RepositoryAccess, translate_github_erro
 from packer_toolkit.template import exported_template, job_files, pull_request, saved_update
 from packer_toolkit.template.blocking_files import require_writable
 from packer_toolkit.template.changelog import read_news
-from packer_toolkit.template.clean_state import require_clean
 from packer_toolkit.template.journal import Journal
-from packer_toolkit.template.project import Project
-from packer_toolkit.template.pull_request import UpdatePullRequests
+from packer_toolkit.template.project import Project, require_clean
+from packer_toolkit.template.pull_request import UpdatePullRequests, UpdateSummary, summarize_update
 from packer_toolkit.template.source import clone_template, describe_up_to_date, find_release
-from packer_toolkit.template.summary import UpdateSummary, summarize_update
 from packer_toolkit.template.update import choose_release, plan_update
 from packer_toolkit.template.update_branch import (
     BRANCH,

@@ -1,10 +1,11 @@
-"""Computing an update in a temporary folder; nothing of the repository is written."""
+"""Compute an update in a temporary folder, and run it: write what was computed."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,35 @@ from packer_toolkit.errors import SetupError
 from packer_toolkit.repository.answers_file import parse_answers
 from packer_toolkit.template import render
 from packer_toolkit.template.allowed_changes import require_harmless
-from packer_toolkit.template.blocking_files import find_blocking_files
-from packer_toolkit.template.clean_state import require_committed_answers
+from packer_toolkit.template.blocking_files import find_blocking_files, require_writable
+from packer_toolkit.template.journal import Journal
 from packer_toolkit.template.merge import Conflict, Merged, find_renames, merge_trees
-from packer_toolkit.template.project import Project
+from packer_toolkit.template.project import (
+    Project,
+    require_clean,
+    require_commit,
+    require_committed_answers,
+)
 from packer_toolkit.template.project_copy import ProjectCopy
 from packer_toolkit.template.sandbox import build_small_environment
 from packer_toolkit.template.source import (
     clone_template,
+    describe_up_to_date,
     find_newest_release,
     find_release,
     is_release,
 )
 from packer_toolkit.template.trees import Entry, Tree, read_tree
+from packer_toolkit.template.undo import Undone, describe_copies
 from packer_toolkit.template.update_plan import AnswerChanges, UpdatePlan
+from packer_toolkit.template.update_result import (
+    describe_no_update,
+    describe_update,
+    format_result,
+    format_undo_command,
+    show_copy,
+)
+from packer_toolkit.text.paths import show_path
 
 
 def choose_release(project: Project, wanted: str | None) -> str:
@@ -98,6 +114,88 @@ def plan_update(
         plan = planner.plan(options, render_update or render.render_update)
         require_harmless(plan.sandbox, plan.before, plan.after)
         yield plan
+
+
+@dataclass(frozen=True)
+class UpdateResult:
+    """The result of an update.
+
+    Attributes:
+        verdict: What `--json` prints.
+        lines: The verdict for the user.
+        notes: Lines about files that the user saved meanwhile.
+        is_clean: Whether there is nothing to resolve.
+    """
+
+    verdict: Mapping[str, Any]
+    lines: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    is_clean: bool = True
+
+
+def update_repository(
+    project: Project,
+    release: str | None,
+    answers: Mapping[str, Any],
+    *,
+    trust: bool,
+    dry_run: bool,
+    echo: Callable[[str], None],
+) -> UpdateResult:
+    """Update a repository to a release.
+
+    Args:
+        project: The repository.
+        release: Release to update to; None for the latest.
+        answers: New answers to questions.
+        trust: Whether the template may run its tasks and migrations.
+        dry_run: Whether nothing is written.
+        echo: Prints a line that cannot wait for the result, such as how to undo an interrupted
+            update.
+
+    Raises:
+        SetupError: When the update cannot be done; nothing was changed, or it was undone.
+        RemoteError: When the template cannot be read.
+    """
+    journal = Journal(project)
+    with nullcontext() if dry_run else journal.lock():
+        require_commit(project)
+        if dry_run:
+            journal.require_settled()
+        else:
+            journal.require_unlocked()
+            for line in describe_copies(journal.settle()):
+                echo(line)
+        require_clean(project)
+        wanted = choose_release(project, release)
+        if wanted == project.release and not answers:
+            verdict = {**describe_no_update(project), "saved_meanwhile": {}, "dry_run": dry_run}
+            return UpdateResult(verdict, [describe_up_to_date(wanted, release)])
+        saved: dict[str, Path | None] = {}
+        late = Undone()
+        with plan_update(project, wanted, answers, trust) as plan:
+            require_writable(plan)
+            if plan.changes and not dry_run:
+                echo(f"If this is interrupted, undo it with: {format_undo_command(project)}")
+                saved = journal.write(plan)
+                late = journal.copy_saved_aside()
+            copies = {path: copy and str(copy) for path, copy in saved.items()}
+            verdict = {**describe_update(plan), "saved_meanwhile": copies, "dry_run": dry_run}
+            return UpdateResult(
+                verdict,
+                format_result(plan, is_written=not dry_run),
+                [*describe_copies(late), *_describe_saved(saved)],
+                not (plan.conflicts or saved or late.copies),
+            )
+
+
+def _describe_saved(saved: Mapping[str, Path | None]) -> list[str]:
+    """Return a line for each file that the user saved while the update was written."""
+    return [
+        f"You saved {show_path(path)} while the update was written, and it stays as you saved it; "
+        + (f"the update's version is {show_copy(copy)}." if copy else "the update deletes it.")
+        for path, copy in saved.items()
+    ]
 
 
 class _Planner:

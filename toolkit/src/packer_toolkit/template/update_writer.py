@@ -19,7 +19,6 @@ from typing import Any
 from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import Git
 from packer_toolkit.template.blocking_files import find_blocking_files
-from packer_toolkit.template.clean_state import find_uncommitted
 from packer_toolkit.template.file_changes import (
     are_on_one_file_system,
     choose_copy,
@@ -32,6 +31,7 @@ from packer_toolkit.template.file_changes import (
 )
 from packer_toolkit.template.index import Index, list_update_lines
 from packer_toolkit.template.path_names import has_exact_name
+from packer_toolkit.template.project import find_uncommitted
 from packer_toolkit.template.trees import SUBMODULE, Entry, add_to_index, format_index_line
 from packer_toolkit.template.update_plan import UpdatePlan
 from packer_toolkit.template.update_record import RecordFolder, UpdateRecord

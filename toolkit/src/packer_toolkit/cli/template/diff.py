@@ -42,8 +42,8 @@ def command(
     Exit code 0: no conflicts.  1: at least one file would have a conflict.  3: the update is not
     possible.  4: the template cannot be read.
     """
-    from packer_toolkit.template.clean_state import find_uncommitted, require_commit
     from packer_toolkit.template.journal import find_project
+    from packer_toolkit.template.project import find_uncommitted, require_commit
     from packer_toolkit.template.source import describe_up_to_date
     from packer_toolkit.template.update import choose_release, plan_update
     from packer_toolkit.template.update_result import (

@@ -49,7 +49,7 @@ def command(
     or it was undone.  4: the template cannot be read.
     """
     from packer_toolkit.template.journal import find_project
-    from packer_toolkit.template.update_run import update_repository
+    from packer_toolkit.template.update import update_repository
 
     if undo:
         if release or data or data_file:
