@@ -131,7 +131,7 @@ def test_the_result_names_each_changed_answer(tmp_path: Path) -> None:
         assert "No longer asked: old; your answer was true." in lines
         assert lines[0].startswith("An update from v1.0.0 to v1.1.0; files: ")
         assert describe_update(update)["answers"] == update.answers
-        assert summarize_update(update, "").changed == {"size": ["small", "large"]}
+        assert summarize_update(update, "").changed == {"size": ("small", "large")}
     assert {*describe_no_update(project)} == {*describe_update(update)}
 
 

@@ -120,12 +120,10 @@ def describe_error(error: BaseException) -> str:
 
 def _store_object(project: Project, copy: Path) -> str:
     """Store a file as an object of git and return its ID; empty where it cannot be one."""
-    if copy.is_symlink():
-        return ""
-    try:
-        return project.git.text("hash-object", "-w", "--stdin", stdin=copy.read_bytes())
-    except (OSError, GitError):
-        return ""
+    with contextlib.suppress(OSError, GitError):
+        if not copy.is_symlink():
+            return project.git.text("hash-object", "-w", "--stdin", stdin=copy.read_bytes())
+    return ""
 
 
 def list_undone_files(record: UpdateRecord) -> list[str]:
@@ -160,9 +158,7 @@ def explain_outdated(record: UpdateRecord) -> str:
     """Return why a record does not describe the repository any longer; empty if it does."""
     if has_later_commit(record):
         return "commits were made since, or another commit is checked out"
-    if not find_uncommitted(record.folder.project):
-        return "there are no uncommitted changes"
-    return ""
+    return "" if find_uncommitted(record.folder.project) else "there are no uncommitted changes"
 
 
 def has_later_commit(record: UpdateRecord) -> bool:
@@ -170,14 +166,13 @@ def has_later_commit(record: UpdateRecord) -> bool:
     project = record.folder.project
     if project.read_head() == record.head:
         return False
-    trees = []
-    for commit in (record.head, "HEAD"):
-        try:
-            tree = read_tree(project.git, f"{commit}:{project.prefix}")
-        except GitError:
-            return True
-        trees.append({path: tree.get(path) for path in record.paths})
-    return trees[0] != trees[1]
+    try:
+        old, new = (
+            read_tree(project.git, f"{commit}:{project.prefix}") for commit in (record.head, "HEAD")
+        )
+    except GitError:
+        return True
+    return any(old.get(path) != new.get(path) for path in record.paths)
 
 
 def delete_outdated(record: UpdateRecord, index: Index) -> dict[str, Path]:
@@ -195,9 +190,8 @@ def delete_outdated(record: UpdateRecord, index: Index) -> dict[str, Path]:
         committed = read_tree(project.git, f"HEAD:{project.prefix}")
         names, written = group_by_fold(committed), record.written
         for path in record.added:
-            if path in committed or path in unwritten or find_blocking_file(root, path):
-                continue
-            if find_other_name(root, path, names):
+            is_other = path in committed or path in unwritten or find_blocking_file(root, path)
+            if is_other or find_other_name(root, path, names):
                 continue
             if has_content(describe_file(root / path), written.get(path)):
                 rollback.move_away(path)
@@ -211,20 +205,17 @@ def delete_outdated(record: UpdateRecord, index: Index) -> dict[str, Path]:
 def _is_known(record: UpdateRecord, old: Path, path: str) -> bool:
     """Check whether a file that was replaced is what git has, or is in the project again."""
     project, description = record.folder.project, describe_file(old)
-    if description == record.expected.get(path):
-        return True
-    if has_content(description, describe_file(project.folder / path)):
+    is_expected = description == record.expected.get(path)
+    if is_expected or has_content(description, describe_file(project.folder / path)):
         return True
     if old.is_symlink() or not old.is_file():
         return False
     # Release 1.0.0 recorded nothing to compare with.
     name = f"--path={project.prefix}{path}"
     oid = project.git.text("hash-object", "--stdin", name, stdin=old.read_bytes())
-    for commit in (record.head, "HEAD"):
-        committed = project.git.run("rev-parse", f"{commit}:{project.prefix}{path}")
-        if committed.stdout.decode().strip() == oid:
-            return True
-    return False
+    commits = (f"{commit}:{project.prefix}{path}" for commit in (record.head, "HEAD"))
+    processes = (project.git.run("rev-parse", commit) for commit in commits)
+    return any(process.stdout.decode().strip() == oid for process in processes)
 
 
 class Rollback:
@@ -252,9 +243,8 @@ class Rollback:
         for path in record.added:
             # What is at the path of a file that was not written yet is the user's.
             place = root / path
-            if path in unwritten or find_blocking_file(root, path) or not exists(place):
-                continue
-            if self._is_restored(path):
+            is_other = path in unwritten or find_blocking_file(root, path) or not exists(place)
+            if is_other or self._is_restored(path):
                 continue
             if place.is_dir() and not place.is_symlink():
                 with contextlib.suppress(OSError):
