@@ -155,6 +155,6 @@ def test_hooks_do_not_stop_the_pull_request(
     commit = git(project, "commit-tree", "-p", "HEAD", "-m", "Update", "HEAD^{tree}")
     hooked(place)
     pushed = UpdateBranch(Project.read(project), "update-from-template").push(commit)
-    assert pushed.changed
+    assert pushed == commit
     assert "refs/heads/update-from-template" in git(remote, "for-each-ref")
     assert not (tmp_path / "ran").exists()

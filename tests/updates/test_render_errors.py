@@ -111,7 +111,6 @@ def test_errors_of_the_process_keep_their_class(capsys: pytest.CaptureFixture[st
     os.write(writing, b"one\xff\r\ntwo\n")
     os.close(writing)
     sandbox._print_output(os.fdopen(reading, "rb"))
-    sandbox._print_output(None)
     assert capsys.readouterr().err == "one\ufffd\ntwo\n"
 
 

@@ -91,18 +91,21 @@ def test_a_project_in_a_folder_changes_only_that(tmp_path: Path) -> None:
     require_release(project, tree, "v1.1.0")
 
 
-def test_a_branch_is_pushed_once(plain: Project, tmp_path: Path) -> None:
+def test_a_branch_is_pushed_once(
+    plain: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same update is not pushed twice, and commits of others are not overwritten."""
     _, tree = compute(plain)
     commit = commit_update(plain, tree, "v1.1.0")
     branch = UpdateBranch(plain, BRANCH)
     assert branch.read_tip() == ""
-    pushed = branch.push(commit)
-    assert (pushed.commit, pushed.changed) == (commit, True)
+    assert branch.push(commit) == commit
     assert git(tmp_path / "origin.git", "rev-parse", BRANCH) == commit
     assert git(plain.folder, "for-each-ref", "refs/packer-toolkit") == ""
-    again = branch.push(commit_update(plain, tree, "v1.1.0"))
-    assert (again.commit, again.changed) == (commit, False)
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2037-01-01T00:00:00Z")
+    later = commit_update(plain, tree, "v1.1.0")
+    assert later != commit
+    assert branch.push(later) == commit
     git(plain.folder, "checkout", "--quiet", "-b", "resolved", commit)
     git(plain.folder, "commit", "--quiet", "--allow-empty", "-m", "Resolved")
     git(plain.folder, "push", "--quiet", "origin", f"resolved:{BRANCH}")

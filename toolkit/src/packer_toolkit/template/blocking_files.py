@@ -72,7 +72,6 @@ def find_blocking_files(folder: Path, before: Tree, after: Tree) -> list[str]:
 
 
 def _list_files(folder: Path, path: str) -> Iterator[str]:
-    """Yield the files and links at a path, or below it if it is a folder."""
     place = folder / path
     if place.is_symlink() or place.is_file():
         yield path

@@ -165,7 +165,6 @@ def _rename(source: Path, place: Path, flags: int) -> bool:
 
 
 def _copy(source: Path, place: Path) -> None:
-    """Copy a file or link to a path where nothing is."""
     if source.is_symlink():
         place.symlink_to(source.readlink())
         return

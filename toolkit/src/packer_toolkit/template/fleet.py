@@ -94,6 +94,8 @@ class Fleet(Protocol):
 
     def find_disabled_workflows(self, name: str) -> str:
         """Return a note about workflows that GitHub has disabled; empty without any."""
+        del name
+        return ""
 
 
 def read_fleet(
@@ -223,7 +225,7 @@ class TagLister:
 
 
 @dataclass(frozen=True)
-class LocalFleet:
+class LocalFleet(Fleet):
     """Clones in a folder.
 
     Attributes:
@@ -275,8 +277,3 @@ class LocalFleet:
     def list_tags(self, template: str) -> Mapping[str, str]:
         """Return the tags that git lists."""
         return self.tag_lister.list_tags(template)
-
-    def find_disabled_workflows(self, name: str) -> str:
-        """Return an empty string: a clone does not show disabled workflows."""
-        del name
-        return ""

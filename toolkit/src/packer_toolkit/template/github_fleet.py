@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from github import GithubException, UnknownObjectException
+
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.git.addresses import split_host_and_path
 from packer_toolkit.github.client import translate_github_errors
@@ -86,8 +88,6 @@ class GitHubFleet:
 
     def _list_owned(self) -> Iterable[Any]:
         with translate_github_errors(f"list the repositories of {self.organization}"):
-            from github import UnknownObjectException
-
             try:
                 return list(self._get_client().get_organization(self.organization).get_repos())
             except UnknownObjectException:
@@ -107,8 +107,6 @@ class GitHubFleet:
         return default
 
     def _read(self, name: str, path: str) -> AnswersFile | None:
-        from github import UnknownObjectException
-
         with translate_github_errors(f"read {path}"):
             try:
                 file = self._get_client().get_repo(name).get_contents(path)
@@ -121,8 +119,6 @@ class GitHubFleet:
 
     def _list_candidates(self, name: str) -> Sequence[str]:
         """Return other paths that may be the answers file, likely ones first."""
-        from github import GithubException
-
         with translate_github_errors("list the files"):
             try:
                 tree = self._get_client().get_repo(name).get_git_tree("HEAD", recursive=True).tree
@@ -142,8 +138,6 @@ class GitHubFleet:
         return sorted(others, key=lambda path: (not _LIKELY.search(path), path.count("/"), path))
 
     def _exists(self, name: str) -> bool:
-        from github import UnknownObjectException
-
         with suppress(UnknownObjectException):
             return bool(self._get_client().get_repo(name, lazy=False))
         return False

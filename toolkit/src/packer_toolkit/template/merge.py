@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Literal
 
 from packer_toolkit.git.command import Git
+from packer_toolkit.template.path_names import list_parents
 from packer_toolkit.template.trees import SUBMODULE, Entry, Tree
 
 ConflictKind = Literal["both changed", "both added", "removed", "no text", "in the way"]
@@ -139,7 +140,6 @@ def find_renames(git: Git, base: str, theirs: str) -> list[tuple[str, str]]:
 def _merge_file(
     git: Git, path: str, base: Entry | None, ours: Entry, theirs: Entry | None
 ) -> tuple[Entry, Conflict | None]:
-    """Merge a file that both sides changed, or added."""
     if theirs is None:
         return ours, Conflict(path, "removed", base, ours, theirs)
     if not (ours.is_file and theirs.is_file and (base is None or base.is_file)):
@@ -169,7 +169,7 @@ def _merge_file(
 def _reject_blocked_files(merged: Merged, ours: Tree, theirs: Tree) -> None:
     """Leave the release's file out where one side has a file and the other a folder."""
     for path in sorted(merged.tree):
-        for above in _list_parents(path):
+        for above in list_parents(path):
             if path not in merged.tree or above not in merged.tree:
                 continue
             rejected = above if path in ours else path
@@ -182,8 +182,3 @@ def _reject_blocked_files(merged: Merged, ours: Tree, theirs: Tree) -> None:
 def _has_other_kind(path: str, files: Collection[str]) -> bool:
     """Check whether a path is a folder of some files, or is below one of them."""
     return any(file.startswith(f"{path}/") or path.startswith(f"{file}/") for file in files)
-
-
-def _list_parents(path: str) -> list[str]:
-    parts = path.split("/")
-    return ["/".join(parts[:count]) for count in range(1, len(parts))]

@@ -145,7 +145,6 @@ class Project:
 
 
 def _explain_missing_file(folder: Path) -> str:
-    """Return why a folder has no answers file, with the next step."""
     reason = f"{folder} has no {DEFAULT}"
     for parent in _list_folders_above(folder):
         if find_answers_files(parent):
@@ -170,7 +169,6 @@ def _list_folders_above(folder: Path) -> list[Path]:
 
 
 def _explain_other_template(folder: Path, file: str, answers: Mapping[str, Any]) -> str:
-    """Return that an answers file belongs to another template, with the next step."""
     address = answers.get("_src_path")
     named = f" ({remove_secrets(str(address))})" if address else ""
     return (
@@ -195,9 +193,8 @@ def require_commit(project: Project) -> None:
     Raises:
         SetupError: It is not.
     """
-    for part in (project.top, project.head, project.tree):
-        if not part:
-            raise SetupError(f"{project.folder} has no committed files; commit everything first")
+    # Each of them raises the error that explains what is missing.
+    _ = (project.top, project.head, project.tree)
 
 
 def find_uncommitted(project: Project) -> list[str]:

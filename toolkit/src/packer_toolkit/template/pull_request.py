@@ -278,9 +278,8 @@ class UpdatePullRequests:
 
         Empty when one is open, or when the user has started the workflow: that asks for a new one.
         """
-        if os.environ.get("GITHUB_EVENT_NAME") == "workflow_dispatch":
-            return ""
-        if self._list_pulls("open"):
+        is_wanted = os.environ.get("GITHUB_EVENT_NAME") == "workflow_dispatch"
+        if is_wanted or self._list_pulls("open"):
             return ""
         for pull in self._list_pulls("closed"):
             if names_release(pull.title, pull.body or "", release):

@@ -104,7 +104,6 @@ class PullRequestJob:
             return self._push_saved(self.saved_in) if self.saved_in else self._update()
 
     def _push_saved(self, file: str) -> PullRequestResult:
-        """Push an update that another job has saved."""
         update = saved_update.read_update(job_files.read_line(file, saved_update.WHAT))
         tree = saved_update.apply_update(self.project, update, self.release)
         saved_update.require_current(self.project, self.base)
@@ -147,7 +146,6 @@ class PullRequestJob:
             return summarize_update(plan, news), write_repository_tree(plan, files)
 
     def _describe(self, summary: UpdateSummary, tree: str) -> dict[str, Any]:
-        """Return what the pull request shows."""
         workflows = pull_request.find_workflows(saved_update.list_changed_paths(self.project, tree))
         return {
             "release": summary.release,
@@ -186,19 +184,18 @@ class PullRequestJob:
         if closed_url:
             return _report_closed(closed_url, summary.release)
         commit = commit_update(self.project, tree, summary.release)
-        pushed = UpdateBranch(self.project, self.branch).push(commit)
+        commit = UpdateBranch(self.project, self.branch).push(commit)
         with translate_github_errors("open the pull request"):
             url = pulls.open_or_edit(title, body)
         return PullRequestResult(
-            {**parts, "updated": True, "commit": pushed.commit, "url": url},
-            {"updated": "true", "release": summary.release, "commit": pushed.commit},
+            {**parts, "updated": True, "commit": commit, "url": url},
+            {"updated": "true", "release": summary.release, "commit": commit},
             f"{title}: {url}",
             f"[{title}]({url})",
         )
 
 
 def _report_closed(url: str, release: str) -> PullRequestResult:
-    """Report that the pull request of a release was closed, and open none."""
     return PullRequestResult(
         {"release": release, "url": url},
         {"updated": "false", "release": release, "commit": ""},

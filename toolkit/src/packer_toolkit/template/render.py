@@ -271,7 +271,6 @@ def _limit_fileglob(places: Sequence[Path]) -> Callable[[str], list[str]]:
 
 
 def _copy_worker(worker: Any, kind: Any) -> Any:
-    """Return a worker of Copier's own class with the same settings."""
     return kind(**{item.name: getattr(worker, item.name) for item in fields(kind) if item.init})
 
 

@@ -157,10 +157,8 @@ def _start_process(
                 outgoing.flush()
 
 
-def _print_output(output: IO[bytes] | None) -> None:
+def _print_output(output: IO[bytes]) -> None:
     """Print the output of migrations on stderr: stdout is for the result, such as JSON."""
-    if output is None:
-        return
     with output:
         for line in output:
             text = line.decode(errors="replace").rstrip("\r\n")

@@ -56,10 +56,7 @@ def choose_release(project: Project, wanted: str | None) -> str:
         RemoteError: The template cannot be read.
     """
     source, file = project.source, project.answers_file
-    if wanted is None:
-        release = find_newest_release(source, file)
-    else:
-        release = find_release(source, wanted, file)
+    release = find_release(source, wanted, file) if wanted else find_newest_release(source, file)
     present = project.version
     if wanted is None and release.version < present and not is_release(project.release):
         # Created from a commit that no release has yet.
@@ -190,7 +187,6 @@ def update_repository(
 
 
 def _describe_saved(saved: Mapping[str, Path | None]) -> list[str]:
-    """Return a line for each file that the user saved while the update was written."""
     return [
         f"You saved {show_path(path)} while the update was written, and it stays as you saved it; "
         + (f"the update's version is {show_copy(copy)}." if copy else "the update deletes it.")
@@ -265,13 +261,12 @@ class _Planner:
             self._merged.tree[answers_file] = answers
         # Migrations after the update work on the merged files.
         self._written = self._copy.write_tree(self._merged.tree)
-        self._copy.check_out(self._written)
+        self._git.text("read-tree", "--reset", "-u", self._written)
 
     def _take_over_conflicts(self, after: Tree) -> None:
         """Add the conflicts that migrations left in the index, and drop those they solved."""
-        for path in [path for path in self._merged.conflicts if path in self._merged.tree]:
-            if path not in after:
-                del self._merged.conflicts[path]
+        for path in {*self._merged.conflicts} & {*self._merged.tree} - {*after}:
+            del self._merged.conflicts[path]
         stages: dict[str, dict[str, Entry]] = {}
         for line in self._git.fields("ls-files", "--unmerged", "-z"):
             meta, _, path = line.partition("\t")
@@ -283,7 +278,6 @@ class _Planner:
                 self._merged.conflicts[path] = Conflict(path, "both changed", base, ours, theirs)
 
     def _compare_answers(self) -> AnswerChanges:
-        """Compare the recorded answers with those that the new release records."""
         old = self._project.answers
         file = self._steps.new / self._project.answers_file
         new = parse_answers(file.read_bytes(), "the new answers file") if file.exists() else {}

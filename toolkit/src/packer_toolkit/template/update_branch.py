@@ -10,7 +10,6 @@ import base64
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,19 +25,6 @@ BRANCH = "update-from-template"
 # A hook of the clone, such as pre-push of husky or lefthook, is for the commits of its user, and
 # needs programs that a workflow does not have.
 _WITHOUT_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
-
-
-@dataclass(frozen=True)
-class PushedBranch:
-    """The branch after a push.
-
-    Attributes:
-        commit: The commit that it is at.
-        changed: Whether that is another commit than before.
-    """
-
-    commit: str
-    changed: bool
 
 
 class UpdateBranch:
@@ -75,8 +61,11 @@ class UpdateBranch:
                 "pull request, or close it and delete the branch"
             )
 
-    def push(self, commit: str) -> PushedBranch:
+    def push(self, commit: str) -> str:
         """Push a commit, unless the branch has the same files on the same parent already.
+
+        Returns:
+            The commit that the branch is at then.
 
         Raises:
             CommandFailedError: The branch has commits of others.
@@ -86,13 +75,13 @@ class UpdateBranch:
         if tip:
             self.require_own_commit(tip)
             if self._read_content(tip) == self._read_content(commit):
-                return PushedBranch(tip, changed=False)
-        if not tip:
+                return tip
+        else:
             # The event "create" ignores [skip ci], so the branch is created without the update.
             tip = self._project.head
             self._push(tip)
         self._push(commit, f"--force-with-lease=refs/heads/{self._name}:{tip}")
-        return PushedBranch(commit, changed=True)
+        return commit
 
     def _push(self, commit: str, *options: str) -> None:
         """Push a commit to the branch.
@@ -232,7 +221,6 @@ def commit_update(project: Project, tree: str, release: str) -> str:
 
 
 def _copy_objects(plan: UpdatePlan, files: Mapping[str, Entry]) -> None:
-    """Copy the objects of files that the project's repository does not have yet."""
     for entry in {*files.values()} - {*plan.before.values()}:
         if entry.mode != SUBMODULE:
             text = plan.sandbox.raw("cat-file", "blob", entry.oid)

@@ -153,7 +153,6 @@ class UpdateWriter:
         return copies
 
     def _has_file(self, path: str) -> bool:
-        """Check whether a file or link is at a path where the update has deleted one."""
         is_file = describe_file(self._root / path) not in ("", "folder")
         return is_file and not find_blocking_file(self._root, path)
 
@@ -192,7 +191,6 @@ def write_file(
 
 
 def _remove_empty(folder: Path) -> None:
-    """Delete a folder that contains nothing but folders."""
     for place, _, _ in os.walk(folder, topdown=False):
         Path(place).rmdir()
 

@@ -98,7 +98,6 @@ def command(
     """
     from packer_toolkit.github.client import create_client
     from packer_toolkit.template.fleet import LocalFleet, TagLister
-    from packer_toolkit.template.github_fleet import GitHubFleet
 
     listed = [*repositories, *(_read_lines(file) if file else [])]
     if folder and (organization or listed):
@@ -113,6 +112,8 @@ def command(
         local = LocalFleet(folder, prefix, tags)
         rows, archived = _read(local, at_once=2), 0
     else:
+        from packer_toolkit.template.github_fleet import GitHubFleet
+
         connect = partial(create_client, read_token(), api_url, timeout)
         remote = GitHubFleet(connect, api_url, tags, organization, prefix, listed)
         remote.with_workflows = with_workflows
