@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import yaml
 from paired import Ratio, compare
 
-from rig.hook import without_gitpython
-from rig.template import git, release, render, snapshot
+from rig.repositories.hook import without_gitpython
+from rig.repositories.template import git, release, render, snapshot
 
 BOUNDS = [
     Ratio("copy / the same without the hook", "copy", "copy without the hook", 1.20),

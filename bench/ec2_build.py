@@ -39,11 +39,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from paired import Difference, Ratio, compare
 
 from packer_toolkit.build.report import BuildReport
-from rig import base_images, tools
-from rig.docker_engine import DockerEngine
-from rig.ec2.rig import Ec2, Finished
-from rig.repository import STANDINS, build, build_report, toolkit_build
-from rig.template import render, snapshot
+from rig.aws.rig import Ec2, Finished
+from rig.docker import base_images
+from rig.docker.engine import DockerEngine
+from rig.host import tools
+from rig.repositories.repository import PROGRAMS, build, build_report, toolkit_build
+from rig.repositories.template import render, snapshot
 
 # Seconds from a packet to its answer, as from GitHub's own runners in the east of the United States
 # to eu-central-1: the default answers.
@@ -192,7 +193,7 @@ class Bench:
             ANSIBLE_HOST_KEY_CHECKING="False",
         )  # fmt: skip
         _run(
-            str(STANDINS / "cinc-auditor"), "exec", str(self.demo / "inspec"), "--target",
+            str(PROGRAMS / "cinc-auditor"), "exec", str(self.demo / "inspec"), "--target",
             f"ssh://{host}:22", "--key-files", key, "--sudo",
         )  # fmt: skip
         script(provisioners / "cleanup.sh")

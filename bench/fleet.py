@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from rig.template import git
+from rig.repositories.template import git
 
 SIZES = (10, 50, 100)
 GROWTH = 1.5

@@ -19,11 +19,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from rig import tools
-from rig.checks import CHECKS
-from rig.linting import lint
-from rig.template import snapshot
-from rig.variants import render, variants
+from rig.host import tools
+from rig.lint.checks import CHECKS
+from rig.lint.runner import lint
+from rig.repositories.template import snapshot
+from rig.repositories.variants import render, variants
 
 BATCH = 10
 

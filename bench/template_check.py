@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from paired import Ratio, compare
 
-from rig.template import ROOT, git, release, render, snapshot
+from rig.repositories.template import ROOT, git, release, render, snapshot
 
 SECONDS = 1.5
 # Nothing to do on the way, as nearly every migration at nearly every update.

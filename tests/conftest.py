@@ -12,21 +12,23 @@ from unittest import mock
 
 import pytest
 
-from rig import base_images, tools
-from rig import docker_engine as docker_engine_module
-from rig import template as template_module
-from rig import toolkit_image as toolkit_image_module
-from rig.cache import CACHE_ROOT
-from rig.docker_engine import DockerEngine
-from rig.session import Session
-from rig.signals import set_handlers
+from rig.docker import base_images
+from rig.docker import engine as docker_engine_module
+from rig.docker import toolkit_image as toolkit_image_module
+from rig.docker.engine import DockerEngine
+from rig.host import tools
+from rig.host.cache import CACHE_ROOT
+from rig.host.session import Session
+from rig.host.signals import set_handlers
+from rig.repositories import template as template_module
 
 pytest_plugins = [
-    "rig.ec2.fixtures",
-    "rig.fast_tests",
+    "rig.aws.fixtures",
+    "rig.host.fast_tests",
     "rig.github.fixtures",
-    "rig.pipeline_fixtures",
-    "rig.task_fixtures",
+    "rig.run.pipeline_fixtures",
+    "rig.run.task_fixtures",
+    "rig.terraform.fixtures",
 ]
 
 _SESSION = pytest.StashKey[Session]()
@@ -43,6 +45,7 @@ _SCRUBBED_PREFIXES = (
     "PACKER_",
     "PKR_",
     "TASK_",
+    "TF_",
     "XDG_",
 )
 
@@ -79,8 +82,14 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what needs Packer last: on a new machine it is being built beside the other tests."""
-    items.sort(key=lambda item: "packer" in getattr(item, "fixturenames", ()))
+    """Run what needs compiled programs last: on a new machine they are being compiled meanwhile."""
+    order = ("packer", "terraform")
+
+    def rank(item: pytest.Item) -> int:
+        fixtures = getattr(item, "fixturenames", ())
+        return max((number for number, name in enumerate(order, 1) if name in fixtures), default=0)
+
+    items.sort(key=rank)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -133,7 +142,7 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def packer() -> tools.Packer:
-    """Return Packer with its plugins, in the exact versions of tests/rig/tools/packer/go.mod."""
+    """Return Packer with its plugins, in the versions of tests/rig/host/tools/packer/go.mod."""
     return tools.packer()
 
 

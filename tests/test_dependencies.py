@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rig import tools
-from rig.template import ROOT
+from rig.host import tools
+from rig.repositories.template import ROOT
 
 pytestmark = pytest.mark.integration
 

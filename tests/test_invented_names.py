@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rig.template import ROOT, git
+from rig.repositories.template import ROOT, git
 
 # RFC 2606 and RFC 6761; AWS's own example accounts; services that the product uses.
 RESERVED = re.compile(r"(?:^|\.)(?:example(?:\.(?:com|net|org|eu))?|invalid|test|localhost)$", re.I)

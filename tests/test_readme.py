@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rig.template import ROOT, git
-from rig.tools import require
+from rig.host.tools import require
+from rig.repositories.template import ROOT, git
 
 pytestmark = pytest.mark.integration
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rig import tools
-from rig.host import HOST_ENV
+from rig.host import tools
+from rig.host.machine import HOST_ENV
 
 CHECKOUT = Path(__file__).parents[1]
 _CONFIGURATION = yaml.safe_load((CHECKOUT / ".pre-commit-config.yaml").read_text())

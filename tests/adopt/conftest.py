@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from shapes import NEW_FILE, SHAPES
 
-from rig.template import git, release, snapshot
+from rig.repositories.template import git, release, snapshot
 
 
 @pytest.fixture(scope="session")

@@ -25,10 +25,10 @@ from packer_toolkit.cli.template.adopt import command as adopt_command
 from packer_toolkit.cli.template.update import command as update_command
 from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
 from packer_toolkit.template.source import format_uvx_requirement
-from rig.hook import git_state, tree
-from rig.template import ROOT, git, hand_over_environment, release, render
-from rig.terminal import DOWN, ENTER, ERASE, SPACE, Terminal
-from rig.updating import toolkit
+from rig.repositories.hook import git_state, tree
+from rig.repositories.template import ROOT, git, hand_over_environment, release, render
+from rig.run.terminal import DOWN, ENTER, ERASE, SPACE, Terminal
+from rig.run.updating import toolkit
 
 pytestmark = pytest.mark.integration
 

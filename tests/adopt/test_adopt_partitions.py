@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from packer_toolkit.cli.template.adopt import command
 from packer_toolkit.errors import SetupError
-from rig.hook import tree
-from rig.template import git, hand_over_environment
+from rig.repositories.hook import tree
+from rig.repositories.template import git, hand_over_environment
 
 pytestmark = pytest.mark.integration
 

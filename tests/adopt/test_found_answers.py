@@ -15,7 +15,7 @@ from packer_toolkit.adopt.ci_config import read_ci_config
 from packer_toolkit.adopt.found import FoundAnswers
 from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import Git
-from rig.template import ROOT
+from rig.repositories.template import ROOT
 
 
 @pytest.fixture(scope="module")

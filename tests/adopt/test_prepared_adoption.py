@@ -11,7 +11,7 @@ from packer_toolkit.adopt.compare import find_nearest_release
 from packer_toolkit.adopt.prepare import AdoptionRequest, choose_answers_file, prepare_adoption
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.git.command import Git
-from rig.template import git, release
+from rig.repositories.template import git, release
 
 COPIER = """\
 _subdirectory: template

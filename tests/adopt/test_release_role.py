@@ -8,7 +8,7 @@ import pytest
 
 from packer_toolkit.adopt.ci_config import read_ci_config
 from packer_toolkit.git.command import Git
-from rig.template import git
+from rig.repositories.template import git
 
 ROLE = "arn:aws:iam::222233334444:role/"
 BUILDER, RELEASER = ROLE + "builder", ROLE + "releaser"

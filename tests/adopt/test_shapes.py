@@ -14,8 +14,8 @@ from shapes import NEW_FILE, SHAPES, Shape
 
 from packer_toolkit.cli.template.adopt import command as adopt_command
 from packer_toolkit.cli.template.update import command as update_command
-from rig.hook import manifest, tree
-from rig.template import git, hand_over_environment
+from rig.repositories.hook import manifest, tree
+from rig.repositories.template import git, hand_over_environment
 
 pytestmark = pytest.mark.integration
 

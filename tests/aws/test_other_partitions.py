@@ -17,10 +17,10 @@ from packer_toolkit.build.arguments import read_arguments
 from packer_toolkit.build.values import inspect
 from packer_toolkit.cli.main import group
 from packer_toolkit.errors import SetupError
-from rig.template import git, release, render, snapshot
-from rig.template_rules import rules
-from rig.tools import Packer
-from rig.updating import Answer, toolkit
+from rig.host.tools import Packer
+from rig.repositories.template import git, release, render, snapshot
+from rig.repositories.template_rules import rules
+from rig.run.updating import Answer, toolkit
 
 ACCOUNT = "111122223333"
 REGIONS = {

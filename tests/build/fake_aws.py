@@ -1,6 +1,6 @@
 """An account of AWS in memory, for tests of what a build decides.
 
-It lists, tags and deletes; tests/rig/ec2 is the EC2 for everything else.
+It lists, tags and deletes; tests/rig/aws is the EC2 for everything else.
 """
 
 from __future__ import annotations

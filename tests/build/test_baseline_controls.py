@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rig.docker_engine import DockerEngine
-from rig.repository import STANDINS
-from rig.template import ROOT, git, render
-from rig.tools import require
+from rig.docker.engine import DockerEngine
+from rig.host.tools import require
+from rig.repositories.repository import PROGRAMS
+from rig.repositories.template import ROOT, git, render
 
 pytestmark = pytest.mark.integration
 
@@ -67,7 +67,7 @@ def audit(
             "INSPEC_PROFILE": "inspec",
             "INSPEC_REQUIRED": "false",
             "INSPEC_TARGET": f"docker://{container}",
-            "PATH": os.pathsep.join([str(STANDINS), os.environ["PATH"]]),
+            "PATH": os.pathsep.join([str(PROGRAMS), os.environ["PATH"]]),
             **env,
         },
         capture_output=True,
@@ -168,7 +168,10 @@ def test_a_team_sets_the_switch_of_the_role_outside_of_it(profile: Path, tmp_pat
 def test_the_profile_has_a_copyright(profile: Path) -> None:
     """The auditor warns of nothing in a new repository's profile (inspec 15)."""
     done = subprocess.run(
-        [STANDINS / "cinc-auditor", "check", profile], capture_output=True, text=True, check=True
+        [PROGRAMS / "cinc-auditor", "check", profile],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "0 errors, 0 warnings" in done.stdout
     assert done.stderr == ""

@@ -13,10 +13,11 @@ from pathlib import Path
 import copier
 import pytest
 
-from rig.docker_engine import DockerEngine
-from rig.repository import (
+from rig.docker.engine import DockerEngine
+from rig.host.tools import Packer
+from rig.repositories.repository import (
+    PROGRAMS,
     SMALL_CONTROL,
-    STANDINS,
     TOOLKIT,
     add_control,
     add_role,
@@ -24,8 +25,7 @@ from rig.repository import (
     small_repository,
     unique_name,
 )
-from rig.template import git, release
-from rig.tools import Packer
+from rig.repositories.template import git, release
 
 FILTER = "def shout(text):\n    return text.upper()\n\n\nclass FilterModule:\n" + (
     "    def filters(self):\n        return {'shout': shout}\n"
@@ -61,7 +61,7 @@ def start(
     command: Sequence[str], repository: Path, packer: Packer, engine: DockerEngine, output: Path
 ) -> subprocess.Popen[bytes]:
     """Start a build, with the auditor's stand-in on PATH."""
-    path = [str(STANDINS), str(packer.path.parent), os.environ["PATH"]]
+    path = [str(PROGRAMS), str(packer.path.parent), os.environ["PATH"]]
     env = {**os.environ, **packer.env, **engine.env, "PATH": os.pathsep.join(path)}
     env |= {"PACKER_LOG": "1", "PACKER_LOG_PATH": "packer.log"}
     env.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rig import base_images
-from rig.docker_engine import DockerEngine
-from rig.template import ROOT
+from rig.docker import base_images
+from rig.docker.engine import DockerEngine
+from rig.repositories.template import ROOT
 
 SCRIPT = ROOT / "template" / "provisioners" / "cleanup.sh"
 

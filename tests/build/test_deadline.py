@@ -14,9 +14,9 @@ import pytest
 
 from packer_toolkit.build.deadline import Deadline, enforce_deadline, find_deadline
 from packer_toolkit.errors import SetupError
-from rig.ec2 import Ec2
-from rig.repository import add_script, small_repository
-from rig.tools import Packer
+from rig.aws import Ec2
+from rig.host.tools import Packer
+from rig.repositories.repository import add_script, small_repository
 
 
 def test_hour_is_warned_at_45_minutes_and_stopped_at_55() -> None:

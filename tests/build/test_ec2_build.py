@@ -12,21 +12,21 @@ from typing import Any
 
 import pytest
 
-from rig.ec2.rig import Call, Ec2, Finished
-from rig.host import path_without
-from rig.repository import (
+from rig.aws.rig import Call, Ec2, Finished
+from rig.host.machine import path_without
+from rig.host.tools import Packer
+from rig.repositories.repository import (
     FULL_ANSWERS,
+    PROGRAMS,
     ROLE,
     SESSION_MANAGER,
-    STANDINS,
     add_script,
     build,
     manifest,
     small_repository,
     toolkit_build,
 )
-from rig.template import ROOT, git, render
-from rig.tools import Packer
+from rig.repositories.template import ROOT, git, render
 
 
 @dataclass
@@ -379,7 +379,7 @@ def test_the_actions_of_further_settings_are_written_down(
     # A session is terminated as soon as Packer sees that the instance has stopped.
     ec2.pace(stopped=6)
     env = {
-        "PATH": os.pathsep.join([str(SESSION_MANAGER), str(STANDINS), os.environ["PATH"]]),
+        "PATH": os.pathsep.join([str(SESSION_MANAGER), str(PROGRAMS), os.environ["PATH"]]),
         "PKR_VAR_iam_instance_profile": "builder",
         "PKR_VAR_ssh_interface": "session_manager",
     }

@@ -20,8 +20,9 @@ from typing import Any, TypeVar
 import pytest
 
 from packer_toolkit.pipeline.advice import suggest_fixes
-from rig.ec2.rig import Ec2, Fault, Finished
-from rig.repository import (
+from rig.aws.rig import Ec2, Fault, Finished
+from rig.host.tools import Packer
+from rig.repositories.repository import (
     FULL_ANSWERS,
     ROLE,
     SMALL_CONTROL,
@@ -34,9 +35,8 @@ from rig.repository import (
     toolkit_build,
     toolkit_env,
 )
-from rig.repository import build as plain
-from rig.template import ROOT, git
-from rig.tools import Packer
+from rig.repositories.repository import build as plain
+from rig.repositories.template import ROOT, git
 
 T = TypeVar("T")
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rig.ec2.rig import Ec2
-from rig.host import HOST_ENV
-from rig.repository import build, manifest, small_repository
-from rig.template import render
-from rig.tools import Packer
+from rig.aws.rig import Ec2
+from rig.host.machine import HOST_ENV
+from rig.host.tools import Packer
+from rig.repositories.repository import build, manifest, small_repository
+from rig.repositories.template import render
 
 BROKEN = """\
 # frozen_string_literal: true

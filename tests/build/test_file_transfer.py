@@ -8,9 +8,15 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit.pipeline.advice import suggest_fixes
-from rig.ec2.rig import Ec2, Finished
-from rig.repository import add_script, build, build_report, small_repository, toolkit_build
-from rig.tools import Packer
+from rig.aws.rig import Ec2, Finished
+from rig.host.tools import Packer
+from rig.repositories.repository import (
+    add_script,
+    build,
+    build_report,
+    small_repository,
+    toolkit_build,
+)
 
 IMAGE = ("-var", "skip_create_ami=false")
 

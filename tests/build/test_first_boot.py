@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rig.ec2.rig import Ec2
-from rig.repository import add_script, small_repository, toolkit_build
-from rig.tools import Packer
+from rig.aws.rig import Ec2
+from rig.host.tools import Packer
+from rig.repositories.repository import add_script, small_repository, toolkit_build
 
 # As cloud-init of such a base image: it restarts the machine while the build waits for it.
 RESTART = "if [[ ! -e /srv/restarted ]]; then\n  touch /srv/restarted\n  exec sleep 60\nfi\n"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit.build.request import BuildRequest
-from rig.template import git, render
-from rig.tools import Packer
+from rig.host.tools import Packer
+from rig.repositories.template import git, render
 
 pytestmark = pytest.mark.integration
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from rig.repository import STANDINS
-from rig.template import ROOT
-from rig.tools import require
+from rig.host.tools import require
+from rig.repositories.repository import PROGRAMS
+from rig.repositories.template import ROOT
 
 pytestmark = pytest.mark.integration
 
@@ -34,7 +34,11 @@ ABOUT = "name: web\ntitle: Web\nversion: 1.0.0\n"
 
 
 def inspec_sh(
-    folder: Path, *words: str, required: bool = True, auditor: Path | None = STANDINS, **env: str
+    folder: Path,
+    *words: str,
+    required: bool = True,
+    auditor: Path | None = PROGRAMS,
+    **env: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run inspec.sh as build.pkr.hcl does.
 

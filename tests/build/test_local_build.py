@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from rig.docker_engine import DockerEngine
-from rig.repository import unique_name
-from rig.template import git, release, render
-from rig.tools import Packer
+from rig.docker.engine import DockerEngine
+from rig.host.tools import Packer
+from rig.repositories.repository import unique_name
+from rig.repositories.template import git, release, render
 
 
 @dataclass

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit.pipeline.advice import suggest_fixes
-from rig.ec2.rig import Ec2
-from rig.repository import build_report, small_repository, toolkit_build
-from rig.tools import Packer
+from rig.aws.rig import Ec2
+from rig.host.tools import Packer
+from rig.repositories.repository import build_report, small_repository, toolkit_build
 
 IMAGE = ("-var", "skip_create_ami=false")
 ORGANIZATION = "arn:aws:organizations::111122223333:organization/o-abcdefghij"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from rig.docker_engine import DockerEngine
-from rig.ec2.credentials import ACCOUNT, STATIC_SECRET
-from rig.ec2.rig import Ec2
-from rig.tasks import Tasks, says
-from rig.template import git, render
+from rig.aws.credentials import ACCOUNT, STATIC_SECRET
+from rig.aws.rig import Ec2
+from rig.docker.engine import DockerEngine
+from rig.repositories.template import git, render
+from rig.run.tasks import Tasks, says
 
 VERSION = version("packer-toolkit")  # of the toolkit image, too
 

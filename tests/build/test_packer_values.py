@@ -10,8 +10,8 @@ import pytest
 from packer_toolkit.build.arguments import read_arguments
 from packer_toolkit.build.values import inspect
 from packer_toolkit.errors import SetupError
-from rig.repository import small_repository
-from rig.tools import Packer
+from rig.host.tools import Packer
+from rig.repositories.repository import small_repository
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from rig.ec2.rig import Ec2
-from rig.repository import build, small_repository
-from rig.tools import Packer
+from rig.aws.rig import Ec2
+from rig.host.tools import Packer
+from rig.repositories.repository import build, small_repository
 
 
 @pytest.mark.parametrize(("value", "asked"), [("true", True), ("false", False), ("", None)])

@@ -16,9 +16,15 @@ from packer_toolkit.build import release_images as build_release
 from packer_toolkit.build.console import Console
 from packer_toolkit.build.run import Run
 from packer_toolkit.errors import RemoteError
-from rig.ec2.rig import Ec2, Finished, image_tags, run_tags
-from rig.repository import TOOLKIT, manifest, small_repository, toolkit_build, toolkit_env
-from rig.tools import Packer
+from rig.aws.rig import Ec2, Finished, image_tags, run_tags
+from rig.host.tools import Packer
+from rig.repositories.repository import (
+    TOOLKIT,
+    manifest,
+    small_repository,
+    toolkit_build,
+    toolkit_env,
+)
 
 TAG = {"GITHUB_EVENT_NAME": "release", "GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v1.2.3"}
 KILL = {"with_signal": signal.SIGKILL, "everything": True}

@@ -14,7 +14,7 @@ from packer_toolkit.build.values import Values
 from packer_toolkit.build.version_images import read_version_state
 from packer_toolkit.errors import CommandFailedError, RemoteError
 from packer_toolkit.pipeline import plan
-from rig.ec2 import image_tags, run_tags
+from rig.aws import image_tags, run_tags
 
 HOME, COPY = "eu-west-1", "us-east-1"
 X86, ARM = "x86_64", "arm64"

@@ -8,10 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from rig.ec2.rig import Ec2
-from rig.repository import add_script, build_report, manifest, small_repository, toolkit_build
-from rig.template import git
-from rig.tools import Packer
+from rig.aws.rig import Ec2
+from rig.host.tools import Packer
+from rig.repositories.repository import (
+    add_script,
+    build_report,
+    manifest,
+    small_repository,
+    toolkit_build,
+)
+from rig.repositories.template import git
 
 IMAGE = ("-var", "skip_create_ami=false", "-var", "version=1.2.3")
 NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere.sock"}

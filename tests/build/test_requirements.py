@@ -10,11 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from rig.ec2.rig import Ec2
-from rig.galaxy import Galaxy
-from rig.repository import add_role, build, build_report, manifest, small_repository, toolkit_build
-from rig.template import ROOT, git
-from rig.tools import Packer
+from rig.aws.rig import Ec2
+from rig.host.tools import Packer
+from rig.repositories.repository import (
+    add_role,
+    build,
+    build_report,
+    manifest,
+    small_repository,
+    toolkit_build,
+)
+from rig.repositories.template import ROOT, git
+from rig.servers.galaxy import Galaxy
 
 pytestmark = pytest.mark.integration
 

@@ -17,8 +17,8 @@ from packer_toolkit.build.unrequested_images import read_requested_value, requir
 from packer_toolkit.build.validation import validate_request
 from packer_toolkit.build.values import InspectError, Values, inspect
 from packer_toolkit.errors import SetupError
-from rig.template import render
-from rig.tools import Packer
+from rig.host.tools import Packer
+from rig.repositories.template import render
 
 OURS = ("amazon-ebs.x86_64", "amazon-ebs.arm64", "docker.local")
 

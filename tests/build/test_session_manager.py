@@ -13,11 +13,12 @@ import pytest
 from packer_toolkit.build.session_manager import SessionWatch, require_session_manager
 from packer_toolkit.build.values import Values
 from packer_toolkit.errors import SetupError
-from rig.ec2.rig import Ec2, Finished
-from rig.host import path_without
-from rig.repository import (
+from rig.aws.rig import Ec2, Finished
+from rig.host.machine import path_without
+from rig.host.tools import Packer
+from rig.repositories.repository import (
+    PROGRAMS,
     SESSION_MANAGER,
-    STANDINS,
     TOOLKIT,
     add_role,
     add_script,
@@ -26,7 +27,6 @@ from rig.repository import (
     small_repository,
     toolkit_build,
 )
-from rig.tools import Packer
 
 WITH_PROFILE = ("-var", "ssh_interface=session_manager", "-var", "iam_instance_profile=builder")
 # Nothing opens a port to the building host.
@@ -43,7 +43,7 @@ def repository(ec2: Ec2, template: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def plugin_path(packer: Packer) -> str:
     """Return a PATH with the stand-in of session-manager-plugin."""
-    folders = [str(SESSION_MANAGER), str(STANDINS), str(packer.path.parent), os.environ["PATH"]]
+    folders = [str(SESSION_MANAGER), str(PROGRAMS), str(packer.path.parent), os.environ["PATH"]]
     return os.pathsep.join(folders)
 
 
@@ -51,7 +51,7 @@ def plugin_path(packer: Packer) -> str:
 def plain_path(packer: Packer, tmp_path: Path) -> str:
     """Return a PATH without session-manager-plugin."""
     path = path_without(tmp_path / "bin", "session-manager-plugin")
-    return os.pathsep.join([str(STANDINS), str(packer.path.parent), path])
+    return os.pathsep.join([str(PROGRAMS), str(packer.path.parent), path])
 
 
 @pytest.mark.parametrize("run", [build, toolkit_build], ids=["packer", "toolkit"])

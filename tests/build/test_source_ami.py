@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rig.ec2 import Ec2, image_tags, run_tags
-from rig.repository import build, small_repository, toolkit_build
-from rig.tools import Packer
+from rig.aws import Ec2, image_tags, run_tags
+from rig.host.tools import Packer
+from rig.repositories.repository import build, small_repository, toolkit_build
 
 OWN = {
     "parent_image": "own",

@@ -13,7 +13,7 @@ from packer_toolkit.build.values import Values
 from packer_toolkit.build.version_images import VersionState
 from packer_toolkit.errors import CommandFailedError
 from packer_toolkit.pipeline import plan
-from rig.ec2 import image_tags, run_tags
+from rig.aws import image_tags, run_tags
 
 BASE = image_tags("packer-ami-base")
 PAST, FUTURE = "2026-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z"

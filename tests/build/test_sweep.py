@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from rig.ec2.rig import Ec2, Finished, image_tags, run_tags
-from rig.repository import TOOLKIT
-from rig.template import ROOT
-from rig.terminal import ENTER, Terminal
+from rig.aws.rig import Ec2, Finished, image_tags, run_tags
+from rig.repositories.repository import TOOLKIT
+from rig.repositories.template import ROOT
+from rig.run.terminal import ENTER, Terminal
 
 REPOSITORY = "packer-ami-small"
 HERE, THERE = "eu-west-1", "us-east-1"

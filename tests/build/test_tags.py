@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rig.ec2.rig import Ec2
-from rig.repository import build, small_repository, toolkit_build
-from rig.tools import Packer
+from rig.aws.rig import Ec2
+from rig.host.tools import Packer
+from rig.repositories.repository import build, small_repository, toolkit_build
 
 # What templates of Go, HCL and JSON give a meaning to. {{ is refused by `packer validate`:
 # tests/rendered/test_value_rules.py.

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit.build.request import BuildRequest
-from rig.template import git, render
-from rig.tools import Packer
+from rig.host.tools import Packer
+from rig.repositories.template import git, render
 
 DEFAULT = ".copier-answers.yml"
 OTHER = "_commit: v3.0.0\n_src_path: ../other\nimage_name: shop\n"

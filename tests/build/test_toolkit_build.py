@@ -17,8 +17,9 @@ import pytest
 from packer_toolkit.build import report as reports
 from packer_toolkit.build.output import PHASES
 from packer_toolkit.signals import ReceivedSignals
-from rig.ec2.rig import Ec2
-from rig.repository import (
+from rig.aws.rig import Ec2
+from rig.host.tools import Packer
+from rig.repositories.repository import (
     TOOLKIT,
     add_role,
     add_script,
@@ -28,9 +29,8 @@ from rig.repository import (
     toolkit_build,
     toolkit_env,
 )
-from rig.template import git
-from rig.terminal import CTRL_C, Terminal
-from rig.tools import Packer
+from rig.repositories.template import git
+from rig.run.terminal import CTRL_C, Terminal
 
 IMAGE = ("-var", "skip_create_ami=false")
 SECRET = "tell-nobody-1234"  # noqa: S105 - opens nothing

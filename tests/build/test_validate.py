@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from test_cleanup import MOUNTS
 
-from rig import base_images
-from rig.docker_engine import DockerEngine
-from rig.template import ROOT
+from rig.docker import base_images
+from rig.docker.engine import DockerEngine
+from rig.repositories.template import ROOT
 
 PROVISIONERS = ROOT / "template" / "provisioners"
 CLEANUP = (PROVISIONERS / "cleanup.sh").read_text().replace("\\\n", "")

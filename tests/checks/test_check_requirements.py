@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from rig.repository import TOOLKIT
-from rig.template import git, release, render
+from rig.repositories.repository import TOOLKIT
+from rig.repositories.template import git, release, render
 
 pytestmark = pytest.mark.integration
 

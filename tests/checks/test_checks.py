@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rig.tasks import Tasks, says
-from rig.template import git, render
-from rig.tools import Packer, require
+from rig.host.tools import Packer, require
+from rig.repositories.template import git, render
+from rig.run.tasks import Tasks, says
 
 SCRIPT = "provisioners/shell/50-demo.sh"
 ROLE = "provisioners/ansible/roles/demo/tasks/main.yml"

@@ -14,8 +14,8 @@ from packer_toolkit.checks import shell
 from packer_toolkit.checks.format import format_files
 from packer_toolkit.checks.run import run_checks
 from packer_toolkit.errors import SetupError
-from rig.template import git
-from rig.tools import Packer, require
+from rig.host.tools import Packer, require
+from rig.repositories.template import git
 
 HCL, FORMATTED_HCL = 'x="1"\n', 'x = "1"\n'
 SHELL, FORMATTED_SHELL = (

@@ -12,8 +12,8 @@ import pytest
 
 from packer_toolkit.checks.inspec import check_profile
 from packer_toolkit.checks.tools import Finding
-from rig.repository import STANDINS
-from rig.tools import require
+from rig.host.tools import require
+from rig.repositories.repository import PROGRAMS
 
 pytestmark = pytest.mark.integration
 
@@ -50,7 +50,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
     """Return what makes PATH a folder with the named programs only."""
     ruby = require("ruby")
 
-    def use(*names: str, auditor: str = f'exec {ruby} {STANDINS / "cinc-auditor"} "$@"') -> None:
+    def use(*names: str, auditor: str = f'exec {ruby} {PROGRAMS / "cinc-auditor"} "$@"') -> None:
         folder = tmp_path / "tools"
         folder.mkdir()
         for name in ("sh", "cat", "git", *names):

@@ -15,7 +15,7 @@ from packer_toolkit.checks.tools import Finding, MissingToolError, SkippedError
 from packer_toolkit.checks.yaml import check_yaml
 from packer_toolkit.errors import SetupError
 from packer_toolkit.process import Completed
-from rig.template import git
+from rig.repositories.template import git
 
 Run = Callable[..., Completed]
 ROLE = "provisioners/ansible/roles/web/tasks/main.yml"

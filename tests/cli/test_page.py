@@ -12,7 +12,7 @@ import pytest
 
 from packer_toolkit import errors
 from packer_toolkit.cli.main import COMMANDS, FORMER_COMMANDS, load_command
-from rig.toolkit_image import versions
+from rig.docker.toolkit_image import versions
 
 CHECKOUT = Path(__file__).parents[2]
 PAGE = (CHECKOUT / "docs" / "toolkit.md").read_text()

@@ -6,7 +6,6 @@ import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -54,9 +53,7 @@ def test_plan_decides_and_sets_outputs(
 ) -> None:
     """Options of today, of 1.x and variables ask the same, and the decision is the output."""
     plan = BuildPlan("daily", True, "The base image has changed.")
-    with mock.patch(
-        f"{PIPELINE}.decision.decide_build", autospec=True, return_value=plan
-    ) as decide:
+    with mock.patch(f"{PIPELINE}.plan.decide_build", autospec=True, return_value=plan) as decide:
         event = {"GITHUB_EVENT_NAME": "schedule", "GITHUB_SHA": "c0ffee"}
         result = call(*arguments, **ENV, **env, **event)
     decide.assert_called_once_with("schedule", "daily", force=True, commit="c0ffee", access=ACCESS)
@@ -71,8 +68,8 @@ def test_plan_of_a_finished_release_restores_its_manifest(call: Call) -> None:
     """A release that is finished gets its manifest; --json writes nothing."""
     plan = BuildPlan("release", False, "Exists.", "1.2.3", {"arm64": "ami-1"})
     with (
-        patch(f"{PIPELINE}.decision.decide_build", return_value=plan),
-        patch(f"{PIPELINE}.decision.restore_manifest") as restore,
+        patch(f"{PIPELINE}.plan.decide_build", return_value=plan),
+        patch(f"{PIPELINE}.plan.restore_manifest") as restore,
     ):
         assert call("pipeline", "plan", "--json").json["images"] == {"arm64": "ami-1"}
         restore.assert_not_called()
@@ -128,7 +125,7 @@ def test_pack_sets_one_output_that_attach_reads(call: Call) -> None:
         for option in ("--artifacts", "--bundle"):
             result = call("pipeline", "attach", "--tag=v1", option, line, "--dry-run", **ENV)
             assert result.stdout.splitlines() == [
-                "would attach: manifest.json", "there already: build-report.json", done.url,
+                "would attach: manifest.json", "already attached: build-report.json", done.url,
             ]  # fmt: skip
         env = {"GITHUB_REF_NAME": "v1", "PACKER_BUILD_BUNDLE": line}
         parts = call("attach", "--replace", "--json", **env, **ENV).json
@@ -141,16 +138,16 @@ def test_pack_sets_one_output_that_attach_reads(call: Call) -> None:
 def test_attach_needs_a_manifest(call: Call) -> None:
     """Without manifest.json there is nothing to attach."""
     result = call("pipeline", "attach", "--tag=v1", **ENV)
-    assert (result.code, "there is no manifest.json" in result.error) == (3, True)
+    assert (result.code, "manifest.json is missing: build" in result.error) == (3, True)
 
 
 def test_pack_leaves_out_what_is_too_long(call: Call) -> None:
     """Package lists that make the output too long are left out, with a warning."""
     Path("manifest.json").write_text("{}")
     Path("packages-arm64.txt").write_text("bash 5.2\n")
-    with mock.patch(f"{PIPELINE}.packing.LONGEST_BUNDLE", 250):
+    with mock.patch(f"{PIPELINE}.artifacts.LONGEST_BUNDLE", 250):
         small = call("pipeline", "pack", "--json")
-        with mock.patch(f"{PIPELINE}.packing.LONGEST_BUNDLE", 20):
+        with mock.patch(f"{PIPELINE}.artifacts.LONGEST_BUNDLE", 20):
             result = call("pipeline", "pack", "--json")
     assert small.json["files"] == ["manifest.json", "packages-arm64.txt"]
     assert result.json["files"] == ["manifest.json"]
@@ -159,9 +156,8 @@ def test_pack_leaves_out_what_is_too_long(call: Call) -> None:
 
 def record(problem: str = "", action: str = "none", number: int = 0) -> Any:
     """Let the room record a result like this."""
-    change = IssueChange(action, number, f"https://github.test/i/{number}", "text")
-    result = SimpleNamespace(change=change, problem=problem)
-    return patch(f"{PIPELINE}.record.record_result", return_value=result)
+    change = IssueChange(action, number, f"https://github.test/i/{number}", "text", problem)
+    return patch(f"{PIPELINE}.record.record_result", return_value=change)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +184,7 @@ def test_issue_updates_with_the_values_of_the_run(
 def test_issue_takes_the_outcome_of_the_report(call: Call) -> None:
     """Without --outcome, the exit code in the build report decides; without both, nothing can."""
     missing = call("pipeline", "issue", **ENV)
-    assert (missing.code, "give --outcome, or build first" in missing.error) == (3, True)
+    assert (missing.code, "build the image first, or give --outcome" in missing.error) == (3, True)
     for code, outcome in ((0, "success"), (1, "failure")):
         Path("build-report.json").write_text(json.dumps({**REPORT, "exit_code": code}))
         with record() as update:
@@ -225,7 +221,7 @@ def test_issue_previews_the_text(call: Call) -> None:
 )
 def test_status_is_set_by_both_names(call: Call, arguments: tuple[str, ...]) -> None:
     """`pipeline status` does what `template-pr --checked` of 1.x does."""
-    with patch(f"{PIPELINE}.check_status.set_check_status") as set_status:
+    with patch(f"{PIPELINE}.status.set_check_status") as set_status:
         assert call(*arguments, **ENV).stdout == ""
         set_status.assert_called_once_with(ACCESS, "c0ffee", "cancelled")
         dry = call(*arguments, "--dry-run", **ENV)

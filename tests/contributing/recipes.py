@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.template import ROOT, git
+from rig.repositories.template import ROOT, git
 
 PAGE = ROOT / "CONTRIBUTING.md"
 _CODE = re.compile(r"``(.+?)``(?!`)|`([^`]+)`")

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from recipes import apply_step, copy_repository, read_recipes, run
 
-from rig.ancestors import wiring
-from rig.hook import tree
-from rig.template import ROOT, git, hand_over_environment, release, render
+from rig.repositories.ancestors import wiring
+from rig.repositories.hook import tree
+from rig.repositories.template import ROOT, git, hand_over_environment, release, render
 
 pytestmark = pytest.mark.integration
 

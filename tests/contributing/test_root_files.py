@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from rig.template import ROOT, git
+from rig.repositories.template import ROOT, git
 
 if sys.version_info >= (3, 11):
     import tomllib

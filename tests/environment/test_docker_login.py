@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from rig.docker_engine import DockerEngine
-from rig.ec2.rig import Ec2
-from rig.registry import PASSWORD, Registry
-from rig.tasks import Tasks, says
+from rig.aws.rig import Ec2
+from rig.docker.engine import DockerEngine
+from rig.docker.registry import PASSWORD, Registry
+from rig.run.tasks import Tasks, says
 
 
 @pytest.fixture

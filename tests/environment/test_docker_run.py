@@ -7,10 +7,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from rig.docker_engine import DockerEngine
-from rig.tasks import Tasks
-from rig.template import git
-from rig.terminal import CTRL_C, ENTER
+from rig.docker.engine import DockerEngine
+from rig.repositories.template import git
+from rig.run.tasks import Tasks
+from rig.run.terminal import CTRL_C, ENTER
 
 ROLE = {"SOL_CET_USER_ROLE": "none"}
 

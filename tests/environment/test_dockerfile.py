@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from rig import toolkit_image as image
-from rig import tools
-from rig.docker_engine import DockerEngine, DockerError
-from rig.host import HOST_ENV
+from rig.docker import toolkit_image as image
+from rig.docker.engine import DockerEngine, DockerError
+from rig.host import tools
+from rig.host.machine import HOST_ENV
 
 pytestmark = pytest.mark.integration
 

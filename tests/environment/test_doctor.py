@@ -16,12 +16,12 @@ import boto3
 import pytest
 
 from packer_toolkit.environment.registry import split_image
-from rig import tools
-from rig.docker_engine import DockerEngine
-from rig.ec2 import Ec2
+from rig.aws import Ec2
+from rig.aws.trust import Hosted, documented
+from rig.docker.engine import DockerEngine
 from rig.github import GitHub
-from rig.trust import Hosted, documented
-from rig.web import Handler, serving
+from rig.host import tools
+from rig.servers.web import Handler, serving
 
 LOGIN = base64.b64encode(b"AWS:password").decode()
 PROGRAM = Path(sys.executable).with_name("packer-toolkit")

@@ -14,8 +14,7 @@ from packer_toolkit.environment import role_trust
 from packer_toolkit.environment.role_trust import HostedRepository, UnknownPolicyError, find_problem
 from packer_toolkit.environment.workflow_roles import WorkflowSubject, compare_trust, find_subject
 from packer_toolkit.github.oidc import Subject
-from rig import trust
-from rig.ec2 import Ec2
+from rig.aws import Ec2, trust
 from rig.github import GitHub, Repository
 
 NAME = "acme/packer-ami-web"

@@ -16,10 +16,10 @@ import pytest
 
 from packer_toolkit.aws import role as aws_access
 from packer_toolkit.errors import SetupError
-from rig.ec2 import Ec2
-from rig.ec2.credentials import STATIC_KEY, STATIC_SECRET
-from rig.tools import Packer
-from rig.web import Handler, serving
+from rig.aws import Ec2
+from rig.aws.credentials import STATIC_KEY, STATIC_SECRET
+from rig.host.tools import Packer
+from rig.servers.web import Handler, serving
 
 ROLE = "arn:aws:iam::111122223333:role/team/packer-builder"
 SHOW = "from packer_toolkit.aws.identity import read_identity; print(read_identity().describe())"

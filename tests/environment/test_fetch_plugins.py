@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from rig.docker_engine import DockerEngine, DockerError
-from rig.web import serving
+from rig.docker.engine import DockerEngine, DockerError
+from rig.servers.web import serving
 
 CHECKOUT = Path(__file__).parents[2]
 RELEASE = Path(__file__).parent / "release"

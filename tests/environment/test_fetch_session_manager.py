@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from test_fetch_plugins import Files, run_in_image
 
-from rig import tools
-from rig.docker_engine import DockerEngine, DockerError
-from rig.web import serving
+from rig.docker.engine import DockerEngine, DockerError
+from rig.host import tools
+from rig.servers.web import serving
 
 pytestmark = pytest.mark.integration
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from rig.docker_engine import DockerEngine
-from rig.toolkit_image import versions
+from rig.docker.engine import DockerEngine
+from rig.docker.toolkit_image import versions
 
 # As toolkit.sh of a rendered repository runs it.
 USERS = {

@@ -20,7 +20,7 @@ from packer_toolkit.environment.registry_login import find_helper_problem, find_
 from packer_toolkit.environment.versions import TOOLS, compare_versions
 from packer_toolkit.errors import SetupError
 from packer_toolkit.process import NOT_ON_PATH, Completed
-from rig.template import git
+from rig.repositories.template import git
 
 IMAGE = "registry.example.com/packer-toolkit:1.0.0"
 

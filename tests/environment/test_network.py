@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from packer_toolkit.environment.network import find_changes
-from rig.tasks import Tasks, says
-from rig.template import git
+from rig.repositories.template import git
+from rig.run.tasks import Tasks, says
 
 pytestmark = pytest.mark.integration
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from rig.ec2.credentials import ACCOUNT
-from rig.ec2.rig import Ec2
-from rig.tasks import Tasks, says
-from rig.template import git, release, render, snapshot
+from rig.aws.credentials import ACCOUNT
+from rig.aws.rig import Ec2
+from rig.repositories.template import git, release, render, snapshot
+from rig.run.tasks import Tasks, says
 
 pytestmark = pytest.mark.integration
 

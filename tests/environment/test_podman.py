@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from rig import tools
-from rig.ec2.rig import Ec2
-from rig.registry import Registry
-from rig.tasks import Tasks, says
+from rig.aws.rig import Ec2
+from rig.docker.registry import Registry
+from rig.host import tools
+from rig.run.tasks import Tasks, says
 
 # Podman raises limits for root, which root may not do everywhere.
 LIMITS = "--ulimit=nofile=1024:1024 --ulimit=nproc=1024:1024"

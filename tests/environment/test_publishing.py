@@ -13,8 +13,8 @@ from types import ModuleType
 import pytest
 import yaml
 
-from rig import tools
-from rig.toolkit_image import versions
+from rig.docker.toolkit_image import versions
+from rig.host import tools
 
 pytestmark = pytest.mark.integration
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from rig.docker_engine import SCRATCH_LABEL, DockerEngine
-from rig.registry import tiny_image
+from rig.docker.engine import SCRATCH_LABEL, DockerEngine
+from rig.docker.registry import tiny_image
 
 IMAGE = "packer-toolkit-tiny:1"
 REPOSITORY = "/__w/web server/web"  # in the job's container

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.template import ROOT
+from rig.repositories.template import ROOT
 
 pytestmark = pytest.mark.integration
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rig.host import HOST_ENV
-from rig.tasks import Tasks, says
-from rig.template import ROOT, git
+from rig.host.machine import HOST_ENV
+from rig.repositories.template import ROOT, git
+from rig.run.tasks import Tasks, says
 
 pytestmark = pytest.mark.integration
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from rig.tasks import Tasks, says
-from rig.template import ROOT, git, render
+from rig.repositories.template import ROOT, git, render
+from rig.run.tasks import Tasks, says
 
 pytestmark = pytest.mark.integration
 

@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from rig.toolkit_image import versions
+from rig.docker.toolkit_image import versions
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -47,7 +47,7 @@ def test_python_tools_are_those_of_the_lock() -> None:
 
 def test_packer_and_plugins_are_those_that_the_tests_build() -> None:
     """What passes here has passed with the versions that people get."""
-    modules = (CHECKOUT / "tests/rig/tools/packer/go.mod").read_text()
+    modules = (CHECKOUT / "tests/rig/host/tools/packer/go.mod").read_text()
     pinned = versions()
     built = dict(re.findall(r"github\.com/hashicorp/(packer[a-z-]*) v(\S+)", modules))
     assert pinned["PACKER_IMAGE"].startswith(f"hashicorp/packer:{built['packer']}@")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rig.build_reports import REPOSITORY, SHA, write_report
 from rig.github import GitHub, Repository
-from rig.toolkit_process import Said, Toolkit
+from rig.repositories.build_reports import REPOSITORY, SHA, write_report
+from rig.run.toolkit_process import Said, Toolkit
 
 PAGE = "<!DOCTYPE html>\n<title>Down for maintenance</title>\n" + "<p>Please wait.</p>\n" * 3000
 ANSWERS = {

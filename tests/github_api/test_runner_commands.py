@@ -17,13 +17,13 @@ from packer_toolkit.build.packer_process import PackerProcess
 from packer_toolkit.build.request import BuildRequest
 from packer_toolkit.github.runner_commands import escape_commands, escape_output, print_command
 from packer_toolkit.signals import ReceivedSignals
-from rig.build_reports import REPOSITORY
-from rig.ec2 import Ec2
+from rig.aws import Ec2
 from rig.github import GitHub, Repository
-from rig.repository import add_script, small_repository
-from rig.template import git
-from rig.toolkit_process import Toolkit
-from rig.tools import Packer
+from rig.host.tools import Packer
+from rig.repositories.build_reports import REPOSITORY
+from rig.repositories.repository import add_script, small_repository
+from rig.repositories.template import git
+from rig.run.toolkit_process import Toolkit
 
 # What the runner leaves out at the start of a line; it does not read a byte order mark either.
 BLANK = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\ufeff"

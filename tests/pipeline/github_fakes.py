@@ -8,7 +8,7 @@ from typing import Any
 
 from github import GithubException, UnknownObjectException
 
-from rig.build_reports import SHA
+from rig.repositories.build_reports import SHA
 
 
 class FakeIssue:

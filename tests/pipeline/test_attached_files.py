@@ -17,9 +17,9 @@ from packer_toolkit.pipeline.artifacts import (
     read_artifacts,
     unpack_artifacts,
 )
-from rig.build_reports import build_report
 from rig.github import Repository
-from rig.toolkit_process import Toolkit
+from rig.repositories.build_reports import build_report
+from rig.run.toolkit_process import Toolkit
 
 MANIFEST = b'{"builds": []}'
 DEEP = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"

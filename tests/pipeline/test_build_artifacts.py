@@ -19,7 +19,7 @@ from packer_toolkit.pipeline.artifacts import (
     unpack_artifacts,
     warn_about_rejected,
 )
-from rig.build_reports import build_report
+from rig.repositories.build_reports import build_report
 
 
 def make_artifacts(**files: Any) -> BuildArtifacts:

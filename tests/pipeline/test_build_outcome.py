@@ -9,7 +9,7 @@ import pytest
 
 from packer_toolkit.pipeline.artifacts import BuildArtifacts
 from packer_toolkit.pipeline.outcome import BuildOutcome, FailedStep, RunContext, collect_outcome
-from rig.build_reports import SHA, build_report
+from rig.repositories.build_reports import SHA, build_report
 
 
 def collect(run: RunContext, **values: Any) -> BuildOutcome:
@@ -39,7 +39,7 @@ def test_outcome_without_a_report_comes_from_the_run() -> None:
     """The workflow's own steps and log replace the report."""
     steps = [FailedStep("build", "Assume\nthe role")]
     run = RunContext(
-        "daily", "web", failed_steps=steps, log=["Error: no"], rejected_subject="repo:x"
+        "daily", "web", failed_steps=steps, lines=["Error: no"], rejected_subject="repo:x"
     )
     outcome = collect_outcome(BuildArtifacts(), run)
     assert outcome.failed_steps == [FailedStep("build", "Assume the role")]

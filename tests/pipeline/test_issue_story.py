@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit.pipeline.advice import suggest_fixes
-from rig.build_reports import REPOSITORY, SHA, build_report, write_report
 from rig.github import GitHub, Repository
-from rig.template import ROOT
-from rig.toolkit_process import Toolkit
+from rig.repositories.build_reports import REPOSITORY, SHA, build_report, write_report
+from rig.repositories.template import ROOT
+from rig.run.toolkit_process import Toolkit
 
 LABEL = "packer-build-failure"
 PARENT = "`ami-0aaaaaaaaaaaaaaaa` `debian-12-amd64-20261101`"
@@ -542,7 +542,8 @@ def test_without_a_report_somebody_has_to_say_how_it_ended(toolkit: Toolkit) -> 
     """A workflow does; a person who has not built yet is told."""
     done = toolkit.run("report", "--kind=daily", "--dry-run", code=3)
     assert done.stderr == (
-        "packer-toolkit: build-report.json does not exist: give --outcome, or build first\n"
+        "packer-toolkit: build-report.json does not exist: build the image first, or give "
+        "--outcome\n"
     )
 
 
@@ -583,7 +584,7 @@ def test_garbled_report_is_as_good_as_none(
 ) -> None:
     """It must not keep the issue, or the summary, from being written."""
     write_report(toolkit.directory, ok=False, **garbled)
-    assert "left no report" in toolkit.run("summary").stdout
+    assert "wrote no report" in toolkit.run("summary").stdout
     toolkit.run("report", "--kind=daily")
     assert len(hub.open_issues()) == 1
 

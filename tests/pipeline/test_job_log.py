@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from packer_toolkit.errors import RemoteError
-from packer_toolkit.pipeline.job_log import extract_failure, read_failure
+from packer_toolkit.pipeline.record import extract_failure, read_failure
 
 JOB: Any = SimpleNamespace(logs_url=lambda: "https://logs.example/5")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rig.template import ROOT, render
+from rig.repositories.template import ROOT, render
 
 PAGE = (ROOT / "docs/pipeline.md").read_text()
 

@@ -15,11 +15,11 @@ from packer_toolkit.build.values import Values
 from packer_toolkit.errors import SetupError
 from packer_toolkit.pipeline import plan
 from packer_toolkit.pipeline.status import RecordedStatus
-from rig.build_reports import SHA
 from rig.github import GitHub, Repository
-from rig.template import render
-from rig.toolkit_process import Toolkit
-from rig.tools import Packer
+from rig.host.tools import Packer
+from rig.repositories.build_reports import SHA
+from rig.repositories.template import render
+from rig.run.toolkit_process import Toolkit
 
 PARENT = "ami-0aaaaaaaaaaaaaaaa"  # 17 digits
 
@@ -72,19 +72,19 @@ def finished(name: str, number: int, **tags: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("event", "asked", "kind"),
     [
-        ("pull_request", "", "test"),
-        ("push", "", "test"),
-        ("push", "release", "test"),  # only a person can ask
-        ("schedule", "", "daily"),
-        ("release", "", "release"),
+        ("pull_request", None, "test"),
+        ("push", None, "test"),
+        ("push", "release", "test"),  # only a user can select a kind
+        ("schedule", None, "daily"),
+        ("release", None, "release"),
         ("workflow_dispatch", "test", "test"),
         ("workflow_dispatch", "daily", "daily"),
         ("workflow_dispatch", "release", "release"),
-        ("workflow_dispatch", "", "test"),  # an event without inputs
-        ("", "", "test"),
+        ("workflow_dispatch", None, "test"),  # an event without inputs
+        ("", None, "test"),
     ],
 )
-def test_kind_of_each_event(event: str, asked: str, kind: str) -> None:
+def test_kind_of_each_event(event: str, asked: plan.BuildKind | None, kind: str) -> None:
     """As docs/pipeline.md has it."""
     assert plan.get_build_kind(event, asked) == kind
 
@@ -156,29 +156,27 @@ def test_version_is_built_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("last_build", "base_images", "always", "reason"),
+    ("last_build", "base_images", "reason"),
     [
-        ({"x86_64": "ami-1"}, {"x86_64": "ami-1"}, False, ""),
-        ({"x86_64": "ami-1"}, {"x86_64": "ami-1"}, True, "even when nothing has changed"),
-        ({"x86_64": "ami-1"}, {"x86_64": "ami-2"}, False, "The base image has changed."),
-        ({"x86_64": "ami-1"}, {"x86_64": "ami-1", "arm64": "ami-3"}, False, "has changed."),
+        ({"x86_64": "ami-1"}, {"x86_64": "ami-1"}, ""),
+        ({"x86_64": "ami-1"}, {"x86_64": "ami-2"}, "The base image has changed."),
+        ({"x86_64": "ami-1"}, {"x86_64": "ami-1", "arm64": "ami-3"}, "has changed."),
         # Without a base image, the build has to report that.
-        ({"x86_64": "ami-1"}, {}, False, "The base image has changed."),
-        ({}, {}, False, "The base image has changed."),
-        (None, {"x86_64": "ami-1"}, False, "The last build of this commit failed."),
-        ("Unknown.", {"x86_64": "ami-1"}, False, "Unknown."),
+        ({"x86_64": "ami-1"}, {}, "The base image has changed."),
+        ({}, {}, "The base image has changed."),
+        (None, {"x86_64": "ami-1"}, "The last build of this commit failed."),
+        ("Unknown.", {"x86_64": "ami-1"}, "Unknown."),
     ],
 )
 def test_daily_build_is_skipped_only_when_nothing_changed(
     last_build: dict[str, str] | str | None,
     base_images: dict[str, str],
-    always: bool,
     reason: str,
 ) -> None:
     """A daily build is skipped when base image and commit are those of a successful build."""
     if not isinstance(last_build, str):
         last_build = RecordedStatus(last_build is not None, last_build or {}, "", SHA)
-    decision = plan.plan_daily_build(last_build, base_images, always=always)
+    decision = plan.plan_daily_build(last_build, base_images)
     assert decision.build == bool(reason)
     assert reason in decision.reason
     assert decision.parents == base_images
@@ -226,8 +224,10 @@ def test_command_for_each_kind(repository: Toolkit, github: GitHub, hub: Reposit
     said = outputs(repository.run("plan", **daily).stdout)
     assert said["build"] == "false"
     assert "Neither the base image nor the repository" in said["reason"]
-    assert outputs(repository.run("plan", PACKER_BUILD_ALWAYS="true", **daily).stdout)["build"] == (
-        "true"
+    said = outputs(repository.run("plan", PACKER_BUILD_ALWAYS="true", **daily).stdout)
+    assert (said["build"], said["reason"]) == (
+        "true",
+        "A build was requested even if nothing has changed.",
     )
     hub.add_status(SHA, "failure", "packer-ami/daily")
     said = outputs(repository.run("plan", **daily).stdout)

@@ -11,18 +11,18 @@ from github_fakes import FakeRepository
 
 from packer_toolkit.github.client import RepositoryAccess
 from packer_toolkit.pipeline.artifacts import BuildArtifacts
+from packer_toolkit.pipeline.issue import IssueChange
 from packer_toolkit.pipeline.outcome import BuildOutcome, FailedStep, RunContext
-from packer_toolkit.pipeline.record import RecordedResult, find_causes, record_result
+from packer_toolkit.pipeline.record import find_causes, record_result
 from packer_toolkit.pipeline.status import (
     RecordedStatus,
     find_last_success,
     read_last_build,
-    read_status,
     record_status,
 )
-from rig.build_reports import REPOSITORY, SHA, build_report
+from rig.repositories.build_reports import REPOSITORY, SHA, build_report
 
-RUN = RunContext("daily", "web", url="https://github.example/runs/77", commit=SHA)
+RUN = RunContext("daily", "web", run_url="https://github.example/runs/77", commit=SHA)
 JOB = {"GITHUB_RUN_ID": "77", "GITHUB_REPOSITORY": REPOSITORY, "GITHUB_REF": "refs/heads/main"}
 IMAGES = {"x86_64": {"id": "ami-0aaaaaaaaaaaaaaaa", "name": "debian"}}
 
@@ -32,44 +32,37 @@ def artifacts(**values: Any) -> BuildArtifacts:
     return BuildArtifacts({"build-report.json": json.dumps(build_report(**values)).encode()})
 
 
-def record(repository: Any, build: BuildArtifacts, *, succeeded: bool) -> RecordedResult:
-    """Record a result; a note fails the test."""
-    return record_result(repository, build, RUN, JOB, succeeded=succeeded, note=pytest.fail)
+def record(repository: Any, build: BuildArtifacts, *, succeeded: bool) -> IssueChange:
+    """Record a result."""
+    return record_result(repository, build, RUN, JOB, succeeded=succeeded)
 
 
-def test_success_is_found_by_the_next_failure() -> None:
-    """A failure is compared with the status that the last success left."""
+def test_success_is_found_by_the_next_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    """A failure is compared with the status that the last success left, without a note."""
     repository: Any = FakeRepository()
-    assert record(repository, artifacts(ok=True), succeeded=True).change.action == "none"
+    assert record(repository, artifacts(ok=True), succeeded=True).action == "none"
     (status,) = repository.statuses[SHA]
     assert (status.state, status.context) == ("success", "packer-ami/daily")
     assert status.description == "succeeded x86_64=ami-0aaaaaaaaaaaaaaaa"
     result = record(repository, artifacts(ok=False), succeeded=False)
-    assert (result.change.action, result.problem) == ("opened", "")
-    assert f"[run]({RUN.url}) of commit `{SHA[:12]}`" in result.change.text
+    assert (result.action, result.problem) == ("opened", "")
+    assert f"[run]({RUN.run_url}) of commit `{SHA[:12]}`" in result.text
     assert repository.statuses[SHA][0].state == "failure"
-    assert record(repository, artifacts(ok=True), succeeded=True).change.action == "closed"
+    assert record(repository, artifacts(ok=True), succeeded=True).action == "closed"
+    assert capsys.readouterr().err == ""
 
 
-def test_problems_with_github_are_reported_together() -> None:
+def test_problems_with_github_are_reported_together(capsys: pytest.CaptureFixture[str]) -> None:
     """What GitHub refuses is a problem of the result, and the rest is still done."""
     repository: Any = FakeRepository()
     repository.refused = {"get_issues": 410, "POST": 403, "get_commits": 500}
-    notes: list[str] = []
-    result = record_result(
-        repository,
-        artifacts(ok=False),
-        RUN,
-        JOB,
-        succeeded=False,
-        note=notes.append,
-    )
+    result = record(repository, artifacts(ok=False), succeeded=False)
     assert (
         "the issue about failed builds was not updated: cannot read issues: 410" in result.problem
     )
     assert "; the status of the commit was not written: cannot write" in result.problem
-    (note,) = notes
-    assert "cannot find the last successful build: 500" in note
+    (note,) = capsys.readouterr().err.splitlines()
+    assert note.startswith("note: cannot find the last successful build: 500")
 
 
 def job(name: str, conclusion: str, **steps: str) -> Any:
@@ -78,7 +71,7 @@ def job(name: str, conclusion: str, **steps: str) -> Any:
     return SimpleNamespace(name=name, conclusion=conclusion, steps=listed, logs_url=lambda: "x")
 
 
-def test_failed_steps_of_the_run_are_found() -> None:
+def test_failed_steps_of_the_run_are_found(capsys: pytest.CaptureFixture[str]) -> None:
     """The steps that GitHub reports as failed; a job that failed without one is named too."""
     repository: Any = FakeRepository()
     repository.jobs = [
@@ -86,26 +79,49 @@ def test_failed_steps_of_the_run_are_found() -> None:
         job("build", "failure", checkout="success", role="failure"),
         job("attach", "failure"),
     ]
-    run = find_causes(repository, artifacts(ok=False), RUN, JOB, pytest.fail)
+    run = find_causes(repository, artifacts(ok=False), RUN, JOB)
     assert run.failed_steps == [FailedStep("build", "role"), FailedStep("attach", "unknown")]
-    assert (run.log, run.rejected_subject) == ([], "")
-    outside = find_causes(repository, artifacts(ok=False), RUN, {}, pytest.fail)
+    assert (run.lines, run.rejected_subject) == ([], "")
+    outside = find_causes(repository, artifacts(ok=False), RUN, {})
     assert outside.failed_steps == []
+    assert capsys.readouterr().err == ""
 
 
-def test_jobs_that_github_does_not_list_are_a_note() -> None:
+def test_jobs_that_github_does_not_list_are_a_note(capsys: pytest.CaptureFixture[str]) -> None:
     """The issue is written without the failed steps."""
-    repository, notes = FakeRepository(), list[str]()
+    repository: Any = FakeRepository()
     repository.refused["get_workflow_run"] = 403
-    run = find_causes(repository, BuildArtifacts(), RUN, JOB, notes.append)
-    assert run == RunContext(**{**vars(RUN), "failed_steps": [], "log": []})
-    assert "cannot read the run's jobs: 403" in notes[0]
+    run = find_causes(repository, BuildArtifacts(), RUN, JOB)
+    assert run == RunContext(**{**vars(RUN), "failed_steps": [], "lines": []})
+    assert "note: cannot read the run's jobs: 403" in capsys.readouterr().err
+
+
+class Access(RepositoryAccess):
+    """Access to a repository in memory.
+
+    Attributes:
+        connected: The repository.
+    """
+
+    connected: Any = None
+
+    def connect(self) -> Any:
+        """Return the repository."""
+        return self.connected
+
+
+def make_access(repository: FakeRepository) -> Access:
+    """Return the access to a repository in memory."""
+    access = Access(REPOSITORY, "t")
+    object.__setattr__(access, "connected", repository)
+    return access
 
 
 def test_statuses_of_others_are_ignored() -> None:
     """Only a status of ours counts, and a description of release 1.0.0 is read too."""
     repository: Any = FakeRepository()
-    assert read_status(repository, SHA) is None
+    access = make_access(repository)
+    assert read_last_build(access, SHA) == "This commit has not been built before."
     assert find_last_success(repository) is None
     repository.statuses[SHA] = [
         SimpleNamespace(context="ci", state="success", description="", target_url=""),
@@ -119,7 +135,7 @@ def test_statuses_of_others_are_ignored() -> None:
             target_url="u",
         ),
     ]
-    assert read_status(repository, SHA) == RecordedStatus(False, {}, "", SHA)
+    assert read_last_build(access, SHA) == RecordedStatus(False, {}, "", SHA)
     assert find_last_success(repository) == RecordedStatus(True, {"x86_64": "ami-1"}, "u", SHA)
 
 
@@ -147,18 +163,13 @@ def test_status_has_no_link_outside_of_a_run() -> None:
 
 
 def test_last_build_is_read_or_explained(capsys: pytest.CaptureFixture[str]) -> None:
-    """A plan gets the status, or a sentence that says why there is none."""
+    """A plan gets the status, or a sentence with the reason why it is unknown."""
     repository: Any = FakeRepository()
-
-    class Access(RepositoryAccess):
-        def connect(self) -> Any:
-            return repository
-
-    access = Access(REPOSITORY, "t")
+    access = make_access(repository)
     assert read_last_build(access, SHA) == "This commit has not been built before."
     record(repository, artifacts(ok=True), succeeded=True)
     images = {"x86_64": "ami-0aaaaaaaaaaaaaaaa"}
-    assert read_last_build(access, SHA) == RecordedStatus(True, images, RUN.url, SHA)
+    assert read_last_build(access, SHA) == RecordedStatus(True, images, RUN.run_url, SHA)
     repository.refused["get_commit"] = 403
     assert read_last_build(access, SHA) == "The result of the last build is unknown."
     assert "warning: building, because" in capsys.readouterr().err

@@ -9,14 +9,13 @@ from collections.abc import Iterator
 import pytest
 
 from packer_toolkit.github import oidc
-from packer_toolkit.pipeline.advice import suggest_fixes
-from packer_toolkit.pipeline.job_log import extract_failure
-from packer_toolkit.pipeline.role_advice import ROLE_FAILURES
-from rig.build_reports import REPOSITORY, write_report
+from packer_toolkit.pipeline.advice import ROLE_FAILURES, suggest_fixes
+from packer_toolkit.pipeline.record import extract_failure
 from rig.github import GitHub, Repository
-from rig.template import ROOT
-from rig.toolkit_process import Toolkit
-from rig.web import Handler, serving
+from rig.repositories.build_reports import REPOSITORY, write_report
+from rig.repositories.template import ROOT
+from rig.run.toolkit_process import Toolkit
+from rig.servers.web import Handler, serving
 
 OWNER, NAME = REPOSITORY.split("/")
 IMMUTABLE = f"repo:{OWNER}@1001/{NAME}@2002"

@@ -16,7 +16,7 @@ from packer_toolkit.pipeline.releases import (
     attach_artifacts,
     find_last_packages,
 )
-from rig.build_reports import build_report
+from rig.repositories.build_reports import build_report
 
 REPORT = json.dumps(build_report(ok=True)).encode()
 FILES = {"build-report.json": REPORT, "manifest.json": b"{}", "packages-arm64.txt": b""}

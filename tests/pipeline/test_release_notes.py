@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.template import ROOT, git
+from rig.repositories.template import ROOT, git
 
 SCRIPT = ROOT / ".ci/release_notes.py"
 SPEC = importlib.util.spec_from_file_location("release_notes", SCRIPT)

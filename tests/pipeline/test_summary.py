@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit.pipeline.artifacts import unpack_artifacts
-from packer_toolkit.pipeline.instance_types import find_larger_type
-from packer_toolkit.pipeline.summary import compare_packages
-from rig.build_reports import REPOSITORY, build_report, write_report
+from packer_toolkit.pipeline.summary import compare_packages, find_larger_type
 from rig.github import GitHub, Repository
-from rig.toolkit_process import Toolkit
+from rig.repositories.build_reports import REPOSITORY, build_report, write_report
+from rig.run.toolkit_process import Toolkit
 
 
 def test_good_build_says_what_was_made(toolkit: Toolkit) -> None:
@@ -125,7 +124,7 @@ def test_build_without_a_report(toolkit: Toolkit, outcome: str, said: str) -> No
     """Cancelled or killed before it could write one."""
     shown = toolkit.run("summary", f"--outcome={outcome}").stdout
     assert said in shown
-    assert "left no report" in shown
+    assert "wrote no report" in shown
 
 
 def test_skipped_build_says_why(toolkit: Toolkit) -> None:
@@ -180,7 +179,7 @@ def test_github_out_of_reach_takes_nothing_from_the_summary(
 def test_kernels_side_by_side_are_one_change() -> None:
     """A package may be installed in several versions."""
     found = compare_packages(["kernel 1", "kernel 2", "a 1"], ["kernel 2", "kernel 3", "a 1"])
-    assert [(one.name, one.old, one.new) for one in found] == [("kernel", "1, 2", "2, 3")]
+    assert found == [("kernel", "1, 2", "2, 3")]
 
 
 def test_many_changes_are_counted(toolkit: Toolkit, hub: Repository) -> None:
@@ -220,7 +219,7 @@ def test_records_are_attached(toolkit: Toolkit, hub: Repository, api_url: str) -
     assert "attached: build-report.json, manifest.json, packages-x86_64.txt" in said
     assert hub.asset("v1.2.3", "manifest.json") == b'{"builds": []}\n'
     assert json.loads(hub.asset("v1.2.3", "build-report.json")) == build_report(ok=True)
-    assert "there already: build-report.json" in toolkit.run("attach", **env).stdout
+    assert "already attached: build-report.json" in toolkit.run("attach", **env).stdout
 
 
 def test_bundle_as_json(toolkit: Toolkit) -> None:
@@ -250,7 +249,7 @@ def test_manifest_that_was_found_again_replaces_none(toolkit: Toolkit, hub: Repo
     hub.add_asset(hub.add_release("v1.2.3"), "manifest.json", b"older")
     (toolkit.directory / "manifest.json").write_text('{"builds": [], "found_again": true}')
     said = toolkit.run("attach", "--tag=v1.2.3", "--replace").stdout
-    assert "there already: manifest.json" in said
+    assert "already attached: manifest.json" in said
     assert hub.asset("v1.2.3", "manifest.json") == b"older"
 
 
@@ -335,7 +334,7 @@ def test_release_that_is_not_there(toolkit: Toolkit, hub: Repository) -> None:
 
 def test_nothing_to_attach(toolkit: Toolkit) -> None:
     """One line, exit 3."""
-    assert "no manifest.json" in toolkit.run("attach", "--tag=v1", code=3).stderr
+    assert "manifest.json is missing" in toolkit.run("attach", "--tag=v1", code=3).stderr
 
 
 def test_bundle_that_would_be_too_long_loses_the_package_lists(

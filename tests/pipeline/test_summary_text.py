@@ -11,7 +11,7 @@ import pytest
 from packer_toolkit.pipeline.artifacts import BuildArtifacts
 from packer_toolkit.pipeline.releases import ReleasedPackages
 from packer_toolkit.pipeline.summary import get_credential_lifetime, write_summary
-from rig.build_reports import build_report
+from rig.repositories.build_reports import build_report
 
 
 def make_artifacts(*, ok: bool = True, packages: str = "", **report: Any) -> BuildArtifacts:
@@ -64,7 +64,7 @@ def test_summary_without_a_report() -> None:
     )
     assert write_summary(nothing, result="failure", note="Why.").endswith("\n\nWhy.\n")
     text = write_summary(nothing, result="cancelled")
-    assert text.startswith("## `image` was cancelled\n\nThe build left no report")
+    assert text.startswith("## `image` was cancelled\n\nThe build wrote no report")
 
 
 def test_local_build_has_no_credentials() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rig import template as template_module
-from rig.checks import BY_NAME, CHECKS
-from rig.linting import File, Tree, lint, read_tree
+from rig.lint.checks import BY_NAME, CHECKS
+from rig.lint.runner import File, Tree, lint, read_tree
+from rig.repositories import template as template_module
 
 # Some of them wait for its build, see tests/conftest.py.
 pytestmark = pytest.mark.usefixtures("packer")

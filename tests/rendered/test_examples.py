@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rig.checks import available
-from rig.linting import lint
-from rig.template import ROOT
-from rig.variants import examples, render
+from rig.lint.checks import available
+from rig.lint.runner import lint
+from rig.repositories.template import ROOT
+from rig.repositories.variants import examples, render
 
 QUESTIONS = [
     name for name in yaml.safe_load((ROOT / "copier.yml").read_text()) if not name.startswith("_")

@@ -23,11 +23,11 @@ import yaml
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from rig import template as template_module
-from rig.checks import CHECKS
-from rig.linting import lint, read_tree
-from rig.template_rules import environment, macros, rules
-from rig.tools import Packer
+from rig.host.tools import Packer
+from rig.lint.checks import CHECKS
+from rig.lint.runner import lint, read_tree
+from rig.repositories import template as template_module
+from rig.repositories.template_rules import environment, macros, rules
 
 # What has a meaning to HCL, Go's templates, Jinja, YAML, shells, Markdown or terminals.
 SIGNS = [

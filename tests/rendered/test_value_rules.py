@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from rig.template import render
-from rig.tools import Packer
+from rig.host.tools import Packer
+from rig.repositories.template import render
 
 ACCOUNT = "111122223333"
 KEY_ID = "12345678-90ab-cdef-1234-567890abcdef"

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rig.checks import available
-from rig.linting import Tree, lint
-from rig.variants import DEFAULT, VALUES, all_pairs, batches, pairs, render, variants
+from rig.lint.checks import available
+from rig.lint.runner import Tree, lint
+from rig.repositories.variants import DEFAULT, VALUES, all_pairs, batches, pairs, render, variants
 
 COPIER_YML = yaml.safe_load(Path(__file__).parents[2].joinpath("copier.yml").read_text())
 QUESTIONS = {name: spec for name, spec in COPIER_YML.items() if not name.startswith("_")}
@@ -45,7 +45,7 @@ def renders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.usefixtures("packer")  # which waits for its build, see tests/conftest.py
 @pytest.mark.parametrize("name", IN_BATCHES)
 def test_variant_has_no_findings(name: str, template: Path, renders: Path) -> None:
-    """Rendered through Copier, hook and all, and checked by each tool of rig.checks."""
+    """Rendered through Copier, hook and all, and checked by each tool of rig.lint.checks."""
     (batch,) = [batch for batch in batches() if name in batch]
     trees, found = _linted(tuple(batch), template, renders)
     assert found[name] == [], variants()[name]

@@ -10,9 +10,9 @@ import yaml
 
 from packer_toolkit.errors import SetupError
 from packer_toolkit.repository.collections import write_entries
-from rig.galaxy import Galaxy
-from rig.tasks import Tasks, says
-from rig.template import git
+from rig.repositories.template import git
+from rig.run.tasks import Tasks, says
+from rig.servers.galaxy import Galaxy
 
 REQUIREMENTS = "provisioners/ansible/requirements.yml"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit.repository.git_excludes import exclude_results
-from rig.template import git, render
+from rig.repositories.template import git, render
 
 # Everything that some kind of build writes.
 WRITTEN = (

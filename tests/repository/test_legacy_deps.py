@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from rig.ec2 import Ec2
-from rig.tools import Packer
+from rig.aws import Ec2
+from rig.host.tools import Packer
 
 HCL = """\
 variable "vpc_id" {

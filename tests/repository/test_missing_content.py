@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit.repository.missing_content import find_applied_roles, find_missing_content
-from rig.repository import TOOLKIT, toolkit_env
-from rig.template import git, render
-from rig.tools import Packer
+from rig.host.tools import Packer
+from rig.repositories.repository import TOOLKIT, toolkit_env
+from rig.repositories.template import git, render
 
 ROLES = "provisioners/ansible/roles"
 COLLECTIONS = "provisioners/ansible/collections/ansible_collections"

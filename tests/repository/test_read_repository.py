@@ -40,7 +40,7 @@ from packer_toolkit.repository.requirements_file import (
 )
 from packer_toolkit.repository.session_manager import is_configured
 from packer_toolkit.repository.settings import find_repository, read_settings, require_repository
-from rig.template import ROOT, git
+from rig.repositories.template import ROOT, git
 
 TASKS = "---\n- name: Note it\n  ansible.builtin.debug:\n    msg: Noted\n"
 

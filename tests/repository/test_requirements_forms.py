@@ -24,9 +24,9 @@ from packer_toolkit.repository.requirements_file import (
     RequirementsError,
     read_requirements,
 )
-from rig import tools
-from rig.galaxy import Galaxy
-from rig.template import git, release
+from rig.host import tools
+from rig.repositories.template import git, release
+from rig.servers.galaxy import Galaxy
 
 pytestmark = pytest.mark.integration
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rig import template as template_module
-from rig.hook import without_gitpython
+from rig.repositories import template as template_module
+from rig.repositories.hook import without_gitpython
 
 
 @pytest.fixture(params=["GitPython", "git command"])

@@ -15,10 +15,10 @@ import yaml
 from click.testing import CliRunner
 
 from packer_toolkit.cli.template.update import command as template_update
-from rig.ancestors import STEPS, TODAY, recorded, wiring, with_ancestors
-from rig.hook import git_state, tree
-from rig.template import ROOT, git, hand_over_environment, render
-from rig.updating import toolkit
+from rig.repositories.ancestors import STEPS, TODAY, recorded, wiring, with_ancestors
+from rig.repositories.hook import git_state, tree
+from rig.repositories.template import ROOT, git, hand_over_environment, render
+from rig.run.updating import toolkit
 
 BY_RELEASE = {step.before: step for step in STEPS}
 

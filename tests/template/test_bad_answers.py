@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from rig.copier_command import Outcome, contents, other_copier, run_copier
-from rig.template import git, render
-from rig.template_rules import rules
+from rig.repositories.copier_command import Outcome, contents, other_copier, run_copier
+from rig.repositories.template import git, render
+from rig.repositories.template_rules import rules
 
 # See docs/decisions/0001-one-line-refusals.md.
 PREFIX = "'dict object' has no attribute "

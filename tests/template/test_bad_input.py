@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rig.copier_command import Outcome, contents, other_copier, run_copier
-from rig.template import ROOT, git, render
-from rig.terminal import copier
+from rig.repositories.copier_command import Outcome, contents, other_copier, run_copier
+from rig.repositories.template import ROOT, git, render
+from rig.run.terminal import copier
 
 DEFAULTS = ("--trust", "--defaults", "--data=image_name=web")
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from jinja2 import Environment, FileSystemLoader
 
-from rig.template import ROOT
+from rig.repositories.template import ROOT
 
 # Per row of the table: names that the publishers use, as (must be selected, must not be). Most
 # were seen in public files of 2025 and 2026, the others follow the publisher's pattern.

@@ -13,7 +13,7 @@ import test_bad_answers
 import test_bad_input
 import test_terminal
 
-from rig.template import ROOT
+from rig.repositories.template import ROOT
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 # What goes well is no row of bad input.

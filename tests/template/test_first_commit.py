@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rig.copier_command import Outcome, run_copier
-from rig.hook import run_hook, tree
-from rig.template import git, render
+from rig.repositories.copier_command import Outcome, run_copier
+from rig.repositories.hook import run_hook, tree
+from rig.repositories.template import git, render
 
 COMMANDS = ("git config", "git init", "git add")
 COPY = ("copy", "--trust", "--defaults", "--data", "image_name=web")

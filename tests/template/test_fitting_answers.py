@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rig.copier_command import contents, run_copier
-from rig.template import git, release, render, snapshot
-from rig.template_rules import rules
-from rig.terminal import copier
+from rig.repositories.copier_command import contents, run_copier
+from rig.repositories.template import git, release, render, snapshot
+from rig.repositories.template_rules import rules
+from rig.run.terminal import copier
 
 KEY_ID = "12345678-90ab-cdef-1234-567890abcdef"
 KEY = f"arn:aws:kms:eu-west-1:111122223333:key/{KEY_ID}"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rig.copier_command import run_copier
-from rig.hook import git_state, manifest, run_hook, tree
-from rig.template import git, render
+from rig.repositories.copier_command import run_copier
+from rig.repositories.hook import git_state, manifest, run_hook, tree
+from rig.repositories.template import git, render
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rig.copier_command import run_copier
-from rig.template import git, render
+from rig.repositories.copier_command import run_copier
+from rig.repositories.template import git, render
 
 ANSWERS = ".copier-answers.yml"
 

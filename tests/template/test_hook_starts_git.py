@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from rig.copier_command import Outcome, run_copier
-from rig.hook import HOOK, git_state, run_hook, tree
-from rig.template import git, render
+from rig.repositories.copier_command import Outcome, run_copier
+from rig.repositories.hook import HOOK, git_state, run_hook, tree
+from rig.repositories.template import git, render
 
 
 def notes(result: Outcome | subprocess.CompletedProcess[str]) -> list[str]:

@@ -13,8 +13,8 @@ from typing import Any
 import copier
 import pytest
 
-from rig.hook import MANIFEST, git_state, manifest, run_hook, tree
-from rig.template import ROOT, git, hand_over_environment, release, render
+from rig.repositories.hook import MANIFEST, git_state, manifest, run_hook, tree
+from rig.repositories.template import ROOT, git, hand_over_environment, release, render
 
 SCRIPT = "provisioners/shell/50-demo.sh"
 CONTROL = "inspec/controls/demo.rb"

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from rig.template import ROOT
+from rig.repositories.template import ROOT
 
 CONDITION = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
 

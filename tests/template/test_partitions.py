@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rig.copier_command import contents, run_copier
-from rig.releases import create_template
-from rig.template import git, render
-from rig.template_rules import rules
-from rig.updating import toolkit
+from rig.repositories.copier_command import contents, run_copier
+from rig.repositories.releases import create_template
+from rig.repositories.template import git, render
+from rig.repositories.template_rules import rules
+from rig.run.updating import toolkit
 
 ACCOUNT = "111122223333"
 KEY_ID = "12345678-90ab-cdef-1234-567890abcdef"

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import yaml
 
-from rig import tools
-from rig.linting import File, read_tree
-from rig.template import ROOT, git, release, render, snapshot
-from rig.template_rules import rules
+from rig.host import tools
+from rig.lint.runner import File, read_tree
+from rig.repositories.template import ROOT, git, release, render, snapshot
+from rig.repositories.template_rules import rules
 
 COPIER_YML = yaml.safe_load((ROOT / "copier.yml").read_text())
 QUESTIONS: dict[str, dict[str, Any]] = {

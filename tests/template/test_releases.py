@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from rig import tools
-from rig.releases import HEADING, add_releases, releases, why_not
-from rig.template import ROOT, git
+from rig.host import tools
+from rig.repositories.releases import HEADING, add_releases, releases, why_not
+from rig.repositories.template import ROOT, git
 
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 

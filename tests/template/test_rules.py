@@ -16,8 +16,8 @@ import jinja2
 import pytest
 import yaml
 
-from rig.template import ROOT, git, release, render, snapshot
-from rig.template_rules import rules
+from rig.repositories.template import ROOT, git, release, render, snapshot
+from rig.repositories.template_rules import rules
 
 QUESTIONS: dict[str, dict[str, Any]] = {
     name: question

@@ -15,11 +15,11 @@ from packer_toolkit.build.masking import Mask
 from packer_toolkit.environment.check_repository import find_recorded_secret
 from packer_toolkit.git.addresses import describe_secret, has_secret, remove_secrets
 from packer_toolkit.template.source import format_uvx_requirement
-from rig.copier_command import run_copier
-from rig.hook import git_state
-from rig.template import git, render
-from rig.template_rules import rules
-from rig.updating import toolkit
+from rig.repositories.copier_command import run_copier
+from rig.repositories.hook import git_state
+from rig.repositories.template import git, render
+from rig.repositories.template_rules import rules
+from rig.run.updating import toolkit
 
 ANSWERS = ".copier-answers.yml"
 TOKEN = "ghp_invented0001"  # noqa: S105 - opens nothing

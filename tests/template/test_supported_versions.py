@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rig.cache import cache_dir, fingerprint, locked
-from rig.copier_command import other_copier, run_copier
-from rig.hook import manifest, tree, without_gitpython
-from rig.host import HOST_ENV
-from rig.template import ROOT, git, release, snapshot
-from rig.tools import missing, require
+from rig.host.cache import cache_dir, fingerprint, locked
+from rig.host.machine import HOST_ENV
+from rig.host.tools import missing, require
+from rig.repositories.copier_command import other_copier, run_copier
+from rig.repositories.hook import manifest, tree, without_gitpython
+from rig.repositories.template import ROOT, git, release, snapshot
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 OLDEST_COPIER = yaml.safe_load((ROOT / "copier.yml").read_text())["_min_copier_version"]

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from rig.copier_command import contents
-from rig.template import ROOT, git, render
-from rig.template_rules import rules
-from rig.terminal import COLUMNS, CTRL_C, DOWN, ENTER, ERASE, SPACE, UP, Terminal, copier
+from rig.repositories.copier_command import contents
+from rig.repositories.template import ROOT, git, render
+from rig.repositories.template_rules import rules
+from rig.run.terminal import COLUMNS, CTRL_C, DOWN, ENTER, ERASE, SPACE, UP, Terminal, copier
 
 QUESTIONS: dict[str, dict[str, Any]] = {
     name: question

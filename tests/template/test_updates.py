@@ -11,10 +11,10 @@ import copier
 import pytest
 import yaml
 
-from rig.hook import git_state, manifest, tree
-from rig.releases import create_template, releases
-from rig.template import ROOT, git, hand_over_environment, release, render, snapshot
-from rig.updating import toolkit
+from rig.repositories.hook import git_state, manifest, tree
+from rig.repositories.releases import create_template, releases
+from rig.repositories.template import ROOT, git, hand_over_environment, release, render, snapshot
+from rig.run.updating import toolkit
 
 SCRIPT = "provisioners/shell/50-demo.sh"
 NEW_DEMO = "provisioners/shell/60-demo.sh"

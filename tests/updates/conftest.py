@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rig import small_template
-from rig.small_template import RELEASES
-from rig.template import git, render
+from rig.repositories import small_template
+from rig.repositories.small_template import RELEASES
+from rig.repositories.template import git, render
 
 
 @pytest.fixture(scope="session")

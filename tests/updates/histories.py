@@ -9,8 +9,8 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from rig.small_template import RELEASES
-from rig.template import git
+from rig.repositories.small_template import RELEASES
+from rig.repositories.template import git
 
 # What the template has in some release, and paths where a team may put something of its own: some
 # that a later release claims, some that it turns into a folder or a file.

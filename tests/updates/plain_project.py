@@ -12,7 +12,7 @@ from packer_toolkit.template.project import Project
 from packer_toolkit.template.render import RenderOptions, RenderSteps
 from packer_toolkit.template.update import plan_update
 from packer_toolkit.template.update_plan import UpdatePlan
-from rig.template import git
+from rig.repositories.template import git
 
 Files = Mapping[str, str | bytes]
 """The content of files by path; a string that begins with -> is a link."""

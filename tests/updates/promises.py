@@ -6,8 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig.template import git
-from rig.updating import Answer, File, files, state, toolkit, unmerged
+from rig.repositories.template import git
+from rig.run.updating import Answer, File, files, state, toolkit, unmerged
 
 ANSWERS = ".copier-answers.yml"
 MARKERS = (b"<<<<<<< before updating", b"=======", b">>>>>>> after updating")

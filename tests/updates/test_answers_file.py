@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from packer_toolkit.repository import answers_file
-from rig.small_template import ANSWERS as TEMPLATE_FILE
-from rig.template import ROOT, git, release, render
-from rig.updating import files, state, toolkit
+from rig.repositories.small_template import ANSWERS as TEMPLATE_FILE
+from rig.repositories.template import ROOT, git, release, render
+from rig.run.updating import files, state, toolkit
 
 pytestmark = pytest.mark.integration
 

@@ -10,8 +10,8 @@ import pytest
 from packer_toolkit.errors import RemoteError
 from packer_toolkit.template.changelog import read_news
 from packer_toolkit.template.source import list_releases, parse_version
-from rig.template import git
-from rig.updating import toolkit
+from rig.repositories.template import git
+from rig.run.updating import toolkit
 
 pytestmark = pytest.mark.integration
 

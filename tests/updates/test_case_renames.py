@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit.template.path_names import find_case_renames, find_collisions
-from rig import folding_names
-from rig.small_template import _QUESTIONS
-from rig.small_template import ANSWERS as ANSWERS_TEMPLATE
-from rig.template import git, release, render
-from rig.updating import files
+from rig.repositories import folding_names
+from rig.repositories.small_template import _QUESTIONS
+from rig.repositories.small_template import ANSWERS as ANSWERS_TEMPLATE
+from rig.repositories.template import git, release, render
+from rig.run.updating import files
 
 pytestmark = pytest.mark.integration
 

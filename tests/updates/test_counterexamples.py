@@ -9,8 +9,8 @@ import pytest
 from histories import Edit, History, Team
 from test_loses_nothing import live
 
-from rig.template import git
-from rig.updating import files, state, toolkit, unmerged
+from rig.repositories.template import git
+from rig.run.updating import files, state, toolkit, unmerged
 
 pytestmark = pytest.mark.integration
 

@@ -15,10 +15,10 @@ import yaml
 
 import packer_toolkit
 from packer_toolkit.template import sandbox
-from rig.copier_command import other_copier
-from rig.hook import without_gitpython
-from rig.template import ROOT, git, release, render
-from rig.updating import files, state, toolkit
+from rig.repositories.copier_command import other_copier
+from rig.repositories.hook import without_gitpython
+from rig.repositories.template import ROOT, git, release, render
+from rig.run.updating import files, state, toolkit
 
 pytestmark = pytest.mark.integration
 

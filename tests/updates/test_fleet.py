@@ -16,8 +16,8 @@ import pytest
 from packer_toolkit.git.addresses import split_host_and_path
 from rig.github.server import GitHub
 from rig.github.state import sha_of
-from rig.silent_server import has_ended, silent_server
-from rig.template import ROOT, git
+from rig.repositories.template import ROOT, git
+from rig.servers.silent_server import has_ended, silent_server
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,7 @@ from plain_project import QUESTIONS, create_project, write_answers
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.template.fleet import AnswersFile, FleetRow, LocalFleet, TagLister, read_fleet
 from packer_toolkit.template.github_fleet import GitHubFleet
-from rig.template import git
+from rig.repositories.template import git
 
 TAGS = {"v1.0.0": "a" * 40, "v1.1.0": "b" * 40, "v2.0.0rc1": "c" * 40, "toolkit": "a" * 40}
 TEMPLATE = "https://github.com/acme/t"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rig.releases import create_template
-from rig.template import git, render
-from rig.updating import toolkit, unmerged
+from rig.repositories.releases import create_template
+from rig.repositories.template import git, render
+from rig.run.updating import toolkit, unmerged
 
 pytestmark = pytest.mark.integration
 

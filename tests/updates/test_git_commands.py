@@ -17,9 +17,16 @@ from packer_toolkit.git.addresses import (
     remove_secrets,
     split_host_and_path,
 )
-from packer_toolkit.git.command import Git, GitError, build_environment, explain_ownership
-from packer_toolkit.git.network import SECONDS, limit_query, limit_transfer
-from rig.template import git
+from packer_toolkit.git.command import (
+    SECONDS,
+    Git,
+    GitError,
+    build_environment,
+    explain_ownership,
+    limit_query,
+    limit_transfer,
+)
+from rig.repositories.template import git
 
 
 @pytest.fixture
@@ -49,7 +56,7 @@ def test_passwords_are_not_in_errors() -> None:
 @pytest.mark.parametrize(
     ("folder", "arguments", "message"),
     [
-        ("missing", ("status",), "is not a folder; go to the repository"),
+        ("missing", ("status",), "is not a folder; run the command in the repository"),
         (".", ("status", "\0"), "git status cannot be started"),
     ],
 )
@@ -106,7 +113,7 @@ def test_the_environment_redirects_git_nowhere(
 
 def test_timeouts_of_the_network(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A query and a transfer have timeouts, which a variable changes."""
-    monkeypatch.setattr("packer_toolkit.git.network.is_on_terminal", lambda: False)
+    monkeypatch.setattr("packer_toolkit.git.command.is_on_terminal", lambda: False)
     here = Git(repository)
     assert (limit_query(here).timeout, limit_transfer(here).timeout) == (30, 1800)
     assert limit_query(here, 7).timeout == 7

@@ -13,8 +13,8 @@ from packer_toolkit.git.command import Git, build_environment
 from packer_toolkit.template.fleet import LocalFleet, TagLister
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.update_branch import UpdateBranch
-from rig.copier_command import run_copier
-from rig.template import git
+from rig.repositories.copier_command import run_copier
+from rig.repositories.template import git
 
 pytestmark = pytest.mark.integration
 

@@ -19,9 +19,9 @@ from packer_toolkit.template import job_files
 from packer_toolkit.template.pull_request import ConflictNote, UpdateSummary, format_body
 from packer_toolkit.text.markdown import neutralize_markdown
 from rig.github import GitHub, Repository
-from rig.hostile_release import add_origin, make_project, make_template
-from rig.template import git, release
-from rig.toolkit_process import Said, Toolkit
+from rig.repositories.hostile_release import add_origin, make_project, make_template
+from rig.repositories.template import git, release
+from rig.run.toolkit_process import Said, Toolkit
 
 pytestmark = pytest.mark.integration
 

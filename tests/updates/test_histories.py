@@ -13,8 +13,8 @@ import hypothesis
 import pytest
 from histories import IGNORED_PATHS, OWN_PATHS, TEMPLATE_PATHS, History, Team, are_apart, histories
 
-from rig.small_template import RELEASES
-from rig.template import git
+from rig.repositories.small_template import RELEASES
+from rig.repositories.template import git
 
 pytestmark = pytest.mark.integration
 

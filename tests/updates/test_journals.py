@@ -18,8 +18,8 @@ from packer_toolkit.template.undo import Undone, describe_error
 from packer_toolkit.template.update_record import RecordFolder
 from packer_toolkit.template.update_result import show_copy
 from packer_toolkit.template.update_writer import UpdateWriter
-from rig.template import git
-from rig.updating import state, unmerged
+from rig.repositories.template import git
+from rig.run.updating import state, unmerged
 
 
 @pytest.fixture

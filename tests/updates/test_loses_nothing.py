@@ -27,8 +27,8 @@ from histories import History, Team, histories
 from renders import cached_renders
 
 from packer_toolkit.template import render
-from rig.template import ROOT, git
-from rig.updating import state, toolkit
+from rig.repositories.template import ROOT, git
+from rig.run.updating import state, toolkit
 
 pytestmark = pytest.mark.integration
 

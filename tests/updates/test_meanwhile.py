@@ -22,8 +22,8 @@ from meanwhile import Action, Ran
 from renders import cached_renders
 
 from packer_toolkit.template import render
-from rig.template import git
-from rig.updating import files, state, toolkit
+from rig.repositories.template import git
+from rig.run.updating import files, state, toolkit
 
 pytestmark = pytest.mark.integration
 

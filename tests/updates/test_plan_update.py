@@ -20,7 +20,7 @@ from packer_toolkit.template.update_result import (
     format_result,
     format_undo_command,
 )
-from rig.template import git
+from rig.repositories.template import git
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ import pytest
 from packer_toolkit.template.source import list_releases
 from packer_toolkit.template.update_branch import build_authorization
 from rig.github import GitHub, Repository
-from rig.template import git
-from rig.toolkit_process import Said, Toolkit
+from rig.repositories.template import git
+from rig.run.toolkit_process import Said, Toolkit
 
 pytestmark = pytest.mark.integration
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rig.hook import manifest, tree
-from rig.template import git, release, render, snapshot
-from rig.updating import state, toolkit, unmerged
+from rig.repositories.hook import manifest, tree
+from rig.repositories.template import git, release, render, snapshot
+from rig.run.updating import state, toolkit, unmerged
 
 pytestmark = pytest.mark.integration
 

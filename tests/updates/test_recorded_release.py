@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from packer_toolkit.template.source import match_release, resolve_release
-from rig.template import git, release
-from rig.updating import state, toolkit
+from rig.repositories.template import git, release
+from rig.run.updating import state, toolkit
 
 pytestmark = pytest.mark.integration
 

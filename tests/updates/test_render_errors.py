@@ -21,7 +21,7 @@ from packer_toolkit.template.sandbox import (
 )
 from packer_toolkit.template.trees import SUBMODULE, Entry
 from packer_toolkit.text.paths import join_paths
-from rig.template import git
+from rig.repositories.template import git
 
 OPTIONS = RenderOptions("v1.0.0", "v1.1.0", {}, False, "https://u:pw@h.example/t", "/c", "a.yml")
 

@@ -14,12 +14,11 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit.errors import SetupError
-from packer_toolkit.git.command import Git
-from packer_toolkit.git.network import SECONDS, limit_query, limit_transfer
+from packer_toolkit.git.command import SECONDS, Git, limit_query, limit_transfer
 from packer_toolkit.repository.galaxy_command import is_unreachable, run_in_ansible
-from rig.silent_server import find_processes, has_ended, silent_server
-from rig.template import git
-from rig.updating import toolkit
+from rig.repositories.template import git
+from rig.run.updating import toolkit
+from rig.servers.silent_server import find_processes, has_ended, silent_server
 
 pytestmark = pytest.mark.integration
 
@@ -113,7 +112,7 @@ def test_limits_suit_a_user_who_types_a_password(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a terminal a question may take minutes, unless the caller limits it (review C22)."""
-    monkeypatch.setattr("packer_toolkit.git.network.is_on_terminal", lambda: True)
+    monkeypatch.setattr("packer_toolkit.git.command.is_on_terminal", lambda: True)
     assert limit_query(Git(project)).timeout == 300
     limited = limit_query(Git(project), 20)
     assert (limited.timeout, limited.env["GIT_TERMINAL_PROMPT"]) == (20, "0")

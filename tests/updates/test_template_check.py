@@ -15,8 +15,8 @@ from packaging.version import Version
 from packer_toolkit.git.addresses import expand_address
 from packer_toolkit.template.changelog import select_sections
 from packer_toolkit.template.source import parse_version
-from rig.template import git, release
-from rig.updating import state, toolkit
+from rig.repositories.template import git, release
+from rig.run.updating import state, toolkit
 
 pytestmark = pytest.mark.integration
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rig.template import git
-from rig.terminal import Terminal
-from rig.updating import files, state, toolkit
+from rig.repositories.template import git
+from rig.run.terminal import Terminal
+from rig.run.updating import files, state, toolkit
 
 pytestmark = pytest.mark.integration
 

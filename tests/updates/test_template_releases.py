@@ -32,7 +32,7 @@ from packer_toolkit.template.source import (
     resolve_release,
 )
 from packer_toolkit.template.update import choose_release
-from rig.template import git, release
+from rig.repositories.template import git, release
 
 CHANGELOG = """\
 # Changelog

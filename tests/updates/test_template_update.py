@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rig.template import git, release, render
-from rig.updating import files, state, toolkit, unmerged
+from rig.repositories.template import git, release, render
+from rig.run.updating import files, state, toolkit, unmerged
 
 pytestmark = pytest.mark.integration
 

@@ -12,8 +12,8 @@ import pytest
 
 from packer_toolkit.template.sandbox import build_small_environment, defuse_commands
 from rig.github import GitHub
-from rig.hostile_release import add_origin, make_project, make_template
-from rig.template import git
+from rig.repositories.hostile_release import add_origin, make_project, make_template
+from rig.repositories.template import git
 
 pytestmark = pytest.mark.integration
 

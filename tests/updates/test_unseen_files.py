@@ -10,8 +10,8 @@ import pytest
 
 from packer_toolkit.git.command import Git
 from packer_toolkit.template.project_copy import fetch_missing
-from rig.template import git
-from rig.updating import Answer, files, state, toolkit
+from rig.repositories.template import git
+from rig.run.updating import Answer, files, state, toolkit
 
 pytestmark = pytest.mark.integration
 

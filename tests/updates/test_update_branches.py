@@ -43,7 +43,7 @@ from packer_toolkit.template.update_branch import (
     keep_conflicting_files,
     write_repository_tree,
 )
-from rig.template import git
+from rig.repositories.template import git
 
 WORKFLOW: Files = {**NEW, ".github/workflows/build.yml": "on: push\n"}
 

@@ -19,8 +19,8 @@ from packer_toolkit.template.pull_request_job import PullRequestJob
 from packer_toolkit.template.undo import describe_copies
 from packer_toolkit.template.update import update_repository
 from packer_toolkit.template.update_record import RecordFolder
-from rig.template import git, release
-from rig.updating import state
+from rig.repositories.template import git, release
+from rig.run.updating import state
 
 
 @pytest.fixture

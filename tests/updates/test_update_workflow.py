@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from rig.act import TOKEN, Act
 from rig.github import GitHub, Repository
-from rig.template import git, release, render, snapshot
+from rig.github.act import TOKEN, Act
+from rig.repositories.template import git, release, render, snapshot
 
 pytestmark = [pytest.mark.xdist_group("act"), pytest.mark.integration]
 

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from packer_toolkit import errors
-from rig.small_template import RELEASES
-from rig.template import ROOT, git
-from rig.updating import toolkit
+from rig.repositories.small_template import RELEASES
+from rig.repositories.template import ROOT, git
+from rig.run.updating import toolkit
 
 pytestmark = pytest.mark.integration
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import click
 import pytest
 
-from rig.template import git
-from rig.updating import files, state, toolkit
+from rig.repositories.template import git
+from rig.run.updating import files, state, toolkit
 
 pytestmark = pytest.mark.integration
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import copier
 import pytest
 
-from rig.template import git, hand_over_environment, release, render
-from rig.updating import toolkit
+from rig.repositories.template import git, hand_over_environment, release, render
+from rig.run.updating import toolkit
 
 pytestmark = pytest.mark.integration
 

@@ -13,10 +13,10 @@ import pytest
 import yaml
 from jinja2 import Environment
 
-from rig.checks import BY_NAME
-from rig.linting import lint, read_tree
-from rig.template import ROOT, render
-from rig.tools import require
+from rig.host.tools import require
+from rig.lint.checks import BY_NAME
+from rig.lint.runner import lint, read_tree
+from rig.repositories.template import ROOT, render
 
 OURS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 FORTY = re.compile(r"^[\w.-]+/[\w./-]+@[0-9a-f]{40}$")

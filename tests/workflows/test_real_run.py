@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from rig import events
-from rig.act import STANDINS, Act
-from rig.build_reports import REPOSITORY
-from rig.docker_engine import DockerEngine
-from rig.ec2 import Ec2
-from rig.ec2.credentials import ACCOUNT
-from rig.github import GitHub, Repository
-from rig.repository import add_script, small_repository
-from rig.template import git
-from rig.tools import Packer
+from rig import STANDINS
+from rig.aws import Ec2
+from rig.aws.credentials import ACCOUNT
+from rig.docker.engine import DockerEngine
+from rig.github import GitHub, Repository, events
+from rig.github.act import Act
+from rig.host.tools import Packer
+from rig.repositories.build_reports import REPOSITORY
+from rig.repositories.repository import add_script, small_repository
+from rig.repositories.template import git
 
 VERSION = version("packer-toolkit")  # of the toolkit image, too
 

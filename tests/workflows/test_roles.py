@@ -13,15 +13,14 @@ from typing import Any
 import pytest
 import yaml
 
-from rig import events
-from rig.act import Act
-from rig.build_reports import REPOSITORY
-from rig.checks import BY_NAME
-from rig.github import GitHub, Repository
-from rig.linting import lint, read_tree
-from rig.template import ROOT, render
-from rig.trust import Hosted, Sts
-from rig.web import Handler, serving
+from rig.aws.trust import Hosted, Sts
+from rig.github import GitHub, Repository, events
+from rig.github.act import Act
+from rig.lint.checks import BY_NAME
+from rig.lint.runner import lint, read_tree
+from rig.repositories.build_reports import REPOSITORY
+from rig.repositories.template import ROOT, render
+from rig.servers.web import Handler, serving
 
 BUILDER = "arn:aws:iam::111122223333:role/packer-ami-builder"
 RELEASER = "arn:aws:iam::111122223333:role/releases/packer-ami-releaser"

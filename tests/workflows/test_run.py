@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from rig import events
-from rig.act import TOKEN, Act
-from rig.build_reports import REPOSITORY, build_report
-from rig.github import GitHub, Repository
-from rig.template import render
+from rig.github import GitHub, Repository, events
+from rig.github.act import TOKEN, Act
+from rig.repositories.build_reports import REPOSITORY, build_report
+from rig.repositories.template import render
 
 
 @pytest.fixture(scope="module")

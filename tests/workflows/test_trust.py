@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from rig.build_reports import REPOSITORY
-from rig.template import ROOT
-from rig.trust import AUDIENCE, GITHUB_COM, Hosted, documented, is_trusted
+from rig.aws.trust import AUDIENCE, GITHUB_COM, Hosted, documented, is_trusted
+from rig.repositories.build_reports import REPOSITORY
+from rig.repositories.template import ROOT
 
 NEW = Hosted(REPOSITORY)
 OLD = Hosted(REPOSITORY, immutable=False)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from rig import events
-from rig.act import WORKFLOW, Act
-from rig.build_reports import REPOSITORY
-from rig.template import render
+from rig.github import events
+from rig.github.act import WORKFLOW, Act
+from rig.repositories.build_reports import REPOSITORY
+from rig.repositories.template import render
 
 # What starts a run: the event, its payload.
 RUNS: dict[str, tuple[str, Mapping[str, Any]]] = {

@@ -1,4 +1,4 @@
-"""Run a program: its exit code, its output, and the line of the output that matters."""
+"""Run a program, and stop it after a timeout or a signal."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 TIMED_OUT, NOT_EXECUTABLE, NOT_ON_PATH = 124, 126, 127
 _POLL_SECONDS = 0.2
+# From SIGTERM to SIGKILL.
+_GRACE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -62,52 +65,64 @@ def run_program(
             together with the programs that it has started.
     """
     name = str(command[0])
+    began = time.monotonic()
     try:
-        process = subprocess.Popen(
+        with start_program(
             [str(part) for part in command],
+            is_group=check_signals is not None,
             cwd=folder,
             env=env,
             stdin=subprocess.PIPE if text else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            start_new_session=check_signals is not None,
-        )
+        ) as process:
+            while True:
+                try:
+                    wait = _POLL_SECONDS if check_signals else timeout
+                    out, err = process.communicate(text or None, wait)
+                    return Completed(process.returncode, out, err)
+                except subprocess.TimeoutExpired:
+                    text = ""
+                    if timeout is not None and time.monotonic() - began >= timeout:
+                        message = f"{name} timed out after {timeout:g} seconds"
+                        return Completed(TIMED_OUT, stderr=message)
+                    if check_signals:
+                        check_signals()
     except FileNotFoundError as error:
         missing = f"{name} is not on PATH" if error.filename == name else f"no {error.filename}"
         return Completed(NOT_ON_PATH, stderr=missing)
     except OSError as error:
         return Completed(NOT_EXECUTABLE, stderr=f"{name} cannot be executed: {error.strerror}")
-    end = time.monotonic() + (float("inf") if timeout is None else timeout)
-    try:
-        while True:
-            try:
-                wait = _POLL_SECONDS if check_signals else timeout
-                out, err = process.communicate(text or None, wait)
-                return Completed(process.returncode, out, err)
-            except subprocess.TimeoutExpired:
-                text = ""
-                if time.monotonic() >= end:
-                    return Completed(
-                        TIMED_OUT, stderr=f"{name} timed out after {timeout:g} seconds"
-                    )
-                if check_signals:
-                    check_signals()
-    finally:
-        _stop(process, is_group=check_signals is not None)
 
 
-def _stop(process: subprocess.Popen[str], *, is_group: bool) -> None:
-    """Stop a process that still runs, and close its streams."""
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            if is_group:
-                os.killpg(process.pid, signal.SIGTERM)
-            else:
-                process.kill()
-        process.wait()
-    for stream in (process.stdin, process.stdout, process.stderr):
-        if stream:
-            with contextlib.suppress(OSError):
-                stream.close()
+@contextlib.contextmanager
+def start_program(
+    command: Sequence[str], *, is_group: bool, **options: Any
+) -> Iterator[subprocess.Popen[Any]]:
+    """Start a program, and stop it if it still runs at the end of the block.
+
+    Args:
+        command: The program and its arguments.
+        is_group: Whether the programs that it has started are stopped with it; then it has no
+            terminal.
+        options: Further arguments of `subprocess.Popen`.
+    """
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=is_group,
+        **options,
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                for number in (signal.SIGTERM, signal.SIGKILL):
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        if is_group:
+                            os.killpg(process.pid, number)
+                        else:
+                            process.send_signal(number)
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(_GRACE_SECONDS)

@@ -12,8 +12,7 @@ from typing import Any
 from packer_toolkit.adopt.found import FoundAnswers
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.git.addresses import expand_address, remove_secrets
-from packer_toolkit.git.command import Git, GitError, build_environment
-from packer_toolkit.git.network import limit_transfer
+from packer_toolkit.git.command import Git, GitError, build_environment, limit_transfer
 from packer_toolkit.repository.answers_file import parse_answers
 from packer_toolkit.text.paths import show_path
 

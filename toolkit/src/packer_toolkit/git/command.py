@@ -1,10 +1,9 @@
-"""Run the git command: without a shell, without prompts where there is no terminal."""
+"""Run the git command: without a shell, with timeouts, and with prompts on a terminal only."""
 
 from __future__ import annotations
 
-import contextlib
+import math
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from packer_toolkit.errors import SetupError
 from packer_toolkit.git.addresses import remove_secrets
+from packer_toolkit.process import TIMED_OUT, run_program, start_program
 
 # Variables that redirect git to another repository; they are set in hooks and aliases.
 # https://git-scm.com/docs/git-rev-parse#Documentation/git-rev-parse.txt---local-env-vars, without
@@ -31,6 +31,13 @@ _REDIRECTING = (
     "GIT_WORK_TREE",
 )
 
+SECONDS = "PACKER_TOOLKIT_GIT_TIMEOUT"
+"""Environment variable with another timeout in seconds, for slow networks."""
+
+_QUERY, _QUERY_ON_TERMINAL, _TRANSFER = 30.0, 300.0, 1800.0
+# Below one byte per second for a minute, the connection is dead.
+_STALLED = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "60"}
+
 
 class GitError(SetupError):
     """Git failed.
@@ -45,9 +52,8 @@ class GitError(SetupError):
         lines = [line for line in stderr.splitlines() if line.strip()]
         # The line with the reason comes before advice.
         fatal = [line for line in lines if line.startswith(("fatal: ", "error: "))]
-        self.reason = (fatal or lines or [f"exit code {code}"])[0]
-        for prefix in ("fatal: ", "error: "):
-            self.reason = self.reason.removeprefix(prefix)
+        reason = (fatal or lines or [f"exit code {code}"])[0]
+        self.reason = reason.removeprefix("fatal: ").removeprefix("error: ")
         super().__init__(remove_secrets(f"git {' '.join(arguments)}: {self.reason}"))
 
 
@@ -75,7 +81,7 @@ def build_environment(folder: Path, **more: str) -> dict[str, str]:
         folder: Where git runs.
         more: Further variables.
     """
-    env = {name: value for name, value in os.environ.items() if name not in _REDIRECTING}
+    env = _copy_environment()
     if not is_on_terminal():
         env.setdefault("GIT_TERMINAL_PROMPT", "0")
         # The variable takes precedence over all other ways to name a key or a program for SSH.
@@ -92,11 +98,12 @@ def is_on_terminal() -> bool:
 @lru_cache
 def _has_ssh_command(folder: Path) -> bool:
     """Check whether git's configuration has core.sshCommand, such as for a deploy key."""
-    env = {name: value for name, value in os.environ.items() if name not in _REDIRECTING}
     command = ["git", "config", "--get", "core.sshCommand"]
-    with contextlib.suppress(OSError):
-        return subprocess.run(command, cwd=folder, env=env, capture_output=True).returncode == 0
-    return False
+    return run_program(command, folder=folder, env=_copy_environment()).code == 0
+
+
+def _copy_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in _REDIRECTING}
 
 
 @dataclass(frozen=True)
@@ -131,11 +138,6 @@ class Git:
         """Return the same with a time limit."""
         return replace(self, timeout=seconds)
 
-    def _build_environment(self) -> dict[str, str]:
-        if self.base is None:
-            return build_environment(self.folder, **self.env)
-        return {**self.base, "LC_ALL": "C.UTF-8", **self.env}
-
     def run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """Run git and return the process, whatever its exit code is; 124 after the timeout.
 
@@ -148,54 +150,54 @@ class Git:
         """
         # The user's configuration may add signatures to the output of git log.
         command = ["git", "-c", "log.showSignature=false", *arguments]
+        if self.base is None:
+            env = build_environment(self.folder, **self.env)
+        else:
+            env = {**self.base, "LC_ALL": "C.UTF-8", **self.env}
+        # Git is stopped together with the programs that it has started. Not where git may ask for a
+        # password: a session of its own has no terminal.
+        is_group = self.timeout is not None and env.get("GIT_TERMINAL_PROMPT") == "0"
         try:
-            return self._run(command, stdin)
+            with start_program(
+                command, is_group=is_group, cwd=self.folder, env=env, stdin=subprocess.PIPE
+            ) as process:
+                return self._communicate(process, stdin)
         except FileNotFoundError:
             if not self.folder.is_dir():
-                raise SetupError(f"{self.folder} is not a folder; go to the repository") from None
+                raise SetupError(
+                    f"{self.folder} is not a folder; run the command in the repository"
+                ) from None
             raise SetupError("git is not installed: https://git-scm.com/downloads") from None
         except (OSError, ValueError) as error:
             # Such as an address with a NUL, or a command that is too long.
             raise SetupError(f"git {arguments[0]} cannot be started: {error}") from None
 
-    def _run(self, command: Sequence[str], stdin: bytes) -> subprocess.CompletedProcess[bytes]:
-        env = self._build_environment()
-        if self.timeout is None:
-            return subprocess.run(
-                command, cwd=self.folder, env=env, input=stdin, capture_output=True, check=False
-            )
-        # Git is stopped together with the programs that it has started. Not where git may ask for a
-        # password: a session of its own has no terminal.
-        has_own_group = env.get("GIT_TERMINAL_PROMPT") == "0"
-        process = subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=has_own_group,
-        )
+    def _communicate(
+        self, process: subprocess.Popen[bytes], stdin: bytes
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Give git its standard input, and read its output until it ends or the timeout is over."""
         try:
             out, err = process.communicate(stdin, self.timeout)
-            return subprocess.CompletedProcess(command, process.returncode, out, err)
         except subprocess.TimeoutExpired as error:
-            code, err = process.poll(), error.stderr or b""
-            if code is None:
-                code = 124
+            out, err = error.output or b"", error.stderr or b""
+            if process.poll() is None:
                 err += f"\nfatal: no answer within {self.timeout:g} seconds\n".encode()
-            return subprocess.CompletedProcess(command, code, error.output or b"", err)
-        finally:
-            _stop(process, has_own_group=has_own_group)
+                return subprocess.CompletedProcess(process.args, TIMED_OUT, out, err)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
-    def raw(self, *arguments: str, stdin: bytes = b"") -> bytes:
+    def raw(self, *arguments: str, stdin: bytes = b"", most: int = 0) -> bytes:
         """Run git and return its stdout as bytes; see `run`.
+
+        Args:
+            arguments: The arguments of git.
+            stdin: Its standard input.
+            most: The largest exit code that is not an error.
 
         Raises:
             GitError: Git failed.
         """
         process = self.run(*arguments, stdin=stdin)
-        if process.returncode:
+        if process.returncode > most:
             stderr = process.stderr.decode(errors="replace")
             raise GitError(arguments, process.returncode, stderr)
         return process.stdout
@@ -204,11 +206,10 @@ class Git:
         """Run git and return its stdout without the last line break; see `raw`."""
         return os.fsdecode(self.raw(*arguments, stdin=stdin)).rstrip("\n")
 
-    def fields(self, *arguments: str, stdin: bytes = b"") -> list[str]:
-        """Run git with an option like -z, and return the parts that NULs separate."""
-        return [
-            os.fsdecode(part) for part in self.raw(*arguments, stdin=stdin).split(b"\0") if part
-        ]
+    def fields(self, *arguments: str, stdin: bytes = b"", most: int = 0) -> list[str]:
+        """Run git with an option like -z, and return the parts that NULs separate; see `raw`."""
+        output = self.raw(*arguments, stdin=stdin, most=most)
+        return [os.fsdecode(part) for part in output.split(b"\0") if part]
 
     def filter_ignored(self, paths: Iterable[str]) -> set[str]:
         """Return those of some paths that git ignores, whether it tracks them or not.
@@ -217,34 +218,45 @@ class Git:
             paths: Relative to the folder; they need not exist.
 
         Raises:
-            GitError: when the folder is not in a repository.
+            GitError: The folder is not in a repository.
         """
         stdin = "\0".join(paths).encode("utf-8", "surrogateescape")
-        arguments = ("check-ignore", "--no-index", "-z", "--stdin")
-        result = self.run(*arguments, stdin=stdin)
-        if result.returncode > 1:  # 1: git ignores none of them
-            stderr = result.stderr.decode(errors="replace")
-            raise GitError(arguments, result.returncode, stderr)
-        return set(os.fsdecode(result.stdout).split("\0")) - {""}
+        # Exit code 1: git ignores none of them.
+        return set(self.fields("check-ignore", "--no-index", "-z", "--stdin", stdin=stdin, most=1))
 
 
-def _stop(process: subprocess.Popen[bytes], *, has_own_group: bool) -> None:
-    """Stop a process that still runs, and its children.
+def limit_query(git: Git, most: float | None = None) -> Git:
+    """Return git with a timeout for a short query, such as git ls-remote.
 
     Args:
-        process: The process.
-        has_own_group: Whether it and its children are a process group.
+        git: Git in a folder.
+        most: Upper limit of the timeout in seconds; git does not ask for a password then.
+
+    Raises:
+        SetupError: The variable `SECONDS` is not a number.
     """
-    if process.poll() is None:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                if has_own_group:
-                    os.killpg(process.pid, number)
-                else:
-                    process.send_signal(number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=2)
-    for stream in (process.stdin, process.stdout, process.stderr):
-        if stream:
-            with contextlib.suppress(OSError):
-                stream.close()
+    if most is not None:
+        return _limit(git.with_env(GIT_TERMINAL_PROMPT="0"), _QUERY, most)
+    # A user needs time to type a password, or to touch a key.
+    return _limit(git, _QUERY_ON_TERMINAL if is_on_terminal() else _QUERY)
+
+
+def limit_transfer(git: Git) -> Git:
+    """Return git with a timeout for transfers, such as git clone.
+
+    Raises:
+        SetupError: The variable `SECONDS` is not a number.
+    """
+    return _limit(git, _TRANSFER)
+
+
+def _limit(git: Git, default: float, most: float = math.inf) -> Git:
+    text = os.environ.get(SECONDS, "").strip()
+    try:
+        seconds = float(text or default)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise SetupError(f'{SECONDS} is "{text}"; set it to a number of seconds, such as 300')
+    stalled = {name: value for name, value in _STALLED.items() if name not in os.environ}
+    return git.with_env(**stalled).with_timeout(min(seconds, most))

@@ -39,6 +39,11 @@ def warn(message: str) -> None:
         click.echo(f"warning: {line}", err=True)
 
 
+def print_note(message: str) -> None:
+    """Print a message on stderr about something that the command does without."""
+    click.echo(f"note: {message}", err=True)
+
+
 def set_outputs(values: Mapping[str, str]) -> None:
     """Set outputs of the current step; outside of a workflow, print them.
 

@@ -1,7 +1,7 @@
 """Read, check, pack and unpack the build artifacts: report, manifest and package lists.
 
 A later job of a workflow gets them as one line of text, an output of the job that builds. This
-needs no other action, works on every Enterprise Server, and the build needs no right to write.
+needs no other action, works on every Enterprise Server, and the build needs no write permission.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import base64
 import binascii
 import json
 import lzma
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from packer_toolkit.build.manifest import FILE as MANIFEST
-from packer_toolkit.build.manifest import RECONSTRUCTED
+from packer_toolkit.build.manifest import RECONSTRUCTED, get_architecture, split_artifact
 from packer_toolkit.build.report import FILE as REPORT
 from packer_toolkit.build.report import SCHEMA, has_report_shape
 from packer_toolkit.errors import SetupError
+from packer_toolkit.github.actions import warn
 
 # An environment variable carries the line, and Linux limits a variable to 128 KiB.
 LONGEST_BUNDLE = 100_000
@@ -32,7 +32,7 @@ _PACKAGES = re.compile(r"packages-(?:x86_64|arm64|local)\.txt")
 
 @dataclass
 class BuildArtifacts:
-    """The files that one build wrote; a build that ended early wrote fewer.
+    """The files that one build wrote; a build that stopped early wrote fewer.
 
     Attributes:
         files: Content by name.
@@ -52,6 +52,16 @@ class BuildArtifacts:
     def manifest(self) -> Mapping[str, Any]:
         """Return Packer's manifest; empty without one."""
         return _parse_or_empty(self.files.get(MANIFEST, b""))
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        """Return the builds in the manifest, each with a mapping as custom_data."""
+        builds = self.manifest.get("builds")
+        return [
+            build if isinstance(build.get("custom_data"), dict) else {**build, "custom_data": {}}
+            for build in (builds if isinstance(builds, list) else [])
+            if isinstance(build, dict)
+        ]
 
     @property
     def packages(self) -> dict[str, list[str]]:
@@ -147,18 +157,14 @@ def explain_unfinished(artifacts: BuildArtifacts) -> str:
     code = artifacts.report.get("exit_code", 0)
     if code and not manifest.get(RECONSTRUCTED):
         return f"{REPORT} is from a build that failed with exit code {code}"
-    builds = manifest.get("builds")
-    regions: dict[str, set[str]] = {}
-    for build in builds if isinstance(builds, list) else []:
-        if not isinstance(build, dict) or build.get("builder_type") != "amazon-ebs":
-            continue
-        if build.get("packer_run_uuid") != manifest.get("last_run_uuid"):
-            continue  # plain Packer keeps the entries of earlier builds
-        data = build.get("custom_data")
-        name = data.get("architecture") if isinstance(data, dict) else build.get("name")
-        pairs = str(build.get("artifact_id") or "").split(",")
-        regions[str(name)] = {pair.partition(":")[0] for pair in pairs if ":ami-" in pair}
-    all_regions = set().union(*regions.values())
+    regions = {
+        get_architecture(entry): set(split_artifact(entry))
+        for entry in artifacts.entries
+        if entry.get("builder_type") == "amazon-ebs"
+        # Plain Packer keeps the entries of earlier builds.
+        and entry.get("packer_run_uuid") == manifest.get("last_run_uuid")
+    }
+    all_regions: set[str] = set().union(*regions.values())
     for name, with_image in regions.items():
         if not with_image:
             return f"{MANIFEST} names no image for {name}"
@@ -174,24 +180,40 @@ def read_artifacts(directory: Path, report: Path | None = None) -> BuildArtifact
         directory: The repository.
         report: The build report, if it is not in the repository.
     """
-    paths = {path.name: path for path in sorted(directory.glob("packages-*.txt"))}
-    paths = {name: path for name, path in paths.items() if is_package_list(name)}
-    paths |= {REPORT: report or directory / REPORT, MANIFEST: directory / MANIFEST}
+    paths = {REPORT: report or directory / REPORT, MANIFEST: directory / MANIFEST}
+    lists = sorted(directory.glob("packages-*.txt"))
+    paths |= {path.name: path for path in lists if is_package_list(path.name)}
     artifacts = BuildArtifacts()
     for name, path in paths.items():
-        if not os.path.lexists(path):
-            continue
         # A link may lead to a file that must not be published.
-        if path.is_symlink() or not path.is_file():
+        if path.is_symlink() or (path.exists() and not path.is_file()):
             artifacts.rejected[name] = "is not a regular file"
-            continue
-        with path.open("rb") as file:
-            raw = file.read(_LARGEST_FILE + 1)
-        if reason := find_file_error(name, raw):
-            artifacts.rejected[name] = reason
-        else:
-            artifacts.files[name] = raw
+        elif path.exists():
+            with path.open("rb") as file:
+                raw = file.read(_LARGEST_FILE + 1)
+            if reason := find_file_error(name, raw):
+                artifacts.rejected[name] = reason
+            else:
+                artifacts.files[name] = raw
     return artifacts
+
+
+def pack_folder(folder: Path) -> tuple[list[str], str]:
+    """Pack the build artifacts of a folder into one line.
+
+    The package lists are left out if the line would be too long for the output of a job.
+
+    Returns:
+        The names of the packed files, and the line.
+    """
+    artifacts = warn_about_rejected(read_artifacts(folder))
+    line = pack_artifacts(artifacts)
+    if len(line) > LONGEST_BUNDLE:
+        warn("the package lists are left out: they are too long for a job output")
+        files = {name: raw for name, raw in artifacts.files.items() if not is_package_list(name)}
+        artifacts = BuildArtifacts(files)
+        line = pack_artifacts(artifacts)
+    return sorted(artifacts.files), line
 
 
 def pack_artifacts(artifacts: BuildArtifacts) -> str:
@@ -241,8 +263,6 @@ def require_valid_files(rejected: Mapping[str, str]) -> None:
 
 def warn_about_rejected(artifacts: BuildArtifacts) -> BuildArtifacts:
     """Warn about rejected files, for commands that work without them; return the artifacts."""
-    from packer_toolkit.github.actions import warn
-
     for name, reason in sorted(artifacts.rejected.items()):
         warn(f"{name} {reason}: it is ignored")
     return artifacts

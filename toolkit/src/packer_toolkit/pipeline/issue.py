@@ -50,12 +50,14 @@ class IssueChange:
         number: Number of the issue; 0 without one.
         url: URL of the issue.
         text: The text that was written, or that would be.
+        problem: Why the issue or the status of the commit was not written; empty when both were.
     """
 
     action: str
     number: int = 0
     url: str = ""
     text: str = ""
+    problem: str = ""
 
 
 class _OwnIssue(NamedTuple):
@@ -85,18 +87,16 @@ def record_failure(
         RemoteError: When GitHub does not do it.
     """
     with translate_github_errors("read issues"):
-        own = _find_open(repository)
-        closed = None if own else _find_closed_by_user(repository)
-    if own:
-        return _comment(own, outcome, last_success, "commented")
-    if not closed:
+        own_issues = _find_current(repository)
+    if not own_issues:
         return _open(repository, outcome, last_success)
+    own = own_issues[0]
     # "Not planned" means that the user wants no open issue; the failure is still recorded.
-    if closed.issue.state_reason == "not_planned":
-        return _comment(closed, outcome, last_success, "commented")
+    if own.issue.state == "open" or own.issue.state_reason == "not_planned":
+        return _comment(own, outcome, last_success, "commented")
     with translate_github_errors("reopen the issue"):
-        closed.issue.edit(state="open")
-    return _comment(closed, outcome, last_success, "reopened")
+        own.issue.edit(state="open")
+    return _comment(own, outcome, last_success, "reopened")
 
 
 def record_success(repository: Repository, outcome: BuildOutcome) -> IssueChange:
@@ -112,28 +112,22 @@ def record_success(repository: Repository, outcome: BuildOutcome) -> IssueChange
     parents = {name: dict(image) for name, image in outcome.base_images.items()}
     success = LastSuccess(parents, outcome.run_url, outcome.commit[:12])
     with translate_github_errors("read issues"):
-        own_issues = sorted(_find_own(repository, "open"), key=lambda own: own.issue.number)
-        closed = None if own_issues else _find_closed_by_user(repository)
+        own_issues = _find_current(repository)
+    if not own_issues:
+        return IssueChange("none")
     text = ""
     for issue, state in own_issues:
-        text = write_closing_comment(outcome, state)
-        with translate_github_errors("close the issue"):
-            issue.create_comment(text)
-            issue.edit(
-                body=replace_state(issue.body, replace(state, open=False, good=success)),
-                state="closed",
-                state_reason="completed",
-            )
-    if own_issues:
-        issue = own_issues[0].issue
-        return IssueChange("closed", issue.number, issue.html_url, text)
-    if closed:
-        issue, state = closed
-        with translate_github_errors("note the successful build"):
-            body = replace_state(issue.body, replace(state, open=False, good=success))
-            issue.edit(body=body)
-        return IssueChange("noted", issue.number, issue.html_url)
-    return IssueChange("none")
+        body = replace_state(issue.body, replace(state, open=False, good=success))
+        if issue.state == "open":
+            text = write_closing_comment(outcome, state)
+            with translate_github_errors("close the issue"):
+                issue.create_comment(text)
+                issue.edit(body=body, state="closed", state_reason="completed")
+        else:
+            with translate_github_errors("note the successful build"):
+                issue.edit(body=body)
+    issue = own_issues[0].issue
+    return IssueChange("closed" if text else "noted", issue.number, issue.html_url, text)
 
 
 def _find_own(repository: Repository, state: str) -> Iterator[_OwnIssue]:
@@ -155,15 +149,14 @@ def _has_trusted_author(issue: Issue) -> bool:
     return getattr(issue.user, "type", "") == "Bot" or issue.author_association in _MEMBERS
 
 
-def _find_open(repository: Repository) -> _OwnIssue | None:
-    """Return the open issue; the oldest one when there are several."""
-    return min(_find_own(repository, "open"), key=lambda own: own.issue.number, default=None)
+def _find_current(repository: Repository) -> list[_OwnIssue]:
+    """Return the open issues, the oldest first.
 
-
-def _find_closed_by_user(repository: Repository) -> _OwnIssue | None:
-    """Return the newest issue if a user closed it before a build succeeded."""
-    newest = next(_find_own(repository, "closed"), None)
-    return newest if newest and newest.state.open else None
+    Without one, return the newest closed issue if a user closed it before a build succeeded.
+    """
+    open_issues = sorted(_find_own(repository, "open"), key=lambda own: own.issue.number)
+    newest = None if open_issues else next(_find_own(repository, "closed"), None)
+    return [newest] if newest and newest.state.open else open_issues
 
 
 def _comment(
@@ -184,15 +177,21 @@ def _comment(
 def _open(repository: Repository, outcome: BuildOutcome, last_success: LastSuccess) -> IssueChange:
     text = write_description(outcome, last_success)
     state = IssueState(True, kind=outcome.kind, version=outcome.version, good=last_success)
-    _create_label(repository)
+    with translate_github_errors("create a label"):
+        try:
+            repository.create_label(LABEL, _LABEL_COLOR, _LABEL_DESCRIPTION)
+        except GithubException as error:
+            # 422: it exists; 403, 404: the token cannot create labels, but perhaps open issues.
+            if error.status not in (403, 404, 422):
+                raise
     with translate_github_errors("open an issue"):
         body = write_body(state, text)
         issue = repository.create_issue(write_title(outcome), body=body, labels=[LABEL])
         require_answer("open an issue", issue.number)
     # Another run may have opened one at the same time, or GitHub may have lost its answer to a
     # first attempt.  Every run keeps the oldest.
-    with translate_github_errors("look for a second issue"):
-        oldest = _find_open(repository)
+    with translate_github_errors("find a second issue"):
+        oldest = min(_find_own(repository, "open"), key=lambda own: own.issue.number, default=None)
     if oldest is None or oldest.issue.number >= issue.number:
         return IssueChange("opened", issue.number, issue.html_url, text)
     number = oldest.issue.number
@@ -201,14 +200,3 @@ def _open(repository: Repository, outcome: BuildOutcome, last_success: LastSucce
         body = write_body(duplicate, f"Duplicate of #{number}.\n")
         issue.edit(body=body, state="closed", state_reason="not_planned")
     return _comment(oldest, outcome, last_success, "commented")
-
-
-def _create_label(repository: Repository) -> None:
-    """Create the label, unless it exists."""
-    with translate_github_errors("create a label"):
-        try:
-            repository.create_label(LABEL, _LABEL_COLOR, _LABEL_DESCRIPTION)
-        except GithubException as error:
-            # 422: it exists; 403, 404: the token cannot create labels, but perhaps open issues.
-            if error.status not in (403, 404, 422):
-                raise

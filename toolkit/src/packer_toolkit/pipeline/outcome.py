@@ -25,32 +25,7 @@ class FailedStep:
 
 @dataclass(frozen=True)
 class RunContext:
-    """What the workflow run knows about a build, whether the build left a report or not.
-
-    Attributes:
-        kind: daily, release or test.
-        image_name: Name of the image, for a build without a report.
-        version: Version of the image; empty where the report has it.
-        url: URL of the run.
-        commit: SHA of the built commit, for a build without a report.
-        failed_steps: Failed steps of the workflow, for a build without a report.
-        log: Lines of the workflow's log, for a build without a report.
-        rejected_subject: Subject of the run's OIDC token, when AWS rejected it.
-    """
-
-    kind: str
-    image_name: str = ""
-    version: str = ""
-    url: str = ""
-    commit: str = ""
-    failed_steps: Sequence[FailedStep] = ()
-    log: Sequence[str] = ()
-    rejected_subject: str = ""
-
-
-@dataclass(frozen=True)
-class BuildOutcome:
-    """The outcome of one build, without secrets and account IDs.
+    """What the workflow run knows about a build, whether the build wrote a report or not.
 
     Attributes:
         kind: daily, release or test.
@@ -58,25 +33,34 @@ class BuildOutcome:
         version: Version of the image; only that of a release identifies an image.
         run_url: URL of the run.
         commit: SHA of the built commit.
-        failed_steps: What failed.
+        failed_steps: Failed steps.
         lines: The last lines of the output that explain the failure.
-        base_images: ID and name of the base image, by architecture.
-        leftovers: Resources that could not be deleted.
-        inspec: Results of the controls, as in the build report; empty when none ran.
         rejected_subject: Subject of the run's OIDC token, when AWS rejected it.
     """
 
     kind: str
-    image_name: str
+    image_name: str = ""
     version: str = ""
     run_url: str = ""
     commit: str = ""
     failed_steps: Sequence[FailedStep] = ()
     lines: Sequence[str] = ()
+    rejected_subject: str = ""
+
+
+@dataclass(frozen=True)
+class BuildOutcome(RunContext):
+    """The outcome of one build, without secrets and account IDs.
+
+    Attributes:
+        base_images: ID and name of the base image, by architecture.
+        leftovers: Resources that could not be deleted.
+        inspec: Results of the controls, as in the build report; empty when none ran.
+    """
+
     base_images: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     leftovers: Sequence[str] = ()
     inspec: Sequence[Mapping[str, Any]] = ()
-    rejected_subject: str = ""
 
 
 def mask_last_lines(report: Mapping[str, Any], mask: Mask, log: Sequence[str] = ()) -> list[str]:
@@ -87,7 +71,7 @@ def mask_last_lines(report: Mapping[str, Any], mask: Mask, log: Sequence[str] = 
     Args:
         report: The build report; its own mask did not know the secrets of this job.
         mask: Knows the secrets of this job.
-        log: Lines of the workflow's log, for a build without a report.
+        log: Lines of the job's log, for a build without a report.
     """
     text = "\n".join(map(str, report.get("last_lines") or log))
     names = {str(build.get("name")) for build in report.get("builds", [])}
@@ -114,12 +98,12 @@ def collect_outcome(artifacts: BuildArtifacts, run: RunContext) -> BuildOutcome:
         for build in builds
         if not build.get("ok")
     ]
-    lines = [line[:_LONGEST_LINE].rstrip() for line in mask_last_lines(report, mask, run.log)]
+    lines = [line[:_LONGEST_LINE].rstrip() for line in mask_last_lines(report, mask, run.lines)]
     return BuildOutcome(
         kind=run.kind,
         image_name=clean(report.get("image_name") or run.image_name) or "this image",
         version=clean(run.version or report.get("version")),
-        run_url=run.url,
+        run_url=run.run_url,
         commit=clean(report.get("commit") or run.commit),
         failed_steps=failed_steps
         or [FailedStep(clean(failed.build), clean(failed.step)) for failed in run.failed_steps],

@@ -1,14 +1,17 @@
-"""Decide what a workflow run should build, if anything."""
+"""Decide what a workflow run should build, if anything: from its event, its tag and the last build.
+
+Of a release that is built already, the manifest can be reconstructed.
+"""
 
 from __future__ import annotations
 
-import functools
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from packer_toolkit.aws.session import make_clients, open_role_session
 from packer_toolkit.build.manifest import FILE as MANIFEST
@@ -17,15 +20,15 @@ from packer_toolkit.build.source_amis import find_source_amis
 from packer_toolkit.build.values import Values, inspect_current_folder
 from packer_toolkit.build.version_images import read_version_state
 from packer_toolkit.errors import CommandFailedError, SetupError
+from packer_toolkit.github.client import RepositoryAccess
 from packer_toolkit.pipeline.artifacts import read_artifacts
-
-if TYPE_CHECKING:
-    from packer_toolkit.pipeline.status import RecordedStatus
+from packer_toolkit.pipeline.status import RecordedStatus, read_last_build
 
 BuildKind = Literal["test", "daily", "release"]
 
 # What variables.pkr.hcl accepts, and not empty; a v before a digit belongs to the tag alone.
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,39}")
+_WITHOUT_PACKER = "run this command in the toolkit image"
 
 
 @dataclass(frozen=True)
@@ -50,20 +53,49 @@ class BuildPlan:
     parents: Mapping[str, str] = field(default_factory=dict)
 
 
-def get_build_kind(event: str, selected: str) -> BuildKind:
-    """Return the kind of build that an event starts.
+def decide_build(
+    event: str, selected: BuildKind | None, *, force: bool, commit: str, access: RepositoryAccess
+) -> BuildPlan:
+    """Return what a workflow run should build.
 
     Args:
         event: Value of GITHUB_EVENT_NAME.
-        selected: The kind that the user selected for a manual run; empty otherwise.
+        selected: The kind that the user selected for a manual run.
+        force: Whether to run a daily build even if nothing has changed.
+        commit: SHA of the commit.
+        access: The repository on GitHub, which has the result of the last build.
+
+    Raises:
+        CommandFailedError: When an image that a build must not delete has a name of the version.
+        SetupError: When a release has no tag, or the tag is not a version.
+        RemoteError: When AWS cannot be reached, or refuses the request.
     """
-    if event == "release":
-        return "release"
-    if event == "schedule":
-        return "daily"
-    if event == "workflow_dispatch" and selected in ("daily", "release"):
-        return "release" if selected == "release" else "daily"
-    return "test"
+    kind = get_build_kind(event, selected)
+    if kind == "test":
+        return BuildPlan("test", True, "A test build: no image is created.")
+    version = ""
+    if kind == "release":
+        if os.environ.get("GITHUB_REF_TYPE") != "tag":
+            raise SetupError(
+                "a release is built from its tag: start the run again, and choose the tag under "
+                '"Use workflow from"'
+            )
+        version = parse_version_tag(os.environ.get("GITHUB_REF_NAME", ""))
+    values = inspect_current_folder(_WITHOUT_PACKER)
+    clients = create_clients(values)
+    if version:
+        return plan_release(clients, values, version)
+    base_images = find_base_images(clients(values.text("var.region")), values)
+    forced = "A build was requested even if nothing has changed."
+    return plan_daily_build(forced if force else read_last_build(access, commit), base_images)
+
+
+def get_build_kind(event: str, selected: BuildKind | None) -> BuildKind:
+    """Return the kind of build that an event starts; see `decide_build` for the arguments."""
+    if event == "workflow_dispatch":
+        return selected or "test"
+    kinds: Mapping[str, BuildKind] = {"release": "release", "schedule": "daily"}
+    return kinds.get(event, "test")
 
 
 def parse_version_tag(tag: str) -> str:
@@ -81,26 +113,10 @@ def parse_version_tag(tag: str) -> str:
     return version
 
 
-def read_values() -> Values:
-    """Evaluate the HCL of the current directory.
-
-    Raises:
-        SetupError: When Packer is not installed, or cannot read the HCL.
-    """
-    return inspect_current_folder("run this in the toolkit")
-
-
 def create_clients(values: Values) -> Callable[[str], Any]:
     """Return a function that returns the EC2 client of a region, with the role of the HCL."""
-
-    @functools.cache
-    def get_client(region: str) -> Any:
-        session = open_role_session(
-            values.text("var.assume_role_arn"), "packer-toolkit-plan", region
-        )
-        return make_clients(session)(region)
-
-    return get_client
+    role, region = values.text("var.assume_role_arn"), values.text("var.region")
+    return make_clients(open_role_session(role, "packer-toolkit-plan", region))
 
 
 def find_base_images(ec2: Any, values: Values) -> dict[str, str]:
@@ -134,9 +150,6 @@ def plan_release(clients: Callable[[str], Any], values: Values, version: str) ->
             "release has no manifest.json, it is reconstructed from these images."
         )
         return BuildPlan("release", False, reason, version, images)
-    if not images and not release.unfinished:
-        reason = f"Version {version} is built for the first time."
-        return BuildPlan("release", True, reason, version)
     reasons = []
     if release.unfinished:
         unfinished = ", ".join(image.describe() for image in release.unfinished)
@@ -146,7 +159,49 @@ def plan_release(clients: Callable[[str], Any], values: Values, version: str) ->
     if images:
         missing = ", ".join(release.missing)
         reasons.append(f"Version {version} is finished for {finished}: the build adds {missing}.")
-    return BuildPlan("release", True, " ".join(reasons), version, images)
+    reason = " ".join(reasons) or f"Version {version} is built for the first time."
+    return BuildPlan("release", True, reason, version, images)
+
+
+def plan_daily_build(last_build: RecordedStatus | str, base_images: Mapping[str, str]) -> BuildPlan:
+    """Plan a daily build, which is skipped when nothing has changed since the last successful one.
+
+    Args:
+        last_build: The last build of this commit; a sentence with the reason to build without it.
+        base_images: IDs of the newest base images, by architecture.
+    """
+    build = True
+    if isinstance(last_build, str):
+        reason = last_build
+    elif not last_build.succeeded:
+        reason = "The last build of this commit failed."
+    elif dict(last_build.base_images) != dict(base_images) or not base_images:
+        reason = "The base image has changed."
+    else:
+        build = False
+        reason = (
+            "Neither the base image nor the repository has changed since the last build, which "
+            "succeeded."
+        )
+    return BuildPlan("daily", build, reason, parents=base_images)
+
+
+def restore_manifest(version: str) -> None:
+    """Write manifest.json of a finished version, unless it names the images of this version.
+
+    The manifest of other images is from an earlier or an interrupted build in this folder.
+
+    Raises:
+        CommandFailedError, RemoteError: See `reconstruct_manifest`.
+    """
+    values = inspect_current_folder(_WITHOUT_PACKER)
+    manifest = reconstruct_manifest(create_clients(values), values, version)
+    present, finished = (
+        sorted(pair for entry in entries for pair in split_artifact(entry).items())
+        for entries in (read_artifacts(Path()).entries, manifest["builds"])
+    )
+    if present != finished:
+        Path(MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
 
 
 def reconstruct_manifest(
@@ -174,67 +229,3 @@ def reconstruct_manifest(
         )
     entries = [reconstruct_entry(values, version, images) for images in release.finished.values()]
     return {"builds": entries, "last_run_uuid": "", RECONSTRUCTED: True}
-
-
-def has_same_images(manifest: Mapping[str, Any], reconstructed: Mapping[str, Any]) -> bool:
-    """Return whether a manifest names exactly the images of the reconstructed one."""
-
-    def list_images(each: Mapping[str, Any]) -> list[tuple[str, str]]:
-        builds = each.get("builds")
-        return sorted(
-            pair
-            for build in (builds if isinstance(builds, list) else [])
-            if isinstance(build, dict)
-            for pair in split_artifact(build).items()
-        )
-
-    return list_images(manifest) == list_images(reconstructed)
-
-
-def write_missing_manifest(
-    directory: Path, clients: Callable[[str], Any], values: Values, version: str
-) -> None:
-    """Write the reconstructed manifest of a finished version, unless it is there already.
-
-    A manifest that names other images is replaced: an earlier or a killed build left it.
-
-    Args:
-        directory: The repository.
-        clients: Returns the EC2 client of a region.
-        values: Values of the HCL.
-        version: Such as 1.2.3.
-
-    Raises:
-        CommandFailedError, RemoteError: See `reconstruct_manifest`.
-    """
-    manifest = reconstruct_manifest(clients, values, version)
-    if not has_same_images(read_artifacts(directory).manifest, manifest):
-        (directory / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
-
-
-def plan_daily_build(
-    last_build: RecordedStatus | str, base_images: Mapping[str, str], *, always: bool
-) -> BuildPlan:
-    """Plan a daily build, which is skipped when nothing has changed since the last successful one.
-
-    Args:
-        last_build: The last build of this commit; a sentence with the reason when it is
-            unknown.
-        base_images: IDs of the newest base images, by architecture.
-        always: Whether to build even when nothing has changed.
-    """
-    if always:
-        reason = "A build was requested even when nothing has changed."
-    elif isinstance(last_build, str):
-        reason = last_build
-    elif not last_build.succeeded:
-        reason = "The last build of this commit failed."
-    elif dict(last_build.base_images) != dict(base_images) or not base_images:
-        reason = "The base image has changed."
-    else:
-        reason = (
-            "Neither the base image nor the repository has changed since the last build, which "
-            "succeeded."
-        )
-        return BuildPlan("daily", False, reason, parents=base_images)
-    return BuildPlan("daily", True, reason, parents=base_images)

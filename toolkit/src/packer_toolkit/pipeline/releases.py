@@ -129,16 +129,10 @@ def require_version(artifacts: BuildArtifacts, tag: str) -> None:
         SetupError: When a file names another version or image.
     """
     version = re.sub(r"^v(?=[0-9])", "", tag)
-    builds = artifacts.manifest.get("builds")
-    custom_data = [
-        build["custom_data"]
-        for build in (builds if isinstance(builds, list) else [])
-        if isinstance(build, dict) and isinstance(build.get("custom_data"), dict)
-    ]
+    sources = [(MANIFEST, entry["custom_data"]) for entry in artifacts.entries]
+    sources.append((REPORT, artifacts.report))
     for key in ("version", "image_name"):
-        values = {(MANIFEST, str(data[key])) for data in custom_data if data.get(key)}
-        if artifacts.report.get(key):
-            values.add((REPORT, str(artifacts.report[key])))
+        values = {(file, str(data[key])) for file, data in sources if data.get(key)}
         expected = {version} if key == "version" else {value for _, value in values}
         others = [f"{file} names {value!r}" for file, value in sorted(values)
                   if value not in expected or len(expected) > 1]  # fmt: skip

@@ -1,8 +1,8 @@
-"""Record the result of a build as a commit status, together with its base images.
+"""Write and read commit statuses: the result of a build, and of the checks of an update.
 
-A status needs one request, no file and no branch, and GitHub shows it beside the commit.
-`packer-toolkit pipeline plan` compares the base images with it, and so does the issue about the
-first failure.
+A status needs one request, no file and no branch, and GitHub shows it beside the commit. That of a
+build has its base images, with which `packer-toolkit pipeline plan` and the issue about failed
+builds compare.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from github.CommitStatus import CommitStatus
 from github.Repository import Repository
 
 from packer_toolkit.errors import RemoteError
-from packer_toolkit.github.actions import warn
+from packer_toolkit.github.actions import get_run_url, warn
 from packer_toolkit.github.client import RepositoryAccess, translate_github_errors
 from packer_toolkit.pipeline.outcome import BuildOutcome
 
 _CONTEXT = "packer-ami/"
+_CHECK_CONTEXT = "update-from-template"
 _COMMITS = 10  # the most commits that are searched for the last successful build
 _LONGEST = 140  # characters of a description, a limit of GitHub
 
@@ -70,16 +71,6 @@ def record_status(
         )
 
 
-def read_status(repository: Repository, sha: str) -> RecordedStatus | None:
-    """Return the recorded status of the last build of a commit.
-
-    Raises:
-        RemoteError: When GitHub does not return it.
-    """
-    with translate_github_errors("read the commit's statuses"):
-        return next(_parse_statuses(repository.get_commit(sha).get_statuses(), sha), None)
-
-
 def read_last_build(access: RepositoryAccess, sha: str) -> RecordedStatus | str:
     """Return the recorded status of the last build of a commit.
 
@@ -90,13 +81,15 @@ def read_last_build(access: RepositoryAccess, sha: str) -> RecordedStatus | str:
     Returns:
         The status; a sentence with the reason when it is unknown.
     """
+    repository = access.connect()
     try:
-        status = read_status(access.connect(), sha)
+        with translate_github_errors("read the commit's statuses"):
+            statuses = _parse_statuses(repository.get_commit(sha).get_statuses(), sha)
+            return next(statuses, "This commit has not been built before.")
     except RemoteError as error:
         # A needless build costs minutes; a missing one hides a failure.
         warn(f"building, because the result of the last build is unknown: {error}")
         return "The result of the last build is unknown."
-    return status or "This commit has not been built before."
 
 
 def find_last_success(repository: Repository) -> RecordedStatus | None:
@@ -120,3 +113,33 @@ def _parse_statuses(statuses: Iterable[CommitStatus], sha: str) -> Iterator[Reco
             base_images = dict(re.findall(r"(\w+)=(ami-[0-9a-f]+)", status.description or ""))
             succeeded = status.state == "success"
             yield RecordedStatus(succeeded, base_images, status.target_url or "", sha)
+
+
+def find_state(outcome: str) -> str:
+    """Return the state of a commit status, success or failure, for the outcome of a job."""
+    return "success" if outcome == "success" else "failure"
+
+
+def set_check_status(access: RepositoryAccess, commit: str, outcome: str) -> None:
+    """Set the status of a commit.
+
+    A pull request that a workflow opens with its own token starts no other workflow, so the job
+    that checked it reports the result.
+
+    Args:
+        access: The repository on GitHub.
+        commit: SHA of the checked commit.
+        outcome: success, failure, cancelled or skipped.
+
+    Raises:
+        SetupError: When the repository or the token is missing.
+        RemoteError: When GitHub cannot be reached, or refuses the request.
+    """
+    repository = access.connect()
+    with translate_github_errors("set the status of the checks"):
+        repository.get_commit(commit).create_status(
+            find_state(outcome),
+            target_url=get_run_url(),
+            description=f"task check: {outcome}",
+            context=_CHECK_CONTEXT,
+        )

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from packer_toolkit.build.inspec import write_results
 from packer_toolkit.build.masking import Mask
 from packer_toolkit.pipeline.artifacts import BuildArtifacts
-from packer_toolkit.pipeline.instance_types import find_larger_type
 from packer_toolkit.pipeline.outcome import mask_last_lines
 from packer_toolkit.pipeline.releases import ReleasedPackages
 from packer_toolkit.text.lines import format_count
@@ -23,28 +21,20 @@ _HOUR = 3600.0
 _CLOSE = 0.7
 _MOST_LINES = 20
 _MOST_PACKAGES = 50
+# The sizes that all families have; larger sizes differ between families.
+_SIZES = ("nano", "micro", "small", "medium", "large", "xlarge", "2xlarge", "4xlarge", "8xlarge")
 
 _RESULTS = {"success": "succeeded", "failure": "failed", "cancelled": "was cancelled"}
 _KINDS = {"test": "A test build: no image was created.", "local": "A local build, without AWS."}
 
 
-@dataclass(frozen=True)
-class PackageChange:
-    """A package that differs between two images.
+def compare_packages(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Compare the package lists of two images, in lines of NAME VERSION.
 
-    Attributes:
-        name: Name of the package.
-        old: Versions in the earlier image; empty when it was not installed.
-        new: Versions in this image; empty when it is not installed.
+    Returns:
+        Name, old and new versions of each package that differs; an empty text for the versions of
+        a package that is not installed.
     """
-
-    name: str
-    old: str
-    new: str
-
-
-def compare_packages(old: Sequence[str], new: Sequence[str]) -> list[PackageChange]:
-    """Compare two package lists, in lines of NAME VERSION."""
 
     def group_versions(lines: Sequence[str]) -> dict[str, list[str]]:
         versions: dict[str, list[str]] = {}
@@ -55,7 +45,7 @@ def compare_packages(old: Sequence[str], new: Sequence[str]) -> list[PackageChan
 
     before, after = group_versions(old), group_versions(new)
     return [
-        PackageChange(name, ", ".join(before.get(name, [])), ", ".join(after.get(name, [])))
+        (name, ", ".join(before.get(name, [])), ", ".join(after.get(name, [])))
         for name in sorted({*before, *after})
         if sorted(before.get(name, [])) != sorted(after.get(name, []))
     ]
@@ -111,7 +101,10 @@ def write_summary(
     if note:
         parts.append(note)
     if not report:
-        parts.append("The build left no report: it did not start, or it was killed. See the log.")
+        parts.append(
+            "The build wrote no report: it did not start, or it was killed. "
+            "The log of the run shows why."
+        )
         return "\n\n".join(parts) + "\n"
     if report.get("kind") in _KINDS:
         parts.append(_KINDS[report["kind"]])
@@ -149,7 +142,6 @@ def _describe_failures(report: Mapping[str, Any], builds: Sequence[Mapping[str, 
 
 
 def _list_images(builds: Sequence[Mapping[str, Any]]) -> list[str]:
-    parts = []
     images = [
         (
             format_code(_get_architecture(build)),
@@ -160,8 +152,6 @@ def _list_images(builds: Sequence[Mapping[str, Any]]) -> list[str]:
         for build in builds
         for image in build.get("images", [])
     ]
-    if images:
-        parts += ["### Images", format_table(("Architecture", "Region", "Image", "Size"), images)]
     base_images = [
         (
             format_code(_get_architecture(build)),
@@ -171,10 +161,14 @@ def _list_images(builds: Sequence[Mapping[str, Any]]) -> list[str]:
         for build in builds
         if build.get("parent")
     ]
-    if base_images:
-        parts.append("### Base images")
-        parts.append(format_table(("Architecture", "Base image", "Name"), base_images))
-    return parts
+    return [
+        *_write_section("Images", ("Architecture", "Region", "Image", "Size"), images),
+        *_write_section("Base images", ("Architecture", "Base image", "Name"), base_images),
+    ]
+
+
+def _write_section(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"### {title}", format_table(head, rows)] if rows else []
 
 
 def _format_minutes(seconds: float) -> str:
@@ -193,7 +187,7 @@ def _show_time(
         for build in builds
         for phase in build.get("phases", [])
     ]
-    parts = ["### Time", format_table(("Build", "Phase", "Minutes"), rows)] if rows else []
+    parts = _write_section("Time", ("Build", "Phase", "Minutes"), rows)
     seconds = report.get("seconds", 0)
     total = f"Total: **{_format_minutes(seconds)} minutes**"
     if report.get("kind") == "local":
@@ -224,6 +218,14 @@ def _suggest_instance_types(builds: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def find_larger_type(instance_type: str) -> str | None:
+    """Return the next larger type of the family; None when not all families have one."""
+    family, _, size = instance_type.partition(".")
+    if size not in _SIZES[:-1] or not family:
+        return None
+    return f"{family}.{_SIZES[_SIZES.index(size) + 1]}"
+
+
 def _show_packages(artifacts: BuildArtifacts, last: ReleasedPackages | None) -> list[str]:
     parts = []
     for architecture, lines in sorted(artifacts.packages.items()):
@@ -233,8 +235,7 @@ def _show_packages(artifacts: BuildArtifacts, last: ReleasedPackages | None) -> 
             continue
         changes = compare_packages(last.packages[architecture], lines)
         parts.append(f"{heading}, {len(changes)} changed since {format_code(last.tag)}.")
-        rows = [(format_code(change.name), format_code(change.old), format_code(change.new))
-                for change in changes[:_MOST_PACKAGES]]  # fmt: skip
+        rows = [tuple(map(format_code, change)) for change in changes[:_MOST_PACKAGES]]
         if rows:
             parts.append(format_table(("Package", "Before", "Now"), rows))
         if len(changes) > len(rows):
@@ -243,13 +244,9 @@ def _show_packages(artifacts: BuildArtifacts, last: ReleasedPackages | None) -> 
 
 
 def _list_leftovers(report: Mapping[str, Any]) -> list[str]:
+    keys = ("kind", "id", "region", "reason")
     leftovers = [
-        "- {} {} in {}: {}".format(
-            *(
-                format_code(resource.get(key) or "unknown")
-                for key in ("kind", "id", "region", "reason")
-            )
-        )
+        "- {} {} in {}: {}".format(*(format_code(resource.get(key) or "unknown") for key in keys))
         for resource in report.get("left", [])
     ]
     if leftovers:

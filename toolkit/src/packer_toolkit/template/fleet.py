@@ -13,8 +13,7 @@ from typing import Protocol
 from packer_toolkit.aws.partitions import describe_answers
 from packer_toolkit.errors import SetupError, ToolkitError
 from packer_toolkit.git.addresses import describe_secret, remove_secrets
-from packer_toolkit.git.command import Git, GitError
-from packer_toolkit.git.network import limit_query
+from packer_toolkit.git.command import Git, GitError, limit_query
 from packer_toolkit.repository.answers_file import (
     DEFAULT,
     choose_answers_file,

@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.git.command import Git, GitError
-from packer_toolkit.git.network import limit_transfer
+from packer_toolkit.git.command import Git, GitError, limit_transfer
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.trees import Tree, write_tree
 from packer_toolkit.text.paths import show_path

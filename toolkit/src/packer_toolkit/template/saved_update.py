@@ -14,8 +14,7 @@ from typing import Any
 
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.git.addresses import remove_secrets
-from packer_toolkit.git.command import Git, GitError
-from packer_toolkit.git.network import limit_query
+from packer_toolkit.git.command import Git, GitError, limit_query
 from packer_toolkit.repository.answers_file import parse_answers
 from packer_toolkit.template.allowed_changes import require_harmless
 from packer_toolkit.template.job_files import pack_files, unpack_files

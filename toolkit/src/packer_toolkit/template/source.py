@@ -14,8 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.git.addresses import build_url, expand_address, is_local_path, remove_secrets
-from packer_toolkit.git.command import Git, GitError
-from packer_toolkit.git.network import limit_query, limit_transfer
+from packer_toolkit.git.command import Git, GitError, limit_query, limit_transfer
 from packer_toolkit.repository.answers_file import DEFAULT
 
 # What git describe prints for a commit after a release.

@@ -15,8 +15,7 @@ from urllib.parse import urlsplit
 
 from packer_toolkit.errors import CommandFailedError, RemoteError, SetupError
 from packer_toolkit.git.addresses import remove_secrets
-from packer_toolkit.git.command import Git, GitError
-from packer_toolkit.git.network import limit_query, limit_transfer
+from packer_toolkit.git.command import Git, GitError, limit_query, limit_transfer
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.trees import SUBMODULE, Entry, Tree, write_tree
 from packer_toolkit.template.update_plan import UpdatePlan

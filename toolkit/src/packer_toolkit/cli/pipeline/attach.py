@@ -56,27 +56,26 @@ def command(
     """
     from packer_toolkit.build.manifest import FILE as MANIFEST
     from packer_toolkit.github.client import RepositoryAccess
-    from packer_toolkit.pipeline.artifacts import (
-        read_artifacts,
-        require_valid_files,
-        unpack_artifacts,
-    )
+    from packer_toolkit.pipeline import artifacts as build_artifacts
     from packer_toolkit.pipeline.releases import attach_artifacts
 
-    files = read_artifacts(Path()) if artifacts is None else unpack_artifacts(artifacts)
-    require_valid_files(files.rejected)
+    if artifacts is None:
+        files = build_artifacts.read_artifacts(Path())
+    else:
+        files = build_artifacts.unpack_artifacts(artifacts)
+    build_artifacts.require_valid_files(files.rejected)
     if MANIFEST not in files.files:
-        raise SetupError(f"there is no {MANIFEST}: build the image first, then attach what it left")
+        raise SetupError(f"{MANIFEST} is missing: build the image first, then attach its artifacts")
     github = RepositoryAccess(repository, read_token(), api_url, timeout).connect()
-    done = attach_artifacts(github, tag, files, replace=replace, dry_run=dry_run)
+    release = attach_artifacts(github, tag, files, replace=replace, dry_run=dry_run)
     if as_json:
-        click.echo(json.dumps(asdict(done), indent=2))
+        click.echo(json.dumps(asdict(release), indent=2))
         return
-    for word, names in (
-        ("would attach" if dry_run else "attached", done.attached),
-        ("would replace" if dry_run else "replaced", done.replaced),
-        ("there already", done.same),
+    for label, names in (
+        ("would attach" if dry_run else "attached", release.attached),
+        ("would replace" if dry_run else "replaced", release.replaced),
+        ("already attached", release.same),
     ):
         if names:
-            click.echo(f"{word}: {', '.join(names)}")
-    click.echo(done.url)
+            click.echo(f"{label}: {', '.join(names)}")
+    click.echo(release.url)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -19,9 +18,6 @@ from packer_toolkit.cli.options import (
 )
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.github.actions import get_run_url, read_token, warn
-
-if TYPE_CHECKING:
-    from packer_toolkit.pipeline.issue import IssueChange
 
 
 @click.command()
@@ -80,8 +76,7 @@ def command(
 
     A failed daily or release build opens one issue.  Further failures are added as comments, and
     the next successful build closes it.  The next failure also reopens an issue that a user closed
-    meanwhile, except one that was closed as "not planned": it only adds a comment
-    to that one.
+    meanwhile; one that was closed as "not planned" stays closed, and gets a comment.
 
     The token is read from GITHUB_TOKEN; it needs issues: write, and statuses: write to record the
     result as a commit status.
@@ -93,52 +88,33 @@ def command(
     4: with --strict, GitHub cannot be reached or refused the request.
     """
     from packer_toolkit.github.client import RepositoryAccess
-    from packer_toolkit.pipeline.artifacts import (
-        read_artifacts,
-        unpack_artifacts,
-        warn_about_rejected,
-    )
+    from packer_toolkit.pipeline import artifacts as build_artifacts
     from packer_toolkit.pipeline.issue import IssueChange, preview_issue
     from packer_toolkit.pipeline.issue_state import LastSuccess
     from packer_toolkit.pipeline.outcome import RunContext, collect_outcome
     from packer_toolkit.pipeline.record import record_result
 
     if artifacts is None and outcome is None and not report.exists():
-        raise SetupError(f"{report} does not exist: give --outcome, or build first")
+        raise SetupError(f"{report} does not exist: build the image first, or give --outcome")
     if artifacts is None:
-        files = warn_about_rejected(read_artifacts(Path(), report))
+        files = build_artifacts.warn_about_rejected(build_artifacts.read_artifacts(Path(), report))
     else:
-        files = unpack_artifacts(artifacts)
+        files = build_artifacts.unpack_artifacts(artifacts)
     if outcome is None:
         outcome = "success" if files.report.get("exit_code") == 0 else "failure"
     if kind is None:
         kind = "release" if os.environ.get("GITHUB_REF_TYPE") == "tag" else "daily"
     name = repository.rpartition("/")[2].removeprefix("packer-ami-")
     run = RunContext(kind, name, version, run_url, commit)
-    change, problem = IssueChange("none"), ""
+    change = IssueChange("none")
     if outcome in ("success", "failure") and not dry_run:
         github = RepositoryAccess(repository, read_token(), api_url, timeout).connect()
         environment = {**os.environ, "GITHUB_REPOSITORY": repository}
-        result = record_result(
-            github, files, run, environment, succeeded=outcome == "success", note=_note
-        )
-        change, problem = result.change, result.problem
+        change = record_result(github, files, run, environment, succeeded=outcome == "success")
     elif outcome == "failure":
         change = preview_issue(collect_outcome(files, run), LastSuccess())
-    _print_change(change, outcome, problem, as_json=as_json, dry_run=dry_run)
-    if problem and strict:
-        raise RemoteError(problem)
-
-
-def _note(message: str) -> None:
-    click.echo(f"note: {message}", err=True)
-
-
-def _print_change(
-    change: IssueChange, outcome: str, problem: str, *, as_json: bool, dry_run: bool
-) -> None:
-    if problem:
-        warn(problem)
+    if change.problem:
+        warn(change.problem)
     if as_json:
         result = {
             "outcome": outcome,
@@ -146,12 +122,14 @@ def _print_change(
             "issue": change.number or None,
             "url": change.url or None,
             "text": change.text,
-            "problem": problem or None,
+            "problem": change.problem or None,
         }
         click.echo(json.dumps(result, indent=2))
     elif dry_run and change.text:
         click.echo(change.text, nl=False)
     elif change.number:
         click.echo(f"{change.action} issue #{change.number}: {change.url}")
-    elif not problem:
+    elif not change.problem:
         click.echo(f"build: {outcome}; no issue to change")
+    if change.problem and strict:
+        raise RemoteError(change.problem)

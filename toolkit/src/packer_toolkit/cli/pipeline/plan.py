@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,9 @@ from packer_toolkit.cli.options import (
     renamed_option,
 )
 from packer_toolkit.github.actions import read_token, set_outputs
+
+if TYPE_CHECKING:
+    from packer_toolkit.pipeline.plan import BuildKind
 
 
 @click.command()
@@ -46,7 +50,7 @@ from packer_toolkit.github.actions import read_token, set_outputs
 @json_option
 def command(
     event: str,
-    kind: str | None,
+    kind: BuildKind | None,
     force: bool,
     commit: str,
     repository: str,
@@ -71,10 +75,10 @@ def command(
     or refused the request.
     """
     from packer_toolkit.github.client import RepositoryAccess
-    from packer_toolkit.pipeline.decision import decide_build, restore_manifest
+    from packer_toolkit.pipeline.plan import decide_build, restore_manifest
 
     access = RepositoryAccess(repository, read_token(), api_url, timeout)
-    plan = decide_build(event, kind or "", force=force, commit=commit, access=access)
+    plan = decide_build(event, kind, force=force, commit=commit, access=access)
     if as_json:
         click.echo(json.dumps(asdict(plan), indent=2))
         return

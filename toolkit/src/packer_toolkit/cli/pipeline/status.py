@@ -57,12 +57,9 @@ def set_status(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Set the status of a commit, and print it.
-
-    Also what `template-pr --checked` of 1.x calls.
-    """
+    """Set the status of a commit, and print it; `template-pr --checked` of 1.x does it too."""
     from packer_toolkit.github.client import RepositoryAccess
-    from packer_toolkit.pipeline.check_status import find_state, set_check_status
+    from packer_toolkit.pipeline.status import find_state, set_check_status
 
     state = find_state(outcome)
     if not dry_run:

@@ -11,7 +11,7 @@ import click
 
 from packer_toolkit.cli.options import github_options, json_option, outcome_option
 from packer_toolkit.errors import RemoteError
-from packer_toolkit.github.actions import add_summary, read_token
+from packer_toolkit.github.actions import add_summary, print_note, read_token
 
 if TYPE_CHECKING:
     from packer_toolkit.pipeline.releases import ReleasedPackages
@@ -75,10 +75,9 @@ def command(
         last=last,
     )
     if as_json:
-        summary = {"outcome": outcome, "note": note or None, "text": text}
-        click.echo(json.dumps(summary, indent=2))
-        return
-    add_summary(text)
+        click.echo(json.dumps({"outcome": outcome, "note": note or None, "text": text}, indent=2))
+    else:
+        add_summary(text)
 
 
 def _read_last_packages(repository: str, api_url: str, timeout: float) -> ReleasedPackages | None:
@@ -92,5 +91,5 @@ def _read_last_packages(repository: str, api_url: str, timeout: float) -> Releas
         github = RepositoryAccess(repository, read_token(), api_url, timeout).connect()
         return find_last_packages(github, before=tag)
     except RemoteError as error:
-        click.echo(f"note: packages are not compared: {error}", err=True)
+        print_note(f"packages are not compared: {error}")
         return None

@@ -1,0 +1,18 @@
+terraform {
+  required_version = ">= 1.10"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 6.20, < 7.0"
+    }
+  }
+
+  # The bucket is an argument of terraform init (README.md), because each account has its own.
+  backend "s3" {
+    key          = "test/eu-central-1/application/ami-consumer.tfstate"
+    region       = "eu-central-1"
+    encrypt      = true
+    use_lockfile = true
+  }
+}

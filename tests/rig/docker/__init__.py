@@ -1,0 +1,1 @@
+"""A private Docker engine, and the images in it."""

@@ -1,8 +1,0 @@
-"""A small EC2 for tests: moto's API in front, containers as the instances.
-
-`Ec2` is the whole of what a test needs; tests/rig/ec2/README.md says what is real and what is not.
-"""
-
-from rig.ec2.rig import Ami, Call, Ec2, Finished, RigError, image_tags, run_tags
-
-__all__ = ["Ami", "Call", "Ec2", "Finished", "RigError", "image_tags", "run_tags"]

@@ -1,0 +1,1 @@
+"""The machine that runs the tests: its tools, the cache, and the test run."""

@@ -1,0 +1,1 @@
+"""The template, repositories that it renders, and their variants."""

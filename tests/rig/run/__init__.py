@@ -1,0 +1,1 @@
+"""Programs as a user runs them: the toolkit, the tasks, a terminal."""

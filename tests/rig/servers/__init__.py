@@ -1,0 +1,1 @@
+"""Servers on loopback: Galaxy, a web server, and one that never answers."""

@@ -1,0 +1,1 @@
+"""Terraform, OpenTofu and the AWS provider as the tests run them."""
