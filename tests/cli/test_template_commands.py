@@ -223,9 +223,12 @@ def test_pr_runs_the_job_and_sets_outputs(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--fetch=x", "--checked=success"), "exclude each other"),
-        (("--save=x", "--from=x"), "exclude each other"),
-        (("--template=x", "--vcs-ref=v1"), "--template goes with --save or alone"),
+        (("--fetch=x", "--checked=success"), "cannot be combined"),
+        (("--save=x", "--from=x"), "cannot be combined"),
+        (
+            ("--template=x", "--vcs-ref=v1"),
+            "it cannot be combined with --vcs-ref, --fetch or --from",
+        ),
     ],
 )
 def test_pr_refuses_options_that_exclude_each_other(
@@ -282,7 +285,7 @@ def test_fleet_reads_clones(call: Call, tmp_path: Path) -> None:
     assert (result.code, result.stderr) == (0, "1 repository: 1 up to date\n")
     both = call("template", "fleet", "--local", str(tmp_path), "--organization=acme")
     neither = call("template", "fleet")
-    assert ("--local reads clones" in both.error, both.code) == (True, 2)
+    assert ("--local cannot be combined" in both.error, both.code) == (True, 2)
     assert neither.error == "give --organization, --repository, --from-file or --local"
 
 

@@ -136,7 +136,7 @@ def test_local_clones_are_read(tmp_path: Path) -> None:
     assert fleet.read_answers("web-b") is None
     assert fleet.find_update_time("web-a", file.path).startswith("20")
     assert fleet.find_disabled_workflows("web-a") == ""
-    with pytest.raises(SetupError, match="git cannot read it"):
+    with pytest.raises(SetupError, match="git cannot read the commits of x"):
         fleet.find_update_time("web-b", "x")
     with pytest.raises(RemoteError):
         fleet.list_tags(f"file://{tmp_path}/none")

@@ -158,7 +158,7 @@ def test_each_step_has_json_and_a_dry_run(
         assert (shown["release"], shown["updated"], shown["dry_run"]) == ("v1.1.0", False, True)
         assert shown["characters"] > 100
         assert not file.exists()
-        assert "would pass on v1.1.0" in run(option, str(file), "--dry-run").stdout
+        assert "would write v1.1.0 for the next job" in run(option, str(file), "--dry-run").stdout
     run("--save", str(file))
     shown = json.loads(run("--from", str(file), "--json", "--dry-run").stdout)
     assert shown["title"] == "Update from the template to v1.1.0"
@@ -426,7 +426,7 @@ def test_a_branch_that_has_moved_on_is_refused(
 def test_steps_exclude_each_other(run: Callable[..., Said]) -> None:
     """One call does one step."""
     for options in (("--save=x", "--from=x"), ("--fetch=x", "--checked=success")):
-        assert "exclude each other" in run(*options, code=2).stderr
+        assert "cannot be combined" in run(*options, code=2).stderr
     assert "--template" in run("--template=x", "--from=x", code=2).stderr
 
 

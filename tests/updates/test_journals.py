@@ -380,7 +380,7 @@ def test_a_locked_index_is_refused(plain: Project) -> None:
     (plain.git_dir / "index.lock").touch()
     with pytest.raises(SetupError, match="nothing was changed"):
         Journal(plain).require_unlocked()
-    with pytest.raises(SetupError, match="nothing was undone; when it is unlocked, run: "):
+    with pytest.raises(SetupError, match="nothing was undone; then run: "):
         Journal(plain).undo()
 
 

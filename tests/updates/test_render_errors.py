@@ -49,7 +49,7 @@ def test_unusable_settings_of_copier_are_named(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(yaml.YAMLError) as caught:
         yaml.safe_load("a: [\n")
     reason = explain_refusal(caught.value, OPTIONS)
-    assert reason.startswith("Copier's settings /x/settings.yml cannot be used: line 2: ")
+    assert reason.startswith("Copier's settings /x/settings.yml are not valid: line 2: ")
 
 
 def test_another_copier_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

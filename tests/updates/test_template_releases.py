@@ -91,7 +91,7 @@ def test_releases_are_tags_of_full_versions(plain_template: Path) -> None:
 
 def test_a_template_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     """A folder that does not exist, and a template without releases, are named."""
-    with pytest.raises(RemoteError, match=r"there is no such folder; check the address in x"):
+    with pytest.raises(RemoteError, match=r"the folder does not exist; check the address in x"):
         list_releases(str(tmp_path / "nowhere"), "x")
     git(tmp_path, "init", "--quiet", "--template=")
     with pytest.raises(RemoteError, match="has no release yet"):
@@ -206,9 +206,9 @@ def test_an_unusable_answers_file_is_one_line(
 def test_the_answers_file_of_another_folder_is_named(tmp_path: Path) -> None:
     """A command in a wrong folder names the folder with the answers file."""
     web = create_project(tmp_path / "web").folder
-    with pytest.raises(SetupError, match=f"there is one in {web}, go there"):
+    with pytest.raises(SetupError, match=f"the answers file is in {web}: run the command there"):
         Project.read(tmp_path)
-    with pytest.raises(SetupError, match=f"there is one in {web}, go there"):
+    with pytest.raises(SetupError, match=f"the answers file is in {web}: run the command there"):
         Project.read(web / "scripts")
 
 

@@ -191,7 +191,7 @@ def test_a_line_is_passed_by_a_file(tmp_path: Path) -> None:
     job_files.write_line("abc", str(file), "it")
     assert job_files.read_line(str(file), "it").strip() == "abc"
     file.write_text("\n")
-    with pytest.raises(SetupError, match="it is empty; check the job that passes it"):
+    with pytest.raises(SetupError, match="it is empty; check the job that writes it"):
         job_files.read_line(str(file), "it")
     with pytest.raises(SetupError, match="it cannot be read from"):
         job_files.read_line(str(tmp_path / "none"), "it")

@@ -128,4 +128,4 @@ def test_a_pull_request_at_the_release_is_not_needed(plain: Project) -> None:
     result = run_job(plain, release="v1.0.0")
     assert result.outputs == {"updated": "false", "release": "v1.0.0", "commit": ""}
     message = run_job(plain, fetch_into="x", dry_run=True).message
-    assert message.startswith("would pass on v1.1.0, ")
+    assert message.startswith("would write v1.1.0 for the next job: ")

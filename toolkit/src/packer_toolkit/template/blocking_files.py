@@ -28,17 +28,17 @@ def require_writable(plan: UpdatePlan) -> None:
         SetupError: It would overwrite an untracked file, or changes that git is set to ignore.
     """
     if plan.blocking_files:
-        files = "file" if len(plan.blocking_files) == 1 else "files"
+        files, them = ("file", "it") if len(plan.blocking_files) == 1 else ("files", "them")
         raise SetupError(
             f"untracked {files} {join_paths(plan.blocking_files)} would be overwritten by the "
-            "release; rename, or git add --force and commit"
+            f"release; rename {them}, or add {them} with git add --force and commit"
         )
     if plan.collisions:
         new, old = plan.collisions[0]
         raise SetupError(
             f"{join_paths([new])} and {join_paths([old])} are the same file on this file system, "
-            "which ignores case; rename or remove yours and commit that, or update on a machine "
-            "whose file system does not"
+            "which ignores case; rename or delete your file and commit that, or update on a "
+            "machine whose file system is case-sensitive"
         )
     changed = [path for path in plan.changes if path in plan.before]
     require_seen_by_git(plan.project, changed, plan.added)

@@ -271,7 +271,7 @@ class LocalFleet(Fleet):
             git = limit_query(Git(self.folder / name), self.tag_lister.compute_timeout())
             return git.text("log", "-1", "--format=%cI", "--", f":(literal){path}")
         except GitError as error:
-            raise SetupError(f"git cannot read it: {error.reason}") from None
+            raise SetupError(f"git cannot read the commits of {path}: {error.reason}") from None
 
     def list_tags(self, template: str) -> Mapping[str, str]:
         """Return the tags that git lists."""

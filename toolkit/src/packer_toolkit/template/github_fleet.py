@@ -82,7 +82,7 @@ class GitHubFleet:
             if not names:
                 raise SetupError(
                     f"{self.organization} has no repository whose name begins with {self.prefix}, "
-                    "or the token cannot read it"
+                    "or the token cannot read it; choose another prefix with --prefix"
                 )
         return sorted(names, key=str.lower)
 
@@ -113,7 +113,7 @@ class GitHubFleet:
             except UnknownObjectException:
                 return None
         if isinstance(file, list):
-            raise SetupError(f"{path} is a folder")
+            raise SetupError(f"{path} is a folder; it must be a file")
         # A link that leads out of the repository, or a submodule, has no content.
         return AnswersFile(path, file.decoded_content) if file.type == "file" else None
 

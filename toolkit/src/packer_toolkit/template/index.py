@@ -117,8 +117,9 @@ class Index:
 
     def _create_error(self, consequence: str) -> SetupError:
         return SetupError(
-            f"git's index is locked ({self.lock}): a git command is running, or was killed; wait "
-            f"for it, or delete that file if none is running; {consequence}"
+            f"git's index is locked ({self.lock}): another git command is running, or was killed; "
+            "wait until it has finished, or delete that file if no git command is running; "
+            f"{consequence}"
         )
 
 

@@ -143,7 +143,7 @@ class Journal:
             if isinstance(error, (OSError, GitError)):
                 raise SetupError(
                     f"the update cannot be written ({describe_error(error)}); everything is as it "
-                    f"was{kept}"
+                    f"was{kept}; fix the cause, and start again"
                 ) from None
             raise
 

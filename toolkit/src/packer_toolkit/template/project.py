@@ -61,15 +61,15 @@ class Project:
         except FileNotFoundError:
             raise SetupError(_explain_missing_file(folder)) from None
         except OSError as error:
-            raise SetupError(f"{file} cannot be read: {error.strerror}") from None
+            raise SetupError(f"{file} cannot be read: {error.strerror}; make it readable") from None
         answers = parse_answers(text, str(file))
         if answers.get("_src_path") and not is_ours(text):
             raise SetupError(_explain_other_template(folder, answers_file, answers))
         for key, meaning in (("_src_path", "the template's address"), ("_commit", "its release")):
             if not answers.get(key) or not isinstance(answers[key], str):
                 raise SetupError(
-                    f"{file} does not name {meaning} ({key}), so that no base is known; see "
-                    "docs/updating.md of the template for how to add it once"
+                    f"{file} does not name {meaning} ({key}), so an update has no start; "
+                    "add it as docs/updating.md of the template describes"
                 )
         if warning := describe_secret(answers["_src_path"], answers_file):
             warn(warning)
@@ -131,7 +131,7 @@ class Project:
         try:
             return self.read_head()
         except GitError:
-            raise SetupError(f"{self.folder} has no commit yet; commit everything first") from None
+            raise SetupError(f"{self.folder} has no commit yet; commit all of its files") from None
 
     @cached_property
     def tree(self) -> str:
@@ -140,7 +140,7 @@ class Project:
             return self.git.text("rev-parse", "--verify", "--quiet", f"{self.head}:{self.prefix}")
         except GitError:
             raise SetupError(
-                f"{self.folder} is not committed yet; commit everything first"
+                f"{self.folder} is not committed yet; commit all of its files"
             ) from None
 
 
@@ -148,10 +148,12 @@ def _explain_missing_file(folder: Path) -> str:
     reason = f"{folder} has no {DEFAULT}"
     for parent in _list_folders_above(folder):
         if find_answers_files(parent):
-            return f"{reason}; there is one in {parent}, go there"
+            return f"{reason}; the answers file is in {parent}: run the command there"
     below = [path for path, text in read_candidates(folder) if "/" in path and is_ours(text)]
     if below:
-        return f"{reason}; there is one in {(folder / below[0]).parent}, go there"
+        return (
+            f"{reason}; the answers file is in {(folder / below[0]).parent}: run the command there"
+        )
     for path, text in read_candidates(folder):
         if names_template(text):
             return _explain_other_template(folder, path, {})
@@ -242,7 +244,7 @@ def require_committed_answers(project: Project) -> None:
     file = project.answers_file
     entry = project.git.text("ls-tree", "HEAD", "--", f":(literal){file}")
     if not entry:
-        raise SetupError(f"{file} is not committed; git add --force {file}, and commit it")
+        raise SetupError(f"{file} is not committed; run git add --force {file}, and commit it")
     if not entry.startswith("100"):
         raise SetupError(
             f"{file} is a symbolic link to a file that is not in this folder; replace it with "

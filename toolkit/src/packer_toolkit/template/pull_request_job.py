@@ -162,7 +162,11 @@ class PullRequestJob:
         if file == "-":
             job_files.require_line_fits(line, what)
         release = str(parts["release"])
-        message = f"would pass on {release}, {len(line)} characters" if self.dry_run else ""
+        message = (
+            f"would write {release} for the next job: {len(line)} characters"
+            if self.dry_run
+            else ""
+        )
         if not self.dry_run:
             job_files.write_line(line, file, what)
         return PullRequestResult(
@@ -179,7 +183,7 @@ class PullRequestJob:
         if self.dry_run:
             return PullRequestResult(parts, message=f"would open: {title}\n\n{body}")
         pulls = UpdatePullRequests(self.access, self.branch, self.base)
-        with translate_github_errors("look for the pull request"):
+        with translate_github_errors("find the pull request"):
             closed_url = pulls.find_closed(summary.release)
         if closed_url:
             return _report_closed(closed_url, summary.release)

@@ -116,7 +116,7 @@ def run_render(job: Mapping[str, Any], merge: Callable[[int], None], env: Mappin
         code = process.wait()
     raise SetupError(
         f"the process that renders the template ended early (exit code {code}); nothing was "
-        "changed here; its output shows the reason"
+        "changed here; its output above shows the reason"
     )
 
 

@@ -257,7 +257,10 @@ def find_newest_release(source: str, named_in: str = DEFAULT) -> TemplateRelease
     releases = [item for item in list_releases(source, named_in) if not item.version.is_prerelease]
     if not releases:
         address = remove_secrets(source)
-        raise RemoteError(f"the template {address} has no release yet: no tag such as v1.0.0")
+        raise RemoteError(
+            f"the template {address} has no release yet: no tag such as v1.0.0; check the address "
+            f"in {named_in}"
+        )
     return releases[-1]
 
 
@@ -278,7 +281,9 @@ def find_release(source: str, tag: str, named_in: str = DEFAULT) -> TemplateRele
         if release.tag in (tag, f"v{tag}"):
             return release
     latest = ", ".join(release.tag for release in releases[:-4:-1]) or "none"
-    raise SetupError(f"the template has no release {tag}; its newest are {latest}")
+    raise SetupError(
+        f"the template has no release {tag}; its newest are {latest}; name one with --vcs-ref"
+    )
 
 
 def require_version(recorded: str, named_in: str = DEFAULT) -> Version:
@@ -317,7 +322,7 @@ def explain_unreadable(source: str, error: GitError, named_in: str) -> str:
     url = expand_address(source)
     reason = remove_secrets(error.reason)
     if is_local_path(url) and not Path(url).exists():
-        reason = "there is no such folder"
+        reason = "the folder does not exist"
     return (
         f"the template {remove_secrets(source)} cannot be read: {reason}; check the address in "
         f"{named_in}, the network, and that you may read it with git"

@@ -76,9 +76,7 @@ def undo_record(record: UpdateRecord, index: Index, dry_run: bool) -> Undone:
     paths, release = list_undone_files(record), record.values["release"]
     if dry_run:
         return Undone(release, paths, dict.fromkeys(list_edited_files(record), ""))
-    index.require_unlocked(
-        f"nothing was undone; when it is unlocked, run: {format_undo_command(project)}"
-    )
+    index.require_unlocked(f"nothing was undone; then run: {format_undo_command(project)}")
     try:
         copies = Rollback(record, index).roll_back()
     except (OSError, SetupError) as error:

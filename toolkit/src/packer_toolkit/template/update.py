@@ -64,7 +64,7 @@ def choose_release(project: Project, wanted: str | None) -> str:
     if release.version < present:
         raise SetupError(
             f"this repository is at {project.release}, and {release.tag} is older; updates only go "
-            "forward: git revert the commit of the update to go back"
+            "forward; to go back, revert the commit of the update with git revert COMMIT"
         )
     return release.tag
 

@@ -125,7 +125,7 @@ def get_push_url(project: Project) -> str:
         return project.git.text("remote", "get-url", "--push", "origin")
     except GitError:
         raise SetupError(
-            "there is no remote origin to push to: git remote add origin URL"
+            "this repository has no remote origin to push to; add it with git remote add origin URL"
         ) from None
 
 

@@ -123,7 +123,7 @@ def _list_notes(plan: UpdatePlan) -> Iterator[str]:
     for new, old in plan.collisions:
         yield (
             f"{show_path(new)} and {show_path(old)} are the same file on this file system, which "
-            "ignores case: rename or remove yours first."
+            "ignores case: rename or delete your file first."
         )
     for path in plan.blocking_files:
         yield f"Untracked file {show_path(path)} would be overwritten: rename it first."

@@ -102,7 +102,8 @@ def command(
     listed = [*repositories, *(_read_lines(file) if file else [])]
     if folder and (organization or listed):
         raise click.UsageError(
-            "--local reads clones; --organization, --repository and --from-file read GitHub"
+            "--local cannot be combined with --organization, --repository and --from-file, "
+            "which read GitHub"
         )
     if not (folder or organization or listed):
         raise click.UsageError("give --organization, --repository, --from-file or --local")

@@ -122,9 +122,12 @@ def command(
     from packer_toolkit.template.pull_request_job import PullRequestJob
 
     if sum(map(bool, (fetch_into, save_into, saved_in, checked))) > 1:
-        raise click.UsageError("--fetch, --save, --from and --checked exclude each other")
+        raise click.UsageError("--fetch, --save and --from cannot be combined")
     if template and (fetch_into or saved_in or checked or release):
-        raise click.UsageError("--template goes with --save or alone, and names the release itself")
+        raise click.UsageError(
+            "--template contains the release, so it cannot be combined with --vcs-ref, --fetch or "
+            "--from"
+        )
     if checked:
         options = {"dry_run": dry_run, "as_json": as_json}
         set_status(checked, commit or "", repository, api_url, timeout, **options)
