@@ -20,6 +20,7 @@ from packer_toolkit.template.journal import Undone
 from packer_toolkit.template.pull_request_job import PullRequestResult
 from packer_toolkit.template.source import TemplateRelease
 from packer_toolkit.template.update import UpdateResult
+from packer_toolkit.template.update_plan import UpdateRequest
 
 Call = Callable[..., Any]
 patch = functools.partial(mock.patch, autospec=True)
@@ -95,7 +96,9 @@ def test_diff_prints_the_diff_and_the_verdict(call: Call, options: tuple[str, ..
         result = call("template", "diff", *options, "--data=a=b", "--trust")
         parts = call("template-diff", *options, "--json").json
     assert target.call_args.args[1] == "v1.1.0"
-    assert planned.call_args_list[0].args[1:] == ("v1.1.0", {"a": "b"}, True)
+    assert planned.call_args_list[0].args[1:] == (
+        "v1.1.0", UpdateRequest("v1.1.0", {"a": "b"}, trust=True),
+    )  # fmt: skip
     assert (result.code, result.stderr) == (
         1, "Uncommitted changes are left out: a.hcl\nNo conflicts.\n",
     )  # fmt: skip
@@ -129,8 +132,10 @@ def test_update_prints_the_verdict(call: Call, project: Any, options: tuple[str,
         update.return_value = result
         printed = call(*options, "--trust")
         parts = call(*options, "--dry-run", "--json").json
-    assert update.call_args_list[0].args == (project, "v1.1.0", {"a": "b"})
-    assert update.call_args_list[0].kwargs.items() >= {"trust": True, "dry_run": False}.items()
+    assert update.call_args_list[0].args == (
+        project, UpdateRequest("v1.1.0", {"a": "b"}, trust=True),
+    )  # fmt: skip
+    assert not update.call_args_list[0].kwargs["dry_run"]
     assert update.call_args_list[1].kwargs["dry_run"]
     assert (printed.code, printed.stdout, printed.stderr) == (
         1, "Updated.\n", "You saved a.hcl.\n",
@@ -209,8 +214,9 @@ def test_pr_runs_the_job_and_sets_outputs(
         parts = call(*words, "--json", **env).json
     job = run.call_args_list[0].args[0]
     assert (job.project, job.access) == (project, RepositoryAccess("acme/web", "t0ken"))
-    assert (job.base, job.branch, job.release) == ("trunk", "update-from-template", "v1.1.0")
-    assert (job.answers, job.trust, job.save_into, job.dry_run) == ({"a": "b"}, True, "-", False)
+    assert (job.base, job.branch, job.dry_run) == ("trunk", "update-from-template", False)
+    assert job.request == UpdateRequest("v1.1.0", {"a": "b"}, trust=True)
+    assert run.call_args_list[0].kwargs["save_into"] == "-"
     assert result.stdout == (
         "updated=true\nrelease=v1.1.0\ncommit=c0ffee\nUpdate to v1.1.0: https://pr/1\n"
     )

@@ -18,6 +18,7 @@ from packer_toolkit.template.project import Project
 from packer_toolkit.template.pull_request_job import PullRequestJob
 from packer_toolkit.template.undo import describe_copies
 from packer_toolkit.template.update import update_repository
+from packer_toolkit.template.update_plan import UpdateRequest
 from packer_toolkit.template.update_record import RecordFolder
 from rig.repositories.template import git, release
 from rig.run.updating import state
@@ -58,9 +59,11 @@ def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 def update(project: Project, dry_run: bool = False, **options: Any) -> Any:
     """Run an update of a project."""
     printed: list[str] = []
-    arguments = {"release": None, "answers": {}, **options}
     result = update_repository(
-        Project.read(project.folder), trust=False, dry_run=dry_run, echo=printed.append, **arguments
+        Project.read(project.folder),
+        UpdateRequest(**options),
+        dry_run=dry_run,
+        echo=printed.append,
     )
     return SimpleNamespace(result=result, printed=printed)
 
@@ -102,12 +105,17 @@ def test_a_repository_at_the_release_is_up_to_date(plain: Project) -> None:
     assert (result.verdict["files"], result.is_clean) == ([], True)
 
 
-def run_job(project: Project, **options: Any) -> Any:
+def run_job(
+    project: Project, dry_run: bool = False, release: str | None = None, **files: str
+) -> Any:
     """Run a job of the pull request, without GitHub."""
     access: Any = SimpleNamespace(
         repository="acme/web", token="", connect=lambda: SimpleNamespace(get_pulls=lambda **_: [])
     )
-    return PullRequestJob(Project.read(project.folder), access, base="main", **options).run()
+    request = UpdateRequest(release)
+    return PullRequestJob(
+        Project.read(project.folder), access, base="main", request=request, dry_run=dry_run
+    ).run(**files)
 
 
 def test_three_jobs_pass_an_update_on(plain: Project, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ class Project:
         for key, meaning in (("_src_path", "the template's address"), ("_commit", "its release")):
             if not answers.get(key) or not isinstance(answers[key], str):
                 raise SetupError(
-                    f"{file} does not name {meaning} ({key}), so an update has no start; "
+                    f"{file} does not name {meaning} ({key}), which updates need; "
                     "add it as docs/updating.md of the template describes"
                 )
         if warning := describe_secret(answers["_src_path"], answers_file):

@@ -33,7 +33,7 @@ from packer_toolkit.template.source import (
 )
 from packer_toolkit.template.trees import Entry, Tree, read_tree
 from packer_toolkit.template.undo import Undone, describe_copies
-from packer_toolkit.template.update_plan import AnswerChanges, UpdatePlan
+from packer_toolkit.template.update_plan import AnswerChanges, UpdatePlan, UpdateRequest
 from packer_toolkit.template.update_result import (
     describe_no_update,
     describe_update,
@@ -73,8 +73,7 @@ def choose_release(project: Project, wanted: str | None) -> str:
 def plan_update(
     project: Project,
     release: str,
-    data: Mapping[str, Any],
-    trust: bool,
+    request: UpdateRequest,
     clone: Path | None = None,
     render_update: render.Renderer | None = None,
 ) -> Iterator[UpdatePlan]:
@@ -83,8 +82,7 @@ def plan_update(
     Args:
         project: The repository; uncommitted changes are left out.
         release: The template's release to update to.
-        data: Answers that are given now.
-        trust: Whether the template may run its code, whatever Copier's settings are.
+        request: What the user asks for.
         clone: The template on this machine; None to fetch it first.
         render_update: Renders both releases; None for Copier in a process of its own.
 
@@ -101,8 +99,8 @@ def plan_update(
         options = render.RenderOptions(
             present=project.release,
             release=release,
-            data=dict(data),
-            trust=trust,
+            data=dict(request.answers),
+            trust=request.trust,
             source=project.source,
             clone=str(clone or clone_template(project.source, Path(scratch, "template.git"))),
             answers_file=project.answers_file,
@@ -131,21 +129,13 @@ class UpdateResult:
 
 
 def update_repository(
-    project: Project,
-    release: str | None,
-    answers: Mapping[str, Any],
-    *,
-    trust: bool,
-    dry_run: bool,
-    echo: Callable[[str], None],
+    project: Project, request: UpdateRequest, *, dry_run: bool, echo: Callable[[str], None]
 ) -> UpdateResult:
-    """Update a repository to a release.
+    """Update a repository.
 
     Args:
         project: The repository.
-        release: Release to update to; None for the latest.
-        answers: New answers to questions.
-        trust: Whether the template may run its tasks and migrations.
+        request: What the user asks for.
         dry_run: Whether nothing is written.
         echo: Prints a line that cannot wait for the result, such as how to undo an interrupted
             update.
@@ -164,13 +154,13 @@ def update_repository(
             for line in describe_copies(journal.settle()):
                 echo(line)
         require_clean(project)
-        wanted = choose_release(project, release)
-        if wanted == project.release and not answers:
+        wanted = choose_release(project, request.release)
+        if wanted == project.release and not request.answers:
             verdict = {**describe_no_update(project), "saved_meanwhile": {}, "dry_run": dry_run}
-            return UpdateResult(verdict, [describe_up_to_date(wanted, release)])
+            return UpdateResult(verdict, [describe_up_to_date(wanted, request.release)])
         saved: dict[str, Path | None] = {}
         late = Undone()
-        with plan_update(project, wanted, answers, trust) as plan:
+        with plan_update(project, wanted, request) as plan:
             require_writable(plan)
             if plan.changes and not dry_run:
                 echo(f"If this is interrupted, undo it with: {format_undo_command(project)}")

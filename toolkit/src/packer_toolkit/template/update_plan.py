@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
@@ -27,6 +28,21 @@ class AnswerChanges(TypedDict):
     new: dict[str, Any]
     changed: dict[str, list[Any]]
     gone: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class UpdateRequest:
+    """What the user asks of an update.
+
+    Attributes:
+        release: Release to update to; None for the latest.
+        answers: New answers to questions.
+        trust: Whether the template may run its code, whatever Copier's settings are.
+    """
+
+    release: str | None = None
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    trust: bool = False
 
 
 @dataclass
