@@ -12,9 +12,11 @@ from unittest import mock
 
 import pytest
 
-from rig.docker import base_images
-from rig.docker import engine as docker_engine_module
-from rig.docker import toolkit_image as toolkit_image_module
+from rig.docker import (
+    base_images,
+    engine as docker_engine_module,
+    toolkit_image as toolkit_image_module,
+)
 from rig.docker.engine import DockerEngine
 from rig.host import tools
 from rig.host.cache import CACHE_ROOT

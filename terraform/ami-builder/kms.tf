@@ -33,7 +33,7 @@ locals {
 
 data "aws_iam_policy_document" "key" {
   # checkov:skip=CKV_AWS_109: A key policy applies to its key only, and the account must be able to administer it.
-  # checkov:skip=CKV_AWS_111: As above.
+  # checkov:skip=CKV_AWS_111: A key policy applies to its key only, so that write actions are limited to it.
   # checkov:skip=CKV_AWS_356: In a key policy, * is the key that the policy belongs to.
   count = var.kms_key == null ? 0 : 1
 

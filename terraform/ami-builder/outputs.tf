@@ -29,6 +29,16 @@ output "copier_data" {
       local.toolkit_image == null ? {} : { toolkit_image = local.toolkit_image },
     )
   }
+
+  precondition {
+    condition     = alltrue([for copies in local.image_copy_regions : length(setsubtract(copies, local.copy_regions)) == 0])
+    error_message = "The copy_regions of an image must be in copy_regions of the module, because only these regions have the key and the shares."
+  }
+
+  precondition {
+    condition     = var.kms_key != null || length(local.consumer_principals) == 0
+    error_message = "The consumers need kms_key: an image that is encrypted with the account's default key cannot be shared."
+  }
 }
 
 output "roles" {

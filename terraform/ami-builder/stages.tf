@@ -2,7 +2,7 @@
 #
 # Terraform creates the resource shares, but not the parameters. A parameter of the type aws:ec2:image must name an image
 # that exists, and its value changes with each publication, not with Terraform. So the first publication creates the
-# parameter and adds it to the share (docs/decisions/0053-terraform-does-not-hold-the-parameters.md).
+# parameter and adds it to the share (docs/decisions/0053-what-terraform-does-not-hold.md).
 
 locals {
   parameter_names = {

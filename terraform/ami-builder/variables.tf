@@ -80,7 +80,7 @@ variable "copy_regions" {
 
 variable "consumers" {
   description = <<-EOT
-    Who may launch the images, use the key and read the parameters of the stages:
+    Who may launch the images, use the key and read the parameters of the stages. The values must be known at the time of the plan, so they cannot be attributes of accounts that the same apply creates.
     - `account_ids`: account IDs, such as `["222233334444"]`.
     - `organization_arns`: ARNs of organizations. RAM needs sharing within the organization: `aws ram enable-sharing-with-aws-organization` in the management account of the organization.
     - `organizational_unit_arns`: ARNs of organizational units, with the same requirement.

@@ -81,7 +81,7 @@ resource "aws_autoscaling_group" "this" {
   lifecycle {
     # The instance refresh sets the version when all instances are replaced. The provider would set it before the
     # refresh starts, and a rollback would return to the version that failed
-    # (docs/decisions/0053-terraform-does-not-hold-the-parameters.md).
+    # (docs/decisions/0053-what-terraform-does-not-hold.md).
     ignore_changes = [launch_template[0].version]
 
     precondition {

@@ -2,10 +2,10 @@
 # Prints the name of the bucket for Terraform's state in the account of the current credentials, and creates the bucket
 # if it does not exist: private, versioned, encrypted, and for TLS only.
 #
-# Usage: terraform init -backend-config="bucket=$(PATH_TO/state-bucket.sh)"
+# Usage: terraform init -backend-config="bucket=$(PATH_TO/state-bucket.sh REGION)"
 set -o errexit -o nounset -o pipefail
 
-region="${AWS_REGION:-eu-central-1}"
+region="${1:?usage: state-bucket.sh REGION}"
 account=$(aws sts get-caller-identity --query Account --output text)
 bucket="packer-ami-terraform-state-${account}-${region}"
 
@@ -15,7 +15,7 @@ if ! aws s3api head-bucket --bucket "${bucket}" --region "${region}" >/dev/null 
   if [[ "${region}" == us-east-1 ]]; then
     location=()
   fi
-  aws s3api create-bucket --bucket "${bucket}" --region "${region}" "${location[@]}" >/dev/null
+  aws s3api create-bucket --bucket "${bucket}" --region "${region}" ${location[@]+"${location[@]}"} >/dev/null
 fi
 
 # Also for an existing bucket, whose creation may have been interrupted.

@@ -30,12 +30,12 @@ from rig.repositories.repository import (
     add_control,
     add_role,
     add_script,
+    build as plain,
     build_report,
     small_repository,
     toolkit_build,
     toolkit_env,
 )
-from rig.repositories.repository import build as plain
 from rig.repositories.template import ROOT, git
 
 T = TypeVar("T")

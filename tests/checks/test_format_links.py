@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.checks import packer as packer_checks
-from packer_toolkit.checks import shell
+from packer_toolkit.checks import packer as packer_checks, shell
 from packer_toolkit.checks.format import format_files
 from packer_toolkit.checks.run import run_checks
 from packer_toolkit.errors import SetupError

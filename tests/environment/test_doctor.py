@@ -175,7 +175,7 @@ def test_nothing_is_missing(machine: Machine, ec2: Ec2) -> None:
 
 # What is taken away -> the check that finds it, and words of the fix.
 MISSING = {
-    "the repository": ("repository", "go to a packer-ami repository"),
+    "the repository": ("repository", "run this command in a packer-ami repository"),
     "a setting": ("settings", "git checkout toolkit.env"),
     "a readable setting": ("settings", "correct the line"),
     "the git repository": ("git", "git init"),

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from packer_toolkit.environment import role_trust
+from packer_toolkit.environment.machine import Check
 from packer_toolkit.environment.role_trust import HostedRepository, UnknownPolicyError, find_problem
 from packer_toolkit.environment.workflow_roles import WorkflowSubject, compare_trust, find_subject
 from packer_toolkit.github.oidc import Subject
@@ -222,14 +223,14 @@ def test_doctor_compares_both_roles(ec2: Ec2, root: Path, new: Repository) -> No
     session = Session(ec2)
     subject = find_subject(root)
     assert (subject.check.state, subject.check.found) == ("ok", f"{NEW.prefix}:…")
-    found = compare_trust(subject, session, ACCOUNT)
+    found = compare(subject, session)
     assert (found.state, found.found) == ("missing", f"the role {BUILDER} does not exist")
     create_roles(
         session,
         builder=trust.documented("pipeline.md", PAGES["build"], NEW),
         releaser=policy(f"{NEW.prefix}:*"),
     )
-    found = compare_trust(with_ids(subject), session, ACCOUNT)
+    found = compare(with_ids(subject), session)
     assert found.state == "missing"
     assert "packer-ami-releaser trusts every branch" in found.found
     assert "Trust of the release role" in str(found.fix)
@@ -237,8 +238,14 @@ def test_doctor_compares_both_roles(ec2: Ec2, root: Path, new: Repository) -> No
         RoleName="packer-ami-releaser",
         PolicyDocument=json.dumps(trust.documented("pipeline.md", PAGES["release"], NEW)),
     )
-    found = compare_trust(with_ids(subject), session, ACCOUNT)
+    found = compare(with_ids(subject), session)
     assert found.found == "packer-ami-builder and packer-ami-releaser trust this repository"
+
+
+def compare(subject: WorkflowSubject, session: Any, account: str = ACCOUNT) -> Check:
+    """Compare the trust policies with a subject that is known."""
+    assert subject.repository
+    return compare_trust(subject.repository, subject.roles, session, account)
 
 
 def with_ids(subject: WorkflowSubject) -> WorkflowSubject:
@@ -255,10 +262,10 @@ def test_role_that_may_not_be_read_is_skipped(ec2: Ec2, root: Path, new: Reposit
     """
     session, subject = Session(ec2), find_subject(root)
     ec2.fault("GetRole", "deny")
-    found = compare_trust(subject, session, ACCOUNT)
+    found = compare(subject, session)
     assert found.state == "skipped"
     assert "packer-ami-builder cannot be read" in found.found
-    assert compare_trust(subject, session, "444455556666").state == "skipped"
+    assert compare(subject, session, "444455556666").state == "skipped"
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 0])

@@ -15,8 +15,13 @@ import pytest
 from packer_toolkit.environment import check_aws, check_repository, check_tools, entrypoint
 from packer_toolkit.environment.machine import Check, Machine
 from packer_toolkit.environment.network import find_changes
-from packer_toolkit.environment.registry import Availability, Response, request_image
-from packer_toolkit.environment.registry_login import find_helper_problem, find_login
+from packer_toolkit.environment.registry import (
+    Availability,
+    Response,
+    find_helper_problem,
+    find_login,
+    request_image,
+)
 from packer_toolkit.environment.versions import TOOLS, compare_versions
 from packer_toolkit.errors import SetupError
 from packer_toolkit.process import NOT_ON_PATH, Completed
@@ -101,7 +106,7 @@ def test_engine_is_checked() -> None:
         "docker ps": Completed(1, "", "Cannot connect"),
     }
     stopped = check_tools.check_engine(make(outputs=older, DOCKER_HOST="unix:///x"))
-    assert stopped.found == "docker does not answer: Cannot connect"
+    assert stopped.found == "docker cannot be reached: Cannot connect"
     assert "unset DOCKER_HOST" in str(stopped.fix)
     remote = make(outputs=DOCKER, DOCKER_HOST="ssh://build")
     assert "ssh://build" in check_tools.check_engine(remote).found
@@ -114,10 +119,10 @@ def test_engine_is_checked() -> None:
 @pytest.mark.parametrize(
     ("availability", "expected"),
     [
-        (Availability.AVAILABLE, ("ok", f"{IMAGE} can be pulled")),
-        (Availability.MISSING, ("missing", "compare TOOLKIT_IMAGE")),
-        (Availability.REFUSED, ("missing", "log in with: task docker-login")),
-        (Availability.UNREACHABLE, ("missing", "check the network")),
+        ("available", ("ok", f"{IMAGE} can be pulled")),
+        ("missing", ("missing", "compare TOOLKIT_IMAGE")),
+        ("refused", ("missing", "log in with: task docker-login")),
+        ("unreachable", ("missing", "check the network")),
     ],
 )
 def test_image_is_checked(availability: Availability, expected: tuple[str, str]) -> None:
@@ -149,7 +154,7 @@ def test_repository_is_checked(tmp_path: Path) -> None:
     assert check_repository.check_repository(make()).state == "missing"
     assert check_repository.check_repository(make(tmp_path)).state == "ok"
     assert check_repository.check_settings(make()).state == "skipped"
-    assert "has no TOOLKIT_IMAGE" in check_repository.check_settings(make(tmp_path)).found
+    assert "does not set TOOLKIT_IMAGE" in check_repository.check_settings(make(tmp_path)).found
     complete = dict.fromkeys(check_repository.REQUIRED_SETTINGS, "x")
     assert check_repository.check_settings(make(tmp_path, **complete)).state == "ok"
     outputs = {"git --version": Completed(0, "git version 2")}
@@ -251,13 +256,13 @@ def test_registry_answers_after_a_token() -> None:
         return Response(200) if sent[-1][1] == "Bearer t0ken" else Response(401, "", challenge)
 
     answer = request_image(IMAGE, send, lambda _: "bG9naW4=")
-    assert answer == (Availability.AVAILABLE, "")
+    assert answer == ("available", "")
     assert sent[0][1] == sent[1][1] == "Basic bG9naW4="
     assert "scope=repository%3Apacker-toolkit%3Apull" in sent[1][0]
-    for status, availability in ((0, "UNREACHABLE"), (404, "MISSING"), (403, "REFUSED")):
+    for status, availability in ((0, "unreachable"), (404, "missing"), (403, "refused")):
         response = Response(status, "reason")
         answer = request_image("localhost:5000/a", lambda *_, r=response: r, lambda _: None)
-        assert answer == (Availability[availability], "reason")
+        assert answer == (availability, "reason")
 
 
 def test_login_comes_from_a_file_or_a_helper(
@@ -316,7 +321,7 @@ def test_versions_are_compared(tmp_path: Path) -> None:
     assert tools["packer-plugin-amazon"].problem == "packer plugins installed prints no version"
     assert not any(tool.pinned for tool in compare_versions(tmp_path / "none", run))
     file.write_text("GIT=1\n")
-    with pytest.raises(SetupError, match="lacks TOOLKIT_VERSION"):
+    with pytest.raises(SetupError, match="does not set TOOLKIT_VERSION"):
         compare_versions(file, run)
 
 

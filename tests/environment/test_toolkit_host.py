@@ -332,7 +332,7 @@ def test_an_older_docker_without_a_daemon_is_understood(bare: Tasks) -> None:
     program = Path(bare.env["PATH"]) / "packer-toolkit"
     program.symlink_to(Path(sys.executable).with_name("packer-toolkit"))
     env = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(bare.repository.parent)}
-    assert "docker does not answer: Cannot connect" in bare.run("doctor", env=env).stdout
+    assert "docker cannot be reached: Cannot connect" in bare.run("doctor", env=env).stdout
 
 
 def make_toolkit(template: Path) -> None:

@@ -175,7 +175,7 @@ def test_daily_build_is_skipped_only_when_nothing_changed(
 ) -> None:
     """A daily build is skipped when base image and commit are those of a successful build."""
     if not isinstance(last_build, str):
-        last_build = RecordedStatus(last_build is not None, last_build or {}, "", SHA)
+        last_build = RecordedStatus(last_build is not None, last_build or {}, "")
     decision = plan.plan_daily_build(last_build, base_images)
     assert decision.build == bool(reason)
     assert reason in decision.reason

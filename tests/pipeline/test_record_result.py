@@ -12,6 +12,7 @@ from github_fakes import FakeRepository
 from packer_toolkit.github.client import RepositoryAccess
 from packer_toolkit.pipeline.artifacts import BuildArtifacts
 from packer_toolkit.pipeline.issue import IssueChange
+from packer_toolkit.pipeline.issue_state import LastSuccess
 from packer_toolkit.pipeline.outcome import BuildOutcome, FailedStep, RunContext
 from packer_toolkit.pipeline.record import find_causes, record_result
 from packer_toolkit.pipeline.status import (
@@ -122,7 +123,7 @@ def test_statuses_of_others_are_ignored() -> None:
     repository: Any = FakeRepository()
     access = make_access(repository)
     assert read_last_build(access, SHA) == "This commit has not been built before."
-    assert find_last_success(repository) is None
+    assert find_last_success(repository) == LastSuccess()
     repository.statuses[SHA] = [
         SimpleNamespace(context="ci", state="success", description="", target_url=""),
         SimpleNamespace(
@@ -135,8 +136,8 @@ def test_statuses_of_others_are_ignored() -> None:
             target_url="u",
         ),
     ]
-    assert read_last_build(access, SHA) == RecordedStatus(False, {}, "", SHA)
-    assert find_last_success(repository) == RecordedStatus(True, {"x86_64": "ami-1"}, "u", SHA)
+    assert read_last_build(access, SHA) == RecordedStatus(False, {}, "")
+    assert find_last_success(repository) == LastSuccess({"x86_64": {"id": "ami-1"}}, "u", SHA[:12])
 
 
 def test_only_the_last_commits_are_searched() -> None:
@@ -147,7 +148,7 @@ def test_only_the_last_commits_are_searched() -> None:
         context="packer-ami/daily", state="success", description="", target_url=""
     )
     repository.statuses["f" * 40] = [status]
-    assert find_last_success(repository) is None
+    assert find_last_success(repository) == LastSuccess()
 
 
 def test_status_has_no_link_outside_of_a_run() -> None:
@@ -169,7 +170,7 @@ def test_last_build_is_read_or_explained(capsys: pytest.CaptureFixture[str]) -> 
     assert read_last_build(access, SHA) == "This commit has not been built before."
     record(repository, artifacts(ok=True), succeeded=True)
     images = {"x86_64": "ami-0aaaaaaaaaaaaaaaa"}
-    assert read_last_build(access, SHA) == RecordedStatus(True, images, RUN.run_url, SHA)
+    assert read_last_build(access, SHA) == RecordedStatus(True, images, RUN.run_url)
     repository.refused["get_commit"] = 403
     assert read_last_build(access, SHA) == "The result of the last build is unknown."
     assert "warning: building, because" in capsys.readouterr().err

@@ -48,7 +48,7 @@ def test_files_are_attached_once() -> None:
 def test_other_files_are_replaced_on_request() -> None:
     """A file with other content is an error without --replace, and --dry-run changes nothing."""
     repository = make_repository(manifest=b"older")
-    with pytest.raises(CommandFailedError, match=r"already has another manifest\.json"):
+    with pytest.raises(CommandFailedError, match=r"has another manifest\.json"):
         attach(repository)
     assert attach(repository, replace=True, dry_run=True).replaced == ["manifest.json"]
     assert repository.releases[0].files["manifest.json"] == b"older"

@@ -20,8 +20,7 @@ from typing import Any
 import hcl2
 import pytest
 import yaml
-from hypothesis import HealthCheck, assume, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, assume, example, given, settings, strategies as st
 
 from rig.host.tools import Packer
 from rig.lint.checks import CHECKS

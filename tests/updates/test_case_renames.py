@@ -13,8 +13,7 @@ import pytest
 
 from packer_toolkit.template.path_names import find_case_renames, find_collisions
 from rig.repositories import folding_names
-from rig.repositories.small_template import _QUESTIONS
-from rig.repositories.small_template import ANSWERS as ANSWERS_TEMPLATE
+from rig.repositories.small_template import _QUESTIONS, ANSWERS as ANSWERS_TEMPLATE
 from rig.repositories.template import git, release, render
 from rig.run.updating import files
 

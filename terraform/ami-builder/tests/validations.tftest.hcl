@@ -398,3 +398,25 @@ run "reject_recycle_bin_without_tags" {
 
   expect_failures = [var.recycle_bin]
 }
+
+run "reject_copy_region_of_an_image_without_a_key" {
+  command = plan
+
+  variables {
+    images       = { web = { repository = "acme/packer-ami-web", repository_id = "123456789", owner_id = "9876543", copy_regions = ["us-east-1"] } }
+    copy_regions = ["eu-west-1"]
+  }
+
+  expect_failures = [output.copier_data]
+}
+
+run "reject_consumers_without_a_key" {
+  command = plan
+
+  variables {
+    consumers = { account_ids = ["222233334444"] }
+    kms_key   = null
+  }
+
+  expect_failures = [output.copier_data]
+}

@@ -11,8 +11,7 @@ locals {
   # Repositories that were created, renamed or transferred since 15 July 2026 send IDs beside the names.
   prefixes = concat(
     ["repo:${var.repository}"],
-    local.has_ids && !local.is_server
-    ? ["repo:${local.parts[0]}@${var.owner_id}/${local.parts[1]}@${var.repository_id}"] : [],
+    local.has_ids && !local.is_server ? ["repo:${local.parts[0]}@${var.owner_id}/${local.parts[1]}@${var.repository_id}"] : [],
   )
 }
 

@@ -73,7 +73,7 @@ variable "allowed_images" {
 }
 
 variable "resource_share_arns" {
-  description = "ARNs of the resource shares whose invitations to accept, from the output `resource_share_arns` of ami-builder. Only for an account outside the organization of `owner_account_id`: within an organization, shares need no acceptance. Example: `[\"arn:aws:ram:eu-central-1:111122223333:resource-share/01234567-89ab-cdef-0123-456789abcdef\"]`."
+  description = "ARNs of the resource shares whose invitations to accept, from the output `resource_share_arns` of ami-builder; they must be known at the time of the plan. Only for an account outside the organization of `owner_account_id`: within an organization, shares need no acceptance. Example: `[\"arn:aws:ram:eu-central-1:111122223333:resource-share/01234567-89ab-cdef-0123-456789abcdef\"]`."
   type        = set(string)
   default     = []
   nullable    = false

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from packer_toolkit.build.report import InspecResults, UnloadedProfile
-from packer_toolkit.text.markdown import format_code as code
-from packer_toolkit.text.markdown import format_table as table
+from packer_toolkit.text.markdown import format_code as code, format_table as table
 
 _LONGEST_REASON = 200
 _MOST_REASONS = 50

@@ -8,8 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from packer_toolkit.aws import role as aws_role
-from packer_toolkit.aws import session
+from packer_toolkit.aws import role as aws_role, session
 from packer_toolkit.aws.identity import read_identity
 from packer_toolkit.aws.partitions import describe_refusal, is_region
 from packer_toolkit.environment.check_tools import LOCAL_TASKFILE
@@ -44,12 +43,13 @@ def check_role(machine: Machine) -> Check:
         role, source = local_role, LOCAL_TASKFILE
     if role in ("", aws_role.NO_ROLE):
         return report_ok("role", f"{source} sets no role; using the current credentials")
-    account, region = (machine.values.get(name, "") for name in ("AWS_ACCOUNT_ID", "AWS_REGION"))
     try:
+        account, region = (machine.values.get(key, "") for key in ("AWS_ACCOUNT_ID", "AWS_REGION"))
         return report_ok("role", f"{aws_role.make_role_arn(role, account, region)}, from {source}")
     except ToolkitError as error:
-        reason = f"{variable}, from {source}: {error}"
-        return report_missing("role", reason, _write_role_lines(variable))
+        return report_missing(
+            "role", f"{variable}, from {source}: {error}", _write_role_lines(variable)
+        )
 
 
 def _get_role_variable(machine: Machine) -> str:
@@ -61,11 +61,9 @@ def read_local_role(root: Path, variable: str) -> str | None:
     import yaml
 
     try:
-        local = yaml.safe_load((root / LOCAL_TASKFILE).read_text())
-    except (OSError, yaml.YAMLError):
+        value = yaml.safe_load((root / LOCAL_TASKFILE).read_text())["env"][variable]
+    except (OSError, yaml.YAMLError, LookupError, TypeError):
         return None
-    env = local.get("env") if isinstance(local, dict) else None
-    value = env.get(variable) if isinstance(env, dict) else None
     return None if value is None else str(value)
 
 
@@ -80,14 +78,19 @@ def check_region(machine: Machine) -> Check:
     """Check that the region is set and supported."""
     region = machine.values.get("AWS_REGION") or machine.values.get("AWS_DEFAULT_REGION")
     if not region:
-        fix = f"set AWS_REGION in {settings.FILE}"
-        return report_missing("region", "AWS_REGION is not set", fix)
+        return report_missing(
+            "region", "AWS_REGION is not set", f"set AWS_REGION in {settings.FILE}"
+        )
     if not is_region(region):
-        fix = f"fix AWS_REGION in {settings.FILE}"
-        return report_missing("region", f"{region} is not the name of a region", fix)
+        return report_missing(
+            "region", f"{region} is not a region", f"fix AWS_REGION in {settings.FILE}"
+        )
     if reason := describe_refusal(region):
-        fix = f"set AWS_REGION in {settings.FILE} to another region, or stay at release 1.1.0"
-        return report_missing("region", f"{region}: {reason}", fix)
+        return report_missing(
+            "region",
+            f"{region}: {reason}",
+            f"set AWS_REGION in {settings.FILE} to another region, or stay at release 1.1.0",
+        )
     return report_ok("region", region)
 
 
@@ -141,11 +144,14 @@ def check_trust(machine: Machine, open_session: OpenSession = open_session) -> l
     from packer_toolkit.environment import workflow_roles
 
     subject = workflow_roles.find_subject(machine.root)
-    if subject.repository is None:
-        return [subject.check, report_skipped("trust", "needs the subject")]
-    try:
-        with open_session(machine) as session:
-            account = machine.values.get("AWS_ACCOUNT_ID", "")
-            return [subject.check, workflow_roles.compare_trust(subject, session, account)]
-    except ToolkitError as error:
-        return [subject.check, report_skipped("trust", str(error))]
+    trust = report_skipped("trust", "needs the subject")
+    if subject.repository:
+        try:
+            with open_session(machine) as session:
+                account = machine.values.get("AWS_ACCOUNT_ID", "")
+                trust = workflow_roles.compare_trust(
+                    subject.repository, subject.roles, session, account
+                )
+        except ToolkitError as error:
+            trust = report_skipped("trust", str(error))
+    return [subject.check, trust]

@@ -26,8 +26,8 @@ def check_repository(machine: Machine) -> Check:
     if machine.root is None:
         return report_missing(
             "repository",
-            f"no {settings.FILE} here or in a folder above",
-            "go to a packer-ami repository, or create one with `copier copy`",
+            f"neither this folder nor one above it has {settings.FILE}",
+            "run this command in a packer-ami repository, or create one with `copier copy`",
         )
     return report_ok("repository", str(machine.root))
 
@@ -40,7 +40,7 @@ def check_settings(machine: Machine) -> Check:
     if missing:
         return report_missing(
             "settings",
-            f"{settings.FILE} has no {', '.join(missing)}",
+            f"{settings.FILE} does not set {', '.join(missing)}",
             f"restore it with `git checkout {settings.FILE}` or `task template-update`",
         )
     return report_ok("settings", settings.FILE)
@@ -58,7 +58,7 @@ def check_git(machine: Machine) -> Check:
             return report_missing(
                 "git",
                 reason or f"{machine.root}: {error.reason}",
-                fix or "create one with `git init` and commit: updates from the template need it",
+                fix or "create a git repository, which updates need: run `git init`, and commit",
             )
     return report_ok("git", machine.run("git", "--version").line)
 

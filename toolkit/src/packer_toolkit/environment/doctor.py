@@ -7,20 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from packer_toolkit.environment.check_aws import check_aws, check_region, check_role, check_trust
-from packer_toolkit.environment.check_repository import (
-    check_git,
-    check_repository,
-    check_settings,
-    check_template,
-    find_recorded_secret,
-)
-from packer_toolkit.environment.check_tools import (
-    check_engine,
-    check_image,
-    check_session_manager,
-    check_task,
-)
+from packer_toolkit.environment import check_aws, check_repository, check_tools
 from packer_toolkit.environment.machine import Check, Machine, report_missing
 from packer_toolkit.errors import ToolkitError
 from packer_toolkit.repository import session_manager, settings
@@ -38,22 +25,23 @@ def run_doctor(start: Path | None = None) -> list[Check]:
         values = settings.read_settings(start)
     except ToolkitError as error:
         values = dict(os.environ)
-        broken = report_missing("settings", str(error), "correct the line")
+        broken = report_missing("settings", str(error), f"correct this line of {settings.FILE}")
     machine = Machine(root, values)
+    uses_session_manager = session_manager.is_configured(root, values)
     checks: list[Callable[[Machine], Check]] = [
-        check_repository,
-        lambda machine: broken or check_settings(machine),
-        check_git,
-        *([check_template] if find_recorded_secret(root) else []),
-        check_task,
-        check_engine,
-        check_image,
-        check_role,
-        check_region,
-        check_aws,
-        *([check_session_manager] if session_manager.is_configured(root, values) else []),
+        check_repository.check_repository,
+        lambda machine: broken or check_repository.check_settings(machine),
+        check_repository.check_git,
+        *([check_repository.check_template] if check_repository.find_recorded_secret(root) else []),
+        check_tools.check_task,
+        check_tools.check_engine,
+        check_tools.check_image,
+        check_aws.check_role,
+        check_aws.check_region,
+        check_aws.check_aws,
+        *([check_tools.check_session_manager] if uses_session_manager else []),
     ]
     # Most of them wait for a program or for the network.
     with ThreadPoolExecutor(len(checks) + 1) as pool:
-        trust = pool.submit(check_trust, machine)
+        trust = pool.submit(check_aws.check_trust, machine)
         return [*pool.map(lambda check: check(machine), checks), *trust.result()]

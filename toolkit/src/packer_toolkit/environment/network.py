@@ -27,11 +27,9 @@ def find_changes(environment: Mapping[str, str]) -> dict[str, str]:
     """
     changes: dict[str, str] = {}
     if bundle := environment.get(CERTIFICATES):
-        names = [name for name in _CERTIFICATES_OF_TOOLS if not environment.get(name)]
-        changes |= dict.fromkeys(names, bundle)
+        changes |= {name: bundle for name in _CERTIFICATES_OF_TOOLS if not environment.get(name)}
     if any(environment.get(name) for name in _PROXIES):
-        present = [name for name in _EXCEPTIONS if environment.get(name)]
-        for name in present or _EXCEPTIONS:
+        for name in list(filter(environment.get, _EXCEPTIONS)) or _EXCEPTIONS:
             exceptions = [part.strip() for part in environment.get(name, "").split(",")]
             if "*" not in exceptions:
                 missing = [each for each in _METADATA_SERVICES if each not in exceptions]

@@ -1,22 +1,32 @@
-"""Find out whether an image can be pulled, by requesting it from its registry.
+"""Find out whether an image can be pulled: request it from its registry with the user's login.
 
-`docker manifest inspect` would do the same, but its messages differ between versions, and it cannot
-use a registry without TLS.
+The login comes from the files and credential helpers of Docker and Podman. `docker manifest
+inspect` would do the same, but its messages differ between versions, and it cannot use a registry
+without TLS.
 """
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
+import os
 import re
+import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum
+from pathlib import Path
+from typing import Any, Literal
 
-from packer_toolkit.environment.registry_login import DOCKER_HUB, find_login
+from packer_toolkit.process import Runner, run_program
 
+Availability = Literal["available", "missing", "refused", "unreachable"]
+
+DOCKER_HUB = "registry-1.docker.io"
+_DOCKER_HUB_LOGIN = "https://index.docker.io/v1/"
 _TIMEOUT_SECONDS = 10
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
 _MANIFESTS = ", ".join(
@@ -27,15 +37,6 @@ _MANIFESTS = ", ".join(
         "application/vnd.docker.distribution.manifest.v2+json",
     )
 )
-
-
-class Availability(Enum):
-    """Whether a registry lets an image be pulled."""
-
-    AVAILABLE = "can be pulled"
-    MISSING = "does not exist"
-    REFUSED = "refused"
-    UNREACHABLE = "cannot be reached"
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,8 @@ def send_request(url: str, headers: Mapping[str, str]) -> Response:
         with error:
             challenge = error.headers.get("WWW-Authenticate", "")
             return Response(error.code, f"{error.code} {error.reason}", challenge)
-    except urllib.error.URLError as error:
-        return Response(0, str(error.reason))
     except OSError as error:
-        return Response(0, str(error))
+        return Response(0, str(getattr(error, "reason", error)))  # of urllib, the cause
 
 
 def split_image(image: str) -> tuple[str, str, str]:
@@ -79,6 +78,23 @@ def split_image(image: str) -> tuple[str, str, str]:
     name, at, digest = rest.partition("@")
     name, _, tag = name.partition(":")
     return first, name, digest if at else tag or "latest"
+
+
+def find_login(registry: str, run: Runner = run_program) -> str | None:
+    """Return the user and the password for a registry, as the header Authorization: Basic.
+
+    Args:
+        registry: Its host, with a port if it has one.
+        run: Runs a credential helper.
+    """
+    name = _DOCKER_HUB_LOGIN if registry == DOCKER_HUB else registry
+    for _, config in _read_files():
+        if stored := config.get("auths", {}).get(name, {}).get("auth"):
+            return str(stored)
+        helper = _get_helper(config, name)
+        if helper and (login := _ask_helper(helper, name, run)):
+            return login
+    return None
 
 
 def request_image(
@@ -94,7 +110,7 @@ def request_image(
         find_login: Returns the login to a registry.
 
     Returns:
-        Whether the image can be pulled, and the reason of the registry or the network.
+        Whether the image can be pulled, and why not, as the registry or the network reports it.
     """
     registry, repository, reference = split_image(image)
     # Engines use HTTP for registries on this machine, too.
@@ -106,12 +122,8 @@ def request_image(
     if response.status == 401 and response.challenge.startswith("Bearer "):
         token = _request_token(response.challenge, repository, basic, send)
         response = send(url, {"Accept": _MANIFESTS, "Authorization": f"Bearer {token}"})
-    states = {
-        0: Availability.UNREACHABLE,
-        200: Availability.AVAILABLE,
-        404: Availability.MISSING,
-    }
-    return states.get(response.status, Availability.REFUSED), response.reason
+    states: Mapping[int, Availability] = {0: "unreachable", 200: "available", 404: "missing"}
+    return states.get(response.status, "refused"), response.reason
 
 
 def _request_token(
@@ -131,3 +143,52 @@ def _request_token(
     except ValueError:
         return ""
     return str(token.get("token") or token.get("access_token") or "")
+
+
+def find_helper_problem(registry: str, run: Runner = run_program) -> tuple[str, str] | None:
+    """Return why the credential helper of a registry has no login.
+
+    Args:
+        registry: Its host, with a port if it has one.
+        run: Runs a credential helper.
+
+    Returns:
+        The reason and the next step; None without a helper, or when it has a login.
+    """
+    for file, config in _read_files():
+        helper = _get_helper(config, registry)
+        if not helper:
+            continue
+        program = f"docker-credential-{helper}"
+        if not shutil.which(program):
+            reason = f"{program} is not on PATH, but {file} names it"
+            return reason, f"install it, or remove its line from {file}"
+        # Only Amazon's helper has to have a login before `task docker-login`.
+        if helper == "ecr-login" and not _ask_helper(helper, registry, run):
+            reason = f"{program}, which {file} names, returned no password"
+            return reason, "renew your credentials, such as with: aws sso login"
+    return None
+
+
+def _read_files() -> Iterator[tuple[Path, dict[str, Any]]]:
+    home = Path.home()
+    files = [Path(os.environ.get("DOCKER_CONFIG") or home / ".docker") / "config.json"]
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        files.append(Path(runtime) / "containers" / "auth.json")
+    for file in (*files, home / ".config" / "containers" / "auth.json"):
+        with contextlib.suppress(OSError, ValueError):
+            yield file, json.loads(file.read_text())
+
+
+def _get_helper(config: dict[str, Any], name: str) -> str:
+    return str(config.get("credHelpers", {}).get(name) or config.get("credsStore") or "")
+
+
+def _ask_helper(helper: str, name: str, run: Runner) -> str | None:
+    """Get a login from a helper: https://github.com/docker/docker-credential-helpers."""
+    completed = run([f"docker-credential-{helper}", "get"], text=name, timeout=_TIMEOUT_SECONDS)
+    try:
+        login = json.loads(completed.stdout if completed.code == 0 else "")
+        return base64.b64encode(f"{login['Username']}:{login['Secret']}".encode()).decode()
+    except (ValueError, KeyError):
+        return None

@@ -128,11 +128,6 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _find_environments(policy: Mapping[str, Any]) -> list[str]:
-    """Return the environments that a policy names in a subject."""
-    return re.findall(r":(environment:[^\"*?:]+)\"", json.dumps(policy))
-
-
 def find_problem(
     policy: Mapping[str, Any], repository: HostedRepository, purposes: set[str]
 ) -> str | None:
@@ -156,7 +151,8 @@ def find_problem(
         rejected = [context for context in used if not admits(repository, context)]
     else:
         # A team chooses the form of its tags, and may release from an environment.
-        used = [TAG, *_OTHER_TAGS, *_find_environments(policy)]
+        environments = re.findall(r":(environment:[^\"*?:]+)\"", json.dumps(policy))
+        used = [TAG, *_OTHER_TAGS, *environments]
         rejected = [] if any(admits(repository, context) for context in used) else [TAG]
     if rejected:
         return f"rejects {prefix}:{rejected[0]}"

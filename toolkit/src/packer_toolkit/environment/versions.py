@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 from packer_toolkit.errors import SetupError
@@ -53,10 +56,6 @@ class ToolVersion:
     problem: str | None = None
 
 
-_PLUGIN = r"packer-plugin-{0}_v(\S+?)_x"
-
-_SSH = "openssh-client"
-
 TOOLS = (
     Tool("packer-toolkit", "TOOLKIT_VERSION", ["packer-toolkit", "--version"]),
     Tool("packer", "PACKER_IMAGE", ["packer", "version"], pattern=r"Packer v(\S+)"),
@@ -65,7 +64,7 @@ TOOLS = (
             f"packer-plugin-{name}",
             f"PACKER_PLUGIN_{name.upper()}",
             ["packer", "plugins", "installed"],
-            pattern=_PLUGIN.format(name),
+            pattern=rf"packer-plugin-{name}_v(\S+?)_x",
         )
         for name in ("amazon", "ansible", "docker")
     ),
@@ -82,7 +81,12 @@ TOOLS = (
     Tool("yamllint", "YAMLLINT", ["yamllint", "--version"], "yamllint"),
     Tool("docker", "DOCKER_CLI", ["docker", "--version"]),
     Tool("git", "GIT", ["git", "--version"]),
-    Tool("ssh", "OPENSSH_CLIENT", ["dpkg-query", "-Wf${Version}", _SSH], pattern=r"1:(\S+)"),
+    Tool(
+        "ssh",
+        "OPENSSH_CLIENT",
+        ["dpkg-query", "-Wf${Version}", "openssh-client"],
+        pattern=r"1:(\S+)",
+    ),
     Tool("python", "PYTHON", ["python3", "--version"]),
     Tool("tini", "TINI", ["tini", "--version"]),
     Tool("debian", "BASE_IMAGE", ["cat", "/etc/debian_version"]),
@@ -104,10 +108,8 @@ def compare_versions(pinned_file: Path = PINNED, run: Runner = run_program) -> l
         missing = [tool.key for tool in TOOLS if tool.key not in pinned]
         if missing:
             raise SetupError(
-                f"{pinned_file} lacks {', '.join(missing)}; use the file of this release"
+                f"{pinned_file} does not set {', '.join(missing)}: use the file of this release"
             )
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(lambda tool: _compare_tool(tool, pinned, run), TOOLS))
 
@@ -126,7 +128,7 @@ def _read_pin(value: str) -> str:
 
 
 def _agree(pinned: str, actual: str) -> bool:
-    """Report whether a version is the pinned one, or a release of it (13 and 13.6)."""
+    """Return whether a version is the pinned one, or a release of it (13 and 13.6)."""
     if pinned.endswith("*"):
         return actual.startswith(pinned[:-1])
     return actual == pinned or actual.startswith(f"{pinned}.")
@@ -141,11 +143,8 @@ def _find_version(tool: Tool, run: Runner) -> tuple[str | None, str | None]:
     if completed.code:
         return None, f"{command}: {completed.line}"
     if tool.distribution:
-        from importlib import metadata
-
-        try:
+        # A tool that Python did not install prints its version.
+        with suppress(metadata.PackageNotFoundError):
             return metadata.version(tool.distribution), None
-        except metadata.PackageNotFoundError:
-            pass  # not installed by Python: its output has the version
     match = re.search(tool.pattern, completed.stdout) or re.search(tool.pattern, completed.stderr)
     return (match[1], None) if match else (None, f"{command} prints no version")

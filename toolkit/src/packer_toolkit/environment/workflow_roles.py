@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,13 @@ class WorkflowSubject:
 
     Attributes:
         check: The result for the doctor.
-        repository: The repository as GitHub describes it; None where that is not known.
+        repository: The repository as GitHub describes it; None if that is not known.
         roles: ARN of a role -> its purposes: build, release or both.
     """
 
     check: Check
     repository: HostedRepository | None = None
-    roles: Mapping[str, set[str]] | None = None
+    roles: Mapping[str, set[str]] = field(default_factory=dict)
 
 
 def find_subject(root: Path | None) -> WorkflowSubject:
@@ -84,20 +84,21 @@ def _skip_subject(reason: str) -> WorkflowSubject:
     return WorkflowSubject(report_skipped("subject", reason))
 
 
-def compare_trust(subject: WorkflowSubject, session: Any, account: str) -> Check:
+def compare_trust(
+    repository: HostedRepository, roles: Mapping[str, set[str]], session: Any, account: str
+) -> Check:
     """Compare the trust policies of the roles with the subject, as far as they may be read.
 
     Args:
-        subject: The result of `find_subject`.
+        repository: The repository that the roles are for.
+        roles: See `WorkflowSubject`.
         session: Of boto3, with the personal role.
         account: ID of the account of the session.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    if subject.repository is None or not subject.roles:
-        return report_skipped("trust", "needs the subject")
     trusting, unread = [], []
-    for role, purposes in subject.roles.items():
+    for role, purposes in roles.items():
         name = role.rpartition("/")[2]
         if f":{account}:" not in role:
             unread.append(f"{name} is in another account")
@@ -105,7 +106,7 @@ def compare_trust(subject: WorkflowSubject, session: Any, account: str) -> Check
         try:
             description = session.client("iam").get_role(RoleName=name)["Role"]
             policy = description["AssumeRolePolicyDocument"]
-            problem = find_problem(policy, subject.repository, purposes)
+            problem = find_problem(policy, repository, purposes)
         except UnknownPolicyError as error:
             unread.append(f"the trust policy of {name} has {error}")
             continue

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 _PAGE = '"Roles and whom they trust" in `docs/pipeline.md` of the template'
 
@@ -68,25 +67,12 @@ ROLE_FAILURES = (
 )
 
 
-class Advice(NamedTuple):
-    """What to try after one kind of failure.
-
-    Attributes:
-        pattern: Matches the output of the build, or the name of the failed step.
-        text: What to try, in one line of Markdown.
-    """
-
-    pattern: re.Pattern[str]
-    text: str
-
-
-def _compile(*failures: tuple[str, str]) -> tuple[Advice, ...]:
-    return tuple(Advice(re.compile(pattern, re.I), text) for pattern, text in failures)
-
+# In each of these tables: what matches the output of a build or the name of the failed step, and
+# what to try, in one line of Markdown. The first match is the most certain cause.
 
 # Each of these is the only cause of its failure: without the role nothing was started, and the
 # check of the clean-up is the last step.
-_ONLY_CAUSES = _compile(
+_ONLY_CAUSES = (
     *ROLE_FAILURES,
     (
         r"validate\.sh: FAILED",
@@ -96,7 +82,7 @@ _ONLY_CAUSES = _compile(
     ),
 )
 
-_AWS = _compile(
+_AWS = (
     (
         r"ExpiredToken|RequestExpired|credentials? ha(?:ve|s) expired|token .*expired",
         "The credentials expired before the build ended. Set a larger type in `instance_types` of "
@@ -147,7 +133,7 @@ _AWS = _compile(
     ),
 )
 
-_CONNECTION = _compile(
+_CONNECTION = (
     (
         r"session-manager-plugin|Session Manager|ssm error:|TargetNotConnected|portForwarding",
         "Session Manager did not connect. Check `iam_instance_profile` (its role needs "
@@ -179,7 +165,7 @@ _CONNECTION = _compile(
     ),
 )
 
-_ACCOUNT = _compile(
+_ACCOUNT = (
     (
         r"No space left on device|disk full",
         "The volume is full: raise `volume_size` in `image.auto.pkrvars.hcl`.",
@@ -205,7 +191,7 @@ _ACCOUNT = _compile(
     ),
 )
 
-_INSPEC = _compile(
+_INSPEC = (
     (
         r"can't connect to '\w+' backend|SSH session could not be established|Sudo failed:|"
         r"unsupported key type|connect\(2\) for ",
@@ -234,7 +220,7 @@ _INSPEC = _compile(
     ),
 )
 
-_STEPS = _compile(
+_STEPS = (
     (
         r"Could not resolve host|Temporary failure (?:in name resolution|resolving)|"
         r"Unable to locate package|No package .* available|Unable to find a match|Failed to fetch|"
@@ -259,14 +245,10 @@ _STEPS = _compile(
     ),
 )
 
-# In this order the first match is the most certain cause.
-KNOWN_FAILURES = (*_AWS, *_CONNECTION, *_ACCOUNT, *_INSPEC, *_STEPS)
-
 _DEFAULT = (
     "Start the run again with debug logging, and compare it with the last successful run; "
     "`task packer-build-local` runs scripts, roles and controls without AWS."
 )
-_MAXIMUM = 3
 
 
 def suggest_fixes(lines: Sequence[str], step: str = "") -> list[str]:
@@ -277,11 +259,13 @@ def suggest_fixes(lines: Sequence[str], step: str = "") -> list[str]:
         step: The name of the failed step.
     """
     text = "\n".join([step, *lines])
-    for cause in _ONLY_CAUSES:
-        if cause.pattern.search(text):
-            return [cause.text]
-    matching = [advice for advice in KNOWN_FAILURES if advice.pattern.search(text)]
-    # Of InSpec's, only the first: if a profile was not loaded, a failed control is not the cause.
-    inspec = [advice for advice in matching if advice in _INSPEC]
-    texts = [advice.text for advice in matching if advice not in inspec[1:]]
-    return texts[:_MAXIMUM] or [_DEFAULT]
+
+    def find_texts(failures: Sequence[tuple[str, str]]) -> list[str]:
+        return [advice for pattern, advice in failures if re.search(pattern, text, re.I)]
+
+    if causes := find_texts(_ONLY_CAUSES):
+        return causes[:1]
+    # If a profile of InSpec was not loaded, a failed control is not the cause.
+    inspec = find_texts(_INSPEC)[:1]
+    texts = [*find_texts((*_AWS, *_CONNECTION, *_ACCOUNT)), *inspec, *find_texts(_STEPS)]
+    return texts[:3] or [_DEFAULT]

@@ -16,12 +16,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from packer_toolkit.build.manifest import FILE as MANIFEST
-from packer_toolkit.build.manifest import RECONSTRUCTED, get_architecture, split_artifact
-from packer_toolkit.build.report import FILE as REPORT
-from packer_toolkit.build.report import SCHEMA, has_report_shape
+from packer_toolkit.build.manifest import (
+    FILE as MANIFEST,
+    RECONSTRUCTED,
+    get_architecture,
+    split_artifact,
+)
+from packer_toolkit.build.report import FILE as REPORT, SCHEMA, has_report_shape
 from packer_toolkit.errors import SetupError
 from packer_toolkit.github.actions import warn
+from packer_toolkit.text.paths import join_paths
 
 # An environment variable carries the line, and Linux limits a variable to 128 KiB.
 LONGEST_BUNDLE = 100_000
@@ -181,8 +185,7 @@ def read_artifacts(directory: Path, report: Path | None = None) -> BuildArtifact
         report: The build report, if it is not in the repository.
     """
     paths = {REPORT: report or directory / REPORT, MANIFEST: directory / MANIFEST}
-    lists = sorted(directory.glob("packages-*.txt"))
-    paths |= {path.name: path for path in lists if is_package_list(path.name)}
+    paths |= {path.name: path for path in directory.glob("*.txt") if is_package_list(path.name)}
     artifacts = BuildArtifacts()
     for name, path in paths.items():
         # A link may lead to a file that must not be published.
@@ -254,10 +257,9 @@ def require_valid_files(rejected: Mapping[str, str]) -> None:
     """
     if rejected:
         files = [f"{name[:80]!r} {reason}" for name, reason in sorted(rejected.items())]
-        more = f" and {len(files) - 5} more" if len(files) > 5 else ""
         raise SetupError(
-            f"the build artifacts are refused: {', '.join(files[:5])}{more}; build again, and "
-            "look for a script that writes these files"
+            f"the build artifacts are refused: {join_paths(files, most=5)}; build again, and "
+            "remove what writes these files from the scripts and roles of the image"
         )
 
 

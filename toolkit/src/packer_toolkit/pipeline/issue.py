@@ -84,7 +84,7 @@ def record_failure(
         last_success: The last successful build; the one that the issue stores takes precedence.
 
     Raises:
-        RemoteError: When GitHub does not do it.
+        RemoteError: When GitHub cannot be reached or refuses the request.
     """
     with translate_github_errors("read issues"):
         own_issues = _find_current(repository)
@@ -107,10 +107,9 @@ def record_success(repository: Repository, outcome: BuildOutcome) -> IssueChange
         outcome: The successful build.
 
     Raises:
-        RemoteError: When GitHub does not do it.
+        RemoteError: When GitHub cannot be reached or refuses the request.
     """
-    parents = {name: dict(image) for name, image in outcome.base_images.items()}
-    success = LastSuccess(parents, outcome.run_url, outcome.commit[:12])
+    success = LastSuccess(outcome.base_images, outcome.run_url, outcome.commit[:12])
     with translate_github_errors("read issues"):
         own_issues = _find_current(repository)
     if not own_issues:
@@ -133,20 +132,13 @@ def record_success(repository: Repository, outcome: BuildOutcome) -> IssueChange
 def _find_own(repository: Repository, state: str) -> Iterator[_OwnIssue]:
     """Yield our issues of a state, the newest first; other issues may have the label too."""
     for issue in repository.get_issues(labels=[LABEL], state=state):
-        own = read_state(issue.body)
-        if own is None or issue.pull_request is not None or own.duplicate_of:
-            continue
-        if _has_trusted_author(issue):
-            yield _OwnIssue(issue, own)
-
-
-def _has_trusted_author(issue: Issue) -> bool:
-    """Return whether a program or a member of the repository opened an issue.
-
-    Programs need write access to open one; GitHub does not list that of workflows as a member.
-    """
-    # GitHub has no user for a deleted account.
-    return getattr(issue.user, "type", "") == "Bot" or issue.author_association in _MEMBERS
+        own_state = read_state(issue.body)
+        # Programs need write access to open an issue; GitHub does not list that of workflows as a
+        # member, and has no user for a deleted account.
+        is_program = getattr(issue.user, "type", "") == "Bot"
+        is_trusted = is_program or issue.author_association in _MEMBERS
+        if own_state and is_trusted and not issue.pull_request and not own_state.duplicate_of:
+            yield _OwnIssue(issue, own_state)
 
 
 def _find_current(repository: Repository) -> list[_OwnIssue]:
@@ -163,11 +155,15 @@ def _comment(
     own: _OwnIssue, outcome: BuildOutcome, last_success: LastSuccess, action: str
 ) -> IssueChange:
     issue, state = own
-    failures = state.failures + 1
-    if state.good != LastSuccess():
-        last_success = state.good
-    text = write_comment(outcome, last_success, failures)
-    state = replace(state, open=True, kind=outcome.kind, version=outcome.version, failures=failures)
+    state = replace(
+        state,
+        open=True,
+        kind=outcome.kind,
+        version=outcome.version,
+        failures=state.failures + 1,
+    )
+    stored = state.good if state.good != LastSuccess() else last_success
+    text = write_comment(outcome, stored, state.failures)
     with translate_github_errors("comment on the issue"):
         issue.create_comment(text[:LONGEST])
         issue.edit(body=replace_state(issue.body, state))
@@ -185,8 +181,9 @@ def _open(repository: Repository, outcome: BuildOutcome, last_success: LastSucce
             if error.status not in (403, 404, 422):
                 raise
     with translate_github_errors("open an issue"):
-        body = write_body(state, text)
-        issue = repository.create_issue(write_title(outcome), body=body, labels=[LABEL])
+        issue = repository.create_issue(
+            write_title(outcome), body=write_body(state, text), labels=[LABEL]
+        )
         require_answer("open an issue", issue.number)
     # Another run may have opened one at the same time, or GitHub may have lost its answer to a
     # first attempt.  Every run keeps the oldest.

@@ -76,9 +76,8 @@ def write_body(state: IssueState, text: str) -> str:
     # Older toolkits expect that unknown values are left out.
     empty = asdict(LastSuccess())
     values = {name: value for name, value in asdict(state).items() if value and value != empty}
-    hidden = json.dumps(values, sort_keys=True)
     # No value may end the comment.
-    hidden = hidden.replace("<", "\\u003c").replace(">", "\\u003e")
+    hidden = json.dumps(values, sort_keys=True).replace("<", "\\u003c").replace(">", "\\u003e")
     return f"<!-- packer-toolkit:build-failure {hidden} -->\n{text[:LONGEST]}"
 
 

@@ -29,8 +29,7 @@ def write_description(outcome: BuildOutcome, last_success: LastSuccess) -> str:
         outcome: The failed build.
         last_success: The last successful build.
     """
-    parts = [_describe_build(outcome), _describe_failure(outcome, last_success), _FOOT]
-    return "\n\n".join(parts) + "\n"
+    return f"{_describe_build(outcome)}\n\n{_describe_failure(outcome, last_success)}\n\n{_FOOT}\n"
 
 
 def write_comment(outcome: BuildOutcome, last_success: LastSuccess, failures: int) -> str:
@@ -42,7 +41,7 @@ def write_comment(outcome: BuildOutcome, last_success: LastSuccess, failures: in
         failures: How many runs have failed in a row.
     """
     heading = f"{_describe_build(outcome)} {failures} runs in a row have failed."
-    return "\n\n".join([heading, _describe_failure(outcome, last_success)]) + "\n"
+    return f"{heading}\n\n{_describe_failure(outcome, last_success)}\n"
 
 
 def write_closing_comment(outcome: BuildOutcome, state: IssueState) -> str:
@@ -55,11 +54,11 @@ def write_closing_comment(outcome: BuildOutcome, state: IssueState) -> str:
     image = format_code(outcome.image_name)
     parts = [f"The {outcome.kind} build of {image} passes again{_link_run(outcome)}."]
     if outcome.base_images:
-        images = sorted(outcome.base_images.items())
-        parts.append(f"Base image: {', '.join(f'{n} {_show_image(i)}' for n, i in images)}.")
+        images = [f"{name} {_show_image(id_)}" for name, id_ in sorted(outcome.base_images.items())]
+        parts.append(f"Base image: {', '.join(images)}.")
     if state.kind == "release" and outcome.kind != "release":
-        version = format_code(state.version)
-        parts.append(f"The release {version} is still not built: start its run again.")
+        release = format_code(state.version)
+        parts.append(f"The release {release} is still not built: start its run again.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -78,20 +77,22 @@ def _describe_failure(outcome: BuildOutcome, last_success: LastSuccess) -> str:
     """Return what the issue and its comments have in common."""
     steps = [(format_code(failed.build), format_code(failed.step))
              for failed in outcome.failed_steps]  # fmt: skip
-    parts = [format_table(("Build", "Failed step"), steps)] if steps else []
-    parts = parts or ["The log of the run shows what failed."]
-    parts += _compare_base_images(outcome, last_success)
-    if last_success.url:
-        commit = format_code(last_success.commit)
-        parts.append(f"Last successful build: [run]({last_success.url}) of commit {commit}.")
-    else:
-        parts.append("No successful build is recorded yet.")
+    success = (
+        f"Last successful build: [run]({last_success.url}) of commit "
+        f"{format_code(last_success.commit)}."
+    )
+    parts = [
+        format_table(("Build", "Failed step"), steps)
+        if steps
+        else "The log of the run shows what failed.",
+        *_compare_base_images(outcome, last_success),
+        success if last_success.url else "No successful build is recorded yet.",
+    ]
     if outcome.lines:
         parts += ["### Last lines of the output", format_code_block(outcome.lines)]
     if outcome.inspec:
         parts += ["### InSpec", *write_results(outcome.inspec)]
-    names = " ".join(failed.step for failed in outcome.failed_steps)
-    fixes = suggest_fixes(outcome.lines, names)
+    fixes = suggest_fixes(outcome.lines, " ".join(failed.step for failed in outcome.failed_steps))
     parts += ["### What to try", "\n".join(f"- {text}" for text in fixes)]
     if outcome.rejected_subject:
         parts.append(_explain_rejected_subject(outcome))
@@ -103,11 +104,12 @@ def _describe_failure(outcome: BuildOutcome, last_success: LastSuccess) -> str:
 
 def _compare_base_images(outcome: BuildOutcome, last_success: LastSuccess) -> list[str]:
     now, before = outcome.base_images, last_success.parents
-    names = sorted({*now, *before})
-    if not names:
-        return []
-    rows = [(format_code(n), _show_image(now.get(n)), _show_image(before.get(n))) for n in names]
-    parts = [format_table(("Architecture", "Base image now", "At the last successful build"), rows)]
+    rows = [
+        (format_code(name), _show_image(now.get(name)), _show_image(before.get(name)))
+        for name in sorted({*now, *before})
+    ]
+    head = ("Architecture", "Base image now", "At the last successful build")
+    parts = [format_table(head, rows)] if rows else []
     if any(now[name]["id"] != before[name].get("id") for name in {*now} & {*before}):
         parts.append("The base image has changed since the last successful build.")
     return parts

@@ -93,11 +93,6 @@ def collect_outcome(artifacts: BuildArtifacts, run: RunContext) -> BuildOutcome:
         return mask.everything(join_lines(str(value or "")))[:_LONGEST_LINE]
 
     builds = report.get("builds", [])
-    failed_steps = [
-        FailedStep(clean(build.get("name")), clean(build.get("failed_step") or "unknown"))
-        for build in builds
-        if not build.get("ok")
-    ]
     lines = [line[:_LONGEST_LINE].rstrip() for line in mask_last_lines(report, mask, run.lines)]
     return BuildOutcome(
         kind=run.kind,
@@ -105,7 +100,11 @@ def collect_outcome(artifacts: BuildArtifacts, run: RunContext) -> BuildOutcome:
         version=clean(run.version or report.get("version")),
         run_url=run.run_url,
         commit=clean(report.get("commit") or run.commit),
-        failed_steps=failed_steps
+        failed_steps=[
+            FailedStep(clean(build.get("name")), clean(build.get("failed_step") or "unknown"))
+            for build in builds
+            if not build.get("ok")
+        ]
         or [FailedStep(clean(failed.build), clean(failed.step)) for failed in run.failed_steps],
         lines=lines[-_MOST_LINES:],
         base_images={

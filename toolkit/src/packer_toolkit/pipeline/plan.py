@@ -14,8 +14,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from packer_toolkit.aws.session import make_clients, open_role_session
-from packer_toolkit.build.manifest import FILE as MANIFEST
-from packer_toolkit.build.manifest import RECONSTRUCTED, reconstruct_entry, split_artifact
+from packer_toolkit.build.manifest import (
+    FILE as MANIFEST,
+    RECONSTRUCTED,
+    reconstruct_entry,
+    split_artifact,
+)
 from packer_toolkit.build.source_amis import find_source_amis
 from packer_toolkit.build.values import Values, inspect_current_folder
 from packer_toolkit.build.version_images import read_version_state
@@ -92,9 +96,11 @@ def decide_build(
 
 def get_build_kind(event: str, selected: BuildKind | None) -> BuildKind:
     """Return the kind of build that an event starts; see `decide_build` for the arguments."""
-    if event == "workflow_dispatch":
-        return selected or "test"
-    kinds: Mapping[str, BuildKind] = {"release": "release", "schedule": "daily"}
+    kinds: Mapping[str, BuildKind] = {
+        "release": "release",
+        "schedule": "daily",
+        "workflow_dispatch": selected or "test",
+    }
     return kinds.get(event, "test")
 
 
@@ -145,20 +151,25 @@ def plan_release(clients: Callable[[str], Any], values: Values, version: str) ->
     images = {name: regions[0].id for name, regions in release.finished.items()}
     finished = ", ".join(f"{name} {image}" for name, image in sorted(images.items()))
     if images and not release.missing:
-        reason = (
+        return BuildPlan(
+            "release",
+            False,
             f"Version {version} exists already ({finished}): no second image is created. If the "
-            "release has no manifest.json, it is reconstructed from these images."
+            "release has no manifest.json, it is reconstructed from these images.",
+            version,
+            images,
         )
-        return BuildPlan("release", False, reason, version, images)
     reasons = []
     if release.unfinished:
-        unfinished = ", ".join(image.describe() for image in release.unfinished)
         reasons.append(
-            f"Version {version} is unfinished: the build deletes {unfinished}, and builds again."
+            f"Version {version} is unfinished: the build deletes "
+            f"{', '.join(image.describe() for image in release.unfinished)}, and builds again."
         )
     if images:
-        missing = ", ".join(release.missing)
-        reasons.append(f"Version {version} is finished for {finished}: the build adds {missing}.")
+        reasons.append(
+            f"Version {version} is finished for {finished}: the build adds "
+            f"{', '.join(release.missing)}."
+        )
     reason = " ".join(reasons) or f"Version {version} is built for the first time."
     return BuildPlan("release", True, reason, version, images)
 
@@ -227,5 +238,10 @@ def reconstruct_manifest(
             f"version {version}: it is not finished for {missing}, so that manifest.json cannot be "
             "written; start the run again to build it"
         )
-    entries = [reconstruct_entry(values, version, images) for images in release.finished.values()]
-    return {"builds": entries, "last_run_uuid": "", RECONSTRUCTED: True}
+    return {
+        "builds": [
+            reconstruct_entry(values, version, images) for images in release.finished.values()
+        ],
+        "last_run_uuid": "",
+        RECONSTRUCTED: True,
+    }

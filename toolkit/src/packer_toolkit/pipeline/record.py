@@ -16,7 +16,6 @@ from packer_toolkit.github.actions import print_note
 from packer_toolkit.github.client import translate_github_errors
 from packer_toolkit.pipeline.artifacts import BuildArtifacts
 from packer_toolkit.pipeline.issue import IssueChange, record_failure, record_success
-from packer_toolkit.pipeline.issue_state import LastSuccess
 from packer_toolkit.pipeline.outcome import FailedStep, RunContext, collect_outcome
 from packer_toolkit.pipeline.status import find_last_success, record_status
 
@@ -24,10 +23,12 @@ _LARGEST = 5_000_000  # bytes that are read of a log
 _LINES_BEFORE = 10
 _SECONDS = 15
 
-_TIME = re.compile(r"^\ufeff?\d{4}-\d{2}-\d{2}T[\d:.]+Z ")
 _ERROR = "##[error]"
-# The runner's own marks, other than errors, and colors.
-_MARKS = re.compile(r"##\[(?:group|endgroup|debug|command|section)\]|\x1b\[[0-9;]*m")
+# The time at the start of a line, marks of the runner other than errors, and colors.
+_MARKS = re.compile(
+    r"^\ufeff?\d{4}-\d{2}-\d{2}T[\d:.]+Z |"
+    r"##\[(?:group|endgroup|debug|command|section)\]|\x1b\[[0-9;]*m"
+)
 
 
 def record_result(
@@ -58,7 +59,7 @@ def record_result(
         if succeeded:
             change = record_success(repository, outcome)
         else:
-            change = record_failure(repository, outcome, _find_last_success(repository))
+            change = record_failure(repository, outcome, find_last_success(repository))
     except RemoteError as error:
         problems.append(f"the issue about failed builds was not updated: {error}")
     try:
@@ -116,12 +117,13 @@ def read_failure(
     Raises:
         RemoteError: When GitHub cannot be reached, or has no log of the job.
     """
-    with translate_github_errors("read the log of the failed job"):
+    with (
+        translate_github_errors("read the log of the failed job"),
         # The URL is short-lived, points to another server, and must not get the token.
-        answer = get(job.logs_url(), timeout=_SECONDS, stream=True)
-        with answer:
-            answer.raise_for_status()
-            text = answer.raw.read(_LARGEST, decode_content=True).decode(errors="replace")
+        get(job.logs_url(), timeout=_SECONDS, stream=True) as answer,
+    ):
+        answer.raise_for_status()
+        text = answer.raw.read(_LARGEST, decode_content=True).decode(errors="replace")
     return extract_failure(text.splitlines())
 
 
@@ -133,13 +135,12 @@ def extract_failure(log: Sequence[str]) -> list[str]:
     Args:
         log: The lines of a job's log.
     """
-    lines = [_MARKS.sub("", _TIME.sub("", line)).rstrip() for line in log]
+    lines = [_MARKS.sub("", line).rstrip() for line in log]
     errors = [number for number, line in enumerate(lines) if _ERROR in line]
     if not errors:
         return []
-    first = errors[0]
     failure: list[str] = []
-    for number in [*range(max(0, first - _LINES_BEFORE), first), *errors]:
+    for number in [*range(max(0, errors[0] - _LINES_BEFORE), errors[0]), *errors]:
         line = lines[number].replace(_ERROR, "").strip()
         if line and line not in failure[-1:]:  # the action prints the same for each attempt
             failure.append(line)
@@ -153,13 +154,3 @@ def _find_subject(repository: Repository, environment: Mapping[str, str]) -> str
     subject = oidc.read_subject(repository, environment.get("GITHUB_REPOSITORY", ""))
     # With customized claims, only a token shows the subject.
     return "" if subject.claims else oidc.compose_run_subject(environment, subject)
-
-
-def _find_last_success(repository: Repository) -> LastSuccess:
-    try:
-        if status := find_last_success(repository):
-            parents = {name: {"id": image} for name, image in status.base_images.items()}
-            return LastSuccess(parents, status.url, status.commit[:12])
-    except RemoteError as error:
-        print_note(str(error))
-    return LastSuccess()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +13,7 @@ from github.GitRelease import GitRelease
 from github.GitReleaseAsset import GitReleaseAsset
 from github.Repository import Repository
 
-from packer_toolkit.build.manifest import FILE as MANIFEST
-from packer_toolkit.build.manifest import RECONSTRUCTED
+from packer_toolkit.build.manifest import FILE as MANIFEST, RECONSTRUCTED
 from packer_toolkit.build.report import FILE as REPORT
 from packer_toolkit.errors import CommandFailedError, SetupError
 from packer_toolkit.github.client import require_answer, translate_github_errors
@@ -80,7 +80,7 @@ def attach_artifacts(
         CommandFailedError: When the release does not exist or has another file of the same name,
             or when the manifest names images that are not finished.
         SetupError: When the files are from another version or image.
-        RemoteError: When GitHub does not do it.
+        RemoteError: When GitHub cannot be reached or refuses the request.
     """
     if reason := explain_unfinished(artifacts):
         raise CommandFailedError(
@@ -96,25 +96,24 @@ def attach_artifacts(
         assets = {asset.name: asset for asset in release.get_assets()}
     require_version(artifacts, tag)
     files = AttachedFiles(release.html_url, [], [], [])
-    for name, content in sorted(artifacts.files.items()):
-        if not content:
-            continue  # GitHub does not accept an empty file
+    # GitHub does not accept an empty file.
+    for name, content in sorted(item for item in artifacts.files.items() if item[1]):
         with translate_github_errors(f"attach {name}"):
             old = assets.get(name)
             reconstructed = name == MANIFEST and artifacts.manifest.get(RECONSTRUCTED) is True
             if old and (reconstructed or _download(old) == content):
                 files.same.append(name)
-                continue
-            if old and not replace:
+            elif old and not replace:
                 raise CommandFailedError(
-                    f"the release {tag} already has another {name}: this version was built before. "
-                    "Publish a new release, or give --replace"
+                    f"the release {tag} has another {name}, because this version was built before; "
+                    "publish a new release, or give --replace"
                 )
-            if old and not dry_run:
-                old.delete_asset()
-            if not dry_run:
-                _upload(release, name, content)
-            (files.replaced if old else files.attached).append(name)
+            else:
+                if old and not dry_run:
+                    old.delete_asset()
+                if not dry_run:
+                    _upload(release, name, content)
+                (files.replaced if old else files.attached).append(name)
     return files
 
 
@@ -154,13 +153,11 @@ def find_last_packages(repository: Repository, *, before: str = "") -> ReleasedP
         RemoteError: When GitHub does not return them.
     """
     with translate_github_errors("read the package list of the last release"):
-        for _, release in zip(range(_RELEASES), repository.get_releases(), strict=False):
-            if release.draft or release.tag_name == before:
-                continue
-            assets = [asset for asset in release.get_assets() if is_package_list(asset.name)]
-            if assets:
-                files = {asset.name: _download(asset) for asset in assets}
-                return ReleasedPackages(release.tag_name, BuildArtifacts(files).packages)
+        for release in itertools.islice(repository.get_releases(), _RELEASES):
+            if not release.draft and release.tag_name != before:
+                assets = [asset for asset in release.get_assets() if is_package_list(asset.name)]
+                if files := {asset.name: _download(asset) for asset in assets}:
+                    return ReleasedPackages(release.tag_name, BuildArtifacts(files).packages)
     return None
 
 
@@ -173,6 +170,7 @@ def _download(asset: GitReleaseAsset) -> bytes:
 
 def _upload(release: GitRelease, name: str, content: bytes) -> None:
     kind = "application/json" if name.endswith(".json") else "text/plain"
-    file = io.BytesIO(content)
-    asset = release.upload_asset_from_memory(file, len(content), name, content_type=kind)
+    asset = release.upload_asset_from_memory(
+        io.BytesIO(content), len(content), name, content_type=kind
+    )
     require_answer(f"attach {name}", asset.id)

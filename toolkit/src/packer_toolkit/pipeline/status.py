@@ -7,6 +7,7 @@ builds compare.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from github.CommitStatus import CommitStatus
 from github.Repository import Repository
 
 from packer_toolkit.errors import RemoteError
-from packer_toolkit.github.actions import get_run_url, warn
+from packer_toolkit.github.actions import get_run_url, print_note, warn
 from packer_toolkit.github.client import RepositoryAccess, translate_github_errors
+from packer_toolkit.pipeline.issue_state import LastSuccess
 from packer_toolkit.pipeline.outcome import BuildOutcome
 
 _CONTEXT = "packer-ami/"
@@ -33,13 +35,11 @@ class RecordedStatus:
         succeeded: Whether the build succeeded.
         base_images: IDs of the base images, by architecture.
         url: URL of the run; may be empty.
-        commit: SHA of the commit.
     """
 
     succeeded: bool
     base_images: Mapping[str, str]
     url: str
-    commit: str
 
 
 def record_status(
@@ -61,9 +61,8 @@ def record_status(
         "state": "success" if succeeded else "failure",
         "context": f"{_CONTEXT}{outcome.kind}",
         "description": " ".join(["succeeded" if succeeded else "failed", *base_images])[:_LONGEST],
+        **({"target_url": outcome.run_url} if outcome.run_url else {}),
     }
-    if outcome.run_url:
-        values["target_url"] = outcome.run_url
     # PyGithub has no method that does not request the whole commit first.
     with translate_github_errors("write the commit's status"):
         repository.requester.requestJsonAndCheck(
@@ -81,38 +80,39 @@ def read_last_build(access: RepositoryAccess, sha: str) -> RecordedStatus | str:
     Returns:
         The status; a sentence with the reason when it is unknown.
     """
-    repository = access.connect()
     try:
         with translate_github_errors("read the commit's statuses"):
-            statuses = _parse_statuses(repository.get_commit(sha).get_statuses(), sha)
-            return next(statuses, "This commit has not been built before.")
+            statuses = access.connect().get_commit(sha).get_statuses()
+            return next(_parse_statuses(statuses), "This commit has not been built before.")
     except RemoteError as error:
         # A needless build costs minutes; a missing one hides a failure.
         warn(f"building, because the result of the last build is unknown: {error}")
         return "The result of the last build is unknown."
 
 
-def find_last_success(repository: Repository) -> RecordedStatus | None:
+def find_last_success(repository: Repository) -> LastSuccess:
     """Return the last successful build among the last commits of the default branch.
 
-    Raises:
-        RemoteError: When GitHub does not return them.
+    Without an answer of GitHub, a note is printed, and no successful build is known.
     """
-    with translate_github_errors("find the last successful build"):
-        for _, commit in zip(range(_COMMITS), repository.get_commits(), strict=False):
-            for status in _parse_statuses(commit.get_statuses(), commit.sha):
-                if status.succeeded:
-                    return status
-    return None
+    try:
+        with translate_github_errors("find the last successful build"):
+            for commit in itertools.islice(repository.get_commits(), _COMMITS):
+                for status in _parse_statuses(commit.get_statuses()):
+                    if status.succeeded:
+                        images = {name: {"id": id_} for name, id_ in status.base_images.items()}
+                        return LastSuccess(images, status.url, commit.sha[:12])
+    except RemoteError as error:
+        print_note(str(error))
+    return LastSuccess()
 
 
-def _parse_statuses(statuses: Iterable[CommitStatus], sha: str) -> Iterator[RecordedStatus]:
+def _parse_statuses(statuses: Iterable[CommitStatus]) -> Iterator[RecordedStatus]:
     """Yield our statuses of a commit, the newest first."""
     for status in statuses:
         if status.context.startswith(_CONTEXT):
             base_images = dict(re.findall(r"(\w+)=(ami-[0-9a-f]+)", status.description or ""))
-            succeeded = status.state == "success"
-            yield RecordedStatus(succeeded, base_images, status.target_url or "", sha)
+            yield RecordedStatus(status.state == "success", base_images, status.target_url or "")
 
 
 def find_state(outcome: str) -> str:
@@ -135,9 +135,8 @@ def set_check_status(access: RepositoryAccess, commit: str, outcome: str) -> Non
         SetupError: When the repository or the token is missing.
         RemoteError: When GitHub cannot be reached, or refuses the request.
     """
-    repository = access.connect()
     with translate_github_errors("set the status of the checks"):
-        repository.get_commit(commit).create_status(
+        access.connect().get_commit(commit).create_status(
             find_state(outcome),
             target_url=get_run_url(),
             description=f"task check: {outcome}",

@@ -21,8 +21,17 @@ _HOUR = 3600.0
 _CLOSE = 0.7
 _MOST_LINES = 20
 _MOST_PACKAGES = 50
-# The sizes that all families have; larger sizes differ between families.
-_SIZES = ("nano", "micro", "small", "medium", "large", "xlarge", "2xlarge", "4xlarge", "8xlarge")
+# The next size of each size, as far as all families have it.
+_LARGER_SIZES = {
+    "nano": "micro",
+    "micro": "small",
+    "small": "medium",
+    "medium": "large",
+    "large": "xlarge",
+    "xlarge": "2xlarge",
+    "2xlarge": "4xlarge",
+    "4xlarge": "8xlarge",
+}
 
 _RESULTS = {"success": "succeeded", "failure": "failed", "cancelled": "was cancelled"}
 _KINDS = {"test": "A test build: no image was created.", "local": "A local build, without AWS."}
@@ -97,9 +106,7 @@ def write_summary(
         return f"## Nothing was built\n\n{note or 'An earlier step failed.'}\n"
     name = format_code(str(report.get("image_name") or "image"))
     version = f"{format_code(report['version'])} " if report.get("version") else ""
-    parts = [f"## {name} {version}{_RESULTS.get(result, result)}"]
-    if note:
-        parts.append(note)
+    parts = [f"## {name} {version}{_RESULTS.get(result, result)}", *([note] if note else [])]
     if not report:
         parts.append(
             "The build wrote no report: it did not start, or it was killed. "
@@ -109,18 +116,25 @@ def write_summary(
     if report.get("kind") in _KINDS:
         parts.append(_KINDS[report["kind"]])
     builds = report.get("builds", [])
-    parts += _describe_failures(report, builds)
-    parts += _list_images(builds)
-    parts += _show_time(report, builds, get_credential_lifetime(report, seconds, expires))
-    parts += ["### InSpec", *write_results(report.get("inspec", []))]
-    parts += _show_packages(artifacts, last)
-    parts += _list_leftovers(report)
-    commit, template, toolkit, run = (
-        format_code(str(report.get(key) or "unknown")[:length])
-        for key, length in (("commit", 12), ("template_version", 99), ("toolkit_version", 99),
-                            ("run_id", 99))
-    )  # fmt: skip
-    parts.append(f"Commit {commit}, template {template}, toolkit {toolkit}, run {run}.")
+    origin = [
+        f"{label} {format_code(str(report.get(key) or 'unknown')[:length])}"
+        for label, key, length in (
+            ("Commit", "commit", 12),
+            ("template", "template_version", 99),
+            ("toolkit", "toolkit_version", 99),
+            ("run", "run_id", 99),
+        )
+    ]
+    parts += [
+        *_describe_failures(report, builds),
+        *_list_images(builds),
+        *_show_time(report, builds, get_credential_lifetime(report, seconds, expires)),
+        "### InSpec",
+        *write_results(report.get("inspec", [])),
+        *_show_packages(artifacts, last),
+        *_list_leftovers(report),
+        f"{', '.join(origin)}.",
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -134,11 +148,11 @@ def _describe_failures(report: Mapping[str, Any], builds: Sequence[Mapping[str, 
         for build in builds
         if not build.get("ok")
     ]
-    parts = [format_table(("Build", "Failed step"), rows)] if rows else []
-    lines = mask_last_lines(report, Mask(os.environ))
-    if lines and report.get("exit_code"):
-        parts.append(format_code_block(lines[-_MOST_LINES:]))
-    return parts
+    lines = mask_last_lines(report, Mask(os.environ)) if report.get("exit_code") else []
+    return [
+        *([format_table(("Build", "Failed step"), rows)] if rows else []),
+        *([format_code_block(lines[-_MOST_LINES:])] if lines else []),
+    ]
 
 
 def _list_images(builds: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -171,10 +185,6 @@ def _write_section(title: str, head: Sequence[str], rows: Sequence[Sequence[str]
     return [f"### {title}", format_table(head, rows)] if rows else []
 
 
-def _format_minutes(seconds: float) -> str:
-    return f"{seconds / 60:.1f}"
-
-
 def _show_time(
     report: Mapping[str, Any], builds: Sequence[Mapping[str, Any]], lifetime: float
 ) -> list[str]:
@@ -182,18 +192,18 @@ def _show_time(
         (
             format_code(str(build.get("name"))),
             str(phase.get("name")),
-            _format_minutes(phase.get("seconds", 0)),
+            f"{phase.get('seconds', 0) / 60:.1f}",
         )
         for build in builds
         for phase in build.get("phases", [])
     ]
     parts = _write_section("Time", ("Build", "Phase", "Minutes"), rows)
     seconds = report.get("seconds", 0)
-    total = f"Total: **{_format_minutes(seconds)} minutes**"
+    total = f"Total: **{seconds / 60:.1f} minutes**"
     if report.get("kind") == "local":
         return [*parts, f"{total}."]
     share = seconds / lifetime
-    total += f" ({share:.0%} of the {_format_minutes(lifetime)}-minute credential lifetime)."
+    total += f" ({share:.0%} of the {lifetime / 60:.1f}-minute credential lifetime)."
     if share > _CLOSE:
         total += f" {_suggest_instance_types(builds)}"
     return [*parts, total]
@@ -221,9 +231,8 @@ def _suggest_instance_types(builds: Sequence[Mapping[str, Any]]) -> str:
 def find_larger_type(instance_type: str) -> str | None:
     """Return the next larger type of the family; None when not all families have one."""
     family, _, size = instance_type.partition(".")
-    if size not in _SIZES[:-1] or not family:
-        return None
-    return f"{family}.{_SIZES[_SIZES.index(size) + 1]}"
+    larger = _LARGER_SIZES.get(size)
+    return f"{family}.{larger}" if family and larger else None
 
 
 def _show_packages(artifacts: BuildArtifacts, last: ReleasedPackages | None) -> list[str]:
@@ -250,8 +259,12 @@ def _list_leftovers(report: Mapping[str, Any]) -> list[str]:
         for resource in report.get("left", [])
     ]
     if leftovers:
-        delete = "Delete them: `packer-toolkit cleanup`."
-        return ["### Leftover resources", "\n".join(leftovers), delete]
-    deleted = len(report.get("swept", []))
-    resources = format_count(deleted, "resource")
-    return [f"The clean-up deleted {resources} that Packer left behind."] if deleted else []
+        return [
+            "### Leftover resources",
+            "\n".join(leftovers),
+            "Delete them: `packer-toolkit cleanup`.",
+        ]
+    deleted = format_count(len(report.get("swept", [])), "resource")
+    return (
+        [f"The clean-up deleted {deleted} that Packer left behind."] if report.get("swept") else []
+    )

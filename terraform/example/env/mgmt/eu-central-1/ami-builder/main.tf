@@ -14,7 +14,8 @@ provider "aws" {
 module "ami_builder" {
   source = "git::https://github.com/ORGANIZATION/template-packer-ami//terraform/ami-builder?ref=v2.0.0"
 
-  images = local.project.images
+  images            = local.project.images
+  oidc_provider_arn = var.oidc_provider_arn
 
   consumers = {
     account_ids          = [for name, id in local.project.accounts : id if name != "mgmt"]
