@@ -11,18 +11,18 @@ import pytest
 from fake_aws import HOME, PAST, FakeAws, FakeClock, make_tags
 from fake_packer import FakeProcess, FakePrograms, format_inspect, make_values
 
-from packer_toolkit.build.console import Console
+from packer_toolkit.build.host import Host
+from packer_toolkit.build.image_preparation import delete_earlier_attempts, require_shareable_keys
 from packer_toolkit.build.manifest import (
     add_entries,
     delete_manifest,
     read_entries,
     reconstruct_entry,
+    verify_images,
 )
-from packer_toolkit.build.release_images import delete_earlier_attempts, verify_images
-from packer_toolkit.build.report import BuildReport, has_report_shape, read_report
+from packer_toolkit.build.report import FILE, BuildReport, has_report_shape
 from packer_toolkit.build.result import make_error
 from packer_toolkit.build.run import Run
-from packer_toolkit.build.shared_keys import require_shareable_keys
 from packer_toolkit.build.values import Values
 from packer_toolkit.build.version_images import VersionImage
 from packer_toolkit.errors import CommandFailedError, RemoteError, SetupError, ToolkitError
@@ -62,12 +62,15 @@ class Build:
         """Return the build."""
         return Run(
             [*words, str(self.folder)],
-            Console(self.lines.append, self.lines.append),
+            Host(
+                self.lines.append,
+                self.lines.append,
+                self.programs,
+                self.aws.connect,
+                self.process,
+                clock=self.clock,
+            ),
             {"PATH": str(self.folder / "bin"), "PKR_VAR_run_id": "run-1", **environment},
-            self.programs,
-            self.aws.connect,
-            self.process,
-            self.clock,
         )
 
     def run(self, *words: str, **environment: str) -> BuildReport:
@@ -101,7 +104,7 @@ def build(tmp_path: Path) -> Build:
 def test_a_test_build_is_reported(build: Build) -> None:
     """The report has the identity, the type and the phases of the build."""
     report = build.run()
-    assert read_report(build.folder) == report
+    assert json.loads((build.folder / FILE).read_text()) == report
     assert has_report_shape(report)
     assert (report["kind"], report["exit_code"], report["run_id"]) == ("test", 0, "run-1")
     assert report["account"] is not None
@@ -201,7 +204,7 @@ def test_a_finished_version_is_not_built(build: Build) -> None:
     with pytest.raises(CommandFailedError, match=r"version 1\.0\.0: it exists already, web-1"):
         build.run(*IMAGE)
     assert build.process.command == []
-    assert "it exists already" in read_report(build.folder)["last_lines"][0]
+    assert "it exists already" in json.loads((build.folder / FILE).read_text())["last_lines"][0]
 
 
 def test_an_unfinished_image_that_cannot_be_deleted_stops_the_build(build: Build) -> None:
@@ -225,7 +228,7 @@ def test_a_local_build_does_not_use_aws(build: Build) -> None:
 @pytest.mark.parametrize(
     ("environment", "words", "message"),
     [
-        ({"PATH": "/nowhere"}, (), "packer is not on PATH: build in the toolkit image"),
+        ({"PATH": "/nowhere"}, (), "packer is not on PATH; build in the toolkit image"),
         ({}, ("-only=x.*",), r"-only=x\.\* and -except= select no build; existing builds: "),
         ({}, ("more", "."), "packer build accepts one folder or file after all options"),
         ({"PACKER_CREDENTIALS_EXPIRE_AT": "2020-01-01T00:00:00Z"}, (), "the credentials expired"),
@@ -259,7 +262,7 @@ def test_an_account_that_refuses_the_identity_stops_the_build(build: Build) -> N
 def test_images_of_the_run_that_cannot_be_listed_stop_the_build(build: Build) -> None:
     """The clean-up could delete the images of another build."""
     build.aws.errors["describe_images"] = ["UnauthorizedOperation"]
-    with pytest.raises(RemoteError, match="cannot look for images of the run run-1: "):
+    with pytest.raises(RemoteError, match="cannot list the images of the run run-1: "):
         build.run()
 
 
@@ -369,7 +372,7 @@ def test_leftovers_of_earlier_attempts_are_deleted() -> None:
     environment = {"GITHUB_RUN_ID": "77", "GITHUB_RUN_ATTEMPT": "3"}
     delete_earlier_attempts(scope, environment, delete, lines.append)
     assert [(each.run_id, each.finished) for each in scopes] == [("77-1", False), ("77-2", False)]
-    assert lines == [f"LEFT: volume vol-1 in {HOME}: in use"] * 2
+    assert lines == [f"Not deleted: volume vol-1 in {HOME}: in use"] * 2
     delete_earlier_attempts(scope, {}, delete, lines.append)
     assert len(scopes) == 2
 
@@ -402,19 +405,6 @@ def test_a_manifest_is_read_completed_and_deleted(build: Build) -> None:
     assert len(read_entries(build.folder, now)) == 2
     delete_manifest(build.folder, now)
     assert read_entries(build.folder, now) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [("", "is not a build report"), ("[]", "is not a build"), ('{"schema": 9}', "schema 9, not 1")],
-)
-def test_a_report_that_cannot_be_read(tmp_path: Path, text: str, message: str) -> None:
-    """The next step is a new build."""
-    with pytest.raises(SetupError, match="no build has run here"):
-        read_report(tmp_path)
-    (tmp_path / "build-report.json").write_text(text)
-    with pytest.raises(SetupError, match=message):
-        read_report(tmp_path)
 
 
 @pytest.mark.parametrize(("key", "is_refused"), [("", True), ("alias/own", False)])

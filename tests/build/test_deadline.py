@@ -56,7 +56,7 @@ def test_nobody_knows() -> None:
 @pytest.mark.parametrize("value", ["an hour", "-1", "0", "inf", "nan"])
 def test_setting_that_is_no_time_is_refused(value: str) -> None:
     """In one line."""
-    with pytest.raises(SetupError, match="give a number of seconds"):
+    with pytest.raises(SetupError, match="set it to a number of seconds"):
         find_deadline({"PACKER_CREDENTIALS_SECONDS": value}, None)
 
 
@@ -147,11 +147,13 @@ def test_deadline_counts_from_the_time_of_the_role(write: Callable[[], str]) -> 
 )
 def test_time_that_is_not_valid_is_refused(noted: str) -> None:
     """A time that is not valid ends the build in one line, before Packer starts (review R17)."""
-    with pytest.raises(SetupError, match="give a time, such as"):
+    with pytest.raises(SetupError, match="set it to a time, such as"):
         find_deadline({"PACKER_CREDENTIALS_EXPIRE_AT": noted}, None)
 
 
 def test_expired_credentials_start_nothing() -> None:
     """A build whose credentials have expired does not start (review R17)."""
-    with pytest.raises(SetupError, match=r"the credentials expired at .*start the run again"):
+    with pytest.raises(
+        SetupError, match=r"the credentials expired at .*start the workflow run again"
+    ):
         find_deadline({"PACKER_CREDENTIALS_EXPIRE_AT": in_seconds(-1)}, None)

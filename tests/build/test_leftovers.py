@@ -13,8 +13,9 @@ from packer_toolkit.build.cleanup.after_build import BuildCleanup
 from packer_toolkit.build.cleanup.calls import CredentialsExpiredError
 from packer_toolkit.build.cleanup.delete import LeftoverDeleter
 from packer_toolkit.build.cleanup.find import LeftoverFinder
-from packer_toolkit.build.cleanup.request import CleanupRequest, find_leftovers
+from packer_toolkit.build.cleanup.request import find_leftovers
 from packer_toolkit.build.cleanup.scope import DeletionResult, Scope
+from packer_toolkit.build.host import Host
 from packer_toolkit.build.output import PackerOutput, Progress
 from packer_toolkit.build.request import BuildRequest
 from packer_toolkit.build.values import Values
@@ -272,7 +273,9 @@ def clean(aws: FakeAws) -> Clean:
         output = PackerOutput()
         output.builds["amazon-ebs.x86_64"] = Progress("amazon-ebs.x86_64")
         output.builds["amazon-ebs.x86_64"].resources.append(("image", "image-9"))
-        cleanup = BuildCleanup(request, output, ReceivedSignals(), lines.append, aws.connect)
+        cleanup = BuildCleanup(
+            request, output, ReceivedSignals(), Host(str, lines.append, connect=aws.connect)
+        )
         return cleanup.run(has_failed=failed, has_complete_images=complete), lines
 
     return run
@@ -318,7 +321,9 @@ def test_a_leftover_is_printed_with_the_command_for_later(aws: FakeAws, clean: C
     aws.add("key-pair", make_tags())
     aws.errors["delete_key_pair"] = ["UnauthorizedOperation"]
     _, lines = clean(make_request(**{"var.assume_role_arn": role}))
-    assert lines[0].startswith("LEFT: key-pair key-pair-1 in eu-west-1: UnauthorizedOperation")
+    assert lines[0].startswith(
+        "Not deleted: key-pair key-pair-1 in eu-west-1: UnauthorizedOperation"
+    )
     assert lines[1] == (
         "Some resources could not be deleted; retry later with: packer-toolkit cleanup --run-id "
         f"run-1 --repository {REPOSITORY} --region {HOME} --assume-role {role} --finished-images"
@@ -366,7 +371,7 @@ def test_a_clean_up_on_request_shows_and_deletes(aws: FakeAws) -> None:
     key = aws.add("key-pair", make_tags())
     aws.add("image", DONE)
     lines: list[str] = []
-    leftovers = find_leftovers(CleanupRequest(REPOSITORY, (HOME,)), lines.append, aws.connect)
+    leftovers = find_leftovers(Scope(REPOSITORY, (HOME,)), "", lines.append, aws.connect)
     assert lines == [f"AWS: account 111122223333, user tess, region {HOME}; {HOME}; {REPOSITORY}"]
     preview = leftovers.make_result(dry_run=True)
     assert [each["id"] for each in preview["found"]] == [key]
@@ -380,8 +385,8 @@ def test_a_clean_up_on_request_shows_and_deletes(aws: FakeAws) -> None:
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("ExpiredToken", "the AWS credentials are no longer valid .*: get new ones, and repeat"),
-        ("UnauthorizedOperation", "cannot list resources: An error occurred"),
+        ("ExpiredToken", "the AWS credentials are no longer valid .*; log in again, and repeat"),
+        ("UnauthorizedOperation", "cannot list the resources in eu-west-1: An error occurred"),
     ],
 )
 def test_resources_that_cannot_be_listed_are_an_error(
@@ -390,11 +395,11 @@ def test_resources_that_cannot_be_listed_are_an_error(
     """Nothing is deleted then."""
     aws.errors["describe_instances"] = [code]
     with pytest.raises(RemoteError, match=message):
-        find_leftovers(CleanupRequest(REPOSITORY, (HOME,)), str, aws.connect)
+        find_leftovers(Scope(REPOSITORY, (HOME,)), "", str, aws.connect)
 
 
 def test_a_clean_up_needs_packer_or_options(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """The repository and the regions come from the HCL, which Packer reads."""
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(SetupError, match="is not on PATH: give --repository and --region"):
-        find_leftovers(CleanupRequest(), str, aws.connect)
+    with pytest.raises(SetupError, match="is not on PATH; add --repository and --region"):
+        find_leftovers(Scope("", ()), "", str, aws.connect)

@@ -8,7 +8,7 @@ import pytest
 from fake_aws import FakeClock
 from fake_packer import FakeProcess
 
-from packer_toolkit.build.console import Console
+from packer_toolkit.build.host import Host
 from packer_toolkit.build.masking import Mask
 from packer_toolkit.build.packer_process import PackerProcess
 from packer_toolkit.build.request import BuildRequest
@@ -34,12 +34,15 @@ class Build:
         self.signals = ReceivedSignals()
         self.packer = PackerProcess(
             BuildRequest.read(words, environment),
-            Console(self.shown.append, self.echoed.append),
+            Host(
+                self.shown.append,
+                self.echoed.append,
+                start=process,
+                kill_group=lambda _, number: self.killed.append(number),
+                clock=FakeClock(),
+            ),
             self.signals,
             Mask(environment),
-            process,
-            lambda _, number: self.killed.append(number),
-            FakeClock(),
         )
 
     def run(self) -> int:

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from packer_toolkit.build import release_images as build_release
-from packer_toolkit.build.console import Console
+from packer_toolkit.build.host import Host
 from packer_toolkit.build.run import Run
 from packer_toolkit.errors import RemoteError
 from rig.aws.rig import Ec2, Finished, image_tags, run_tags
@@ -165,7 +164,7 @@ def test_a_region_that_cannot_be_asked_starts_nothing(job: Job) -> None:
     assert job.plan(code=4) == {}
     done = job.build()
     assert done.code == 4, done.output
-    assert "cannot look for images of the run 77-1: " in done.output.splitlines()[-1]
+    assert "cannot list the images of the run 77-1: " in done.output.splitlines()[-1]
     assert len(job.ec2.leftovers()["image"]) == 1
     assert not job.ec2.calls("RunInstances")
 
@@ -203,7 +202,7 @@ pathlib.Path("manifest.json").write_text(json.dumps(manifest))
 @pytest.fixture
 def careless(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return where to order the images of a Packer that succeeds whatever they are."""
-    monkeypatch.setattr(build_release, "VERIFY_PAUSES", (0.1,))
+    monkeypatch.setattr("packer_toolkit.build.manifest.VERIFY_PAUSES", (0.1,))
     orders = tmp_path / "orders.json"
     program = tmp_path / "bin/packer"
     program.parent.mkdir()
@@ -241,7 +240,7 @@ def test_a_build_that_leaves_an_unfinished_image_fails(job: Job, careless: Path)
         (order("eu-central-1", done), "the image for x86_64 is not in us-east-1"),
     ):
         careless.write_text(json.dumps([order("eu-west-1", done), copy]))
-        report = Run(options, Console(lines.append, lines.append)).run()
+        report = Run(options, Host(lines.append, lines.append)).run()
         assert report["exit_code"] == 1
         assert says in report["last_lines"][-1]
         assert any(f"UNFINISHED: {report['last_lines'][-1]}" in line for line in lines)
@@ -249,7 +248,7 @@ def test_a_build_that_leaves_an_unfinished_image_fails(job: Job, careless: Path)
         assert left <= {"eu-central-1"}
         assert not (job.repository / "manifest.json").exists()
     careless.write_text(json.dumps([order(region, done) for region in ("eu-west-1", "us-east-1")]))
-    assert Run(options, Console(lines.append, lines.append)).run()["exit_code"] == 0
+    assert Run(options, Host(lines.append, lines.append)).run()["exit_code"] == 0
     assert set(manifest(job.repository)["x86_64"]) == {"eu-west-1", "us-east-1"}
 
 
@@ -261,6 +260,6 @@ def test_images_that_cannot_be_verified_stay(job: Job, careless: Path) -> None:
     job.ec2.fault("DescribeImages", "deny", at=5)  # four before the build
     options = ("-var", "skip_create_ami=false", "-var", "version=1.2.3")
     with pytest.raises(RemoteError, match=r"^the images were built, and cannot be verified: "):
-        Run(options, Console(str, str)).run()
+        Run(options, Host(str, str)).run()
     assert len(job.ec2.leftovers()["image"]) == 2
     assert job.plan()["build"] == "false"

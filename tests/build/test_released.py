@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
-from packer_toolkit.build import release_images as build_release
+from packer_toolkit.build.image_preparation import delete_unfinished
 from packer_toolkit.build.values import Values
 from packer_toolkit.build.version_images import read_version_state
 from packer_toolkit.errors import CommandFailedError, RemoteError
@@ -260,7 +260,7 @@ def test_what_a_build_marks_is_deletable(account: Account, regions: tuple[str, s
     account.add(regions[1], RUN)
     release = read_version_state(account.client, make_values(), "1.0.0")
     with pytest.raises(KeyboardInterrupt):
-        build_release.delete_unfinished(get_client, make_values(), release, delete=interrupt)
+        delete_unfinished(get_client, make_values(), release, delete=interrupt)
     (call,) = calls
     tags = {**DONE, **{tag["Key"]: tag["Value"] for tag in call["Tags"]}}
     account.images[regions[0]].clear()

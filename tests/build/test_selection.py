@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.build.arguments import read_arguments
-from packer_toolkit.build.console import Console
+from packer_toolkit.build.arguments import Selection, matches, read_arguments
+from packer_toolkit.build.host import Host
 from packer_toolkit.build.output import PackerOutput, Progress
-from packer_toolkit.build.request import BuildRequest
+from packer_toolkit.build.request import BuildRequest, read_requested_value
 from packer_toolkit.build.result import has_complete_images
-from packer_toolkit.build.selection import Selection, matches
-from packer_toolkit.build.unrequested_images import read_requested_value, require_request
-from packer_toolkit.build.validation import validate_request
+from packer_toolkit.build.validation import require_request, validate_request
 from packer_toolkit.build.values import InspectError, Values, inspect
 from packer_toolkit.errors import SetupError
 from rig.host.tools import Packer
@@ -127,7 +125,7 @@ def source(kind: str = "amazon-ebs", name: str = "image", more: str = "") -> str
 
 def validate(packer: Packer, request: BuildRequest) -> BuildRequest:
     """Validate a request with the real Packer, and return it."""
-    validate_request(request, str(packer.path), Console(str, str), str)
+    validate_request(request, str(packer.path), Host(str, str), str)
     return request
 
 

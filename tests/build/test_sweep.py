@@ -220,7 +220,7 @@ def test_a_dry_run_deletes_nothing(ec2: Ec2, leave: Leave) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ((), "give --yes to delete, or --dry-run to look"),
+        ((), "add --yes to delete the resources, or --dry-run to list them"),
         (("--finished-images", "--yes"), "--finished-images needs --run-id"),
     ],
 )
@@ -240,7 +240,7 @@ def test_a_person_is_asked(ec2: Ec2, leave: Leave, tmp_path: Path, answer: str) 
     leave.key()
     env = {**ec2.env}
     with Terminal(*TOOLKIT, "sweep", *SCOPE, cwd=tmp_path, env=env) as terminal:
-        terminal.wait_for("Delete these 1? [y/N]")
+        terminal.wait_for("Delete 1 resource? [y/N]")
         terminal.send("y" if answer == "y" else "", ENTER)
         terminal.wait_for_end()
     assert (left(ec2) == set()) == (answer == "y")
@@ -278,7 +278,7 @@ def test_what_waits_for_a_refused_instance_is_not_waited_for(ec2: Ec2, leave: Le
     ec2.fault("TerminateInstances", "deny")
     done = sweep(ec2, "--yes", timeout=60)
     assert done.code == 1, done.output
-    assert f"LEFT     instance {instance} in {HERE}: UnauthorizedOperation" in done.output
+    assert f"not deleted: instance {instance} in {HERE}: UnauthorizedOperation" in done.output
     assert set(ec2.leftovers()) == {"instance", "network-interface", "security-group", "volume"}
 
 
@@ -368,8 +368,9 @@ def test_credentials_that_end_in_the_middle_are_told(ec2: Ec2, leave: Leave) -> 
     assert done.code == 1
     assert len(keys & left(ec2)) == 2
     for key in keys & left(ec2):
-        assert f"LEFT     key-pair {key} in {HERE}: the AWS credentials are no longer valid" in (
-            done.output
+        assert (
+            f"not deleted: key-pair {key} in {HERE}: the AWS credentials are no longer valid"
+            in (done.output)
         )
 
 
@@ -378,7 +379,7 @@ def test_outside_a_repository_it_says_what_it_needs(ec2: Ec2, tmp_path: Path) ->
     env: Mapping[str, str] = {"PATH": "/usr/bin:/bin"}
     done = sweep(ec2, "--yes", scope=(), cwd=tmp_path, env=env)
     assert done.code == 3
-    assert "give --repository and --region" in done.output
+    assert "add --repository and --region" in done.output
 
 
 # --- Images that are not what their tags suggest ------------------------------------------------

@@ -61,7 +61,6 @@ def test_an_image_is_reported_with_all_that_is_known(
     first = done.output.splitlines()[0]
     assert first.startswith("packer-toolkit: AWS: account 123456789012, user ")
     report = build_report(repository)
-    assert reports.read_report(repository) == report
     assert set(report) == set(reports.BuildReport.__annotations__)
     assert (report["kind"], report["image_name"], report["version"]) == ("image", "small", "1.2.3")
     assert report["commit"] == git(repository, "rev-parse", "HEAD").strip()
@@ -186,7 +185,7 @@ def test_what_may_not_be_deleted_is_told_after_success_too(
     ec2.fault("DeleteKeyPair", "deny")
     done = toolkit_build(ec2, packer, repository, *IMAGE)
     assert done.code == 0, done.output
-    assert "LEFT: key-pair packer_" in done.output
+    assert "Not deleted: key-pair packer_" in done.output
     assert (
         "Some resources could not be deleted; retry later with: packer-toolkit cleanup --run-id"
         in done.output

@@ -10,8 +10,7 @@ from unittest import mock
 
 import pytest
 
-from packer_toolkit.build.cleanup.request import CleanupRequest
-from packer_toolkit.build.cleanup.scope import FoundResource
+from packer_toolkit.build.cleanup.scope import FoundResource, Scope
 from packer_toolkit.checks.run import CheckResult
 from packer_toolkit.checks.tools import Finding
 from packer_toolkit.environment.machine import Check
@@ -62,8 +61,8 @@ def test_cleanup_deletes_what_it_shows(call: Call, words: tuple[str, ...]) -> No
         find.return_value = make_leftovers()
         result = call(*words, *options)
         parts = call(*words, *options, "--json").json
-    request = CleanupRequest("web", ("eu-west-1",), "1-1", True, "arn:aws:iam::111122223333:role/p")
-    assert find.call_args.args[0] == request
+    scope = Scope("web", ("eu-west-1",), "1-1", True)
+    assert find.call_args.args[:2] == (scope, "arn:aws:iam::111122223333:role/p")
     assert result.stdout.splitlines() == [
         "retained instance i-1 in eu-west-1: its build may be running",
         "found    image ami-1 with snap-1 in eu-west-1",
@@ -76,10 +75,10 @@ def test_cleanup_deletes_what_it_shows(call: Call, words: tuple[str, ...]) -> No
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (("--yes", "--max-deletions=0"), 1, "then repeat with --max-deletions 1"),
-        (("--yes",), 1, "1 resources could not be deleted (see above)"),
+        (("--yes", "--max-deletions=0"), 1, "then repeat the command with --max-deletions 1"),
+        (("--yes",), 1, "1 resource could not be deleted (see above)"),
         (("--dry-run",), 0, ""),
-        ((), 2, "give --yes to delete, or --dry-run to look"),
+        ((), 2, "add --yes to delete the resources, or --dry-run to list them"),
         (("--finished-images",), 2, "--finished-images needs --run-id"),
         (("--region=nowhere",), 2, "'nowhere' must be a region"),
         (("--region=cn-north-1",), 2, "aws-cn is not supported"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from packer_toolkit.build.console import Console
+from packer_toolkit.build.host import Host
 from packer_toolkit.build.masking import Mask
 from packer_toolkit.build.packer_process import PackerProcess
 from packer_toolkit.build.request import BuildRequest
@@ -136,7 +136,7 @@ def test_the_reader_of_packer_escapes_for_each_caller(
         lines: list[str] = []
         environment = {"PATH": os.environ["PATH"], "GITHUB_ACTIONS": name}
         request = BuildRequest.read((), environment)
-        console = Console(lines.append, str)
+        console = Host(lines.append, str)
         PackerProcess(request, console, ReceivedSignals(), Mask(environment)).run(str(packer))
         assert lines == expected
 

@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import NoReturn
 
 from packer_toolkit.errors import InterruptedBySignalError
@@ -27,17 +26,11 @@ def handle_signals(handler: Callable[[int], None], numbers: Sequence[int]) -> It
         handler: Function that gets the number of a signal.
         numbers: Numbers of the signals.
     """
-
-    def call(number: int, frame: FrameType | None) -> None:
-        del frame
-        handler(number)
-
-    handled = [
-        number
+    before = {
+        number: signal.signal(number, lambda number, _: handler(number))
         for number in numbers
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
-    ]
-    before = {number: signal.signal(number, call) for number in handled}
+    }
     try:
         yield
     finally:

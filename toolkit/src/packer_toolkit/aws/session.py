@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import boto3
     from types_boto3_ec2 import EC2Client
 
-    # Returns the EC2 client of a region.
-    Clients = Callable[[str], EC2Client]
+# Returns the EC2 client of a region.
+Clients = Callable[[str], "EC2Client"]
 
 
 def open_session(

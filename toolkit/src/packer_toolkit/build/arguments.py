@@ -1,13 +1,42 @@
-"""The arguments of `packer build`."""
+"""The arguments of `packer build`, and the builds that -only and -except select."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from packer_toolkit.errors import SetupError
+
 # Options that take a value, also as the next word.
 WITH_VALUE = {"var", "var-file", "only", "except", "on-error", "parallel-builds"}
+EC2_BUILDS = ("amazon-ebs.x86_64", "amazon-ebs.arm64")
+LOCAL_BUILD = "docker.local"
+# The default of -only: a local build is built only if -only selects it.
+DEFAULT_ONLY = "amazon-ebs.*"
+# Types of sources that need neither AWS nor another cloud: their artifacts stay on the machine.
+LOCAL_KINDS = frozenset(
+    [
+        "docker",
+        "file",
+        "hyperv-iso",
+        "hyperv-vmcx",
+        "incus",
+        "lxc",
+        "lxd",
+        "null",
+        "parallels-iso",
+        "parallels-ipsw",
+        "parallels-pvm",
+        "podman",
+        "qemu",
+        "vagrant",
+        "virtualbox-iso",
+        "virtualbox-ovf",
+        "virtualbox-vm",
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -63,3 +92,72 @@ def read_arguments(words: Sequence[str]) -> Arguments:
     if remaining[:1] == ["--"]:
         del remaining[0]
     return Arguments(tuple(options), tuple(remaining))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The patterns of -only and -except.
+
+    Attributes:
+        only: Patterns of -only, or the default.
+        without: Patterns of -except.
+    """
+
+    only: tuple[str, ...]
+    without: tuple[str, ...]
+
+    @classmethod
+    def of(cls, arguments: Arguments) -> Selection:
+        """Read the patterns from the arguments of `packer build`; repeated options add up.
+
+        Raises:
+            SetupError: If a pattern is not valid, such as [z-a].
+        """
+        only = [part for text in arguments.get_all("only") for part in text.split(",")]
+        without = [part for text in arguments.get_all("except") for part in text.split(",")]
+        for pattern in (*only, *without):
+            try:
+                re.compile(_translate_pattern(pattern))
+            except re.error as error:
+                raise SetupError(
+                    f"-only or -except {pattern!r}: it is not a valid pattern ({error}); use names "
+                    "of builds with *, ? and [a-z]"
+                ) from None
+        return cls(tuple(only) or (DEFAULT_ONLY,), tuple(without))
+
+    def select(self, names: Sequence[str]) -> list[str]:
+        """Return the names of the builds that are selected."""
+        return [name for name in names if matches(self.only, name) and not self.excludes(name)]
+
+    def excludes(self, name: str) -> bool:
+        """Return whether -except excludes a build or a post-processor."""
+        return matches(self.without, name)
+
+    def excludes_post_processor(self, post_processor: str) -> bool:
+        """Return whether -except excludes a post-processor, such as manifest or docker-tag.name."""
+        return self.excludes(post_processor.partition(".")[2] or post_processor)
+
+
+def matches(patterns: Sequence[str], name: str) -> bool:
+    """Return whether one of several patterns of Packer matches a name."""
+    return any(re.fullmatch(_translate_pattern(pattern), name, re.S) for pattern in patterns)
+
+
+def _translate_pattern(pattern: str) -> str:
+    """Translate a pattern of gobwas/glob without separators, as Packer uses it, for `re`.
+
+    Braces are not supported, because Packer splits the option at each comma.
+    """
+    parts = []
+    for match in re.finditer(r"\\(.)|(\*+)|(\?)|\[(!?)([^\]]+)\]|(.)", pattern, re.S):
+        escaped, star, one, negated, chosen, other = match.groups()
+        if star:
+            parts.append(".*")
+        elif one:
+            parts.append(".")
+        elif chosen:
+            inside = re.sub(r"([\\\[\]^&~|])", r"\\\1", chosen)
+            parts.append(f"[{'^' if negated else ''}{inside}]")
+        else:
+            parts.append(re.escape(escaped or other))
+    return "".join(parts)

@@ -65,16 +65,16 @@ def find_deadline(
         if expires <= now:
             raise SetupError(
                 f"the credentials expired at {expires:%Y-%m-%dT%H:%M:%SZ} ({EXPIRE_AT}); start the "
-                "run again"
+                "workflow run again"
             )
         ends.append((expires - now).total_seconds())
     if text := environment.get(SECONDS, "").strip():
         try:
             seconds = float(text)
         except ValueError:
-            raise SetupError(f'{SECONDS} is "{text}": give a number of seconds') from None
+            seconds = 0.0
         if not 0 < seconds < float("inf"):
-            raise SetupError(f'{SECONDS} is "{text}": give a number of seconds')
+            raise SetupError(f'{SECONDS} is "{text}"; set it to a number of seconds, such as 3600')
         ends.append(seconds - since_start)
     if expires_at:
         end = datetime.fromisoformat(expires_at.replace("Z", "+00:00"))
@@ -97,7 +97,7 @@ def read_credentials_expiry(environment: Mapping[str, str]) -> datetime | None:
         return datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text)).astimezone(timezone.utc)
     except (ValueError, OverflowError, OSError):
         raise SetupError(
-            f'{EXPIRE_AT} is "{text}": give a time, such as 2026-11-25T03:00:00Z'
+            f'{EXPIRE_AT} is "{text}"; set it to a time, such as 2026-11-25T03:00:00Z'
         ) from None
 
 
@@ -115,24 +115,15 @@ def enforce_deadline(
     if deadline is None:
         yield
         return
+    margin = _format_minutes(deadline.end - deadline.stop)
+    warning = (
+        f"the credentials expire in {_format_minutes(deadline.end - deadline.warn)}; the build is "
+        f"stopped {margin} before that, unless it has ended"
+    )
+    reason = f"stopped before the credentials expire, in {margin}: the clean-up needs them, too"
     timers = [
-        threading.Timer(
-            deadline.warn,
-            warn,
-            [
-                f"the credentials expire in {_format_minutes(deadline.end - deadline.warn)}; the "
-                "build is stopped "
-                f"{_format_minutes(deadline.end - deadline.stop)} before that, unless it has ended"
-            ],
-        ),
-        threading.Timer(
-            deadline.stop,
-            stop,
-            [
-                "stopped before the credentials expire, in "
-                f"{_format_minutes(deadline.end - deadline.stop)}: the clean-up needs them, too"
-            ],
-        ),
+        threading.Timer(deadline.warn, warn, [warning]),
+        threading.Timer(deadline.stop, stop, [reason]),
     ]
     for timer in timers:
         timer.daemon = True

@@ -1,61 +1,36 @@
-"""manifest.json: the list of finished images that Packer writes and a release publishes."""
+"""manifest.json: the list of images that Packer writes, is verified, and a release publishes.
+
+Packer succeeds as soon as EC2 has accepted each call: whether the images are finished is verified.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
+from packer_toolkit.aws.session import Clients
+from packer_toolkit.build.host import Clock, wait
 from packer_toolkit.build.values import Values
-from packer_toolkit.build.version_images import VersionImage
+from packer_toolkit.build.version_images import VersionImage, describe_images, get_repository
+from packer_toolkit.errors import RemoteError
 
 FILE = "manifest.json"
 # True in a manifest that `packer-toolkit pipeline plan` reconstructed from the tags of finished
 # images.
 RECONSTRUCTED = "found_again"
+# EC2 may show new tags late: seconds between the verifications.
+VERIFY_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
 
 
-class CustomData(TypedDict):
-    """What build.pkr.hcl adds to an entry: the properties of the image."""
-
-    architecture: str
-    commit: str
-    image_name: str
-    source_ami: str
-    template_version: str
-    toolkit_version: str
-    version: str
-
-
-class ManifestEntry(TypedDict):
-    """The images of one build.
-
-    Attributes:
-        name: Name of the source block, the same for all architectures.
-        builder_type: Such as amazon-ebs.
-        build_time: Seconds since 1970.
-        artifact_id: Such as eu-west-1:ami-1,us-east-1:ami-2.
-        packer_run_uuid: ID of the run of Packer; Packer appends each run to the file.
-    """
-
-    name: str
-    builder_type: str
-    build_time: int
-    files: list[Any] | None
-    artifact_id: str
-    packer_run_uuid: str
-    custom_data: CustomData
-
-
-class Manifest(TypedDict, total=False):
-    """The content of manifest.json; readers use only the entries of the last run."""
-
-    builds: list[ManifestEntry]
-    last_run_uuid: str
-    found_again: bool
+# The images of one build: name of the source block, which is the same for all architectures;
+# builder_type, such as amazon-ebs; build_time in seconds since 1970; artifact_id, such as
+# eu-west-1:ami-1,us-east-1:ami-2; packer_run_uuid, because Packer appends each run to the file; and
+# custom_data, the properties of the image that build.pkr.hcl adds.
+ManifestEntry = dict[str, Any]
 
 
 def read_entries(folder: Path, since: datetime) -> list[ManifestEntry]:
@@ -86,8 +61,7 @@ def delete_manifest(folder: Path, since: datetime) -> None:
         since: Start of the build; an older file is from another build.
     """
     if read_entries(folder, since):
-        with contextlib.suppress(FileNotFoundError):
-            (folder / FILE).unlink()
+        (folder / FILE).unlink(missing_ok=True)
 
 
 def split_artifact(entry: Mapping[str, Any]) -> dict[str, str]:
@@ -140,7 +114,71 @@ def add_entries(file: Path, entries: Sequence[ManifestEntry]) -> None:
         file: The manifest.
         entries: Entries of images that an earlier build finished.
     """
-    manifest: Manifest = json.loads(file.read_text())
+    manifest = json.loads(file.read_text())
     run = manifest["last_run_uuid"]
     manifest["builds"] += [{**entry, "packer_run_uuid": run} for entry in entries]
     file.write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def verify_images(
+    clients: Clients,
+    values: Values,
+    entries: Sequence[Mapping[str, Any]],
+    count: int,
+    should_stop: Callable[[], bool],
+    clock: Clock = time,
+) -> list[str]:
+    """Verify that the images of a build are finished, after EC2 has had time to show their tags.
+
+    Args:
+        clients: Returns the EC2 client of a region.
+        values: Values of the HCL.
+        entries: Entries of this build in manifest.json.
+        count: Number of images that the build had to create.
+        should_stop: Returns whether nothing is waited for any more.
+        clock: Clock for the pauses.
+
+    Returns:
+        A line for each problem.
+
+    Raises:
+        RemoteError: If EC2 refuses a call in a region.
+    """
+    try:
+        for pause in (*VERIFY_PAUSES, 0.0):
+            problems = _find_unfinished(clients, values, entries, count)
+            if problems:
+                wait(clock, pause, should_stop)
+            if not problems or should_stop():
+                break
+    except RemoteError as error:
+        raise RemoteError(
+            f"the images were built, and cannot be verified: {error}; a new build recognizes a "
+            "finished version, and deletes an unfinished one and builds it again"
+        ) from error
+    return problems
+
+
+def _find_unfinished(
+    clients: Clients, values: Values, entries: Sequence[Mapping[str, Any]], count: int
+) -> list[str]:
+    entries = [entry for entry in entries if entry.get("builder_type") == "amazon-ebs"]
+    problems = []
+    if len(entries) < count:
+        problems.append(f"{FILE} names {len(entries)} of {count} images")
+    for entry in entries:
+        ids, architecture = split_artifact(entry), get_architecture(entry)
+        for region in values.regions:
+            if region not in ids:
+                problems.append(f"the image for {architecture} is not in {region}")
+                continue
+            filters = [{"Name": "image-id", "Values": [ids[region]]}]
+            images = list(describe_images(clients, region, architecture, filters))
+            if not images:
+                problems.append(f"{ids[region]} in {region} does not exist")
+            problems += [
+                f"{image.describe()} is not finished"
+                for image in images
+                if not image.is_finished(get_repository(values))
+            ]
+    return problems

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from packer_toolkit.build.clock import Clock
-from packer_toolkit.build.console import Console
+from packer_toolkit.build.host import Host
 from packer_toolkit.build.masking import Mask
 from packer_toolkit.build.output import PackerOutput
 from packer_toolkit.build.request import BuildRequest
@@ -29,12 +27,9 @@ class PackerProcess:
 
     Args:
         request: The request.
-        console: Prints for the user.
+        host: Starts and kills Packer, and prints for the user.
         signals: Signals to forward.
         mask: Masks secrets.
-        start: Starts a process.
-        kill_group: Sends a signal to a process group.
-        clock: Clock for the times of the phases.
 
     Attributes:
         output: What is known from the output.
@@ -42,12 +37,9 @@ class PackerProcess:
     """
 
     request: BuildRequest
-    console: Console
+    host: Host
     signals: ReceivedSignals
     mask: Mask
-    start: Callable[..., Any] = subprocess.Popen
-    kill_group: Callable[[int, int], None] = os.killpg
-    clock: Clock = time
     output: PackerOutput = field(default_factory=PackerOutput, init=False)
     stop_reason: str = field(default="", init=False)
     _sessions: SessionWatch = field(default_factory=SessionWatch, init=False)
@@ -80,8 +72,8 @@ class PackerProcess:
     def _run(self, command: list[str], env: dict[str, str]) -> int:
         # In a session of its own: Ctrl-C on a terminal is received by this process, which forwards
         # one signal. Packer understands a second one as a request to leave all resources behind.
-        since = self.clock.monotonic()
-        process = self._process = self.start(
+        since = self.host.clock.monotonic()
+        process = self._process = self.host.start(
             command,
             env=env,
             stdin=subprocess.DEVNULL,
@@ -111,7 +103,7 @@ class PackerProcess:
 
     def _run_interactive(self, command: list[str], env: dict[str, str]) -> int:
         """Run Packer in the terminal of the user, which gives it Ctrl-C, too."""
-        process = self.start(command, env=env)
+        process = self.host.start(command, env=env)
 
         def forward(number: int) -> None:
             if number != signal.SIGINT:
@@ -121,25 +113,24 @@ class PackerProcess:
         return int(process.wait())
 
     def _read_output(self, lines: Any, since: float) -> None:
-        """Read and show the output line by line."""
         mask = self.mask.follow()
         is_job = self.request.environment.get("GITHUB_ACTIONS") == "true"
         for line in lines:
             masked = mask(line)
-            elapsed = self.clock.monotonic() - since
+            elapsed = self.host.clock.monotonic() - since
             name, text = self.output.read(line, elapsed, masked)
             if reason := self._sessions.read(name, text, elapsed):
                 # Otherwise Packer starts sessions until ssh_timeout is over.
                 self.stop_reason = f"{self.mask.secrets(reason)}; the build is stopped"
-                self.console.echo(self.stop_reason)
+                self.host.echo(self.stop_reason)
                 self._terminate()
             elif self._sessions.is_repetition(text):
                 continue
-            self.console.show(escape_commands(masked) if is_job else masked)
+            self.host.show(escape_commands(masked) if is_job else masked)
             if self.output.has_invalid_credentials and not self._is_killed:
                 # Packer would try each call for minutes, all calls for a quarter of an hour.
                 self._is_killed = True
-                self.console.echo(
+                self.host.echo(
                     "AWS credentials have expired and Packer cannot clean up; stopping Packer"
                 )
                 self._kill()
@@ -156,12 +147,12 @@ class PackerProcess:
         name = signal.Signals(number).name
         if not self.signals.is_forced:
             self.output.interrupt()
-            self.console.echo(
+            self.host.echo(
                 f"Received {name}: waiting for Packer to clean up; send it again to stop now"
             )
             self._terminate()
         else:
-            self.console.echo(
+            self.host.echo(
                 f"Received {name} again: killing Packer, deleting only what needs no waiting"
             )
             self._kill()
@@ -172,7 +163,7 @@ class PackerProcess:
 
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            self.kill_group(self._process.pid, signal.SIGKILL)
+            self.host.kill_group(self._process.pid, signal.SIGKILL)
 
 
 def _join(threads: Sequence[threading.Thread], seconds: float = 5) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
-import types
 from pathlib import Path
-from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Literal
+
+from typing_extensions import TypedDict
 
 from packer_toolkit.aws.identity import Identity
-from packer_toolkit.build.clock import format_time
-from packer_toolkit.errors import SetupError
+from packer_toolkit.build.host import format_time
 
 FILE = "build-report.json"
 SCHEMA = 1
@@ -18,7 +17,7 @@ SCHEMA = 1
 BuildType = Literal["test", "image", "local"]
 
 
-class Account(TypedDict):
+class Account(TypedDict, total=False):
     """The account of a build.
 
     Attributes:
@@ -40,21 +39,21 @@ def describe_account(identity: Identity) -> Account:
     return {"id": identity.account, "arn": identity.arn, "expires_at": text}
 
 
-class BaseImage(TypedDict):
+class BaseImage(TypedDict, total=False):
     """The base image of a build; its name is empty if AWS did not return it."""
 
     id: str
     name: str
 
 
-class Phase(TypedDict):
+class Phase(TypedDict, total=False):
     """A phase of a build and its duration; the names are those of `output.PHASES`."""
 
     name: str
     seconds: float
 
 
-class Image(TypedDict):
+class Image(TypedDict, total=False):
     """A finished image; size_gib is the size of all its volumes, None if it is not known."""
 
     region: str
@@ -62,7 +61,7 @@ class Image(TypedDict):
     size_gib: int | None
 
 
-class Build(TypedDict):
+class Build(TypedDict, total=False):
     """One of Packer's builds, such as amazon-ebs.x86_64.
 
     Attributes:
@@ -78,7 +77,7 @@ class Build(TypedDict):
     images: list[Image]
 
 
-class UnloadedProfile(TypedDict):
+class UnloadedProfile(TypedDict, total=False):
     """A profile of InSpec that did not run.
 
     Attributes:
@@ -92,7 +91,7 @@ class UnloadedProfile(TypedDict):
     reason: str
 
 
-class InspecResults(TypedDict):
+class InspecResults(TypedDict, total=False):
     """The numbers of the controls of a build that passed, failed and were skipped.
 
     Attributes:
@@ -113,7 +112,7 @@ class InspecResults(TypedDict):
     unloaded: list[UnloadedProfile]
 
 
-class Resource(TypedDict):
+class Resource(TypedDict, total=False):
     """A resource in an account.
 
     Attributes:
@@ -126,13 +125,13 @@ class Resource(TypedDict):
     region: str
 
 
-class Leftover(Resource):
+class Leftover(Resource, total=False):
     """A resource that could not be deleted, and the reason."""
 
     reason: str
 
 
-class BuildReport(TypedDict):
+class BuildReport(TypedDict, total=False):
     """The report of a build, whether it succeeded or not.
 
     Attributes:
@@ -166,50 +165,24 @@ class BuildReport(TypedDict):
     left: list[Leftover]
 
 
+# No conversion, such as from "1" to 1, and no NaN.
+BuildReport.__pydantic_config__ = {"strict": True, "allow_inf_nan": False}  # type: ignore[attr-defined]
+
+
 def write_report(report: BuildReport, folder: Path) -> None:
     """Write the report into the folder of the repository."""
     (folder / FILE).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
 
 
-def read_report(folder: Path) -> BuildReport:
-    """Read the report of the last build.
+def has_report_shape(report: object) -> bool:
+    """Return whether a value that was read from JSON has the types of a report.
 
-    Raises:
-        SetupError: If it does not exist, or this version cannot read it.
+    Keys may be missing, as in reports of an earlier toolkit.
     """
-    file = folder / FILE
+    from pydantic import TypeAdapter, ValidationError
+
     try:
-        report: BuildReport = json.loads(file.read_text())
-        schema = report["schema"]
-    except FileNotFoundError:
-        raise SetupError(f"{file} does not exist: no build has run here; start one") from None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise SetupError(f"{file} is not a build report; delete it and build again") from None
-    if schema != SCHEMA:
-        raise SetupError(f"{file} has the schema {schema}, not {SCHEMA}; build again")
-    return report
-
-
-def has_report_shape(value: object, shape: Any = BuildReport) -> bool:
-    """Return whether a value has the types of a report; keys may be missing.
-
-    Args:
-        value: Value that was read from JSON.
-        shape: Type of this module, or of one of its fields.
-    """
-    if is_typeddict(shape):
-        return isinstance(value, dict) and all(
-            has_report_shape(value[name], inner)
-            for name, inner in get_type_hints(shape).items()
-            if name in value
-        )
-    if get_origin(shape) is list:
-        (inner,) = get_args(shape)
-        return isinstance(value, list) and all(has_report_shape(each, inner) for each in value)
-    if get_origin(shape) is types.UnionType:
-        return any(has_report_shape(value, each) for each in get_args(shape))
-    if get_origin(shape) is Literal:
-        return value in get_args(shape)
-    if shape is float:
-        return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
-    return type(value) is shape  # isinstance() accepts True as a number
+        TypeAdapter(BuildReport).validate_python(report)
+    except ValidationError:
+        return False
+    return True

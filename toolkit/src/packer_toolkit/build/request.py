@@ -5,20 +5,28 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from packer_toolkit.build.arguments import WITH_VALUE, Arguments, read_arguments
-from packer_toolkit.build.cleanup.scope import MANAGED_BY, Scope
-from packer_toolkit.build.git_values import set_git_values
-from packer_toolkit.build.report import BuildType
-from packer_toolkit.build.selection import (
+from packer_toolkit.build.arguments import (
     DEFAULT_ONLY,
     EC2_BUILDS,
     LOCAL_BUILD,
     LOCAL_KINDS,
+    WITH_VALUE,
+    Arguments,
     Selection,
+    read_arguments,
 )
-from packer_toolkit.build.unrequested_images import VARIABLE, read_requested_value
+from packer_toolkit.build.cleanup.scope import MANAGED_BY, Scope
+from packer_toolkit.build.report import BuildType
 from packer_toolkit.build.values import Values
+from packer_toolkit.errors import ToolkitError
+from packer_toolkit.git.command import Git
+from packer_toolkit.hcl.folder import read_value
+from packer_toolkit.repository.answers_file import read_answers
+
+# True for a build that only tests.
+VARIABLE = "skip_create_ami"
 
 
 @dataclass
@@ -57,13 +65,14 @@ class BuildRequest:
             SetupError: If a pattern or a file of values is not valid.
         """
         arguments = read_arguments(words)
-        env = dict(environment)
-        if not env.get(f"PKR_VAR_{VARIABLE}"):
-            env[f"PKR_VAR_{VARIABLE}"] = "true"
-        if not env.get("PKR_VAR_run_id"):
-            env["PKR_VAR_run_id"] = make_run_id(environment)
-        set_git_values(env, arguments.folder)
         requested_value = read_requested_value(arguments, environment)
+        defaults = {
+            VARIABLE: "true",
+            "run_id": make_run_id(environment),
+            **_read_git_values(arguments.folder.absolute()),
+        }
+        env = {f"PKR_VAR_{name}": value for name, value in defaults.items() if value}
+        env |= {name: value for name, value in environment.items() if value or name not in env}
         return cls(arguments, environment, env, Selection.of(arguments), requested_value)
 
     @property
@@ -74,6 +83,12 @@ class BuildRequest:
             self.values.kinds.get(name, name.partition(".")[0]) in LOCAL_KINDS
             for name in self.selection.select(names)
         )
+
+    @property
+    def architectures(self) -> list[str]:
+        """Return the architectures whose builds on EC2 are selected."""
+        names = self.values.texts("var.architectures")
+        return [name for name in names if self.selection.select([f"amazon-ebs.{name}"])]
 
     @property
     def build_type(self) -> BuildType:
@@ -149,3 +164,44 @@ def make_run_id(environment: Mapping[str, str]) -> str:
     run, attempt = environment.get("GITHUB_RUN_ID"), environment.get("GITHUB_RUN_ATTEMPT", "1")
     digits = secrets.token_hex(4)
     return f"{run}-{attempt}-{digits}" if run else f"local-{digits}"
+
+
+def read_requested_value(arguments: Arguments, environment: Mapping[str, str]) -> str:
+    """Return the value of skip_create_ami that the caller requests: true or false; empty if none.
+
+    The command line takes precedence over the environment.  A value in an *.auto.pkrvars.hcl file
+    is not a request, because it is not of the caller.
+
+    Args:
+        arguments: Arguments of `packer build`.
+        environment: Environment of the caller.
+    """
+    for text in reversed(arguments.get_all("var")):
+        name, _, value = text.partition("=")
+        if name == VARIABLE:
+            return _normalize(value)
+    for file in reversed(arguments.get_all("var-file")):
+        if (content := read_value(Path(file), VARIABLE)) is not None:
+            return _normalize(str(content))
+    return _normalize(environment.get(f"PKR_VAR_{VARIABLE}", ""))
+
+
+def _normalize(value: str) -> str:
+    text = value.strip().strip('"').lower()
+    return {"0": "false", "1": "true"}.get(text, text)
+
+
+def _read_git_values(folder: Path) -> dict[str, str]:
+    """Return the commit and the release of the template; an empty value if only the HCL knows it.
+
+    HCL reads files of .git. It cannot read reftables, and it cannot ask which files git tracks.
+    """
+    release = read_answers(folder).get("_commit")
+    try:
+        commit = Git(folder).text("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    except ToolkitError:
+        commit = ""
+    return {
+        "git_commit": commit,
+        "template_version": release if isinstance(release, str) else "",
+    }

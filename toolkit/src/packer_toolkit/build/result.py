@@ -7,22 +7,20 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from packer_toolkit.aws.identity import Identity
+from packer_toolkit.aws.session import Clients
 from packer_toolkit.build import report as build_report
+from packer_toolkit.build.arguments import LOCAL_KINDS
 from packer_toolkit.build.cleanup.scope import DeletionResult
-from packer_toolkit.build.clock import format_time
+from packer_toolkit.build.host import format_time
 from packer_toolkit.build.manifest import ManifestEntry, get_architecture, split_artifact
 from packer_toolkit.build.masking import Mask
 from packer_toolkit.build.output import PackerOutput
 from packer_toolkit.build.report import Build, BuildReport, InspecResults, describe_account
 from packer_toolkit.build.request import BuildRequest
-from packer_toolkit.build.selection import LOCAL_KINDS
 from packer_toolkit.errors import CommandFailedError, InterruptedBySignalError, ToolkitError
-
-if TYPE_CHECKING:
-    from packer_toolkit.aws.session import Clients
 
 
 @dataclass
@@ -37,7 +35,6 @@ class BuildResult:
         failure: Error that ended the build without Packer; None if Packer ended.
         stop_reason: Reason why the toolkit stopped the build; empty if it did not.
         unfinished: Problems of its images that the verification found.
-        finished_before: Architectures whose images an earlier build finished.
         entries: Entries of the build in manifest.json.
         deletion: Result of the clean-up.
         inspec: Results of InSpec.
@@ -51,7 +48,6 @@ class BuildResult:
     failure: ToolkitError | None = None
     stop_reason: str = ""
     unfinished: Sequence[str] = ()
-    finished_before: Sequence[str] = ()
     entries: Sequence[ManifestEntry] = ()
     deletion: DeletionResult = field(default_factory=DeletionResult)
     inspec: list[InspecResults] = field(default_factory=list)
@@ -127,7 +123,6 @@ def make_report(
 def _make_builds(
     request: BuildRequest, output: PackerOutput, result: BuildResult, mask: Mask
 ) -> list[Build]:
-    """Make the part of the report about each build of Packer."""
     builds = output.make_builds(result.packer_seconds)
     for build in builds:
         name = build["name"]

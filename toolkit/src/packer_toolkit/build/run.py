@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
-from packer_toolkit.aws.session import make_clients, open_role_session
+from packer_toolkit.aws.session import make_clients
 from packer_toolkit.build import report as build_report
 from packer_toolkit.build.cleanup.after_build import BuildCleanup
-from packer_toolkit.build.clock import Clock
-from packer_toolkit.build.console import Console
 from packer_toolkit.build.deadline import enforce_deadline, find_deadline
+from packer_toolkit.build.host import Host
 from packer_toolkit.build.inspec import read_reports
 from packer_toolkit.build.manifest import (
     FILE,
@@ -26,11 +22,11 @@ from packer_toolkit.build.manifest import (
     delete_manifest,
     read_entries,
     reconstruct_entry,
+    verify_images,
 )
 from packer_toolkit.build.masking import Mask
 from packer_toolkit.build.packer_process import PackerProcess
-from packer_toolkit.build.preparation import Connect, Preparation
-from packer_toolkit.build.release_images import select_architectures, verify_images
+from packer_toolkit.build.preparation import Preparation
 from packer_toolkit.build.report import BuildReport, describe_account
 from packer_toolkit.build.request import BuildRequest
 from packer_toolkit.build.result import (
@@ -39,10 +35,8 @@ from packer_toolkit.build.result import (
     has_complete_images,
     make_report,
 )
-from packer_toolkit.build.version_images import VersionState
 from packer_toolkit.errors import ToolkitError
 from packer_toolkit.github.actions import warn
-from packer_toolkit.process import Runner, run_program
 from packer_toolkit.repository.git_excludes import exclude_results
 from packer_toolkit.signals import ReceivedSignals
 
@@ -56,40 +50,22 @@ class Run:
 
     Args:
         words: Arguments for `packer build`.
-        console: Prints for the user.
+        host: The machine of the build.
         environment: Environment of the build.
-        run_program: Runs a program.
-        connect: Opens a session of AWS.
-        start: Starts the process of Packer.
-        clock: Clock of the build.
     """
 
     words: Sequence[str]
-    console: Console
+    host: Host
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    run_program: Runner = run_program
-    connect: Connect = open_role_session
-    start: Callable[..., Any] = subprocess.Popen
-    clock: Clock = time
 
     def __post_init__(self) -> None:
-        self._began = self.clock.monotonic()
+        self._began = self.host.clock.monotonic()
         self.request = BuildRequest.read(self.words, self.environment)
         self.signals = ReceivedSignals()
         self.mask = Mask(self.environment)
-        self.preparation = Preparation(
-            self.request,
-            self.console,
-            self.signals,
-            self.mask,
-            self.run_program,
-            self.connect,
-            self.clock,
-        )
-        self.process = PackerProcess(
-            self.request, self.console, self.signals, self.mask, self.start, clock=self.clock
-        )
-        self.result = BuildResult(self.clock.time())
+        self.preparation = Preparation(self.request, self.host, self.signals, self.mask)
+        self.process = PackerProcess(self.request, self.host, self.signals, self.mask)
+        self.result = BuildResult(self.host.clock.time())
 
     def run(self) -> BuildReport:
         """Build, delete leftovers, and write the report.
@@ -98,7 +74,13 @@ class Run:
             ToolkitError: If the build could not start, or its images could not be verified.
         """
         result, folder = self.result, self.request.arguments.folder
-        _remove_results(folder, self.console.echo)
+        if excluded := exclude_results(folder):
+            self.host.echo(
+                f"{', '.join(excluded)}: added to .git/info/exclude, because .gitignore does not "
+                "exclude what builds write"
+            )
+        for file in (folder / build_report.FILE, *folder.glob("packages-*.txt")):
+            file.unlink(missing_ok=True)
         with (
             self.signals.record(),
             self.preparation.held,
@@ -124,7 +106,7 @@ class Run:
         """Prepare the build, run Packer, and verify the images; return the exit code."""
         packer = self.preparation.prepare()
         self.signals.check()
-        since = self.clock.monotonic()
+        since = self.host.clock.monotonic()
         deadline = None
         if not self.request.is_local:
             identity = self.preparation.identity
@@ -132,14 +114,13 @@ class Run:
             deadline = find_deadline(self.environment, expires_at, since - self._began)
         with enforce_deadline(deadline, warn, self._stop):
             code = self.process.run(packer)
-        self.result.packer_seconds = self.clock.monotonic() - since
+        self.result.packer_seconds = self.host.clock.monotonic() - since
         if code == 0 and self.request.build_type == "image":
             code = self._verify()
         code = 128 - code if code < 0 else code
         return (self.signals.exit_code or code) if code else 0
 
     def _stop(self, reason: str) -> None:
-        """Stop the build before its credentials expire."""
         warn(reason)
         self.process.stop(reason)
 
@@ -153,15 +134,20 @@ class Run:
             preparation.clients,
             request.values,
             read_entries(folder, self._started),
-            len(state.missing or select_architectures(request.values, request.arguments)),
+            len(state.missing or request.architectures),
             lambda: self.signals.has_any,
-            self.clock,
+            self.host.clock,
         )
         for problem in problems:
-            self.console.echo(f"UNFINISHED: {problem}")
+            self.host.echo(f"UNFINISHED: {problem}")
         self.result.unfinished = problems
         if state.finished and not problems:
-            _add_finished_images(request, state, self.console.echo)
+            entries = [
+                reconstruct_entry(request.values, state.version, images)
+                for images in state.finished.values()
+            ]
+            add_entries(folder / FILE, entries)
+            self.host.echo(f"{FILE} also names the finished images for {', '.join(state.finished)}")
         return 1 if problems else 0
 
     @property
@@ -177,9 +163,7 @@ class Run:
         output, code = self.process.output, self.result.code
         is_complete = self._has_complete_images()
         if (code or output.has_failed_cleanup) and not self.request.is_local:
-            cleanup = BuildCleanup(
-                self.request, output, self.signals, self.console.echo, self.connect, self.clock
-            )
+            cleanup = BuildCleanup(self.request, output, self.signals, self.host)
             self.result.deletion = cleanup.run(
                 has_failed=code != 0, has_complete_images=is_complete
             )
@@ -193,34 +177,11 @@ class Run:
         has_images = result.code == 0 or self._has_complete_images()
         if has_images and request.build_type != "test":
             result.entries = read_entries(folder, self._started)
-        result.seconds = self.clock.monotonic() - self._began
+        result.seconds = self.host.clock.monotonic() - self._began
         report = make_report(request, self.process.output, result, self.mask)
         is_expired = result.deletion.has_expired_credentials
         if not request.is_local and result.failure is None and not is_expired:
             with contextlib.suppress(Exception):
-                clients = make_clients(self.connect(request.role, "packer-toolkit", request.region))
-                add_image_details(report["builds"], clients, request.region)
+                session = self.host.connect(request.role, "packer-toolkit", request.region)
+                add_image_details(report["builds"], make_clients(session), request.region)
         return report
-
-
-def _remove_results(folder: Path, echo: Callable[[str], None]) -> None:
-    """Delete the results of an earlier build, and make git ignore those of this one."""
-    if excluded := exclude_results(folder):
-        echo(
-            f"{', '.join(excluded)}: added to .git/info/exclude, because .gitignore does not "
-            "exclude what builds write"
-        )
-    for file in (folder / build_report.FILE, *folder.glob("packages-*.txt")):
-        file.unlink(missing_ok=True)
-
-
-def _add_finished_images(
-    request: BuildRequest, state: VersionState, echo: Callable[[str], None]
-) -> None:
-    """Add the images that an earlier build finished to the manifest."""
-    entries = [
-        reconstruct_entry(request.values, state.version, images)
-        for images in state.finished.values()
-    ]
-    add_entries(request.arguments.folder / FILE, entries)
-    echo(f"{FILE} also names the finished images for {', '.join(state.finished)}")

@@ -5,7 +5,6 @@ docs/pipeline.md has the settings, docs/decisions/0040-session-manager.md the re
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections import deque
@@ -13,7 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from packer_toolkit.build.source_settings import find_settings, read_template
+from packer_toolkit.build.source_settings import (
+    UNREADABLE,
+    find_settings,
+    is_json_template,
+    read_json,
+    read_template,
+)
 from packer_toolkit.build.values import Values
 from packer_toolkit.errors import SetupError
 from packer_toolkit.hcl.sources import UNKNOWN
@@ -75,7 +80,7 @@ def require_session_manager(
 def _read_settings(values: Values, name: str, template: Path) -> tuple[str, bool]:
     """Return the ssh_interface of a build, and whether it has an instance profile."""
     by_variable = values.text("var.ssh_interface"), bool(values.text(f"var.{_PROFILE}"))
-    if template.is_file() and not template.name.endswith((".pkr.hcl", ".pkr.json")):
+    if is_json_template(template):
         return _read_json_settings(values, name, template) or by_variable
     hcl = read_template(template)
     interfaces = find_settings(hcl, name, values, "ssh_interface")
@@ -94,14 +99,14 @@ def _read_settings(values: Values, name: str, template: Path) -> tuple[str, bool
 def _read_json_settings(values: Values, name: str, template: Path) -> tuple[str, bool] | None:
     """Read the same from a JSON template; None if that is not possible."""
     try:
-        document = json.loads(template.read_text(encoding="utf-8-sig"))
+        document = read_json(template)
         (builder,) = (
             each
             for each in document["builders"]
             if name in (each.get("name"), f"{each['type']}.{each.get('name')}", each["type"])
         )
         defaults = dict(document.get("variables") or {})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except UNREADABLE:
         return None
 
     def evaluate(text: Any) -> str:

@@ -13,12 +13,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from packer_toolkit.build.cleanup.calls import read_tags
-from packer_toolkit.build.cleanup.scope import read_expiry
-from packer_toolkit.build.clock import format_time
+from packer_toolkit.build.cleanup.scope import read_expiry, read_tags
+from packer_toolkit.build.host import format_time
 from packer_toolkit.build.values import Values
-from packer_toolkit.build.version_images import get_repository
-from packer_toolkit.errors import CommandFailedError, RemoteError
+from packer_toolkit.build.version_images import explain_refusal, get_repository
+from packer_toolkit.errors import CommandFailedError
 
 VARIABLE = "source_ami_ids"
 
@@ -125,16 +124,14 @@ def describe_rejected(choices: Mapping[str, SourceAmiChoice]) -> list[str]:
 
 
 def _describe(ec2: Any, owners: list[str], filters: dict[str, str]) -> list[dict[str, Any]]:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
+    with explain_refusal(
+        "cannot search for the source AMI",
+        "start again with a role that has the permission ec2:DescribeImages",
+    ):
         response = ec2.describe_images(
             Owners=owners,
             Filters=[{"Name": name, "Values": [value]} for name, value in filters.items()],
         )
-    except (BotoCoreError, ClientError) as error:
-        reason = " ".join(str(error).split())
-        raise RemoteError(f"cannot look for the source AMI: {reason}") from error
     return [each for each in response["Images"] if each.get("State", "available") == "available"]
 
 

@@ -6,14 +6,19 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from packer_toolkit.build.values import Values
+from packer_toolkit.hcl.evaluate import Definition, Evaluator, Folder
+from packer_toolkit.hcl.folder import load_folder
+from packer_toolkit.hcl.parse import (
+    Block,
+    find_line,
+    list_attributes,
+    list_blocks,
+    parse_expression,
+)
 from packer_toolkit.hcl.sources import UNKNOWN, Place
-
-if TYPE_CHECKING:
-    from packer_toolkit.hcl.evaluate import Evaluator, Folder
-    from packer_toolkit.hcl.parse import Block
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,22 @@ class Setting:
     blocks: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
-class _Query:
-    """An attribute of sources of a type."""
+# What an unexpected content of a JSON template raises.
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
-    kind: str
-    attribute: str
+
+def is_json_template(template: Path) -> bool:
+    """Return whether Packer builds a file of its format before HCL."""
+    return template.is_file() and not template.name.endswith((".pkr.hcl", ".pkr.json"))
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Read a JSON template, or HCL in its JSON form.
+
+    Raises:
+        UNREADABLE: If it is not valid.
+    """
+    return dict(json.loads(file.read_text(encoding="utf-8-sig")))
 
 
 def read_template(template: Path) -> Folder:
@@ -47,8 +62,6 @@ def read_template(template: Path) -> Folder:
     Args:
         template: Folder or file that Packer builds.
     """
-    from packer_toolkit.hcl.folder import load_folder
-
     folder = template if template.is_dir() else template.parent
     files = sorted(folder.iterdir()) if template.is_dir() else [template]
     return load_folder(folder, [file for file in files if file.is_file()])
@@ -64,11 +77,11 @@ def find_settings(hcl: Folder, name: str, values: Values, attribute: str) -> lis
         attribute: Name of the attribute, such as skip_create_ami.
     """
     _use_values(hcl, values)
-    query = _Query(values.kinds[name], attribute)
-    bases = dict(_read_sources(hcl, query))
+    kind = values.kinds[name]
+    bases = dict(_read_sources(hcl, kind, attribute))
     # A source is also a build by its own name, where a build block lists it.
-    uses = [*((base, base, None) for base in bases), *_read_builds(hcl, query)]
-    local_name = name.partition(f"{query.kind}.")[2]
+    uses = [*((base, base, None) for base in bases), *_read_builds(hcl, kind, attribute)]
+    local_name = name.partition(f"{kind}.")[2]
     return [
         setting
         for build_name, base, own in uses
@@ -81,9 +94,6 @@ def find_settings(hcl: Folder, name: str, values: Values, attribute: str) -> lis
 
 def _use_values(hcl: Folder, values: Values) -> None:
     """Use the values that Packer prints, if they are strings or booleans."""
-    from packer_toolkit.hcl.evaluate import Definition
-    from packer_toolkit.hcl.parse import parse_expression
-
     for key, text in values.raw.items():
         kind, _, name = key.partition(".")
         definitions = hcl.variables if kind == "var" else hcl.locals
@@ -94,13 +104,10 @@ def _use_values(hcl: Folder, values: Values) -> None:
             definitions[name] = Definition(parse_expression(quoted), "")
 
 
-def _read_sources(hcl: Folder, query: _Query) -> Iterator[tuple[str, Setting]]:
-    from packer_toolkit.hcl.evaluate import Evaluator
-    from packer_toolkit.hcl.parse import list_blocks
-
+def _read_sources(hcl: Folder, kind: str, attribute: str) -> Iterator[tuple[str, Setting]]:
     for block in hcl.blocks:
-        if block.labels[:2] == ("source", query.kind) and len(block.labels) == 3:
-            setting = _read_setting(block, Evaluator(hcl, block.place.file), query.attribute)
+        if block.labels[:2] == ("source", kind) and len(block.labels) == 3:
+            setting = _read_setting(block, Evaluator(hcl, block.place.file), attribute)
             if setting is None:
                 inner = frozenset(
                     each.labels[0] for each in list_blocks(block.body, block.place.file)
@@ -109,18 +116,19 @@ def _read_sources(hcl: Folder, query: _Query) -> Iterator[tuple[str, Setting]]:
             yield block.labels[2], setting
 
 
-def _read_builds(hcl: Folder, query: _Query) -> Iterator[tuple[str, str, Setting | None]]:
+def _read_builds(
+    hcl: Folder, kind: str, attribute: str
+) -> Iterator[tuple[str, str, Setting | None]]:
     """Yield the name of a build, the name of its source, and what the build itself sets."""
-    from packer_toolkit.hcl.evaluate import Evaluator
-    from packer_toolkit.hcl.parse import list_attributes, list_blocks
-
     for build in hcl.blocks:
         if build.labels[0] != "build":
             continue
         file = build.place.file
         for block in list_blocks(build.body, file):
             if block.labels[0] == "source" and len(block.labels) == 2:
-                yield from _read_build(block.labels[1], block, Evaluator(hcl, file), query)
+                yield from _read_build(
+                    block.labels[1], block, Evaluator(hcl, file), kind, attribute
+                )
             elif block.labels == ("dynamic", "source"):
                 nodes = dict(list_attributes(block.body))
                 outside = Evaluator(hcl, file)
@@ -132,16 +140,14 @@ def _read_builds(hcl: Folder, query: _Query) -> Iterator[tuple[str, str, Setting
                     labels = inside.evaluate(nodes["labels"]) if "labels" in nodes else []
                     for inner in list_blocks(block.body, file):
                         for label in labels if isinstance(labels, list) else [UNKNOWN]:
-                            yield from _read_build(str(label), inner, inside, query)
+                            yield from _read_build(str(label), inner, inside, kind, attribute)
 
 
 def _read_build(
-    label: str, block: Block, evaluator: Evaluator, query: _Query
+    label: str, block: Block, evaluator: Evaluator, kind: str, attribute: str
 ) -> Iterator[tuple[str, str, Setting | None]]:
-    from packer_toolkit.hcl.parse import list_attributes
-
-    kind, _, base = label.removeprefix("source.").partition(".")
-    if kind != query.kind and UNKNOWN not in label:
+    source_kind, _, base = label.removeprefix("source.").partition(".")
+    if source_kind != kind and UNKNOWN not in label:
         return
     base = UNKNOWN if UNKNOWN in label else base
     nodes = dict(list_attributes(block.body))
@@ -149,13 +155,11 @@ def _read_build(
     yield (
         UNKNOWN if UNKNOWN in name else name,
         base,
-        _read_setting(block, evaluator, query.attribute),
+        _read_setting(block, evaluator, attribute),
     )
 
 
 def _read_setting(block: Block, evaluator: Evaluator, attribute: str) -> Setting | None:
-    from packer_toolkit.hcl.parse import find_line, list_attributes
-
     node = dict(list_attributes(block.body)).get(attribute)
     if node is None:
         return None

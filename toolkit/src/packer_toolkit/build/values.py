@@ -143,7 +143,7 @@ def inspect_current_folder(next_step: str, run: Runner = run_program) -> Values:
     """
     packer = shutil.which("packer")
     if not packer:
-        raise SetupError(f"packer, which reads the HCL, is not on PATH: {next_step}")
+        raise SetupError(f"packer, which reads the HCL, is not on PATH; {next_step}")
     return inspect(packer, read_arguments(()), os.environ, run=run)
 
 

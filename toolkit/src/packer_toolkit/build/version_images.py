@@ -8,17 +8,22 @@ repository.  Everything else under the names of the version is unfinished, or be
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from packer_toolkit.build.cleanup.calls import read_tags
-from packer_toolkit.build.cleanup.scope import DEAD_STATES, MANAGED_BY, NEVER, read_expiry
+from packer_toolkit.aws.session import Clients
+from packer_toolkit.build.cleanup.scope import (
+    DEAD_STATES,
+    MANAGED_BY,
+    NEVER,
+    read_expiry,
+    read_tags,
+)
 from packer_toolkit.build.values import Values
 from packer_toolkit.errors import CommandFailedError, RemoteError
-
-if TYPE_CHECKING:
-    from packer_toolkit.aws.session import Clients
+from packer_toolkit.text.lines import join_lines
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,25 @@ def get_repository(values: Values) -> str:
     return tagged or f"packer-ami-{values.text('var.image_name')}"
 
 
+@contextlib.contextmanager
+def explain_refusal(problem: str, next_step: str) -> Iterator[None]:
+    """Turn an error of EC2 in the block into an error of one line.
+
+    Args:
+        problem: What cannot be done.
+        next_step: What the user does about it, if EC2 lacks the permission.
+
+    Raises:
+        RemoteError: If EC2 cannot be reached, or refuses the call.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise RemoteError(f"{problem}: {join_lines(str(error))}; {next_step}") from error
+
+
 def read_version_state(
     clients: Clients, values: Values, version: str, selected: Iterable[str] | None = None
 ) -> VersionState:
@@ -134,17 +158,13 @@ def describe_images(
     clients: Clients, region: str, architecture: str, filters: Any
 ) -> Iterator[VersionImage]:
     """Yield images of this account, also disabled ones, because their names are taken, too."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
+    with explain_refusal(
+        f"cannot list the images of this version in {region}",
+        "start again with a role that has the permission ec2:DescribeImages",
+    ):
         response = clients(region).describe_images(
             Owners=["self"], Filters=filters, IncludeDisabled=True
         )
-    except (BotoCoreError, ClientError) as error:
-        reason = " ".join(str(error).split())
-        raise RemoteError(
-            f"cannot look for images of this version in {region}: {reason}"
-        ) from error
     for each in response["Images"]:
         if each.get("State") != "deregistered":
             yield VersionImage(

@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from packer_toolkit.build.console import Console
+from packer_toolkit.build.host import Host
 from packer_toolkit.build.result import make_error
 from packer_toolkit.build.run import Run
 from packer_toolkit.cli.options import json_option
@@ -60,7 +60,7 @@ def command(as_json: bool, arguments: tuple[str, ...]) -> None:
     def echo(line: str) -> None:
         show(f"packer-toolkit: {line}\n")
 
-    report = Run(arguments, Console(show, echo)).run()
+    report = Run(arguments, Host(show, echo)).run()
     if as_json:
         click.echo(json.dumps(report, indent=2))
     if error := make_error(report):

@@ -7,7 +7,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,9 +15,10 @@ from packer_toolkit.aws.partitions import describe_refusal
 from packer_toolkit.aws.role import ARN
 from packer_toolkit.cli.options import dry_run_option, json_option, renamed_option, yes_option
 from packer_toolkit.errors import CommandFailedError
+from packer_toolkit.text.lines import format_count
 
 if TYPE_CHECKING:
-    from packer_toolkit.build.cleanup.request import CleanupResult, Leftovers
+    from packer_toolkit.build.cleanup.request import Leftovers
 
 
 def validate_regions(
@@ -65,7 +66,7 @@ def validate_role(ctx: click.Context, option: click.Parameter, role: str) -> str
     multiple=True,
     callback=validate_regions,
     metavar="CODE",
-    help="Region to look in; may be repeated.  [default: region and copy_regions of the HCL]",
+    help="Region to search; may be repeated.  [default: region and copy_regions of the HCL]",
 )
 @click.option(
     "--assume-role",
@@ -86,7 +87,7 @@ def validate_role(ctx: click.Context, option: click.Parameter, role: str) -> str
     default=50,
     show_default=True,
     metavar="NUMBER",
-    help="Delete nothing if there are more resources than this.",
+    help="Delete nothing if more resources than this would be deleted.",
 )
 @dry_run_option
 @yes_option
@@ -109,40 +110,41 @@ def command(
     running, and finished images, are retained.  On a terminal it asks for confirmation; elsewhere
     --yes is required.
 
-    Exit code 0: nothing is left.  1: a resource could not be deleted, or there are more than
-    --max-deletions.  3: the credentials or the HCL are missing.  4: AWS cannot be reached or
-    refused the request.
+    Exit code 0: no resource to delete remains.  1: a resource could not be deleted, or more than
+    --max-deletions would be deleted.  3: the credentials or the HCL are missing.  4: AWS cannot be
+    reached or refused the request.
     """
-    from packer_toolkit.build.cleanup.request import CleanupRequest, find_leftovers
+    from packer_toolkit.build.cleanup.request import find_leftovers
+    from packer_toolkit.build.cleanup.scope import Scope
 
     if finished_images and not run_id:
         raise click.UsageError("--finished-images needs --run-id")
     if not (dry_run or yes or sys.stdin.isatty()):
-        raise click.UsageError("give --yes to delete, or --dry-run to look")
+        raise click.UsageError("add --yes to delete the resources, or --dry-run to list them")
 
     def echo(line: str) -> None:
         click.echo(line, err=as_json)
 
-    request = CleanupRequest(repository, regions, run_id, finished_images, assume_role)
-    leftovers = find_leftovers(request, echo)
+    scope = Scope(repository, regions, run_id, finished_images)
+    leftovers = find_leftovers(scope, assume_role, echo)
     _print_leftovers(leftovers, dry_run, echo)
     count = len(leftovers.deletable)
     if count > max_deletions and not dry_run:
         raise CommandFailedError(
-            f"{count} resources would be deleted, more than {max_deletions}: look at them with"
-            f" --dry-run, then repeat with --max-deletions {count}"
+            f"{format_count(count, 'resource')} would be deleted, more than {max_deletions}; list"
+            f" them with --dry-run, then repeat the command with --max-deletions {count}"
         )
     if dry_run or not count:
-        _print_result(leftovers.make_result(dry_run), as_json, echo)
+        _print_result(leftovers.make_result(dry_run=dry_run), as_json, echo)
         return
-    if not yes and not click.confirm(f"Delete these {count}?", err=True):
+    if not yes and not click.confirm(f"Delete {format_count(count, 'resource')}?", err=True):
         raise click.Abort
     result = leftovers.delete()
     _print_result(result, as_json, echo)
     if result["left"]:
         raise CommandFailedError(
-            f"{len(result['left'])} resources could not be deleted (see above): repeat the command"
-            " later"
+            f"{format_count(len(result['left']), 'resource')} could not be deleted (see above);"
+            " repeat the command later"
         )
 
 
@@ -155,17 +157,12 @@ def _print_leftovers(leftovers: Leftovers, dry_run: bool, echo: Callable[[str], 
         echo(f"{word} {resource.kind} {resource.id}{extra} in {resource.region}")
 
 
-def _print_result(result: CleanupResult, as_json: bool, echo: Callable[[str], None]) -> None:
-    for left in result["left"]:
-        echo(f"LEFT     {left['kind']} {left['id']} in {left['region']}: {left['reason']}")
-    kinds = Counter(thing["kind"] for thing in result["swept"])
+def _print_result(result: dict[str, Any], as_json: bool, echo: Callable[[str], None]) -> None:
+    for each in result["left"]:
+        echo(f"not deleted: {each['kind']} {each['id']} in {each['region']}: {each['reason']}")
+    kinds = Counter(each["kind"] for each in result["swept"])
     detail = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    counts = {
-        "found": len(result["found"]),
-        "swept": len(result["swept"]),
-        "left": len(result["left"]),
-        "kept": len(result["kept"]),
-    }
+    counts = {key: len(result[key]) for key in ("found", "swept", "left", "kept")}
     echo(
         f"{counts['found']} to delete, {counts['swept']} deleted"
         + (f" ({detail})" if detail else "")

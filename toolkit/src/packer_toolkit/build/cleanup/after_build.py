@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
-from packer_toolkit.aws.session import make_clients, open_role_session
+from packer_toolkit.aws.session import make_clients
 from packer_toolkit.build.cleanup.delete import LeftoverDeleter
 from packer_toolkit.build.cleanup.find import LeftoverFinder
-from packer_toolkit.build.cleanup.scope import DeletionResult, Scope
-from packer_toolkit.build.clock import Clock
+from packer_toolkit.build.cleanup.scope import (
+    DeletionResult,
+    Scope,
+    describe_leftover,
+    make_region_leftover,
+)
+from packer_toolkit.build.host import Host
 from packer_toolkit.build.output import PackerOutput
 from packer_toolkit.build.report import Leftover
 from packer_toolkit.build.request import BuildRequest
@@ -30,17 +33,13 @@ class BuildCleanup:
         request: The request.
         output: Output of Packer.
         signals: Signals that force the clean-up to end.
-        echo: Prints a line for the user.
-        connect: Opens a session of AWS: role, name of its session, region.
-        clock: Clock for the pauses.
+        host: Opens sessions of AWS, prints for the user, and waits.
     """
 
     request: BuildRequest
     output: PackerOutput
     signals: ReceivedSignals
-    echo: Callable[[str], None]
-    connect: Callable[[str, str, str], Any] = open_role_session
-    clock: Clock = time
+    host: Host
 
     def run(self, *, has_failed: bool, has_complete_images: bool) -> DeletionResult:
         """Delete the leftovers of the build.
@@ -51,7 +50,7 @@ class BuildCleanup:
         """
         scope = self.request.make_scope()
         if scope is None:
-            self.echo(
+            self.host.echo(
                 "Skipping clean-up: without `run_tags` in the HCL, resources of this build cannot "
                 "be identified"
             )
@@ -61,12 +60,12 @@ class BuildCleanup:
         if has_failed and has_complete_images:
             for each in self._list_created("image"):
                 command = replace(scope, finished=True).format_command()
-                self.echo(
+                self.host.echo(
                     f"Retained: image {each['id']} in {each['region']} is finished, and no build "
                     f"on EC2 failed; delete it with: {command}"
                 )
         if self.request.keeps_leftovers:
-            self.echo(
+            self.host.echo(
                 f"Leftover resources kept as requested; delete them with: {scope.format_command()}"
             )
             return DeletionResult()
@@ -87,15 +86,15 @@ class BuildCleanup:
 
     def _print(self, result: DeletionResult, command: str) -> None:
         for each in result.leftovers:
-            self.echo(f"LEFT: {each['kind']} {each['id']} in {each['region']}: {each['reason']}")
+            self.host.echo(describe_leftover(each))
         if result.has_expired_credentials:
-            self.echo(f"The AWS credentials have expired; with new ones, run: {command}")
+            self.host.echo(f"The AWS credentials have expired; with new ones, run: {command}")
         elif result.leftovers:
-            self.echo(f"Some resources could not be deleted; retry later with: {command}")
+            self.host.echo(f"Some resources could not be deleted; retry later with: {command}")
         elif result.deleted:
-            self.echo(f"Deleted leftover resources: {len(result.deleted)}; nothing remains")
+            self.host.echo(f"Deleted leftover resources: {len(result.deleted)}; nothing remains")
         else:
-            self.echo("Nothing remains of this build")
+            self.host.echo("Nothing remains of this build")
 
     def _delete(self, role: str, scope: Scope) -> DeletionResult:
         """Delete with a role; an error of AWS makes every region a leftover."""
@@ -103,22 +102,18 @@ class BuildCleanup:
         settle = _SETTLE_SECONDS if self.signals.has_any and is_pending else 0.0
         name = f"sweep-{self.request.values.text('var.image_name')}"
         try:
-            finder = LeftoverFinder(
-                make_clients(self.connect(role, name, scope.regions[0])), scope, self.clock
-            )
+            clients = make_clients(self.host.connect(role, name, scope.regions[0]))
+            finder = LeftoverFinder(clients, scope, self.host.clock)
             return LeftoverDeleter(
                 finder,
                 timeout=_TIMEOUT,
                 is_forced=lambda: self.signals.is_forced,
-                echo=self.echo,
+                echo=self.host.echo,
             ).run(settle_seconds=settle)
         except Exception as error:
-            reason = " ".join(str(error).split())
-            leftovers: list[Leftover] = [
-                {"kind": "region", "id": each, "region": each, "reason": reason}
-                for each in scope.regions
-            ]
-            return DeletionResult(leftovers=leftovers)
+            return DeletionResult(
+                leftovers=[make_region_leftover(each, error) for each in scope.regions]
+            )
 
     def _list_created(self, *kinds: str) -> Iterator[Leftover]:
         """List the resources that Packer printed, because AWS cannot list them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from packer_toolkit.aws.errors import INVALID_CREDENTIALS, get_error_code
@@ -35,6 +35,21 @@ def call_ec2(call: Callable[[], _Response]) -> _Response:
         raise
 
 
+def attempt_call(call: Callable[[], object]) -> Exception | None:
+    """Call EC2; return the error if EC2 refuses the call.
+
+    Raises:
+        CredentialsExpiredError: If the credentials are the cause of a failure.
+    """
+    try:
+        call_ec2(call)
+    except CredentialsExpiredError:
+        raise
+    except Exception as error:
+        return error
+    return None
+
+
 def list_items(client: Any, call: str, items: str, **options: Any) -> list[dict[str, Any]]:
     """List what all pages of a response describe.
 
@@ -44,22 +59,13 @@ def list_items(client: Any, call: str, items: str, **options: Any) -> list[dict[
         items: JMESPath of the items, such as Images[].
         options: Arguments of the call.
     """
+    import jmespath  # type: ignore[import-untyped]
 
     def read_pages() -> list[dict[str, Any]]:
         if client.can_paginate(call):
-            return list(client.get_paginator(call).paginate(**options).search(items))
-        import jmespath  # type: ignore[import-untyped]
+            pages = client.get_paginator(call).paginate(**options)
+        else:
+            pages = [getattr(client, call)(**options)]
+        return [item for page in pages for item in jmespath.search(items, page) or ()]
 
-        return list(jmespath.search(items, getattr(client, call)(**options)) or [])
-
-    return [item for item in call_ec2(read_pages) if item is not None]
-
-
-def make_filters(tags: dict[str, str]) -> list[dict[str, Any]]:
-    """Return the filters of EC2 for resources with some tags."""
-    return [{"Name": f"tag:{name}", "Values": [value]} for name, value in tags.items()]
-
-
-def read_tags(item: Mapping[str, Any]) -> dict[str, str]:
-    """Return the tags of a resource by name."""
-    return {tag["Key"]: tag["Value"] for tag in item.get("Tags") or []}
+    return call_ec2(read_pages)

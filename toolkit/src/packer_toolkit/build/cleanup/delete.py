@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from packer_toolkit.aws.errors import INVALID_CREDENTIALS, get_error_code
-from packer_toolkit.build.cleanup.calls import CredentialsExpiredError, call_ec2
+from packer_toolkit.build.cleanup.calls import CredentialsExpiredError, attempt_call
 from packer_toolkit.build.cleanup.find import LeftoverFinder
-from packer_toolkit.build.cleanup.scope import DeletionResult, FoundResource
-from packer_toolkit.build.clock import format_time, wait
+from packer_toolkit.build.cleanup.scope import DeletionResult, FoundResource, make_region_leftover
+from packer_toolkit.build.host import format_time, wait
 from packer_toolkit.build.report import Resource
 
 # Kind -> call and argument, in the order of deletion: a resource comes before those that it holds.
@@ -116,14 +116,10 @@ class LeftoverDeleter:
                 ]
                 break
             except Exception as error:
-                reason = " ".join(str(error).split())
-                self.result.leftovers.append(
-                    {"kind": "region", "id": region, "region": region, "reason": reason}
-                )
+                self.result.leftovers.append(make_region_leftover(region, error))
         return found
 
     def _delete(self, region: str, resources: Sequence[FoundResource]) -> None:
-        """Delete resources of one region, in the order of their kinds."""
         terminating: list[str] = []
         for kind in _CALLS:
             if kind == "volume" and terminating:
@@ -144,11 +140,8 @@ class LeftoverDeleter:
         """Delete a resource; return whether EC2 accepted that, or the resource does not exist."""
         name, argument = _CALLS[kind]
         call = getattr(self.finder.clients(region), name)
-        try:
-            call_ec2(lambda: call(**{argument: [id_] if argument == "InstanceIds" else id_}))
-        except CredentialsExpiredError:
-            raise
-        except Exception as error:
+        ids = [id_] if argument == "InstanceIds" else id_
+        if error := attempt_call(lambda: call(**{argument: ids})):
             code = get_error_code(error)
             if not any(part in code for part in _NOT_FOUND):
                 self._problems[region, id_] = f"{code}: {' '.join(str(error).split())}"
@@ -164,8 +157,10 @@ class LeftoverDeleter:
         """Tag what is about to be deleted, so that the next clean-up finds it, too."""
         if ids:
             tags = {"ExpiresAt": format_time(self.clock.time()), **self.finder.scope.tags, **tags}
-            if code := _create_tags(self.finder.clients(region), ids, tags):
-                self.echo(f"cannot tag {', '.join(ids)}: {code}")
+            pairs: Any = [{"Key": name, "Value": value} for name, value in tags.items()]
+            create = self.finder.clients(region).create_tags
+            if error := attempt_call(lambda: create(Resources=list(ids), Tags=pairs)):
+                self.echo(f"cannot tag {', '.join(ids)}: {get_error_code(error)}")
 
     def _wait_until_terminated(self, region: str, instances: list[str]) -> None:
         """Wait in steps, so that a signal can interrupt it."""
@@ -181,22 +176,6 @@ class LeftoverDeleter:
     def _wait(self) -> None:
         seconds = min(self.poll_seconds, self.deadline - self.clock.monotonic())
         wait(self.clock, seconds, self.is_forced)
-
-
-def _create_tags(client: Any, ids: Sequence[str], tags: dict[str, str]) -> str:
-    """Set tags; return the code of the error if EC2 refuses that.
-
-    Raises:
-        CredentialsExpiredError: If the credentials are not valid.
-    """
-    pairs = [{"Key": name, "Value": value} for name, value in tags.items()]
-    try:
-        call_ec2(lambda: client.create_tags(Resources=list(ids), Tags=pairs))
-    except CredentialsExpiredError:
-        raise
-    except Exception as error:
-        return get_error_code(error)
-    return ""
 
 
 def _are_terminated(client: Any, instances: list[str], delay: float) -> bool:

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import Any
 
-from packer_toolkit.build.cleanup.calls import list_items, make_filters, read_tags
+from packer_toolkit.aws.session import Clients
+from packer_toolkit.build.cleanup.calls import list_items
 from packer_toolkit.build.cleanup.scope import (
     DEAD_STATES,
     NEVER,
     FoundResource,
     Scope,
     read_expiry,
+    read_tags,
 )
-from packer_toolkit.build.cleanup.snapshots import ImageSnapshots, list_snapshot_ids
-from packer_toolkit.build.clock import Clock
-
-if TYPE_CHECKING:
-    from packer_toolkit.aws.session import Clients
+from packer_toolkit.build.host import Clock
 
 # Kind -> call, JMESPath of the items, key of the ID, options.
 _LISTINGS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
@@ -35,6 +34,16 @@ _LISTINGS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
     "volume": ("describe_volumes", "Volumes[]", "VolumeId", {}),
     "security-group": ("describe_security_groups", "SecurityGroups[]", "GroupId", {}),
 }
+# Kind -> states in which EC2 still lists a resource that is already deleted.
+_DELETED = {
+    "instance": ("terminated",),
+    "volume": ("deleting", "deleted"),
+    "image": ("deregistered",),
+}
+# How EC2 begins the description of a snapshot that it makes for an image; the ID follows.
+_DESCRIPTIONS = ("Copied for DestinationAmi", "Created by CreateImage(*) for")
+# A build makes the snapshots of its image at most so long before the image itself.
+_LONGEST_BUILD = timedelta(days=1)
 
 
 @dataclass
@@ -67,21 +76,19 @@ class LeftoverFinder:
             botocore.exceptions.ClientError: If EC2 refuses a call.
         """
         self._images.clear()
-        resources = [each for region in self.scope.regions for each in self.find_in(region)]
-        abandoned = self._find_abandoned() - self.abandoned
-        if abandoned:
+        resources = self._find_in_regions()
+        if abandoned := self._find_abandoned() - self.abandoned:
             self.abandoned |= abandoned
-            resources = [each for region in self.scope.regions for each in self.find_in(region)]
+            resources = self._find_in_regions()
         return resources
 
     def find_image_ids(self) -> frozenset[str]:
         """Find the IDs of the images of the scope and of their snapshots."""
-        resources = [
-            each
-            for region in self.scope.regions
-            for each in self.find_in(region, "image", "snapshot")
-        ]
+        resources = self._find_in_regions("image", "snapshot")
         return frozenset(id_ for each in resources for id_ in (each.id, *each.snapshots))
+
+    def _find_in_regions(self, *kinds: str) -> list[FoundResource]:
+        return [each for region in self.scope.regions for each in self.find_in(region, *kinds)]
 
     def find_in(self, region: str, *kinds: str) -> list[FoundResource]:
         """Find the resources of the scope in one region.
@@ -96,8 +103,7 @@ class LeftoverFinder:
         for kind, (call, items, key, options) in _LISTINGS.items():
             if kinds and kind not in kinds:
                 continue
-            filters = make_filters(self.scope.tags)
-            for item in list_items(client, call, items, Filters=filters, **options):
+            for item in list_items(client, call, items, Filters=self.scope.filters, **options):
                 # In a filter of EC2, an asterisk matches anything.
                 if (
                     _is_deleted(kind, item)
@@ -206,9 +212,80 @@ def _retain_used_snapshots(
 
 
 def _is_deleted(kind: str, item: dict[str, Any]) -> bool:
-    """Return whether EC2 still lists a resource that is already deleted."""
-    if kind == "instance":
-        return bool(item["State"]["Name"] == "terminated")
-    if kind == "volume":
-        return bool(item.get("State") in ("deleting", "deleted"))
-    return bool(kind == "image" and item.get("State") == "deregistered")
+    state = item["State"]["Name"] if kind == "instance" else item.get("State")
+    return state in _DELETED.get(kind, ())
+
+
+@dataclass
+class ImageSnapshots:
+    """The snapshots of the images of one region that are deleted.
+
+    Args:
+        client: EC2 client of the region.
+        tags: Tags of the scope.
+        of_team: ID of the image that uses a snapshot of the team, by the ID of the snapshot; it is
+            also needed after the image was deleted.
+
+    Attributes:
+        of_images: IDs of the snapshots that builds made for these images.
+    """
+
+    client: Any
+    tags: dict[str, str]
+    of_team: dict[str, str]
+    of_images: set[str] = field(default_factory=set, init=False)
+
+    def find_for_image(self, image: dict[str, Any]) -> tuple[str, ...]:
+        """Find the snapshots that a build made for an image, and those that the image only uses.
+
+        A pending copy does not name its snapshots yet, but their descriptions, which EC2 writes,
+        name the copy.  A snapshot that `ami_block_device_mappings` added belongs to the team, even
+        after Packer has set its tags on it.
+
+        Returns:
+            Sorted IDs of the snapshots that the build made.
+        """
+        descriptions = [f"{text} {image['ImageId']}*" for text in _DESCRIPTIONS]
+        ids = {each["SnapshotId"] for each in self._list("description", descriptions)}
+        used = self._list("snapshot-id", sorted(list_snapshot_ids(image) - ids))
+        ids |= {each["SnapshotId"] for each in used if self._is_from_build(each, image)}
+        self.of_images |= ids
+        self.of_team |= dict.fromkeys(list_snapshot_ids(image) - ids, image["ImageId"])
+        return tuple(sorted(ids))
+
+    def explain_retained(self, snapshot: dict[str, Any]) -> str:
+        """Explain why a snapshot with the tags of the scope is not of a build; empty if it is."""
+        if image := self.of_team.get(snapshot["SnapshotId"]):
+            return f"the image {image} uses it, but its build did not create it"
+        # Without its image, only EC2's description shows the origin.
+        is_from_ec2 = snapshot.get("Description", "").startswith(("Copied for ", "Created by "))
+        is_finished = read_tags(snapshot).get("ExpiresAt") == NEVER
+        return "EC2 did not create it for an image" if is_finished and not is_from_ec2 else ""
+
+    def _list(self, name: str, values: list[str]) -> list[dict[str, Any]]:
+        if not values:
+            return []
+        filters = [{"Name": name, "Values": values}]
+        return list_items(
+            self.client, "describe_snapshots", "Snapshots[]", OwnerIds=["self"], Filters=filters
+        )
+
+    def _is_from_build(self, snapshot: dict[str, Any], image: dict[str, Any]) -> bool:
+        """Return whether a build made a snapshot for an image whose ID is not in its description.
+
+        The tags alone do not show it, because Packer tags every snapshot of a finished image.
+        """
+        if not self.tags.items() <= read_tags(snapshot).items():
+            return False
+        created = datetime.fromisoformat(str(image["CreationDate"]).replace("Z", "+00:00"))
+        started: datetime = snapshot["StartTime"]
+        return started > created - _LONGEST_BUILD
+
+
+def list_snapshot_ids(image: dict[str, Any]) -> set[str]:
+    """Return the IDs of the snapshots that an image uses."""
+    return {
+        mapping["Ebs"]["SnapshotId"]
+        for mapping in image.get("BlockDeviceMappings", [])
+        if mapping.get("Ebs", {}).get("SnapshotId")
+    }

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from typing import Any
 
 from packer_toolkit.build.report import Leftover, Resource
+from packer_toolkit.text.lines import join_lines
 
 MANAGED_BY = "packer"
 # Value of the tag ExpiresAt of a finished image.
 NEVER = "never"
 # An image in one of these states cannot be launched, and never will be.
 DEAD_STATES = ("failed", "invalid", "error")
+
+
+def read_tags(item: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags of a resource by name."""
+    return {tag["Key"]: tag["Value"] for tag in item.get("Tags") or []}
 
 
 def read_expiry(tags: Mapping[str, str]) -> datetime | None:
@@ -47,6 +54,11 @@ class Scope:
         """Return the tags that every resource of the scope has."""
         tags = {"Repository": self.repository, "ManagedBy": MANAGED_BY}
         return tags | ({"RunId": self.run_id} if self.run_id else {})
+
+    @property
+    def filters(self) -> list[dict[str, Any]]:
+        """Return the filters of EC2 for the resources of the scope."""
+        return [{"Name": f"tag:{name}", "Values": [value]} for name, value in self.tags.items()]
 
     def format_command(self, role_arn: str = "") -> str:
         """Return the command that deletes the resources later.
@@ -96,3 +108,13 @@ class DeletionResult:
     leftovers: list[Leftover] = field(default_factory=list)
     retained: list[FoundResource] = field(default_factory=list)
     has_expired_credentials: bool = False
+
+
+def make_region_leftover(region: str, error: Exception) -> Leftover:
+    """Return a region whose resources could not be listed or deleted."""
+    return {"kind": "region", "id": region, "region": region, "reason": join_lines(str(error))}
+
+
+def describe_leftover(leftover: Leftover) -> str:
+    """Describe a resource that could not be deleted, in a line for the user."""
+    return "Not deleted: {kind} {id} in {region}: {reason}".format(**leftover)
