@@ -28,6 +28,7 @@ pytest_plugins = [
     "rig.aws.fixtures",
     "rig.host.fast_tests",
     "rig.github.fixtures",
+    "rig.iam.fixtures",
     "rig.run.pipeline_fixtures",
     "rig.run.task_fixtures",
     "rig.terraform.fixtures",

@@ -15,6 +15,9 @@ import pytest
 from rig.aws.rig import Call, Ec2, Finished
 from rig.host.machine import path_without
 from rig.host.tools import Packer
+from rig.iam.fixtures import RequireAllowed
+from rig.iam.proof import find_refused
+from rig.iam.roles import PlannedRoles
 from rig.repositories.repository import (
     FULL_ANSWERS,
     PROGRAMS,
@@ -323,6 +326,27 @@ def test_the_actions_of_a_build_are_written_down(full: Built) -> None:
     assert_listed("aws-actions-release.txt", calls)
 
 
+@pytest.mark.xdist_group("ec2-full")
+def test_the_release_role_allows_a_release(full: Built, planned_roles: PlannedRoles) -> None:
+    """Each call of a release is allowed under its role of Terraform, and needs all its statements.
+
+    Other settings need the rest, as the tests of their calls show.
+    """
+    policy = planned_roles.permissions["web-server", "release"]
+    assert find_refused([policy], full.calls) == []
+    unneeded = {
+        statement["Sid"]
+        for statement in policy["Statement"]
+        if not find_refused(
+            [{"Statement": [each for each in policy["Statement"] if each != statement]}], full.calls
+        )
+    }
+    session_manager = {"ConnectToOwn", "EndSessions", "ForwardPort"}
+    profile = {"PassInstanceRole", "ReadInstanceProfile"}
+    registry = {"LogInToRegistry", "PullToolkit"}
+    assert unneeded == {"OnlyInRegions", *session_manager, *profile, *registry}
+
+
 # What the build role must not be able to do: whoever can push a branch can run it.
 OF_IMAGES = re.compile(
     r"(Create|Copy|Register|Deregister|Import|Restore|Export|Store|Enable|Disable|Modify|Reset)"
@@ -331,19 +355,19 @@ OF_IMAGES = re.compile(
 
 
 def test_the_actions_of_a_test_build_are_written_down(
-    ec2: Ec2, packer: Packer, template: Path, tmp_path: Path
+    ec2: Ec2, packer: Packer, template: Path, tmp_path: Path, require_allowed: RequireAllowed
 ) -> None:
     """docs/aws-actions.txt lists exactly the actions of a test build, and none of images.
 
     Neither the build nor the sweep after a failed one creates, copies, shares, tags or deletes an
-    image.  (review R5)
+    image.  The build role of Terraform allows each call.  (review R5)
     """
     answers = {name: value for name, value in FULL_ANSWERS.items() if name != "keep_demo"}
     repository = small_repository(template, tmp_path / "packer-ami-web-server", **answers)
-    before = len(ec2.calls())
+    start = len(ec2.calls())
     done = toolkit_build(ec2, packer, repository, "-var", "skip_create_ami=true", *ROLE)
     assert done.code == 0, done.output
-    calls = ec2.calls()[before:]
+    calls = ec2.calls()[start:]
     assert_listed("aws-actions.txt", calls)
     assert [action for action in listed("aws-actions.txt") if OF_IMAGES.search(action)] == []
 
@@ -354,10 +378,11 @@ def test_the_actions_of_a_test_build_are_written_down(
     actions = {f"{call.service}:{call.action}" for call in ec2.calls()[before:]}
     assert [action for action in actions if OF_IMAGES.search(action)] == []
     assert actions <= {*listed("aws-actions.txt"), *listed("aws-actions-sweep.txt")}
+    require_allowed("web-server", "build", ec2.calls()[start:])
 
 
 def test_the_actions_of_further_settings_are_written_down(
-    ec2: Ec2, packer: Packer, template: Path, tmp_path: Path
+    ec2: Ec2, packer: Packer, template: Path, tmp_path: Path, require_allowed: RequireAllowed
 ) -> None:
     """docs/aws-actions-settings.txt has what only some settings ask for, Session Manager's too.
 
@@ -389,6 +414,7 @@ def test_the_actions_of_further_settings_are_written_down(
     known = [*listed("aws-actions.txt"), *listed("aws-actions-release.txt")]
     calls = [c for c in ec2.calls()[before:] if f"{c.service}:{c.action}" not in known]
     assert_listed("aws-actions-settings.txt", calls)
+    require_allowed("small", "release", ec2.calls()[before:])
 
 
 def listed(name: str) -> list[str]:

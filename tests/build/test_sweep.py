@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from rig.aws.rig import Ec2, Finished, image_tags, run_tags
+from rig.iam.fixtures import RequireAllowed
 from rig.repositories.repository import TOOLKIT
 from rig.repositories.template import ROOT
 from rig.run.terminal import ENTER, Terminal
@@ -117,8 +118,13 @@ def left(ec2: Ec2) -> set[str]:
     }
 
 
-def test_everything_of_one_build_goes(ec2: Ec2, leave: Leave) -> None:
-    """Each kind, in each region, whatever holds what; docs/aws-actions-sweep.txt has the calls."""
+def test_everything_of_one_build_goes(
+    ec2: Ec2, leave: Leave, require_allowed: RequireAllowed
+) -> None:
+    """Each kind, in each region, whatever holds what; docs/aws-actions-sweep.txt has the calls.
+
+    The clean-up role and the release role of Terraform allow each of them.
+    """
     group, key = leave.group(), leave.key()
     instance = leave.instance(group, key)
     leave.image(instance, snapshot_tagged=False)
@@ -136,11 +142,16 @@ def test_everything_of_one_build_goes(ec2: Ec2, leave: Leave) -> None:
     assert "0 not deleted, 0 retained" in done.output.splitlines()[-1]
     file = ROOT / "docs/aws-actions-sweep.txt"
     listed = [line for line in file.read_text().splitlines() if not line.startswith("#")]
-    called = sorted({f"{each.service}:{each.action}" for each in ec2.calls()[before:]})
+    calls = ec2.calls()[before:]
+    called = sorted({f"{each.service}:{each.action}" for each in calls})
     assert listed == called, f"write these lines into {file.name}:\n" + "\n".join(called)
+    for role in ("cleanup", "release"):
+        require_allowed("small", role, calls)
 
 
-def test_sweep_of_a_test_build_touches_no_image(ec2: Ec2, leave: Leave) -> None:
+def test_sweep_of_a_test_build_touches_no_image(
+    ec2: Ec2, leave: Leave, require_allowed: RequireAllowed
+) -> None:
     """What a killed test build leaves is deleted without a permission for images.
 
     So the build role needs the actions of docs/aws-actions-sweep.txt without those of images and
@@ -154,6 +165,7 @@ def test_sweep_of_a_test_build_touches_no_image(ec2: Ec2, leave: Leave) -> None:
     assert ec2.leftovers() == {}
     called = {each.action for each in ec2.calls()[before:]}
     assert called & {"CreateTags", "DeregisterImage", "DeleteSnapshot"} == set()
+    require_allowed("small", "build", ec2.calls()[before:])
 
 
 def test_what_belongs_to_others_stays(ec2: Ec2, leave: Leave) -> None:

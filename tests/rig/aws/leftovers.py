@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from rig.aws.shims import all_backends, rig
@@ -55,3 +56,15 @@ def inventory() -> dict[str, dict[str, dict[str, Any]]]:
                     "tags": {tag["key"]: tag["value"] for tag in thing.get_tags()},
                 }
     return found
+
+
+def read_tags(params: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the tags of the resources that the parameters of a call name, by ID or key name."""
+    names = set(re.findall(r"[\w-]+", str(params)))
+    tags: dict[str, dict[str, str]] = {}
+    for backend in all_backends():
+        pairs = {pair.id: name for name, pair in backend.key_pairs.items()}
+        for id_, values in backend.tags.items():
+            if (name := pairs.get(id_, id_)) in names and values:
+                tags[name] = dict(values)
+    return tags

@@ -67,6 +67,8 @@ class Call:
         status: HTTP status of the answer; `error` and `message` when it was an error.
         fault: Kind of the ordered fault that answered, or None.
         ids: Ids of EC2 resources in the answer.
+        resource_tags: Tags that the resources in the parameters had before the call, by ID, or by
+            the name of a key pair.
     """
 
     n: int
@@ -84,6 +86,7 @@ class Call:
     message: str | None
     fault: str | None
     ids: list[str]
+    resource_tags: dict[str, dict[str, str]]
 
     def __getitem__(self, name: str) -> Any:
         """Return a parameter, None when the call did not have it."""

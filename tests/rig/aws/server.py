@@ -65,6 +65,7 @@ class Front:
     def _aws(
         self, environ: dict[str, Any], body: bytes
     ) -> tuple[int, list[tuple[str, str]], bytes]:
+        from rig.aws.leftovers import read_tags
         from rig.aws.record import read_answer, read_call
 
         began = time.time()
@@ -77,6 +78,7 @@ class Front:
                 self._hold(fault)
         fault = next((fault for fault in hits if fault.kind != "hold"), None)
         headers: list[tuple[str, str]] = []
+        tags = read_tags(call["params"]) if call["service"] in ("ec2", "ssm") else {}
         if refusal:
             status, content_type, answer = kind_answer(refusal, call["protocol"])
         elif fault and not fault.after:
@@ -99,6 +101,7 @@ class Front:
                 "principal": self.control.credentials.principal(call["access_key"]),
                 "status": status,
                 "fault": fault.kind if fault else None,
+                "resource_tags": tags,
                 **read_answer(status, answer),
             }
             self.calls.append(entry)
@@ -153,6 +156,7 @@ def main() -> None:
     os.environ.update(
         MOTO_AMIS_PATH=str(amis),
         MOTO_ENABLE_AMI_VALIDATION="true",
+        MOTO_IAM_LOAD_MANAGED_POLICIES="true",
         MOTO_ENABLE_KEYPAIR_VALIDATION="true",
         MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION="true",
         AWS_ACCESS_KEY_ID="rig",

@@ -1,10 +1,8 @@
 """A stand-in of STS's AssumeRoleWithWebIdentity, and of the OIDC tokens that GitHub issues.
 
-It evaluates trust policies as IAM documents them, as far as the documented policies go: Allow
-statements with StringEquals and StringLike; any other operator is an error.  Tokens are
-dictionaries of claims, without signatures.  The subject has the form of repositories that were
-created on github.com since 15 July 2026, the older form, or that of an Enterprise Server, which is
-the older one.
+rig.iam evaluates the trust policies.  Tokens are dictionaries of claims, without signatures.  The
+subject has the form of repositories that were created on github.com since 15 July 2026, the older
+form, or that of an Enterprise Server, which is the older one.
 
 `python -m rig.aws.trust` is what the stand-in of aws-actions/configure-aws-credentials runs.
 """
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rig import CHECKOUT
+from rig.iam.policy import Request, decide
 
 GITHUB_COM = "token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
@@ -88,46 +87,28 @@ class Hosted:
         }
 
 
-def _like(pattern: str, value: str) -> bool:
-    """Match as StringLike does: * and ? stand for any characters, a slash included."""
-    wildcards = {"*": ".*", "?": "."}
-    text = "".join(wildcards.get(char, re.escape(char)) for char in pattern)
-    return re.fullmatch(text, value, re.S) is not None
-
-
-_OPERATORS = {"StringEquals": str.__eq__, "StringLike": _like}
-
-
 def is_trusted(policy: Mapping[str, Any], token: Mapping[str, str]) -> bool:
     """Return whether a role's trust policy admits a token.
 
     Raises:
-        ValueError: when IAM would not accept the policy, or this stand-in cannot evaluate it.
+        ValueError: when IAM would not accept the policy, or the evaluator does not know it.
     """
     issuer = token["iss"].removeprefix("https://")
     known = _KEYS_OF_GITHUB_COM if issuer == GITHUB_COM else _KEYS
     values = {f"{issuer}:{claim}": value for claim, value in token.items() if claim in known}
-    trusted = False
+    providers = set()
     for statement in policy["Statement"]:
-        conditions = statement.get("Condition", {})
-        tested = {key for tests in conditions.values() for key in tests}
-        if statement["Effect"] != "Allow" or set(conditions) - set(_OPERATORS):
-            raise ValueError(f"the stand-in cannot evaluate {statement}")
-        provider = statement["Principal"]["Federated"].partition(":oidc-provider/")[2]
-        if provider == GITHUB_COM and f"{provider}:sub" not in tested:
+        provider = statement["Principal"]["Federated"]
+        providers.add(provider)
+        tested = {key for tests in statement.get("Condition", {}).values() for key in tests}
+        if provider.endswith(f"/{GITHUB_COM}") and f"{GITHUB_COM}:sub" not in tested:
             raise ValueError("IAM refuses a trust in GitHub that does not test the subject")
-        if provider != issuer or statement["Action"] != ACTION:
-            continue
-        trusted |= all(
-            key in values and any(_OPERATORS[operator](one, values[key]) for one in _list(allowed))
-            for operator, tests in conditions.items()
-            for key, allowed in tests.items()
-        )
-    return trusted
-
-
-def _list(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
+    return any(
+        decide([policy], Request(ACTION, context=values, principal=("Federated", provider)))
+        == "allowed"
+        for provider in providers
+        if provider.endswith(f":oidc-provider/{issuer}")
+    )
 
 
 # --- The documented policies --------------------------------------------------------------------

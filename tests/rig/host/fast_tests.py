@@ -12,7 +12,10 @@ from collections.abc import Generator, Sequence
 import pytest
 
 # Fixtures that start something.  Other fixtures build on them.
-_SLOW_FIXTURES = {"docker_engine", "ec2_of_the_worker", "github", "packer", "template", "terraform"}
+_SLOW_FIXTURES = {
+    "docker_engine", "ec2_of_the_worker", "github", "packer", "planned_roles", "template",
+    "terraform",
+}  # fmt: skip
 # Folders whose subject is rendered by Copier, or runs in processes of its own.
 _SLOW_FOLDERS = {"rendered", "rig_selftest", "template", "workflows"}
 _ALLOWED_PROGRAMS = {"git"}

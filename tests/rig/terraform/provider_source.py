@@ -18,6 +18,8 @@ SERVICES = frozenset(
         "cloudwatch",
         "ec2",
         "ecr",
+        "elb",  # an Auto Scaling group asks it and the next one for its instances
+        "elbv2",
         "iam",
         "kms",
         "meta",  # aws_partition, aws_region

@@ -14,7 +14,7 @@ locals {
     }
     LaunchWithTags = {
       actions    = ["ec2:RunInstances"]
-      resources  = [local.arns["instance"], local.arns["volume"]]
+      resources  = [local.arns["instance"], local.arns["network-interface"], local.arns["volume"]]
       conditions = local.requests_tags
     }
     LaunchWithOwn = {
@@ -25,7 +25,7 @@ locals {
     # Another account can share subnets and networks.
     LaunchFromAny = {
       actions   = ["ec2:RunInstances"]
-      resources = [local.images[0], local.arns["network-interface"], "arn:aws:ec2:*:*:subnet/*"]
+      resources = [local.images[0], "arn:aws:ec2:*:*:subnet/*"]
     }
     CreateAccess = {
       actions    = ["ec2:CreateKeyPair", "ec2:CreateSecurityGroup"]
@@ -39,7 +39,7 @@ locals {
     # Only while one of these calls creates the resource, and therefore no image.
     TagAtCreation = {
       actions   = ["ec2:CreateTags"]
-      resources = [for type in ["instance", "key-pair", "security-group", "volume"] : local.arns[type]]
+      resources = values(local.arns)
       conditions = concat(local.requests_tags, [{
         test     = "StringEquals"
         variable = "ec2:CreateAction"

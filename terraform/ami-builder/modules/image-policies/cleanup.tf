@@ -27,6 +27,15 @@ locals {
       resources  = local.images
       conditions = local.has_tags
     }
+    # EC2 creates the snapshots of a copy without tags. Those of another repository have this tag.
+    TagNewSnapshots = {
+      actions   = ["ec2:CreateTags"]
+      resources = [local.images[1]]
+      conditions = concat(
+        local.requests_tags,
+        [for key in keys(local.tags) : { test = "Null", variable = "aws:ResourceTag/${key}", values = ["true"] }],
+      )
+    }
     # An image cannot be handed to another repository.
     TagOwnImages = {
       actions    = ["ec2:CreateTags"]

@@ -22,14 +22,15 @@ locals {
       resources  = [local.images[0]]
       conditions = local.has_tags
     }
-    # EC2 creates copies without tags. An image of another repository is never without this tag.
-    TagNew = {
+    # While one of these calls creates the image; a copy has the tags of its source.
+    TagAtCreationOfImages = {
       actions   = ["ec2:CreateTags"]
       resources = local.images
-      conditions = concat(
-        local.requests_tags,
-        [for key in keys(local.tags) : { test = "Null", variable = "aws:ResourceTag/${key}", values = ["true"] }],
-      )
+      conditions = concat(local.keeps_tags, [{
+        test     = "StringEquals"
+        variable = "ec2:CreateAction"
+        values   = ["CopyImage", "CreateImage"]
+      }])
     }
   }
 }

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
-from fnmatch import fnmatchcase
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from moto.organizations.models import organizations_backends
 
-_ACCOUNT_OF_ARN = re.compile(r"arn:[^:]+:iam::(\d{12}):root$")
+from rig.iam.policy import Request, decide
 
 
 def find_organization(account: str) -> Any:
@@ -19,7 +18,7 @@ def find_organization(account: str) -> Any:
 
 
 def is_shared_with(principals: list[str], account: str) -> bool:
-    """Tell whether one of the principals is an account or its organization.
+    """Return whether one of the principals is an account or its organization.
 
     Args:
         principals: Account IDs, and ARNs of organizations.
@@ -29,52 +28,31 @@ def is_shared_with(principals: list[str], account: str) -> bool:
     return account in principals or (organization is not None and organization.arn in principals)
 
 
-def key_policy_allows(key: Any, account: str, action: str) -> bool:
-    """Tell whether the policy of a KMS key lets another account call an action.
+def key_policy_allows(
+    key: Any, account: str, action: str, context: Mapping[str, str | Sequence[str]]
+) -> bool:
+    """Return whether the policy of a KMS key lets another account call an action.
 
-    IAM policies of that account are not part of it; the rig evaluates none.
+    The IAM policies of that account are not part of the decision; the rig evaluates none.
     https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-modifying-external-accounts.html
+
+    Args:
+        key: The key of moto.
+        account: ID of the caller's account.
+        action: Such as kms:CreateGrant.
+        context: Values of the condition keys about the request.
     """
-    statements = json.loads(key.policy or "{}").get("Statement", [])
-    applying = [
-        statement
-        for statement in _list(statements)
-        if any(fnmatchcase(action, pattern) for pattern in _list(statement.get("Action", [])))
-        and _names(statement.get("Principal", {}), account)
-        and _conditions_hold(statement.get("Condition", {}), account)
-    ]
-    effects = {statement["Effect"] for statement in applying}
-    return effects == {"Allow"}
-
-
-def _names(principal: Any, account: str) -> bool:
-    if principal == "*":
-        return True
-    names = _list(principal.get("AWS", []))
-    return any(
-        name in ("*", account) or ((match := _ACCOUNT_OF_ARN.match(name)) and match[1] == account)
-        for name in names
-    )
-
-
-def _conditions_hold(conditions: dict[str, dict[str, Any]], account: str) -> bool:
-    """Compare the conditions about the caller; all others are about the request, and hold."""
-    organization = find_organization(account)
-    caller = {
-        "aws:principalaccount": account,
-        "kms:calleraccount": account,
-        "aws:principalorgid": organization.id if organization else "",
+    caller: dict[str, str | Sequence[str]] = {
+        "aws:PrincipalAccount": account,
+        "kms:CallerAccount": account,
     }
-    for operator, keys in conditions.items():
-        for key, values in keys.items():
-            actual = caller.get(key.lower())
-            if actual is None:
-                continue
-            equal = any(fnmatchcase(actual, str(value)) for value in _list(values))
-            if equal == ("NotEquals" in operator or "NotLike" in operator):
-                return False
-    return True
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    if organization := find_organization(account):
+        caller["aws:PrincipalOrgID"] = organization.id
+        caller["aws:PrincipalOrgPaths"] = [f"{organization.id}/{organization.root_id}/"]
+    request = Request(
+        action=action,
+        resource=key.arn,
+        context={**caller, **context},
+        principal=("AWS", f"arn:aws:iam::{account}:role/deploy"),
+    )
+    return decide([json.loads(key.policy)], request) == "allowed"

@@ -14,7 +14,7 @@ from moto.kms.responses import KmsResponse
 from rig.aws.shims._registry import Rig, shim
 from rig.aws.shims.accounts import key_policy_allows
 
-_KEY_ARN = re.compile(r"arn:[^:]+:kms:([^:]+):(\d{12}):key/(.+)")
+_KEY_ARN = re.compile(r"arn:[^:]+:kms:([^:]+):(\d{12}):((?:key|alias)/.+)")
 
 
 @shim
@@ -92,7 +92,7 @@ def rotation_period(rig: Rig) -> None:  # noqa: ARG001
 
 @shim
 def keys_of_other_accounts(rig: Rig) -> None:  # noqa: ARG001
-    """Find the key of another account by its ARN, if its policy allows the call.
+    """Find the key of another account by its ARN, or by its alias, if the key policy allows it.
 
     moto: looks in the caller's account only, and in the caller's region whatever the ARN names.
     KMS: the key policy decides; a key of another region is not found.
@@ -100,24 +100,45 @@ def keys_of_other_accounts(rig: Rig) -> None:  # noqa: ARG001
     """
 
     def find_backend(self: Any) -> Any:
-        own = kms_backends[self.current_account][self.region]
         match = _KEY_ARN.match(self._get_param("KeyId") or "")
-        if not match or (match[1] == self.region and match[2] == self.current_account):
-            return own
-        region, account, key_id = match.groups()
+        if not match or match.group(1, 2) == (self.region, self.current_account):
+            return kms_backends[self.current_account][self.region]
+        region, account, name = match.groups()
         backend = kms_backends[account][region]
-        if region != self.region or key_id not in backend.keys:
+        key = _find_key(backend, name)
+        if region != self.region or key is None:
             raise NotFoundException(f"Key '{match[0]}' does not exist")
-        action = f"kms:{self._get_action()}"
-        if account != self.current_account and not key_policy_allows(
-            backend.keys[key_id], self.current_account, action
-        ):
+        if account != self.current_account and not _may_call(self, key):
             raise AccessDeniedException(
                 f"User: arn:aws:iam::{self.current_account}:root is not authorized to perform:"
-                f" {action} on this resource because the resource does not exist in this Region,"
-                " no resource-based policies allow access, or a resource-based policy explicitly"
-                " denies access"
+                f" kms:{self._get_action()} on this resource because the resource does not exist in"
+                " this Region, no resource-based policies allow access, or a resource-based policy"
+                " explicitly denies access"
             )
         return backend
 
     KmsResponse.kms_backend = property(find_backend)  # type: ignore[method-assign,assignment]
+
+
+def _find_key(backend: Any, name: str) -> Any:
+    """Return the key that the last part of an ARN names, or None."""
+    if name.startswith("alias/"):
+        return next((key for key in backend.keys.values() if name in key.aliases), None)
+    return backend.keys.get(name.removeprefix("key/"))
+
+
+def _may_call(response: Any, key: Any) -> bool:
+    """Return whether the caller of another account may call the action of the request."""
+    account, action = response.current_account, response._get_action()
+    if action == "RetireGrant":
+        # https://docs.aws.amazon.com/kms/latest/APIReference/API_RetireGrant.html
+        grant = key.grants.get(response._get_param("GrantId"))
+        return grant is not None and grant.retiring_principal == f"arn:aws:iam::{account}:root"
+    context: dict[str, str | list[str]] = {}
+    if action == "CreateGrant":
+        context = {
+            "kms:GranteePrincipal": response._get_param("GranteePrincipal"),
+            "kms:GrantIsForAWSResource": "false",
+            "kms:GrantOperations": response._get_param("Operations"),
+        }
+    return key_policy_allows(key, account, f"kms:{action}", context)

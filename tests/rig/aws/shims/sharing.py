@@ -226,4 +226,7 @@ def _may_use_key(account: str, arn: str | None, by_auto_scaling: bool) -> bool:
     if by_auto_scaling:
         role = f"arn:aws:iam::{account}:role/aws-service-role/autoscaling.amazonaws.com/"
         return any(grant.grantee_principal.startswith(role) for grant in key.grants.values())
-    return key_policy_allows(key, account, "kms:Decrypt")
+    via_ec2 = {"kms:ViaService": f"ec2.{region}.amazonaws.com"}
+    return key_policy_allows(key, account, "kms:Decrypt", via_ec2) and key_policy_allows(
+        key, account, "kms:CreateGrant", {**via_ec2, "kms:GrantIsForAWSResource": "true"}
+    )
