@@ -292,33 +292,33 @@ def remove_demo(job: Job, project: Path) -> list[str]:
     present = [
         entry for entry in manifest if entry not in unsafe and os.path.lexists(project / entry)
     ]
-    ours = [entry for entry in present if is_template_file(entry, project, template / "template")]
+    demo = [entry for entry in present if is_template_file(entry, project, template / "template")]
     lines += _format_line(
         "Not removed, because they differ from the template's demo: {}",
-        [entry for entry in present if entry not in ours],
+        [entry for entry in present if entry not in demo],
     )
     root = find_enclosing_repository(project)
-    if not ours:
+    if not demo:
         return lines
 
     restored: set[str] = set()
     if root:
         try:
-            restored = _restore_tracked(create_git_runner(project), root, ours)
+            restored = _restore_tracked(create_git_runner(project), root, demo)
         except (GitError, OSError) as error:
             return [
                 *lines,
                 f"The demo was not removed, because git cannot read the repository {root} "
-                f"({error}); delete the files that are not yours: {format_paths(ours)}",
+                f"({error}); delete the files that are not yours: {format_paths(demo)}",
             ]
     lines += _format_line(
         "Restored from git, because they may be yours: {0}; if they are the demo, remove them "
         "with: git rm -- {0}",
-        [entry for entry in ours if entry in restored],
+        [entry for entry in demo if entry in restored],
     )
     failed = [
         f"{entry} ({reason})"
-        for entry in ours
+        for entry in demo
         if entry not in restored and (reason := _remove(entry, project))
     ]
     return [*lines, *_format_line("Some demo files could not be removed; delete them: {}", failed)]
@@ -424,9 +424,9 @@ def record_release(job: Job, project: Path) -> list[str]:
             "again"
         ]
     is_draft = git("log", "-1", "--format=%s", "HEAD").strip() == _DRAFT
-    what = "uncommitted changes, which updates cannot read" if is_draft else "not a release"
+    state = "uncommitted changes, which updates cannot read" if is_draft else "not a release"
     return [
-        f"The template was copied at {recorded} ({what}), so updates do not work as documented; "
+        f"The template was copied at {recorded} ({state}), so updates do not work as documented; "
         f"copy again from a release, such as with --vcs-ref {known[-1]}"
     ]
 
@@ -591,6 +591,7 @@ def start_git(job: Job, project: Path) -> list[str]:
                 f"git config --global user.email 'YOU@EXAMPLE.COM' && {commit}"
             ]
     except GitError as error:
+        # The toolkit explains the same error in git/command.py, which this program cannot import.
         if "dubious ownership" in str(error):
             trust = f"git config --global --add safe.directory {shlex.quote(str(project))}"
             remaining = f"{trust} && {remaining}"
@@ -743,7 +744,9 @@ def main(arguments: Sequence[str]) -> None:
         for step in (*before_git, start_git, check_recorded_version, explain_login):
             notes += _run_step(step, job, project)
     except OSError as error:
-        notes.append(f"The new repository cannot be read ({error})")
+        notes.append(
+            f"The new repository cannot be read ({error}); check its permissions and copy again"
+        )
     else:
         if not job.quiet:
             for line in format_next_steps(job, project, before):

@@ -475,7 +475,7 @@ build {
             "image_name": ("db", "images/db/db.pkr.hcl:2"),
             "aws_region": ("eu-west-1", "images/db/db.pkr.hcl:3"),
         },
-        notes=("there are more in images/web: --packer FOLDER",),
+        notes=("add --packer and its name: images/web",),
     ),
     "a-surrogate": Shape(
         files={

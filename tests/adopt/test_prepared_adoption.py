@@ -81,7 +81,7 @@ def test_an_adoption_adds_the_accepted_files(small_template: Path, repository: P
     assert (answers["_commit"], answers["_src_path"]) == ("v1.0.0", str(small_template))
     ours = "image_name: a\nparent_image: b\ntoolkit_image: c/d\n_commit: v1.0.0\n"
     (repository / ".copier-answers.yml").write_text(ours)
-    with pytest.raises(SetupError, match=r"names .* at v1\.0\.0 already"):
+    with pytest.raises(SetupError, match=r"already connects this .* at v1\.0\.0; check for"):
         choose_answers_file(repository, None, Git(repository))
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from packer_toolkit.adopt.answers import derive_image_name
 from packer_toolkit.adopt.ci_config import parse_remote
-from packer_toolkit.adopt.image_answers import derive_image_name
 from packer_toolkit.adopt.legacy_json import read_json_templates
-from packer_toolkit.hcl.read import read_packer
+from packer_toolkit.hcl.folder import read_packer
 from packer_toolkit.hcl.sources import UNKNOWN
 
 DEFINITIONS = r"""

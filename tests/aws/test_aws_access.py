@@ -148,7 +148,7 @@ def fail(code: str, call: str = "DescribeImages") -> Exception:
         (fail("AuthFailure"), SetupError, "AWS does not know these credentials (Describe"),
         (fail("AccessDenied", "AssumeRole"), RemoteError, "the role cannot be assumed: a b; check"),
         (fail("AccessDenied"), RemoteError, "AWS refuses DescribeImages: a b; ask for the perm"),
-        (fail("Odd"), RemoteError, "AWS answers DescribeImages with Odd: a b; try again later"),
+        (fail("Odd"), RemoteError, "AWS returned Odd for DescribeImages: a b; try again later"),
         (botocore.exceptions.NoCredentialsError(), SetupError, "no AWS credentials; log in with"),
         (botocore.exceptions.NoRegionError(), SetupError, "no AWS region: set AWS_REGION in"),
         (botocore.exceptions.UnauthorizedSSOTokenError(), SetupError, "the AWS login has expired"),
@@ -172,8 +172,12 @@ def fail(code: str, call: str = "DescribeImages") -> Exception:
             botocore.exceptions.CredentialRetrievalError(provider="x", error_msg="odd"),
             *(SetupError, "Error when retrieving credentials from x: odd; log in"),
         ),
-        (botocore.exceptions.InvalidConfigError(error_msg="odd"), SetupError, "AWS: odd; see the"),
-        (ValueError("Invalid endpoint: x"), SetupError, "AWS: Invalid endpoint: x; see AWS_ENDP"),
+        (botocore.exceptions.InvalidConfigError(error_msg="odd"), SetupError, "AWS: odd; correct"),
+        (
+            ValueError("Invalid endpoint: x"),
+            SetupError,
+            "AWS: Invalid endpoint: x; correct AWS_END",
+        ),
     ],
 )
 def test_an_error_is_one_line_with_the_next_step(

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.checks import packer as packer_checks, shell
-from packer_toolkit.checks.format import format_files
+from packer_toolkit.checks.format import check_hcl_format, check_script_format, format_files
 from packer_toolkit.checks.run import run_checks
 from packer_toolkit.errors import SetupError
 from rig.host.tools import Packer, require
@@ -67,8 +66,8 @@ def test_nothing_outside_of_the_repository_is_written(
     (root / name).symlink_to(next(iter(outside)).parent / target)
     if committed:
         git(root, "add", "--all")
-    assert {each.file for each in packer_checks.check_format(root)} == {"own.pkr.hcl"}
-    assert {each.file for each in shell.check_format(root)} == {"scripts/own.sh"}
+    assert {each.file for each in check_hcl_format(root)} == {"own.pkr.hcl"}
+    assert {each.file for each in check_script_format(root)} == {"scripts/own.sh"}
     assert format_files(root) == ["own.pkr.hcl", "scripts/own.sh"]
     assert (root / name).is_symlink()
     assert {file: file.read_text() for file in outside} == outside
@@ -151,5 +150,5 @@ def test_scripts_that_are_links_only_are_skipped(root: Path, outside: dict[Path,
     (root / "scripts/own.sh").unlink()
     (root / "y.sh").symlink_to(next(file for file in outside if file.suffix == ".sh"))
     (result,) = run_checks(root, ["shfmt"])
-    assert (result.status, result.reason) == ("skipped", "no shell script here")
+    assert (result.status, result.reason) == ("skipped", "the repository has no shell script")
     assert json.dumps(asdict(result))

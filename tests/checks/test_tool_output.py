@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from packer_toolkit.checks import ansible, inspec, packer, shell
-from packer_toolkit.checks.format import format_files
+from packer_toolkit.checks import ansible, inspec, linters
+from packer_toolkit.checks.format import check_hcl_format, check_script_format, format_files
 from packer_toolkit.checks.run import choose_checks, run_checks
-from packer_toolkit.checks.tools import Finding, MissingToolError, SkippedError
-from packer_toolkit.checks.yaml import check_yaml
+from packer_toolkit.checks.tools import (
+    Finding,
+    MissingToolError,
+    SkippedError,
+    list_scripts,
+)
 from packer_toolkit.errors import SetupError
 from packer_toolkit.process import Completed
 from rig.repositories.template import git
@@ -67,18 +71,18 @@ UNDECLARED = 'Warning: Undefined variable\n\nThe variable "unknown" was set but 
 
 def test_output_of_packer_is_read(root: Path) -> None:
     """Hunks, errors and warnings have their places; an unknown failure is one finding."""
-    assert packer.check_format(root, make_run(3, DIFF)) == [
+    assert check_hcl_format(root, make_run(3, DIFF)) == [
         Finding("a.pkr.hcl", 1, "is not formatted; fix it with: task format")
     ]
-    (error,) = packer.check_template(root, make_run(1, ERROR))
+    (error,) = linters.check_template(root, make_run(1, ERROR))
     assert error.place == "a.pkr.hcl:3"
     assert "nonsense" in error.message
-    (warning,) = packer.check_template(root, make_run(0, UNDECLARED))
+    (warning,) = linters.check_template(root, make_run(0, UNDECLARED))
     assert warning.place == "b.pkrvars.hcl:2"
-    (fmt,) = packer.check_format(root, make_run(2, "", "Error: a.pkr.hcl:2,1-3: Missing x\n"))
+    (fmt,) = check_hcl_format(root, make_run(2, "", "Error: a.pkr.hcl:2,1-3: Missing x\n"))
     assert (fmt.place, fmt.message) == ("a.pkr.hcl:2", "Missing x")
-    assert packer.check_template(root, make_run(9)) == [Finding(None, None, "exit code 9")]
-    assert packer.check_template(root, make_run(1, "Error: Odd\n"))[0].message == "Error: Odd"
+    assert linters.check_template(root, make_run(9)) == [Finding(None, None, "exit code 9")]
+    assert linters.check_template(root, make_run(1, "Error: Odd\n"))[0].message == "Error: Odd"
 
 
 SYNTAX = """\
@@ -120,17 +124,17 @@ def test_output_of_ansible_is_read(root: Path) -> None:
 
 def test_output_of_linters_is_read(root: Path) -> None:
     """ShellCheck, shfmt and yamllint each name file and line."""
-    assert shell.list_scripts(root) == ["bin/tool", "run.sh"]
+    assert list_scripts(root) == ["bin/tool", "run.sh"]
     comments = {"comments": [{"file": "run.sh", "line": 2, "message": "Quote", "code": 2086}]}
     (root / "provisioners/shell").mkdir()
-    assert shell.check_scripts(root, make_run(1, json.dumps(comments))) == [
+    assert linters.check_scripts(root, make_run(1, json.dumps(comments))) == [
         Finding("run.sh", 2, "Quote [SC2086]")
     ]
-    assert shell.check_scripts(root, make_run(1, "{}"))[0].message == "{}"
-    (syntax,) = shell.check_format(root, make_run(1, stderr="run.sh:2:1: if must end\n"))
+    assert linters.check_scripts(root, make_run(1, "{}"))[0].message == "{}"
+    (syntax,) = check_script_format(root, make_run(1, stderr="run.sh:2:1: if must end\n"))
     assert (syntax.place, syntax.message) == ("run.sh:2", "if must end")
     text = f"{ROLE}:1:1: [warning] too long (line-length)\n"
-    assert check_yaml(root, make_run(1, text))[0].place == f"{ROLE}:1"
+    assert linters.check_yaml(root, make_run(1, text))[0].place == f"{ROLE}:1"
 
 
 def test_a_check_without_files_is_skipped(tmp_path: Path) -> None:
@@ -142,7 +146,7 @@ def test_a_check_without_files_is_skipped(tmp_path: Path) -> None:
     assert [result.name for result in results] == names
     assert len(choose_checks([])) == 8
     with pytest.raises(SkippedError):
-        shell.check_format(tmp_path, make_run())
+        check_script_format(tmp_path, make_run())
 
 
 def test_formatting_reports_changes_and_errors(root: Path) -> None:
@@ -157,13 +161,17 @@ def test_formatting_reports_changes_and_errors(root: Path) -> None:
 
     assert format_files(root, run) == ["a.pkr.hcl", "run.sh"]
     assert (root / "a.pkr.hcl").read_text() == 'x = "1"\n'
+
+    def fail(_: Path, program: str, *__: object, **___: object) -> Completed:
+        return Completed(1, stderr="run.sh:1:1: odd\n") if program == "shfmt" else Completed(0)
+
     with pytest.raises(SetupError, match=r"could not format everything: run\.sh:1: odd"):
-        format_files(root, make_run(1, stderr="run.sh:1:1: odd\n"))
+        format_files(root, fail)
 
     def miss(*_: object, **__: object) -> Completed:
         raise MissingToolError("packer")
 
-    with pytest.raises(SetupError, match="packer is not on PATH: use task format"):
+    with pytest.raises(SetupError, match="packer is not on PATH; use the toolkit image: task"):
         format_files(root, miss)
 
 

@@ -227,7 +227,7 @@ def test_files_of_others_are_not_overwritten(ec2: Ec2, repository: Path) -> None
     own.write_text("mine")
     before = written(repository)
     done = run(repository, code=1)
-    assert "legacy-deps/packer/vpc_id; move them away" in done.stderr
+    assert "legacy-deps/packer/vpc_id; move the files to another" in done.stderr
     assert written(repository) == before
 
     own.unlink()
@@ -327,7 +327,7 @@ def test_something_else_in_a_files_place_is_not_touched(
     else:
         (repository / "legacy-deps" / "packer" / "vpc_id").mkdir(parents=True)
     done = run(repository, "--force", code=1)
-    assert "conflicts with the files to write: legacy-deps" in done.stderr
+    assert "conflict with the files to write: legacy-deps" in done.stderr
     assert list(outside.iterdir()) == []
 
 

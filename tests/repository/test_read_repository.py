@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -367,10 +368,10 @@ class FakeSsm:
         missing = [name for name in options["Names"] if name not in known]
         return {"Parameters": self._describe(known), "InvalidParameters": missing}
 
-    def paginate(self, **options: Any) -> list[dict[str, Any]]:
-        """Return the parameters below a path."""
+    def paginate(self, **options: Any) -> SimpleNamespace:
+        """Return pages with the parameters below a path."""
         names = [name for name in self.parameters if name.startswith(options["Path"] + "/")]
-        return [{"Parameters": self._describe(names)}]
+        return SimpleNamespace(build_full_result=lambda: {"Parameters": self._describe(names)})
 
 
 HCL = """\
@@ -420,7 +421,7 @@ def test_parameters_that_cannot_be_written_are_refused(root: Path) -> None:
     """A missing parameter, a conflict of paths and a broken file of values are errors."""
     with pytest.raises(CommandFailedError, match=r"has no parameter /packer/no, /x/ \(no param"):
         ssm_files.fetch_parameters(FakeSsm(), ["/packer/no", "/x/"], False)  # type: ignore[arg-type]
-    with pytest.raises(SetupError, match="is empty; name parameters"):
+    with pytest.raises(SetupError, match="is empty; add names of parameters"):
         ssm_files.split_names(" , ")
     parameters = [ssm_files.Parameter(name, "String", "x") for name in ("/a", "/a/b")]
     with pytest.raises(CommandFailedError, match="cannot both become files"):
@@ -430,7 +431,7 @@ def test_parameters_that_cannot_be_written_are_refused(root: Path) -> None:
     assert plan.without_variable["/a"].endswith("(broken.pkr.hcl cannot be parsed)")
     (root / "legacy-deps").write_text("a file")
     (root / ".gitignore").write_text("/legacy-deps*\n")
-    with pytest.raises(CommandFailedError, match="conflicts with the files to write: legacy-deps"):
+    with pytest.raises(CommandFailedError, match="conflict with the files to write: legacy-deps"):
         ssm_files.write_files(root, plan, True)
     (root / "x.auto.pkrvars.hcl").write_text("{\n")
     with pytest.raises(SetupError, match=r"x\.auto\.pkrvars\.hcl:1: it is not HCL"):

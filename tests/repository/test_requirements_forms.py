@@ -223,11 +223,11 @@ def test_what_ansible_galaxy_refuses_is_one_line(form: str, root: Path) -> None:
 def test_a_file_that_cannot_be_read_is_reported(root: Path) -> None:
     """A link to nothing, and a folder, are mistakes and not files without content (field 14)."""
     (root / REQUIREMENTS).symlink_to("nowhere.yml")
-    with pytest.raises(RequirementsError, match=r"requirements.yml:1: not readable: No such file"):
+    with pytest.raises(RequirementsError, match=r"requirements.yml:1: cannot be read: No such"):
         install(root)
     (root / REQUIREMENTS).unlink()
     (root / REQUIREMENTS).mkdir()
-    with pytest.raises(RequirementsError, match=r"requirements.yml:1: not readable: Is a dir"):
+    with pytest.raises(RequirementsError, match=r"requirements.yml:1: cannot be read: Is a dir"):
         install(root)
 
 

@@ -25,7 +25,7 @@ class ToolkitError(Exception):
 
 
 class CommandFailedError(ToolkitError):
-    """The command ran, and what it was asked for failed."""
+    """The command ran and reports a failure: of a build, of a check, or conflicts of an update."""
 
     code = 1
 

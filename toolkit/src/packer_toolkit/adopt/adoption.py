@@ -1,9 +1,11 @@
-"""An adoption: the answers and files of the baseline, and those of them that are added."""
+"""An adoption: the answers and files of the baseline, those that are added, and the next steps."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,6 +19,7 @@ from packer_toolkit.adopt.found import FoundAnswers
 from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import Git
 from packer_toolkit.hcl.sources import Place
+from packer_toolkit.template.source import format_uvx_requirement
 
 Origin = Literal["found", "given", "asked", "default"]
 
@@ -75,9 +78,7 @@ class Adoption:
             SetupError: A pattern matches no file of the template.
         """
         matches: set[str] = set()
-        for pattern in patterns:
-            if pattern == "none":
-                continue
+        for pattern in (each for each in patterns if each != "none"):
             paths = {
                 path
                 for path in self.files
@@ -86,7 +87,10 @@ class Adoption:
                 or fnmatchcase(path, pattern)
             }
             if not paths:
-                raise SetupError(f"--accept {pattern}: the template has no such file")
+                raise SetupError(
+                    f"--accept {pattern}: the template has no such file; list its files with "
+                    "--dry-run"
+                )
             matches |= paths
         return [path for path in self.list_missing() if path in matches]
 
@@ -144,7 +148,8 @@ class Adoption:
                 with suppress(OSError):
                     folder.rmdir()
             raise SetupError(
-                f"{error.filename} cannot be written: {error.strerror}; nothing was added"
+                f"{error.filename} cannot be written: {error.strerror}; nothing was added, correct "
+                "that and adopt again"
             ) from None
         return [*accepted, self.answers_file]
 
@@ -154,3 +159,37 @@ def _create_folders(folder: Path, top: Path, created: list[Path]) -> None:
         if not (top / part).is_dir():
             (top / part).mkdir()
             created.append(top / part)
+
+
+def describe_commit(folder: Path, argument: Path, release: str) -> str:
+    """Return the command that commits what an adoption has written.
+
+    Everything else was committed before: it adds and commits nothing else.
+
+    Args:
+        folder: The adopted folder.
+        argument: The same, as the user has named it.
+        release: The template release.
+    """
+    git = "git" if folder == Path.cwd() else f"git -C {shlex.quote(str(argument))}"
+    message = shlex.quote(f"Adopt the template at {release}")
+    return f"{git} add --all . && {git} commit -m {message} ."
+
+
+def find_runner(folder: Path, source: str, release: str) -> str:
+    """Return what runs template-check in an adopted folder: task, packer-toolkit or uvx.
+
+    Args:
+        folder: The adopted folder.
+        source: URL of the template.
+        release: The template release.
+    """
+    taskfile, script = folder / "Taskfile.yml", folder / "toolkit-host.sh"
+    if script.is_file() and taskfile.is_file() and b"\n  template-check:" in taskfile.read_bytes():
+        return "task"
+    # uv puts the folder of this very process first on PATH; a later command does not have it.
+    own = str(Path(sys.executable).parent) if "UV" in os.environ else None
+    path = [each for each in os.environ.get("PATH", "").split(os.pathsep) if each != own]
+    if shutil.which("packer-toolkit", path=os.pathsep.join(path)):
+        return "packer-toolkit"
+    return f"uvx --from {shlex.quote(format_uvx_requirement(source, release))} packer-toolkit"

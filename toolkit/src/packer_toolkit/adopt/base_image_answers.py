@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from packer_toolkit.adopt.source_values import SourceValues
+from packer_toolkit.adopt.found import SourceValues
 from packer_toolkit.hcl.sources import Value
 from packer_toolkit.text.paths import join_paths
 
@@ -52,7 +52,8 @@ def find_base_image(values: SourceValues, base_images: Mapping[str, Any]) -> Non
     if len(answers) == 1 and None not in answers:
         found.add("parent_image", answers.pop(), names[0].place)
         return
-    patterns = {_replace_architecture(str(value.value)) for value in names}
+    # A name filter that matches every architecture.
+    patterns = {re.sub(r"x86_64|amd64|arm64|aarch64", "*", str(value.value)) for value in names}
     if len(patterns) > 1:
         places = join_paths([f"{value.value} ({value.place})" for value in names])
         found.notes.append(f"the sources have several base images: {places}")
@@ -92,11 +93,6 @@ def _find_system(
             else "is not one of the template's"
         )
         values.found.notes.append(f"the login user {user.value} ({user.place}) {fits}")
-
-
-def _replace_architecture(name: str) -> str:
-    """Return a name filter that matches every architecture."""
-    return re.sub(r"x86_64|amd64|arm64|aarch64", "*", name)
 
 
 def _find_start(name: str) -> str:

@@ -10,13 +10,11 @@ from typing import Any
 
 from packer_toolkit.aws.partitions import is_region
 from packer_toolkit.aws.role import ARN
+from packer_toolkit.git.addresses import split_host_and_path
 from packer_toolkit.git.command import Git, GitError
 from packer_toolkit.hcl.sources import Place, Value
 
-_REMOTE = re.compile(
-    r"(?:[a-z+]+://)?(?:[^@/]+@)?(?P<host>[A-Za-z0-9.-]+\.[A-Za-z0-9-]+)(?P<port>:\d+)?[/:]"
-    r"(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/?\Z"
-)
+_PORT = re.compile(r"https?://[^/]*(:\d+)/")
 _TOOLKIT = re.compile(r"(?P<image>[a-z0-9][a-z0-9._:/-]*/packer-toolkit)(?=[:@\s\"']|\Z)")
 _ROLE_VARIABLE = re.compile(r"\b([A-Z][A-Z0-9_]*_USER_ROLE)\b")
 # A job or step with such a condition runs for releases only.
@@ -64,9 +62,9 @@ def read_ci_config(repository: Path, git: Git) -> CiConfig:
     config = CiConfig(remote=_read_remote(git))
     top = Path(git.text("rev-parse", "--show-toplevel"))
     for root in dict.fromkeys((repository, top)):
-        for path in sorted((root / ".github" / "workflows").glob("*.y*ml")):
-            if path.suffix in {".yml", ".yaml"}:
-                _read_workflow(path, root, config)
+        workflows = root / ".github" / "workflows"
+        for path in sorted([*workflows.glob("*.yml"), *workflows.glob("*.yaml")]):
+            _read_workflow(path, root, config)
         for pattern in ("Taskfile*", "Makefile", "*.sh", "*.env", ".envrc", "scripts/*.sh"):
             for path in sorted(filter(Path.is_file, root.glob(pattern))):
                 _search_text(_read_text(path), path.relative_to(root).as_posix(), config)
@@ -75,11 +73,7 @@ def read_ci_config(repository: Path, git: Git) -> CiConfig:
 
 def _read_remote(git: Git) -> dict[str, Value]:
     """Return the parts of git's remote, origin before others."""
-    try:
-        names = git.text("remote").split()
-    except GitError:
-        return {}
-    for name in sorted(names, key=lambda remote: (remote != "origin", remote)):
+    for name in sorted(git.text("remote").split(), key=lambda name: (name != "origin", name)):
         try:
             parts = parse_remote(git.text("remote", "get-url", "--", name))
         except GitError:
@@ -92,12 +86,13 @@ def _read_remote(git: Git) -> dict[str, Value]:
 
 def parse_remote(url: str) -> dict[str, str]:
     """Return host, owner and name in the address of a remote; {} for an address without a host."""
-    match = _REMOTE.match(url)
-    if not match:
+    host, path = split_host_and_path(url)
+    if "." not in host or path.count("/") != 1:
         return {}
     # The port of HTTPS belongs to the host; that of SSH is another one.
-    port = match["port"] or "" if url.startswith("http") else ""
-    return {"host": match["host"] + port, "owner": match["owner"], "name": match["name"]}
+    port = _PORT.match(url)
+    owner, _, name = path.partition("/")
+    return {"host": host + (port[1] if port else ""), "owner": owner, "name": name}
 
 
 def _read_text(path: Path) -> str:
@@ -136,10 +131,9 @@ def _read_workflow(path: Path, root: Path, config: CiConfig) -> None:
         return
     jobs = document.get("jobs")
     for job in jobs.values() if isinstance(jobs, dict) else []:
-        if isinstance(job, dict) and "packer" in str(job).lower():
-            labels = _join_labels(job.get("runs-on"))
-            if labels:
-                config.set_first("runner", Value(labels, _find_place(job, "runs-on", file)))
+        labels = _join_labels(job.get("runs-on")) if isinstance(job, dict) else ""
+        if labels and "packer" in str(job).lower():
+            config.set_first("runner", Value(labels, _find_place(job, "runs-on", file)))
     for_releases = _is_release_workflow(document.get("on"))
     for part, condition in _list_parts(document):
         env = part.get("env")
@@ -151,12 +145,11 @@ def _read_workflow(path: Path, root: Path, config: CiConfig) -> None:
             region = mapping.get(key) if isinstance(mapping, dict) else None
             if isinstance(region, str) and is_region(region):
                 config.set_first("region", Value(region, _find_place(mapping, key, file)))
-        role = part.get("role-to-assume")
-        if isinstance(role, str) and ARN.fullmatch(role.strip()):
+        role = str(part.get("role-to-assume")).strip()
+        if ARN.fullmatch(role):
             is_for_releases = for_releases or _RELEASE_ONLY.search(condition)
-            name = "release_role" if is_for_releases else "role"
             place = _find_place(part, "role-to-assume", file)
-            config.set_first(name, Value(role.strip(), place))
+            config.set_first("release_role" if is_for_releases else "role", Value(role, place))
 
 
 def _find_place(mapping: Any, key: str, file: str) -> Place:
@@ -185,7 +178,7 @@ def _list_parts(part: Any, condition: str = "") -> Iterator[tuple[Mapping[str, A
 
 
 def _join_labels(runs_on: Any) -> str:
-    """Return the labels of a runner, separated by commas; "" when they have an expression."""
+    """Return the labels of a runner, separated by commas; "" when one is an expression."""
     labels = runs_on.get("labels") if isinstance(runs_on, dict) else runs_on
     labels = [labels] if isinstance(labels, str) else labels
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):

@@ -30,9 +30,8 @@ def compare_files(folder: Path, render: Path, answers_file: str) -> dict[str, Fi
         if (path := file.relative_to(render).as_posix()) != answers_file
     }
     missing = [path for path, state in states.items() if state == "missing"]
-    if missing:
-        for path in Git(folder).filter_ignored(missing):
-            states[path] = "ignored"
+    for path in Git(folder).filter_ignored(missing):
+        states[path] = "ignored"
     return states
 
 
@@ -103,12 +102,12 @@ def _count_differences(
     file that the folder does not have counts for none: either the team deleted it, or the release
     that has it is newer than the copy.
     """
-    differences = 0
-    for path in copies:
-        if states.get(path) != "same":
-            one, other = _count_lines(folder / path), _count_lines(render / path)
-            differences += (one - other).total() + (other - one).total()
-    return differences
+    pairs = [
+        (_count_lines(folder / path), _count_lines(render / path))
+        for path in copies
+        if states.get(path) != "same"
+    ]
+    return sum((one - other).total() + (other - one).total() for one, other in pairs)
 
 
 def _is_copy(file: Path, original: Path) -> bool:

@@ -50,7 +50,9 @@ def read_json_templates(repository: Path, files: list[Path]) -> Packer:
     value_files = [
         (file, document)
         for file, document in documents.items()
-        if file not in templates and document and all(map(_is_plain, document.values()))
+        if file not in templates
+        and document
+        and all(isinstance(value, (str, int)) for value in document.values())
     ]
     for file, document in templates.items():
         variables = _read_variables(document, file)
@@ -109,10 +111,8 @@ def _add(source: Source, path: str, raw: Any, place: Place, variables: Mapping[s
             _add(source, path, part, place, variables)
     else:
         used = _USER.fullmatch(str(raw))
-        if used and used[1] in variables:
-            source.add(path, variables[used[1]])
-        else:
-            source.add(path, Value(_expand(raw, variables), place))
+        variable = variables.get(used[1]) if used else None
+        source.add(path, variable or Value(_expand(raw, variables), place))
 
 
 def _expand(raw: Any, variables: Mapping[str, Value]) -> Any:
@@ -128,7 +128,3 @@ def _expand(raw: Any, variables: Mapping[str, Value]) -> Any:
         return UNKNOWN
 
     return re.sub(r"\{\{.*?\}\}", UNKNOWN, _CALL.sub(replace, raw))
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, (str, int, bool))

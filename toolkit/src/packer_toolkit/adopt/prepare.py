@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from packer_toolkit.adopt.adoption import Adoption, BaselineAnswer
+from packer_toolkit.adopt.adoption import Adoption, BaselineAnswer, Origin
 from packer_toolkit.adopt.answers import find_answers, read_packer_files
 from packer_toolkit.adopt.ci_config import read_ci_config
 from packer_toolkit.adopt.compare import compare_files, find_nearest_release
@@ -33,7 +33,7 @@ from packer_toolkit.template.project import Project, require_committed
 from packer_toolkit.template.source import find_release, list_releases
 
 _QUESTION = re.compile(
-    "(image|parent|aws|github)_.+|toolkit_image|personal_role_variable|keep_demo|start_git"
+    "_.*|(image|parent|aws|github)_.+|toolkit_image|personal_role_variable|keep_demo|start_git"
 )
 
 
@@ -80,23 +80,22 @@ def prepare_adoption(request: AdoptionRequest) -> Iterator[Adoption]:
     folder = request.folder
     git = require_repository(folder)
     answers_file = choose_answers_file(folder, request.answers_file, git)
-    recorded = read_recorded(folder, answers_file)
     if request.write:
-        # So that the added files can be told from other work, committed alone, and undone.
+        # So that the added files can be distinguished from other work, committed alone, and undone.
         require_committed(Project(folder.absolute()))
     if request.packer_folder and not request.packer_folder.is_relative_to(folder):
-        raise SetupError(f"{request.packer_folder} is not in {folder}")
+        raise SetupError(
+            f"--packer {request.packer_folder}: it is not in {folder}; choose a folder below it"
+        )
     source = request.template
     if "://" not in source and Path(source).expanduser().is_dir():
         source = str(Path(source).expanduser().resolve())
     with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch, prepare_copier():
         renders = Renders(source, Path(scratch), folder.name, answers_file, request.data)
-        yield _prepare(request, renders, git, recorded)
+        yield _prepare(request, renders, git)
 
 
-def _prepare(
-    request: AdoptionRequest, renders: Renders, git: Git, recorded: Mapping[str, Any]
-) -> Adoption:
+def _prepare(request: AdoptionRequest, renders: Renders, git: Git) -> Adoption:
     folder, source, answers_file = request.folder, renders.source, renders.answers_file
     tags = [
         release.tag
@@ -106,29 +105,28 @@ def _prepare(
     chosen = find_release(source, request.release, "--template").tag if request.release else None
     if not (chosen or tags):
         raise RemoteError(
-            f"the template {remove_secrets(source)} has no release: no tag such as v1.0.0"
+            f"the template {remove_secrets(source)} has no release: it has no tag such as v1.0.0; "
+            "check --template"
         )
     renders.fetch()
     packer_files = read_packer_files(folder, request.packer_folder)
     if not (packer_files.folder or request.allow_defaults):
         raise SetupError(
             f"{folder} has no Packer file with a source of an AMI, so that all answers "
-            "would be guesses; give the folder that has one, or --defaults"
+            "would be guesses; choose the folder that has one with --packer, or use --defaults"
         )
     ci_config = read_ci_config(folder, git)
 
     def find(tag: str) -> FoundAnswers:
         found = FoundAnswers(packer_files.folder, notes=list(packer_files.notes))
         # The answers of an answers file without a release come before others.
-        for question, value in recorded.items():
+        for question, value in _read_answers(folder / answers_file).items():
             found.add(question, value, Place(answers_file, 0))
-        base_images = renders.read_base_images(tag)
-        find_answers(folder, packer_files.packer, ci_config, base_images, found)
+        find_answers(folder, packer_files.packer, ci_config, renders.read_base_images(tag), found)
         found.add("start_git", True, Place("git", 0))
         demo = renders.list_demo(tag)
         has_demo = bool(demo) and all((folder / path).is_file() for path in demo)
-        place = Place(demo[0] if has_demo else "none of its files", 0)
-        found.add("keep_demo", has_demo, place)
+        found.add("keep_demo", has_demo, Place(demo[0] if has_demo else "none of its files", 0))
         return found
 
     tag = chosen or tags[-1]
@@ -140,14 +138,13 @@ def _prepare(
             answers = FoundAnswers(found.folder, dict(found.answers))
             return renders.render(tag, answers)[0]
 
-        nearest = find_nearest_release(folder, tags, render, answers_file, request.report)
-        if nearest != tag:
-            tag, found = nearest, find(nearest)
+        tag = find_nearest_release(folder, tags, render, answers_file, request.report)
+        found = find(tag)
     _require_partition(found, request.data)
     path, refused = renders.render(tag, found)
     if request.ask:
-        request.report("What was not found is asked; press Enter for the default.")
-        path = renders.ask(tag, found)
+        request.report("Answer the questions that no file answers; press Enter for the default.")
+        path = renders.run_copier(tag, found, ask=True)
     return Adoption(
         folder,
         source,
@@ -164,18 +161,15 @@ def _prepare(
 def _describe_answers(
     file: Path, found: FoundAnswers, request: AdoptionRequest
 ) -> dict[str, BaselineAnswer]:
-    answers: dict[str, BaselineAnswer] = {}
-    for name, value in parse_answers(file.read_bytes(), "the template's answers file").items():
-        if name.startswith("_"):
-            continue
-        source = found.answers.get(name)
-        if name in request.data:
-            answers[name] = BaselineAnswer(value, "given", None)
-        elif source:
-            answers[name] = BaselineAnswer(value, "found", source.place)
-        else:
-            answers[name] = BaselineAnswer(value, "asked" if request.ask else "default", None)
-    return answers
+    origins: dict[str, tuple[Origin, Place | None]] = {
+        **{name: ("found", value.place) for name, value in found.answers.items()},
+        **dict.fromkeys(request.data, ("given", None)),
+    }
+    other: tuple[Origin, None] = ("asked" if request.ask else "default", None)
+    return {
+        name: BaselineAnswer(value, *origins.get(name, other))
+        for name, value in _read_answers(file).items()
+    }
 
 
 def _require_partition(found: FoundAnswers, data: Mapping[str, Any]) -> None:
@@ -192,8 +186,8 @@ def _require_partition(found: FoundAnswers, data: Mapping[str, Any]) -> None:
     if values and "aws_region" not in data and "aws_region" not in found.answers:
         value, reason = values[0]
         raise SetupError(
-            f"{value.value} ({value.place}): {reason}; nothing was added, and with --data "
-            "aws_region=REGION it is adopted for a region of that partition"
+            f"{value.value} ({value.place}): {reason}; nothing was added. To adopt the repository "
+            "for a region of that partition, add --data aws_region=REGION"
         )
     found.notes += [
         f"{value.value} ({value.place}) was left out: {reason}" for value, reason in values
@@ -233,24 +227,25 @@ def choose_answers_file(folder: Path, wanted: str | None, git: Git) -> str:
         answers = parse_answers((folder / path).read_bytes(), str(folder / path))
         if answers.get("_commit"):
             raise SetupError(
-                f"{folder / path} names {remove_secrets(str(answers.get('_src_path')))} at "
-                f"{answers['_commit']} already; look for a newer "
-                "release with: task template-check"
+                f"{folder / path} already connects this repository to "
+                f"{remove_secrets(str(answers.get('_src_path')))} at {answers['_commit']}; "
+                "check for a newer release with: task template-check"
             )
         return path
     if wanted is None:
         wanted = BESIDE_ANOTHER if _is_of_another_template(folder / DEFAULT) else DEFAULT
     place = Path(os.path.normpath(folder / wanted))
     if not place.is_relative_to(folder) or place == folder:
-        raise SetupError(f"--answers-file {wanted}: it is outside of {folder}; go there")
-    if os.path.lexists(place):
-        if place.is_symlink() or not place.is_file():
-            raise SetupError(f"{place} is not a file; delete it first")
-        if _is_of_another_template(place):
-            raise SetupError(
-                f"{place} is an answers file of another template; choose another name: "
-                f"--answers-file {BESIDE_ANOTHER}"
-            )
+        raise SetupError(
+            f"--answers-file {wanted}: the file is outside of {folder}; choose a path below it"
+        )
+    if place.is_symlink() or (place.exists() and not place.is_file()):
+        raise SetupError(f"{place} is not a file; delete it first")
+    if _is_of_another_template(place):
+        raise SetupError(
+            f"{place} is an answers file of another template; choose another name: "
+            f"--answers-file {BESIDE_ANOTHER}"
+        )
     path = place.relative_to(folder).as_posix()
     if git.filter_ignored([path]):
         raise SetupError(f"git ignores {path}; remove it from .gitignore first")
@@ -266,16 +261,12 @@ def _is_of_another_template(file: Path) -> bool:
     except SetupError:
         return True
     # Copier records no release where it could not read the template as a git repository.
-    names = [name for name in answers if not name.startswith("_")]
-    return "_commit" in answers or not all(_QUESTION.fullmatch(name) for name in names)
+    return "_commit" in answers or not all(map(_QUESTION.fullmatch, answers))
 
 
-def read_recorded(folder: Path, path: str) -> dict[str, Any]:
-    """Return the answers of an answers file that names no release; {} without the file."""
-    file = folder / path
-    if not file.is_file():
-        return {}
-    answers = parse_answers(file.read_bytes(), str(file))
+def _read_answers(file: Path) -> dict[str, Any]:
+    """Return the answers of an answers file; {} without the file."""
+    answers = parse_answers(file.read_bytes(), str(file)) if file.is_file() else {}
     return {name: value for name, value in answers.items() if not name.startswith("_")}
 
 

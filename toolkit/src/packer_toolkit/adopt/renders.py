@@ -57,7 +57,7 @@ class Renders:
         except GitError as error:
             raise RemoteError(
                 f"the template {remove_secrets(self.source)} cannot be fetched: "
-                f"{remove_secrets(error.reason)}"
+                f"{remove_secrets(error.reason)}; check the network, and that you may read it"
             ) from None
 
     def _read_file(self, tag: str, path: str) -> str:
@@ -80,8 +80,9 @@ class Renders:
 
         try:
             # The release is not trusted: outside of the sandbox an expression reaches Python.
-            text = self._read_file(tag, _BASE_IMAGES)
-            template = ImmutableSandboxedEnvironment().from_string(text)
+            template = ImmutableSandboxedEnvironment().from_string(
+                self._read_file(tag, _BASE_IMAGES)
+            )
             images = getattr(template.module, "base_images", {})
         except Exception as error:  # An expression may raise any error.
             raise SetupError(
@@ -103,7 +104,7 @@ class Renders:
         refused: dict[str, str] = {}
         while True:
             try:
-                return self._copy(tag, found, ask=False), refused
+                return self.run_copier(tag, found), refused
             except SetupError as error:
                 match = _REFUSED.search(str(error))
                 question = match["question"] if match else ""
@@ -113,11 +114,17 @@ class Renders:
                 reason = match["reason"].partition(". Accepted:")[0]
                 refused[question] = f"{value.value} ({value.place}): {reason}"
 
-    def ask(self, tag: str, found: FoundAnswers) -> Path:
-        """Render a release; the user is asked for the answers that are not known."""
-        return self._copy(tag, found, ask=True)
+    def run_copier(self, tag: str, found: FoundAnswers, *, ask: bool = False) -> Path:
+        """Render a release, and return its folder.
 
-    def _copy(self, tag: str, found: FoundAnswers, *, ask: bool) -> Path:
+        Args:
+            tag: Of the release.
+            found: The answers that were found.
+            ask: Whether Copier asks the user for the other answers.
+
+        Raises:
+            SetupError: The template refuses an answer, or cannot be rendered.
+        """
         import copier
         from copier.errors import CopierError
 
@@ -139,46 +146,46 @@ class Renders:
                 # The hook would delete the demo and start git; no code of the template runs here.
                 skip_tasks=True,
                 quiet=True,
-                exclude=[_escape_pattern(path) for path in demo],
+                # Patterns, each of which matches one path.
+                exclude=["/" + re.sub(r"([*?\[\]!\\#])", r"\\\1", path) for path in demo],
             )
         except KeyboardInterrupt:
             raise
-        except (CopierError, ValueError, TypeError, OSError) as error:
-            raise SetupError(_describe(error)) from None
         except Exception as error:
-            if type(error).__module__.split(".")[0] not in {"jinja2", "pydantic", "yaml"}:
+            is_known = isinstance(error, (CopierError, ValueError, TypeError, OSError))
+            package = type(error).__module__.split(".")[0]
+            if not is_known and package not in {"jinja2", "pydantic", "yaml"}:
                 raise
             raise SetupError(_describe(error)) from None
-        self._record_source(destination / self.answers_file, tag)
+        _record_source(destination / self.answers_file, self.source, tag)
         for empty in sorted(destination.rglob("*"), reverse=True):
             if empty.is_dir() and not any(empty.iterdir()):
                 empty.rmdir()
         return destination
 
-    def _record_source(self, file: Path, tag: str) -> None:
-        """Write the address of the template and its release into the answers file.
 
-        Copier has recorded the address of our clone, and perhaps another tag of the release.
-        """
-        import yaml
+def _record_source(file: Path, source: str, tag: str) -> None:
+    """Write the address of the template and its release into the answers file.
 
-        text = file.read_text(encoding="utf-8")
-        if not parse_answers(text.encode(), "the template's answers file").get("_commit"):
+    Copier has recorded the address of our clone, and perhaps another tag of the release.
+    """
+    import yaml
+
+    text = file.read_text(encoding="utf-8")
+    if not parse_answers(text.encode(), "the template's answers file").get("_commit"):
+        raise SetupError(
+            "git cannot find the release of the template; unset GIT_DIR and similar variables"
+        )
+    for key, value in (("_src_path", remove_secrets(source)), ("_commit", tag)):
+        line = yaml.safe_dump({key: value}, allow_unicode=True, width=10**6)
+        pattern = rf"^{key}:.*(?:\n[ \t]+.*)*\n"
+        text, count = re.subn(pattern, line.replace("\\", "\\\\"), text, flags=re.M)
+        if count != 1:
             raise SetupError(
-                "git cannot find the release of the template; unset GIT_DIR and similar variables"
+                f"the answers file of the template at {tag} has no line {key}; choose another "
+                "release with --vcs-ref"
             )
-        for key, value in (("_src_path", remove_secrets(self.source)), ("_commit", tag)):
-            line = yaml.safe_dump({key: value}, allow_unicode=True, width=10**6)
-            pattern = rf"^{key}:.*(?:\n[ \t]+.*)*\n"
-            text, count = re.subn(pattern, line.replace("\\", "\\\\"), text, flags=re.M)
-            if count != 1:
-                raise SetupError(f"the template's answers file has no {key} of one line")
-        file.write_text(text, encoding="utf-8")
-
-
-def _escape_pattern(path: str) -> str:
-    """Return a pattern of Copier that matches one path."""
-    return "/" + re.sub(r"([*?\[\]!\\#])", r"\\\1", path)
+    file.write_text(text, encoding="utf-8")
 
 
 def _describe(error: Exception) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from packer_toolkit.errors import RemoteError, SetupError, ToolkitError
+from packer_toolkit.text.lines import join_lines
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -41,26 +42,19 @@ def translate_aws_errors() -> Iterator[None]:
 
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
-        raise translate_error(error) from error
+    except ClientError as error:
+        raise _translate_response(error) from error
+    except BotoCoreError as error:
+        raise _translate_client_error(error) from error
     except ValueError as error:  # botocore raises it for an endpoint that is not a valid URL
-        raise SetupError(f"AWS: {' '.join(str(error).split())}; see AWS_ENDPOINT_URL") from None
-
-
-def translate_error(error: BotoCoreError | ClientError) -> ToolkitError:
-    """Return the error of the command line for an error of boto3."""
-    from botocore.exceptions import ClientError
-
-    if isinstance(error, ClientError):
-        return _translate_response(error)
-    return _translate_client_error(error)
+        raise SetupError(f"AWS: {join_lines(str(error))}; correct AWS_ENDPOINT_URL") from None
 
 
 def _translate_response(error: ClientError) -> ToolkitError:
     """Translate an error that AWS returned."""
     details = error.response.get("Error", {})
     code = details.get("Code", "")
-    message = " ".join(details.get("Message", "").split())
+    message = join_lines(details.get("Message", ""))
     call = error.operation_name
     if code in _EXPIRED:
         return SetupError(f"the AWS login has expired ({call}: {code}); {LOG_IN}")
@@ -73,16 +67,16 @@ def _translate_response(error: ClientError) -> ToolkitError:
         )
     if code in _DENIED:
         return RemoteError(
-            f"AWS refuses {call}: {message}; ask for the permission, or another role"
+            f"AWS refuses {call}: {message}; ask for the permission, or use another role"
         )
-    return RemoteError(f"AWS answers {call} with {code}: {message}; try again later")
+    return RemoteError(f"AWS returned {code} for {call}: {message}; try again later")
 
 
 def _translate_client_error(error: BotoCoreError) -> ToolkitError:
     """Translate an error that boto3 raised without a response of AWS."""
     from botocore import exceptions
 
-    text = " ".join(str(error).split())
+    text = join_lines(str(error))
     if isinstance(error, exceptions.NoCredentialsError):
         return SetupError(f"no AWS credentials; {LOG_IN}")
     if isinstance(error, (exceptions.SSOError, exceptions.TokenRetrievalError)):
@@ -99,7 +93,7 @@ def _translate_client_error(error: BotoCoreError) -> ToolkitError:
         return SetupError(reason or f"{text}; {LOG_IN}")
     if isinstance(error, (exceptions.ConnectionError, exceptions.HTTPClientError)):
         return RemoteError(f"AWS cannot be reached: {text}; check the network, a VPN or a proxy")
-    return SetupError(f"AWS: {text}; see the profile in ~/.aws/config")
+    return SetupError(f"AWS: {text}; correct the profile in ~/.aws/config")
 
 
 def get_error_code(error: BaseException) -> str:

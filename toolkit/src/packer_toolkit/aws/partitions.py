@@ -50,8 +50,7 @@ def find_partition(region: str) -> str:
     for prefix, name in _PREFIXES.items():
         if re.match(prefix, region):
             return name
-    isolated = _ISOLATED.match(region)
-    if isolated:
+    if isolated := _ISOLATED.match(region):
         return f"aws-iso-{isolated[1]}".rstrip("-")
     return "aws" if _STANDARD.fullmatch(region) else _UNKNOWN
 
@@ -107,8 +106,7 @@ def require_supported(values: Iterable[tuple[str, str]]) -> None:
         SetupError: One is of another partition.
     """
     for name, value in values:
-        reason = describe_refusal(value)
-        if reason:
+        if reason := describe_refusal(value):
             raise SetupError(
                 f"{name} is {value}: {reason}; use a region such as eu-central-1, or stay at "
                 "release 1.1.0 of the template"

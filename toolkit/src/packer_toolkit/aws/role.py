@@ -53,9 +53,8 @@ def make_role_arn(role: str, account: str, region: str) -> str:
     if ARN.fullmatch(role):
         return role
     if role.startswith("arn:"):
-        hint = ""
-        if ":assumed-role/" in role:
-            hint = "; this is the ARN of a session of a role, use the ARN of the role itself"
+        is_session = ":assumed-role/" in role
+        hint = "; use the ARN of the role instead of the ARN of its session" if is_session else ""
         raise SetupError(
             f"{role} is not an IAM role ARN (expected arn:aws:iam::111122223333:role/NAME){hint}"
         )
@@ -86,8 +85,7 @@ def make_environment(settings: Mapping[str, str]) -> dict[str, str | None]:
         changes |= {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}  # Go's SDK, Python's SDK
     role_variable = settings.get("PERSONAL_ROLE_VARIABLE") or DEFAULT_ROLE_VARIABLE
     role = settings.get(role_variable, "").strip()
-    is_set = settings.get("AWS_PROFILE") == PROFILE
-    if role not in ("", NO_ROLE) and not is_set:
+    if role not in ("", NO_ROLE) and settings.get("AWS_PROFILE") != PROFILE:
         changes |= _use_role(settings, role, role_variable, region)
     return changes
 
@@ -101,15 +99,20 @@ def _use_role(
     command may run with an identity other than the one requested: the profile fails with the
     reason as soon as it is used.
     """
+    import tempfile  # its import is slow, and most commands need no role
+
+    from packer_toolkit.aws.identity import read_identity
+
+    folder = Path(tempfile.mkdtemp(prefix="packer-toolkit-aws-"))  # readable by this user only
+    base: dict[str, str] = {}
     try:
         account = settings.get("AWS_ACCOUNT_ID") or ""
         if not account and not role.startswith("arn:"):
-            account = _read_base_account()
+            account = read_identity().account
         arn = make_role_arn(role, account, region)
     except ToolkitError as error:
-        profile = {"credential_process": "/bin/sh -c 'cat >&2 {folder}/reason; exit 1'"}
-        reason = f"{variable}: {error}"
-        base: dict[str, str] = {}
+        (folder / "reason").write_text(f"{variable}: {error}\n")
+        profile = {"credential_process": f"/bin/sh -c 'cat >&2 {folder}/reason; exit 1'"}
     else:
         base, source = _find_base_credentials(settings)
         profile = {
@@ -118,20 +121,14 @@ def _use_role(
             "duration_seconds": "3600",  # the maximum of a chained role; Go's SDK uses 900
             **source,
         }
-        reason = ""
     if region:
         profile["region"] = region
-    import tempfile  # its import is slow, and most commands need no role
-
-    folder = Path(tempfile.mkdtemp(prefix="packer-toolkit-aws-"))  # readable by this user only
-    if reason:
-        (folder / "reason").write_text(f"{reason}\n")
-        profile["credential_process"] = profile["credential_process"].format(folder=folder)
     config = folder / "aws-config"
-    sections = [_read_user_configuration(settings)]
-    if base:
-        sections.append(_format_section(BASE_PROFILE, base))
-    sections.append(_format_section(PROFILE, profile))
+    sections = [
+        _read_user_configuration(settings),
+        *([_format_section(BASE_PROFILE, base)] if base else []),
+        _format_section(PROFILE, profile),
+    ]
     config.touch(mode=0o600)
     config.write_text("\n".join(sections), encoding="utf-8")
     # In Python's SDK, keys in the environment take precedence over a profile.
@@ -156,21 +153,17 @@ def _find_base_credentials(settings: Mapping[str, str]) -> tuple[dict[str, str],
         if settings.get(names[0]) and settings.get(names[1]):
             keys = {key: settings[name] for name, key in variables.items() if settings.get(name)}
             return keys, {"source_profile": BASE_PROFILE}
-    profile = settings.get("AWS_PROFILE") or settings.get("AWS_DEFAULT_PROFILE")
-    if profile:
+    if profile := settings.get("AWS_PROFILE") or settings.get("AWS_DEFAULT_PROFILE"):
         return {}, {"source_profile": profile}
     if settings.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") or settings.get(
         "AWS_CONTAINER_CREDENTIALS_FULL_URI"
     ):
         return {}, {"credential_source": "EcsContainer"}
-    if re.search(r"^\[(profile\s+)?default\]", _read_user_profiles(settings), re.M):
+    credentials = settings.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"
+    profiles = _read_user_configuration(settings) + "\n" + _read_text(credentials)
+    if re.search(r"^\[(profile\s+)?default\]", profiles, re.M):
         return {}, {"source_profile": "default"}
     return {}, {"credential_source": "Ec2InstanceMetadata"}
-
-
-def _read_user_profiles(settings: Mapping[str, str]) -> str:
-    credentials = settings.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"
-    return _read_user_configuration(settings) + "\n" + _read_text(credentials)
 
 
 def _read_user_configuration(settings: Mapping[str, str]) -> str:
@@ -192,10 +185,3 @@ def _read_text(file: str) -> str:
 
 def _format_section(profile: str, keys: Mapping[str, str]) -> str:
     return "\n".join([f"[profile {profile}]", *(f"{key} = {keys[key]}" for key in keys), ""])
-
-
-def _read_base_account() -> str:
-    """Ask AWS for the account of the base credentials."""
-    from packer_toolkit.aws.identity import read_identity
-
-    return read_identity().account

@@ -83,12 +83,7 @@ def open_role_session(
 
 def make_clients(session: boto3.Session) -> Clients:
     """Return a function that makes the EC2 client of a region, one for each region."""
-
-    @cache
-    def get_client(region: str) -> EC2Client:
-        return session.client("ec2", region_name=region)
-
-    return get_client
+    return cache(lambda region: session.client("ec2", region_name=region))
 
 
 def _make_core(profile: str | None = None, attempts: int = 8, **options: Any) -> Any:
@@ -100,8 +95,6 @@ def _make_core(profile: str | None = None, attempts: int = 8, **options: Any) ->
     from botocore.config import Config
 
     core = botocore.session.Session(profile=profile)
-    options = {"connect_timeout": 10, **options}
-    core.set_default_client_config(
-        Config(retries={"mode": "standard", "total_max_attempts": attempts}, **options)
-    )
+    retries = {"mode": "standard", "total_max_attempts": attempts}
+    core.set_default_client_config(Config(**{"connect_timeout": 10, "retries": retries, **options}))
     return core

@@ -10,7 +10,7 @@ from typing import Any
 
 from packer_toolkit.build.values import Values
 from packer_toolkit.hcl.evaluate import Definition, Evaluator, Folder
-from packer_toolkit.hcl.folder import load_folder
+from packer_toolkit.hcl.folder import list_build_sources, load_folder
 from packer_toolkit.hcl.parse import (
     Block,
     find_line,
@@ -120,27 +120,8 @@ def _read_builds(
     hcl: Folder, kind: str, attribute: str
 ) -> Iterator[tuple[str, str, Setting | None]]:
     """Yield the name of a build, the name of its source, and what the build itself sets."""
-    for build in hcl.blocks:
-        if build.labels[0] != "build":
-            continue
-        file = build.place.file
-        for block in list_blocks(build.body, file):
-            if block.labels[0] == "source" and len(block.labels) == 2:
-                yield from _read_build(
-                    block.labels[1], block, Evaluator(hcl, file), kind, attribute
-                )
-            elif block.labels == ("dynamic", "source"):
-                nodes = dict(list_attributes(block.body))
-                outside = Evaluator(hcl, file)
-                items = outside.evaluate(nodes["for_each"]) if "for_each" in nodes else UNKNOWN
-                iterator = outside.read_name(nodes["iterator"]) if "iterator" in nodes else "source"
-                pairs = items.items() if isinstance(items, dict) else zip(items, items, strict=True)
-                for key, value in pairs:
-                    inside = Evaluator(hcl, file, {iterator: {"key": key, "value": value}})
-                    labels = inside.evaluate(nodes["labels"]) if "labels" in nodes else []
-                    for inner in list_blocks(block.body, file):
-                        for label in labels if isinstance(labels, list) else [UNKNOWN]:
-                            yield from _read_build(str(label), inner, inside, kind, attribute)
+    for label, block, evaluator in list_build_sources(hcl):
+        yield from _read_build(label, block, evaluator, kind, attribute)
 
 
 def _read_build(

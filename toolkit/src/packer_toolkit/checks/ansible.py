@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from packer_toolkit.checks.tools import (
@@ -18,6 +19,7 @@ from packer_toolkit.checks.tools import (
     run_tool,
 )
 from packer_toolkit.process import Completed
+from packer_toolkit.repository.galaxy_command import make_environment
 from packer_toolkit.repository.missing_content import find_applied_roles
 from packer_toolkit.repository.requirements_file import ANSIBLE
 
@@ -31,15 +33,11 @@ def check_syntax(root: Path, run: RunTool = run_tool) -> list[Finding]:
     Raises:
         SkippedError: There is no playbook.
     """
-    missing = [
-        finding
-        for finding in list_missing_content(root)
-        if not str(finding.file).startswith(_OTHER_CHECKS)
-    ]
-    if missing:
-        return missing
+    missing = list_missing_content(root)
+    if own := [each for each in missing if not str(each.file).startswith(_OTHER_CHECKS)]:
+        return own
     if not (root / _PLAYBOOK).is_file():
-        raise SkippedError(f"no {_PLAYBOOK} here")
+        raise SkippedError(f"the repository has no {_PLAYBOOK}")
     findings = []
     with tempfile.TemporaryDirectory() as folder:
         # The playbook finds its roles only when it runs: these name them, one each, because
@@ -49,17 +47,17 @@ def check_syntax(root: Path, run: RunTool = run_tool) -> list[Finding]:
             plays.append(Path(folder) / f"{role}.yml")
             plays[-1].write_text(json.dumps([{"hosts": "all", "name": role, "roles": [role]}]))
         for play in plays:
-            arguments = ("--syntax-check", "--inventory=machine,", play)
-            completed = run(root, "ansible-playbook", *arguments, env=_make_environment(root))
+            command = ("ansible-playbook", "--syntax-check", "--inventory=machine,", play)
+            completed = run(root, *command, env=make_environment(root))
             if completed.code:
-                findings += _read_errors(root, completed) or read_unplaced(completed)
+                findings += list(_read_errors(root, completed)) or read_unplaced(completed)
     return list(dict.fromkeys(findings))
 
 
 def run_lint(root: Path, run: RunTool = run_tool) -> list[Finding]:
     """Find what ansible-lint reports."""
-    arguments = ("--offline", "--strict", "--nocolor", "-q", "--format=json")
-    completed = run(root, "ansible-lint", *arguments, env=_make_environment(root))
+    command = ("ansible-lint", "--offline", "--strict", "--nocolor", "-q", "--format=json")
+    completed = run(root, *command, env=make_environment(root))
     try:
         issues = json.loads(completed.stdout)
     except ValueError:
@@ -82,14 +80,7 @@ def run_lint(root: Path, run: RunTool = run_tool) -> list[Finding]:
     return findings or read_unplaced(completed)
 
 
-def _make_environment(root: Path) -> dict[str, str]:
-    config = root / ANSIBLE / "ansible.cfg"
-    return {"ANSIBLE_CONFIG": str(config)} if config.is_file() else {}
-
-
-def _read_errors(root: Path, completed: Completed) -> list[Finding]:
-    findings = []
-    place: tuple[str | None, int | None]
+def _read_errors(root: Path, completed: Completed) -> Iterator[Finding]:
     for block in re.split(r"^(?=\[?ERROR\]?[:!] )", completed.stderr, flags=re.M)[1:]:
         lines = block.splitlines()
         message = re.sub(r"^\[?ERROR\]?[:!] ", "", lines[0]).strip()
@@ -97,21 +88,20 @@ def _read_errors(root: Path, completed: Completed) -> list[Finding]:
             r"appears to be in '(.+?)': line (\d+)", block
         )
         if origin:
-            place = (make_relative(root, origin[1]), int(origin[2]))
+            yield Finding(make_relative(root, origin[1]), int(origin[2]), message)
         else:
             message = " ".join(line.strip() for line in lines[:2]).removeprefix("[ERROR]: ")
-            place = _find_mention(root, block)
-        findings.append(Finding(*place, message))
-    return findings
+            yield Finding(*_find_mention(root, block), message)
 
 
 def _find_mention(root: Path, text: str) -> tuple[str | None, int | None]:
     """Return the line that names a file that Ansible cannot find: Ansible does not report it."""
-    if missing := re.search(r"'([^']+\.(?:ya?ml|j2|json|ini))'", text):
-        name = Path(missing[1]).name
-        for path in list_files(root):
-            if path.startswith(str(ANSIBLE)) and path.endswith((".yml", ".yaml")):
-                for number, line in enumerate((root / path).read_text().splitlines(), 1):
-                    if name in line and not line.lstrip().startswith("#"):
-                        return path, number
-    return None, None
+    missing = re.search(r"'([^']+\.(?:ya?ml|j2|json|ini))'", text)
+    places = (
+        (path, number)
+        for path in list_files(root)
+        if path.startswith(str(ANSIBLE)) and path.endswith((".yml", ".yaml"))
+        for number, line in enumerate((root / path).read_text().splitlines(), 1)
+        if missing and Path(missing[1]).name in line and not line.lstrip().startswith("#")
+    )
+    return next(places, (None, None)) if missing else (None, None)

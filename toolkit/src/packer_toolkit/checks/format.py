@@ -1,28 +1,56 @@
-"""Format HCL with `packer fmt`, and shell scripts with shfmt."""
+"""Check and fix the format of HCL with `packer fmt`, and of shell scripts with shfmt.
+
+Symbolic links and their targets stay as they are.
+"""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from packer_toolkit.checks.packer import copy_hcl, read_diagnostics
-from packer_toolkit.checks.shell import list_scripts
+from packer_toolkit.checks.linters import read_diagnostics
 from packer_toolkit.checks.tools import (
     Finding,
     MissingToolError,
     RunTool,
     exclude_links,
-    read_syntax_errors,
+    list_files,
+    list_scripts,
+    read_hunks,
+    read_places,
     read_unplaced,
+    require_some,
     run_tool,
 )
 from packer_toolkit.errors import SetupError
-from packer_toolkit.process import Completed
+
+_ERROR_OF_SHFMT = r"^(.+?):(\d+):\d+: (.+)$"
+
+
+def check_hcl_format(root: Path, run: RunTool = run_tool) -> list[Finding]:
+    """Find HCL that is not formatted."""
+    with _copy_hcl(root) as copy:
+        completed = run(copy, "packer", "fmt", "-check", "-diff", "-recursive", ".")
+    diagnostics = read_diagnostics(root, completed)
+    return [*read_hunks(completed.stdout), *diagnostics] or read_unplaced(completed)
+
+
+def check_script_format(root: Path, run: RunTool = run_tool) -> list[Finding]:
+    """Find scripts that are not formatted.
+
+    Raises:
+        SkippedError: There are no scripts.
+    """
+    names = exclude_links(root, list_scripts(root))
+    completed = run(root, "shfmt", "--diff", "--", *require_some(names, "shell script"))
+    errors = read_places(root, _ERROR_OF_SHFMT, completed.stderr)
+    return [*read_hunks(completed.stdout), *errors] or read_unplaced(completed)
 
 
 def format_files(root: Path, run: RunTool = run_tool) -> list[str]:
     """Format HCL and shell scripts.
-
-    Symbolic links and their targets stay as they are.
 
     Args:
         root: The repository.
@@ -39,18 +67,30 @@ def format_files(root: Path, run: RunTool = run_tool) -> list[str]:
         hcl, errors = _format_hcl(root, run)
         scripts, script_errors = _format_scripts(root, run)
     except MissingToolError as error:
-        raise SetupError(f"{error} is not on PATH: use task format, or install it") from None
+        raise SetupError(f"{error} is not on PATH; use the toolkit image: task format") from None
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}; check its permissions"
         raise SetupError(f"could not format everything: {reason}") from None
     for finding in (*errors, *script_errors):
-        place = f"{finding.place}: " if finding.place else ""
-        raise SetupError(f"could not format everything: {place}{finding.message}")
+        parts = ("could not format everything", finding.place, finding.message)
+        raise SetupError(": ".join(filter(None, parts)))
     return sorted([*hcl, *scripts])
 
 
+@contextmanager
+def _copy_hcl(root: Path) -> Iterator[Path]:
+    """Copy the HCL files, because `packer fmt` follows links and enters submodules."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in exclude_links(root, list_files(root)):
+            if name.endswith((".pkr.hcl", ".pkrvars.hcl")):
+                copy = Path(folder, name)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes((root / name).read_bytes())
+        yield Path(folder)
+
+
 def _format_hcl(root: Path, run: RunTool) -> tuple[list[str], list[Finding]]:
-    with copy_hcl(root) as copy:
+    with _copy_hcl(root) as copy:
         before = {path: path.read_bytes() for path in sorted(copy.rglob("*")) if path.is_file()}
         completed = run(copy, "packer", "fmt", "-recursive", ".")
         changed = []
@@ -60,7 +100,8 @@ def _format_hcl(root: Path, run: RunTool) -> tuple[list[str], list[Finding]]:
             if path.read_bytes() != content == (root / name).read_bytes():
                 (root / name).write_bytes(path.read_bytes())
                 changed.append(name)
-    return changed, _read_failure(root, completed)
+    errors = list(read_diagnostics(root, completed)) if completed.code else []
+    return changed, errors or read_unplaced(completed)
 
 
 def _format_scripts(root: Path, run: RunTool) -> tuple[list[str], list[Finding]]:
@@ -69,14 +110,5 @@ def _format_scripts(root: Path, run: RunTool) -> tuple[list[str], list[Finding]]
         return [], []
     completed = run(root, "shfmt", "--write", "--", *before)
     changed = [name for name, content in before.items() if (root / name).read_bytes() != content]
-    return changed, _read_failure(root, completed)
-
-
-def _read_failure(root: Path, completed: Completed) -> list[Finding]:
-    if not completed.code:
-        return []
-    return (
-        read_syntax_errors(root, completed)
-        or read_diagnostics(root, completed)
-        or read_unplaced(completed)
-    )
+    errors = read_places(root, _ERROR_OF_SHFMT, completed.stderr) if completed.code else []
+    return changed, errors or read_unplaced(completed)

@@ -26,6 +26,7 @@ from packer_toolkit.checks.tools import (
     list_files,
     list_missing_content,
     make_relative,
+    read_places,
     read_unplaced,
     run_tool,
 )
@@ -75,32 +76,41 @@ def check_profile(root: Path, run: RunTool = run_tool) -> list[Finding]:
         SkippedError: There is no profile, or no tool to check it with.
     """
     if not (root / _METADATA).is_file():
-        raise SkippedError(f"no {_METADATA} here")
+        raise SkippedError(f"the repository has no {_METADATA}")
     auditor = shutil.which("cinc-auditor") or shutil.which("inspec")
     # Cinc Auditor brings its own Ruby, which reports the line of a syntax error.
-    bundled = Path("/opt/cinc-auditor/embedded/bin/ruby")
-    ruby = str(bundled) if bundled.is_file() else shutil.which("ruby")
+    ruby = shutil.which("/opt/cinc-auditor/embedded/bin/ruby") or shutil.which("ruby")
     if not auditor and not ruby:
-        raise SkippedError("neither cinc-auditor nor inspec nor ruby is on PATH")
+        raise SkippedError(
+            "neither cinc-auditor nor inspec nor ruby is on PATH; use the toolkit image: task check"
+        )
     controls = [
         name
         for name in list_files(root)
         if name.startswith(f"{_PROFILE}/controls/") and name.endswith(".rb")
     ]
-    broken = _check_syntax(root, ruby, run) if ruby else []
+    broken = list(_check_syntax(root, ruby, run)) if ruby else []
     text = (root / _METADATA).read_text(encoding="utf-8", errors="replace")
     try:
         metadata = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-        return [*broken, Finding(_METADATA, mark and mark.line + 1, f"YAML: {problem or error}")]
+        return [
+            *broken,
+            Finding(
+                _METADATA, mark and mark.line + 1, f"YAML: {problem or error}; correct the line"
+            ),
+        ]
     if not isinstance(metadata, dict):
-        return [*broken, Finding(_METADATA, 1, "must be a mapping, with name and version")]
+        return [
+            *broken,
+            Finding(_METADATA, 1, "must be a mapping; start it with name: and version:"),
+        ]
     findings = [*broken, *_check_supports(text, metadata), *_check_ids(root, controls)]
     if auditor and not broken:
-        # Evaluating would download these.
-        is_local = all("path" in each for each in metadata.get("depends") or [])
-        findings += _check_with_auditor(root, auditor, run, evaluate=is_local)
+        # Evaluating the profile would download those that it depends on.
+        downloads = any("path" not in each for each in metadata.get("depends") or [])
+        findings += _check_with_auditor(root, auditor, run, evaluate=not downloads)
     elif not controls and not _is_untested_on_purpose(root):
         findings.append(Finding(f"{_PROFILE}/controls", None, _NO_CONTROLS))
     return list(dict.fromkeys(findings))
@@ -120,28 +130,22 @@ def _is_untested_on_purpose(root: Path) -> bool:
 # ------------------------------------------------------------------------------- without auditor
 
 
-def _check_syntax(root: Path, ruby: str, run: RunTool) -> list[Finding]:
-    findings = []
+def _check_syntax(root: Path, ruby: str, run: RunTool) -> Iterator[Finding]:
     for name in list_files(root):
         if name.startswith(f"{_PROFILE}/") and name.endswith(".rb"):
             errors = run(root, ruby, "-wc", name)
-            pattern = rf"^(?:ruby: )?{re.escape(name)}:(\d+): (.+)$"
-            lines = re.findall(pattern, errors.stderr, re.M)
-            findings += [Finding(name, int(line), text) for line, text in lines]
-            findings += [] if lines else read_unplaced(errors)
-    return findings
+            pattern = rf"^(?:ruby: )?({re.escape(name)}):(\d+): (.+)$"
+            yield from read_places(root, pattern, errors.stderr) or read_unplaced(errors)
 
 
-def _check_supports(text: str, metadata: dict[str, Any]) -> list[Finding]:
-    """Find unknown entries in `supports`: InSpec would run such a profile on no machine."""
+def _check_supports(text: str, metadata: dict[str, Any]) -> Iterator[Finding]:
+    """Yield unknown entries in `supports`: InSpec would run such a profile on no machine."""
     supports = metadata.get("supports") or []
-    findings = []
     for entry in supports if isinstance(supports, list) else [supports]:
         if not isinstance(entry, dict):
-            message = "supports: must be a list of entries such as platform-family: linux"
-            findings.append(Finding(_METADATA, _find_line(text, r"^supports\s*:"), message))
-            continue
-        for key, value in entry.items():
+            hint = "supports: must be a list of entries such as platform-family: linux"
+            yield Finding(_METADATA, _find_line(text, r"^supports\s*:"), hint)
+        for key, value in entry.items() if isinstance(entry, dict) else ():
             name = str(key).replace("_", "-")
             close = difflib.get_close_matches(str(value), _PLATFORMS, 1, 0.75)
             if name not in _SUPPORTS:
@@ -150,34 +154,31 @@ def _check_supports(text: str, metadata: dict[str, Any]) -> list[Finding]:
                 hint = f"InSpec does not know {value}; use {close[0]}"
             else:
                 continue
-            line = _find_line(text, rf"\b{re.escape(str(key))}[\"']?\s*:")
-            message = f"supports: {hint}. Otherwise InSpec skips the profile on every machine"
-            findings.append(Finding(_METADATA, line, message))
-    return findings
+            yield Finding(
+                _METADATA,
+                _find_line(text, rf"\b{re.escape(str(key))}[\"']?\s*:"),
+                f"supports: {hint}. Otherwise InSpec skips the profile on every machine",
+            )
 
 
-def _check_ids(root: Path, controls: list[str]) -> list[Finding]:
-    """Find IDs that two controls have: the later one silently replaces the other.
+def _check_ids(root: Path, controls: list[str]) -> Iterator[Finding]:
+    """Yield IDs that two controls have: the later one silently replaces the other.
 
     Indented controls are left out: an `if` may choose one of them, and a control in the block of
     `include_controls` changes another one on purpose.
     """
-    findings = []
     first: dict[str, str] = {}
     for name in controls:
         text = (root / name).read_text(encoding="utf-8", errors="replace")
         text = re.sub(r"^=begin\b.*?^=end\b", lambda match: "\n" * match[0].count("\n"), text,
                       flags=re.M | re.S)  # fmt: skip
         for number, line in enumerate(text.split("\n__END__")[0].splitlines(), 1):
-            match = re.match(r"control[ (]+(?:\"([^\"#]+)\"|'([^']+)')", line)
-            if not match:
-                continue
-            id_ = match[1] or match[2]
-            if id_ in first:
-                message = f"Control {id_} replaces the one in {first[id_]}; give it another ID"
-                findings.append(Finding(name, number, message))
-            first.setdefault(id_, f"{name}:{number}")
-    return findings
+            if match := re.match(r"control[ (]+(?:\"([^\"#]+)\"|'([^']+)')", line):
+                id_ = match[1] or match[2]
+                if id_ in first:
+                    message = f"Control {id_} replaces the one in {first[id_]}; give it another ID"
+                    yield Finding(name, number, message)
+                first.setdefault(id_, f"{name}:{number}")
 
 
 def _find_line(text: str, pattern: str) -> int | None:
@@ -194,9 +195,8 @@ def _check_with_auditor(root: Path, auditor: str, run: RunTool, *, evaluate: boo
         "RUBYOPT": f"{os.environ.get('RUBYOPT', '')} -EUTF-8",  # also in the C locale
     }
     command = (auditor, "check", _PROFILE, "--format=json")
-    results = [run(root, *command, env=env)]
-    if evaluate:
-        results.append(run(root, *command, "--legacy-check", env=env))
+    ways: list[tuple[str, ...]] = [(), ("--legacy-check",)] if evaluate else [()]
+    results = [run(root, *command, *way, env=env) for way in ways]
     reports = [report for report in map(_read_report, results) if report is not None]
     findings = [each for report in reports for each in _list_messages(root, report, "errors")]
     if not reports or (_read_report(results[-1]) is None and _is_error_of_profile(results[-1])):
@@ -204,11 +204,8 @@ def _check_with_auditor(root: Path, auditor: str, run: RunTool, *, evaluate: boo
     if findings or not reports:
         return findings
     warnings = [list(_list_messages(root, report, "warnings")) for report in reports]
-    return [finding for finding in warnings[0] if _is_in_all(finding, warnings)]
-
-
-def _is_in_all(finding: Finding, reports: list[list[Finding]]) -> bool:
-    return all(finding.message in {each.message for each in report} for report in reports)
+    messages = [{finding.message for finding in each} for each in warnings]
+    return [each for each in warnings[0] if all(each.message in other for other in messages)]
 
 
 def _is_error_of_profile(completed: Completed) -> bool:

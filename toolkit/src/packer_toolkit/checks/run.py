@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from packer_toolkit.checks import ansible, packer, shell
+from packer_toolkit.checks import ansible, linters
+from packer_toolkit.checks.format import check_hcl_format, check_script_format
 from packer_toolkit.checks.inspec import check_inspec
 from packer_toolkit.checks.tools import Finding, MissingToolError, SkippedError
-from packer_toolkit.checks.yaml import check_yaml
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.repository.galaxy_install import Options, hold_requirements
 from packer_toolkit.repository.requirements_file import RequirementsError
@@ -45,13 +45,13 @@ class CheckResult:
 
 # In the order of the table. A group is the first word of the names.
 CHECKS: dict[str, Callable[[Path], list[Finding]]] = {
-    "packer-fmt": packer.check_format,
-    "packer-validate": packer.check_template,
+    "packer-fmt": check_hcl_format,
+    "packer-validate": linters.check_template,
     "ansible-syntax": ansible.check_syntax,
     "ansible-lint": ansible.run_lint,
-    "yamllint": check_yaml,
-    "shellcheck": shell.check_scripts,
-    "shfmt": shell.check_format,
+    "yamllint": linters.check_yaml,
+    "shellcheck": linters.check_scripts,
+    "shfmt": check_script_format,
     "inspec": check_inspec,
 }
 GROUPS = {

@@ -12,6 +12,7 @@ from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import Git
 from packer_toolkit.process import NOT_ON_PATH, Completed, run_program
 from packer_toolkit.repository.missing_content import find_missing_content
+from packer_toolkit.text.lines import join_lines
 
 # Folders of others, and of tools; git ignores most of them anyway.
 _FOREIGN = (".git", ".ansible", ".galaxy", ".task", ".venv", "node_modules", "packer_cache")
@@ -51,8 +52,7 @@ class SkippedError(Exception):
     """The check does not run; the message has the reason."""
 
 
-RunTool = Callable[..., Completed]
-"""The type of `run_tool`; tests use a function of their own."""
+RunTool = Callable[..., Completed]  # `run_tool`; tests use a function of their own
 
 
 def run_tool(root: Path, *command: str | Path, env: dict[str, str] | None = None) -> Completed:
@@ -74,16 +74,21 @@ def run_tool(root: Path, *command: str | Path, env: dict[str, str] | None = None
 
 def read_unplaced(completed: Completed) -> list[Finding]:
     """Return the whole output of a failed tool as one finding, so that no failure is silent."""
-    if not completed.code:
-        return []
-    lines = [line.strip() for line in f"{completed.stdout}\n{completed.stderr}".splitlines()]
-    return [Finding(None, None, " ".join(filter(None, lines)) or f"exit code {completed.code}")]
+    output = join_lines(f"{completed.stdout}\n{completed.stderr}")
+    message = output or f"exit code {completed.code}"
+    return [Finding(None, None, message)] if completed.code else []
 
 
-def read_syntax_errors(root: Path, completed: Completed) -> list[Finding]:
-    """Return the errors of shfmt: FILE:LINE:COLUMN: MESSAGE."""
-    errors = re.findall(r"^(.+?):(\d+):\d+: (.+)$", completed.stderr, re.M)
-    return [Finding(make_relative(root, path), int(line), text) for path, line, text in errors]
+def read_places(root: Path, pattern: str, output: str) -> list[Finding]:
+    """Return a finding for each line of an output with a place.
+
+    Args:
+        root: The repository.
+        pattern: Has groups for file, line and message.
+        output: The output of the tool.
+    """
+    lines = re.findall(pattern, output, re.M)
+    return [Finding(make_relative(root, path), int(line), text) for path, line, text in lines]
 
 
 def read_hunks(diff: str) -> Iterator[Finding]:
@@ -108,13 +113,26 @@ def list_files(root: Path) -> list[str]:
         names = Git(root).fields("ls-files", "-z", "--cached", "--others", "--exclude-standard")
     except SetupError:
         names = []
-    if not names:  # outside of a git repository
-        names = [
-            path.relative_to(root).as_posix()
-            for path in root.rglob("*")
-            if not set(path.relative_to(root).parts) & set(_FOREIGN)
-        ]
+    names = names or [  # outside of a git repository
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*")
+        if not set(path.relative_to(root).parts) & set(_FOREIGN)
+    ]
     return sorted(name for name in set(names) if (root / name).is_file())
+
+
+def list_scripts(root: Path) -> list[str]:
+    """Return the shell scripts, known by their name or their first line."""
+    return [
+        name
+        for name in list_files(root)
+        if name.endswith((".sh", ".bash")) or _starts_a_shell(root / name)
+    ]
+
+
+def _starts_a_shell(file: Path) -> bool:
+    is_shell = re.match(rb"#!.*\b(?:ba|da|k)?sh\b", file.read_bytes()[:80])
+    return "." not in file.name and is_shell is not None
 
 
 def list_missing_content(root: Path, *folders: str) -> list[Finding]:
@@ -133,7 +151,7 @@ def require_some(names: Sequence[str], kind: str) -> Sequence[str]:
         SkippedError: There are none of the kind.
     """
     if not names:
-        raise SkippedError(f"no {kind} here")
+        raise SkippedError(f"the repository has no {kind}")
     return names
 
 

@@ -1,18 +1,19 @@
 """Evaluate expressions of HCL, as far as their values can be known without a build."""
+# ruff: noqa: D102 (the methods without a docstring have the names of the grammar's rules)
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lark import Token, Tree
 from lark.visitors import Interpreter
 
-from packer_toolkit.hcl.functions import FUNCTIONS, format_value, is_known
-from packer_toolkit.hcl.parse import Block, Node, find_line, list_trees, read_label
+from packer_toolkit.hcl.parse import Block, Node, find_line, list_trees, read_label, read_path
 from packer_toolkit.hcl.sources import UNKNOWN, Place, Value
 
 _DEEPEST = 200  # stops locals that refer to each other
@@ -57,14 +58,16 @@ class Folder:
     unread: list[tuple[Place, str]] = field(default_factory=list)
 
 
-class Evaluator:
+class Evaluator(Interpreter[Token, Any]):
     """Evaluates the expressions of a file; what only a build can know is UNKNOWN.
+
+    Each method without a docstring evaluates the rule of that name in the grammar of python-hcl2.
 
     Attributes:
         folder: Has the variables and locals.
         file: The file with the expressions.
         scope: Names beside var, local and others, such as the iterator of a dynamic block.
-        depth: How many definitions led to this file.
+        depth: How many expressions and definitions led to this expression.
     """
 
     def __init__(
@@ -77,26 +80,28 @@ class Evaluator:
 
     def evaluate(self, node: Node) -> Any:
         """Return the value of an expression, or UNKNOWN."""
-        return _Expressions(self).evaluate(node)
+        self.depth += 1
+        try:
+            return self.visit(node) if isinstance(node, Tree) and self.depth < _DEEPEST else UNKNOWN
+        except _ERRORS:
+            return UNKNOWN
+        finally:
+            self.depth -= 1
 
     def find_value(self, node: Node) -> Value:
         """Return the value of an expression with the place that sets it: a variable's own place."""
-        place = Place(self.file, find_line(node))
-        path = self.read_path(node)
-        origin = self.find_definition(path)
-        steps = 0
-        while origin and steps < _DEEPEST:
-            place, path = origin.place, self.read_path(origin.node)
-            origin, steps = self.find_definition(path), steps + 1
+        place, path = Place(self.file, find_line(node)), read_path(node)
+        for _ in range(_DEEPEST):
+            if not (origin := self.find_definition(path)):
+                break
+            place, path = origin.place, read_path(origin.node)
         reference = path[:3] if path[:1] == ("data",) else ()
         return Value(self.evaluate(node), place, reference)
 
     def find_definition(self, path: tuple[str, ...]) -> Definition | None:
         """Return the definition that a path such as ("var", "region") refers to."""
-        if len(path) != 2:
-            return None
         kinds = {"var": self.folder.variables, "local": self.folder.locals}
-        return kinds.get(path[0], {}).get(path[1])
+        return kinds.get(path[0], {}).get(path[1]) if len(path) == 2 else None
 
     def list_elements(self, node: Tree[Token]) -> Iterator[tuple[str, Node]]:
         """Yield the names and expressions of an object."""
@@ -104,48 +109,7 @@ class Evaluator:
             if element.data == "object_elem":
                 key, value = list_trees(element)[0], list_trees(element)[-1]
                 (inner,) = list_trees(key)
-                yield self.read_name(inner) or format_value(self.evaluate(inner)), value
-
-    def read_name(self, node: Node) -> str:
-        """Return a bare name; "" for any other expression."""
-        return ".".join(self.read_path(node))
-
-    def read_path(self, node: Node) -> tuple[str, ...]:
-        """Return the names of an expression such as data.amazon-ami.base.id; () for any other."""
-        while isinstance(node, Tree):
-            inner = list_trees(node)
-            if node.data == "string" and len(inner) == 1 and len(list_trees(inner[0])) == 1:
-                node = list_trees(inner[0])[0]  # "${var.x}"
-            elif node.data in {"expr_term", "interpolation"} and len(inner) == 1:
-                node = inner[0]
-            elif node.data == "identifier":
-                return (read_label(node),)
-            elif node.data == "get_attr_expr_term":
-                first, last = inner
-                before = self.read_path(first)
-                return (*before, read_label(last).lstrip(".")) if before else ()
-            else:
-                return ()
-        return ()
-
-
-class _Expressions(Interpreter[Token, Any]):
-    """Evaluates expressions with one method for each rule of the grammar of python-hcl2."""
-
-    def __init__(self, evaluator: Evaluator) -> None:
-        self._evaluator = evaluator
-        self._depth = evaluator.depth
-
-    def evaluate(self, node: Node) -> Any:
-        """Return the value of an expression, or UNKNOWN."""
-        self._depth += 1
-        try:
-            is_tree = isinstance(node, Tree) and self._depth < _DEEPEST
-            return self.visit(node) if is_tree else UNKNOWN
-        except _ERRORS:
-            return UNKNOWN
-        finally:
-            self._depth -= 1
+                yield ".".join(read_path(inner)) or format_value(self.evaluate(inner)), value
 
     def __default__(self, tree: Tree[Token]) -> Any:
         return UNKNOWN
@@ -176,31 +140,26 @@ class _Expressions(Interpreter[Token, Any]):
     def heredoc_template_trim(self, tree: Tree[Token]) -> Any:
         return textwrap.dedent(self.heredoc_template(tree))
 
-    def int_lit(self, tree: Tree[Token]) -> Any:
-        return int(str(tree.children[0]))
-
-    def float_lit(self, tree: Tree[Token]) -> Any:
-        return float(str(tree.children[0]))
-
     def literal_value(self, tree: Tree[Token]) -> Any:
-        return {"true": True, "false": False, "null": None}[str(tree.children[0])]
+        return json.loads(str(tree.children[0]))
+
+    int_lit = float_lit = literal_value
 
     def tuple(self, tree: Tree[Token]) -> Any:
         return [self.evaluate(part) for part in list_trees(tree)]
 
     def object(self, tree: Tree[Token]) -> Any:
-        elements = self._evaluator.list_elements(tree)
-        return {name: self.evaluate(value) for name, value in elements}
+        return {name: self.evaluate(value) for name, value in self.list_elements(tree)}
 
     def identifier(self, tree: Tree[Token]) -> Any:
-        return self._evaluator.scope.get(read_label(tree), UNKNOWN)
+        return self.scope.get(read_label(tree), UNKNOWN)
 
     def get_attr_expr_term(self, tree: Tree[Token]) -> Any:
-        path = self._evaluator.read_path(tree)
-        if definition := self._evaluator.find_definition(path):
-            folder = self._evaluator.folder
-            other = Evaluator(folder, definition.file, depth=self._depth + 1)
-            return other.evaluate(definition.node)
+        path = read_path(tree)
+        if definition := self.find_definition(path):
+            return Evaluator(self.folder, definition.file, None, self.depth + 1).evaluate(
+                definition.node
+            )
         if path[:1] == ("path",):
             return "."
         first, last = list_trees(tree)
@@ -215,9 +174,7 @@ class _Expressions(Interpreter[Token, Any]):
     def conditional(self, tree: Tree[Token]) -> Any:
         test, yes, no = list_trees(tree)
         outcome = self.evaluate(test)
-        if isinstance(outcome, bool):
-            return self.evaluate(yes if outcome else no)
-        return UNKNOWN
+        return self.evaluate(yes if outcome else no) if isinstance(outcome, bool) else UNKNOWN
 
     def binary_op(self, tree: Tree[Token]) -> Any:
         left, term, *_ = list_trees(tree)
@@ -241,7 +198,7 @@ class _Expressions(Interpreter[Token, Any]):
 
     def function_call(self, tree: Tree[Token]) -> Any:
         name, *rest = list_trees(tree)
-        function = FUNCTIONS.get(read_label(name))
+        function = _FUNCTIONS.get(read_label(name))
         lists = [part for part in rest if part.data == "arguments"]
         arguments = [self.evaluate(part) for each in lists for part in list_trees(each)]
         return function(*arguments) if function else UNKNOWN
@@ -252,3 +209,63 @@ def _unescape(text: str) -> str:
     escapes = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
     text = re.sub(r'\\([nrt"\\])', lambda match: escapes[match[1]], text)
     return re.sub(r"\\u([0-9A-Fa-f]{4})", lambda match: chr(int(match[1], 16)), text)
+
+
+def format_value(value: Any) -> str:
+    """Return a value as HCL puts it into a string; a list or an object cannot be in one."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return UNKNOWN if isinstance(value, (list, dict)) or value is None else str(value)
+
+
+def is_known(value: Any) -> bool:
+    """Report whether all of a value is known."""
+    return UNKNOWN not in str(value)
+
+
+def _format(pattern: str, *values: Any) -> str:
+    rest = iter(values)
+    return re.sub(r"%[sdvq]", lambda _: format_value(next(rest)), pattern)
+
+
+def _replace(text: str, old: str, new: str) -> str:
+    if len(old) > 1 and old.startswith("/") and old.endswith("/"):
+        return re.sub(old[1:-1], re.sub(r"\$(\d)", r"\\\1", new), text)
+    return text.replace(old, new)
+
+
+# Functions that need nothing but their arguments.
+# https://developer.hashicorp.com/packer/docs/templates/hcl_templates/functions
+_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    # A value that cannot be evaluated is unknown; here that takes the place of an error.
+    "can": is_known,
+    "coalesce": lambda *values: next((each for each in values if each not in (None, "")), None),
+    "compact": lambda items: [item for item in items if item],
+    "concat": lambda *lists: [item for items in lists for item in items],
+    "distinct": lambda items: list(dict.fromkeys(items)),
+    "element": lambda items, index: items[index % len(items)],
+    "flatten": lambda items: [
+        part for item in items for part in (item if isinstance(item, list) else [item])
+    ],
+    "format": _format,
+    "join": lambda separator, items: separator.join(map(format_value, items)),
+    "keys": lambda item: sorted(item),
+    "lookup": lambda item, key, *default: item.get(key, *default),
+    "lower": lambda text: text.lower(),
+    "merge": lambda *maps: {
+        name: value for each in maps if isinstance(each, dict) for name, value in each.items()
+    },
+    "replace": _replace,
+    "split": lambda separator, text: text.split(separator),
+    "title": lambda text: text.title(),
+    "tolist": list,
+    "toset": list,
+    "tostring": format_value,
+    "trim": lambda text, characters: text.strip(characters),
+    "trimprefix": lambda text, prefix: text.removeprefix(prefix),
+    "trimspace": lambda text: text.strip(),
+    "trimsuffix": lambda text, suffix: text.removesuffix(suffix),
+    "try": lambda *values: next(filter(is_known, values), UNKNOWN),
+    "upper": lambda text: text.upper(),
+    "values": lambda item: [item[key] for key in sorted(item)],
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,22 +50,29 @@ def is_hcl(path: Path) -> bool:
     return path.name.endswith((".pkr.hcl", ".pkr.json"))
 
 
-def parse_template(path: Path) -> Tree[Token]:
-    """Parse a file of blocks, in either form of HCL.
+def parse_file(path: Path) -> Tree[Token]:
+    """Parse a file of blocks, or of values of variables, in either form of HCL.
+
+    JSON is written as HCL first, so its lines are not known.
 
     Raises:
         UnreadableHclError: The file cannot be parsed.
     """
-    return _parse_file(path, _write_template)
-
-
-def parse_values(path: Path) -> Tree[Token]:
-    """Parse a file of values of variables, in either form of HCL.
-
-    Raises:
-        UnreadableHclError: The file cannot be parsed.
-    """
-    return _parse_file(path, _write_attributes)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix != ".json":
+            return _parse(text)
+        write = _write_template if is_hcl(path) else _write_attributes
+        body = _parse(write(json.loads(text)))
+    except UnexpectedInput as error:
+        raise UnreadableHclError(max(error.line, 0)) from None
+    except json.JSONDecodeError as error:
+        raise UnreadableHclError(error.lineno) from None
+    except (AttributeError, OSError, TypeError, ValueError, LarkError, RecursionError):
+        raise UnreadableHclError(0) from None
+    for tree in body.iter_subtrees():
+        tree.meta.line = 0
+    return body
 
 
 def parse_expression(text: str) -> Node:
@@ -115,6 +122,23 @@ def find_line(node: Node) -> int:
     return getattr(getattr(node, "meta", None), "line", 0) or 0
 
 
+def read_path(node: Node) -> tuple[str, ...]:
+    """Return the names of an expression such as data.amazon-ami.base.id; () for any other."""
+    while isinstance(node, Tree):
+        inner = list_trees(node)
+        if node.data == "string" and len(inner) == 1 and len(list_trees(inner[0])) == 1:
+            node = list_trees(inner[0])[0]  # "${var.x}"
+        elif node.data in {"expr_term", "interpolation"} and len(inner) == 1:
+            node = inner[0]
+        elif node.data == "identifier":
+            return (read_label(node),)
+        elif node.data == "get_attr_expr_term" and (before := read_path(inner[0])):
+            return (*before, read_label(inner[1]).lstrip("."))
+        else:
+            break
+    return ()
+
+
 def may_set(path: Path, value: str) -> bool:
     """Report whether a file sets something to a string, perhaps depending on a condition.
 
@@ -130,7 +154,7 @@ def may_set(path: Path, value: str) -> bool:
     if f'"{value}"' not in text:
         return False
     try:
-        body = parse_template(path)
+        body = parse_file(path)
     except UnreadableHclError:
         return True
     return any(
@@ -140,43 +164,22 @@ def may_set(path: Path, value: str) -> bool:
     )
 
 
-def _list_results(node: Node) -> Iterator[str]:
+def _list_results(node: Tree[Token]) -> Iterator[str]:
     """Yield the strings and names that an expression may evaluate to."""
-    if not isinstance(node, Tree):
-        return
+    parts = list_trees(node)
     if node.data == "conditional":
-        for part in list_trees(node)[1:]:
-            yield from _list_results(part)
-    elif node.data in {"expr_term", "interpolation", "object_elem_key", "object_elem_value"}:
-        for part in list_trees(node):
-            yield from _list_results(part)
-    else:
+        parts = parts[1:]
+    elif node.data not in {"expr_term", "interpolation", "object_elem_key", "object_elem_value"}:
         yield read_label(node)
+        return
+    for part in parts:
+        yield from _list_results(part)
 
 
 def _parse(text: str) -> Tree[Token]:
     import hcl2
 
-    tree: Tree[Token] = hcl2.parses_to_tree(text if text.endswith("\n") else f"{text}\n")
-    return list_trees(tree)[0]
-
-
-def _parse_file(path: Path, write: Callable[[Any], str]) -> Tree[Token]:
-    """Parse a file; one of JSON is written as HCL first, so its lines are not known."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix != ".json":
-            return _parse(text)
-        body = _parse(write(json.loads(text)))
-    except UnexpectedInput as error:
-        raise UnreadableHclError(max(error.line, 0)) from None
-    except json.JSONDecodeError as error:
-        raise UnreadableHclError(error.lineno) from None
-    except (AttributeError, OSError, TypeError, ValueError, LarkError, RecursionError):
-        raise UnreadableHclError(0) from None
-    for tree in body.iter_subtrees():
-        tree.meta.line = 0
-    return body
+    return list_trees(hcl2.parses_to_tree(f"{text}\n"))[0]
 
 
 def _write_template(document: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,11 +70,8 @@ class Source:
 
     def get(self, *paths: str) -> Value | None:
         """Return the value at the first of the paths that has a known one."""
-        for path in paths:
-            value = self.values.get(path)
-            if value and value.known:
-                return value
-        return None
+        values = (self.values.get(path) for path in paths)
+        return next((value for value in values if value and value.known), None)
 
     def add(self, path: str, value: Value) -> None:
         """Add a value; each part of an object by its own path."""
@@ -109,18 +107,12 @@ _DEPTH = 4
 
 def list_folders(repository: Path) -> Iterator[tuple[Path, list[Path]]]:
     """Yield the folders of a repository with their files, those at its top first."""
-    level = [repository]
-    for _ in range(_DEPTH):
-        below: list[Path] = []
-        for folder in level:
-            try:
-                entries = sorted(folder.iterdir())
-            except OSError:
-                continue
-            yield folder, [entry for entry in entries if entry.is_file()]
-            below += [
-                entry
-                for entry in entries
-                if entry.name not in _SKIPPED and entry.is_dir() and not entry.is_symlink()
-            ]
-        level = below
+    levels: dict[int, list[tuple[Path, list[Path]]]] = {}
+    for name, folders, files in os.walk(repository):
+        folder = Path(name)
+        depth = len(folder.relative_to(repository).parts)
+        paths = [path for file in sorted(files) if (path := folder / file).is_file()]
+        levels.setdefault(depth, []).append((folder, paths))
+        folders[:] = sorted({*folders} - _SKIPPED) if depth < _DEPTH - 1 else []
+    for level in levels.values():
+        yield from level

@@ -57,8 +57,7 @@ def describes_other_folder(path: str, has_packer_files: Callable[[str], bool]) -
     *folders, name = path.split("/")
     if folders and name == DEFAULT and not any(part.startswith(".") for part in folders):
         return True
-    places = ("/".join(folders[: count + 1]) for count in range(len(folders)))
-    return any(has_packer_files(place) for place in places)
+    return any(has_packer_files("/".join(folders[:count])) for count in range(1, len(folders) + 1))
 
 
 def find_answers_files(folder: Path) -> list[str]:
@@ -73,13 +72,11 @@ def find_answers_files(folder: Path) -> list[str]:
     Returns:
         Paths below the folder; for a link to another file below it, the path of that file.
     """
-    paths = [path for path in _candidates(folder) if is_ours(_read(folder / path))]
-
-    def has_packer_files(place: str) -> bool:
-        return any(True for _ in (folder / place).glob("*.pkr.hcl"))
-
+    paths = [path for path, text in read_candidates(folder) if is_ours(text)]
     nearest = [path for path in paths if "/" not in path] or [
-        path for path in paths if not describes_other_folder(path, has_packer_files)
+        path
+        for path in paths
+        if not describes_other_folder(path, lambda place: any((folder / place).glob("*.pkr.hcl")))
     ]
     files = sorted({_resolve(folder, path) for path in nearest})
     return (_tracked(folder, files) or files) if len(files) > 1 else files
@@ -90,7 +87,7 @@ def choose_answers_file(folder: Path, wanted: str | None = None) -> str:
 
     Args:
         folder: The folder that the template was rendered into, absolute.
-        wanted: The path that the user gave, relative to the folder; None to look for the file.
+        wanted: The path that the user gave, relative to the folder; None to find the file.
 
     Returns:
         Its path below the folder; `DEFAULT` when there is no such file.
@@ -108,13 +105,16 @@ def choose_answers_file(folder: Path, wanted: str | None = None) -> str:
         return files[0] if files else DEFAULT
     place = Path(os.path.normpath(folder / wanted))
     if not place.is_relative_to(folder) or place == folder:
-        raise SetupError(f"--answers-file {wanted}: the file is outside of {folder}; go there")
+        raise SetupError(
+            f"--answers-file {wanted}: the file is outside of {folder}; "
+            "run the command in the folder that the file describes"
+        )
     if not place.is_file():
         raise SetupError(f"--answers-file {wanted}: {folder} has no such file; check the name")
     if not is_ours(_read(place)):
         raise SetupError(
-            f"--answers-file {wanted}: it is not an answers file of this template; "
-            "omit the option to look for the file"
+            f"--answers-file {wanted}: the file is not an answers file of this template; "
+            "omit the option, and the command finds the answers file"
         )
     return _resolve(folder, place.relative_to(folder).as_posix())
 
@@ -154,13 +154,13 @@ def read_answers(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def read_candidates(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield the path and text of each file in a folder that may be an answers file."""
-    for path in _candidates(folder):
-        yield path, _read(folder / path)
+def read_candidates(folder: Path, below: str = "") -> Iterator[tuple[str, bytes]]:
+    """Yield the path and text of each file in a folder that may be an answers file.
 
-
-def _candidates(folder: Path, below: str = "") -> Iterator[str]:
+    Args:
+        folder: The folder that the template was rendered into.
+        below: The part of it to search, which ends in /; by default all of it.
+    """
     try:
         entries = sorted(os.scandir(folder / below), key=lambda entry: entry.name)
     except OSError:
@@ -169,11 +169,11 @@ def _candidates(folder: Path, below: str = "") -> Iterator[str]:
         path = f"{below}{entry.name}"
         # Path.is_file raises PermissionError for a link into a folder that may not be read.
         if is_candidate(path) and os.path.isfile(folder / path):
-            yield path
+            yield path, _read(folder / path)
         elif entry.name == ".git" or path.count("/") == _DEPTH - 1:
             continue
         elif entry.is_dir(follow_symlinks=False):
-            yield from _candidates(folder, f"{path}/")
+            yield from read_candidates(folder, f"{path}/")
 
 
 def _read(file: Path) -> bytes:

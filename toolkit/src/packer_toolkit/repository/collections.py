@@ -129,7 +129,7 @@ def write_entries(root: Path, entries: Sequence[dict[str, str]]) -> None:
         content = file.read_bytes().decode("utf-8-sig") if file.is_file() else "---\n"
     except UnicodeDecodeError:
         raise SetupError(
-            f"installed, but {REQUIREMENTS} is not in UTF-8; save it as that"
+            f"installed, but {REQUIREMENTS} is not in UTF-8; save it in UTF-8, and run this again"
         ) from None
     text = content.replace("\r\n", "\n")
     start, end, indent = _split_for_entries(text)
@@ -144,7 +144,9 @@ def write_entries(root: Path, entries: Sequence[dict[str, str]]) -> None:
         **before,
         "collections": [*entries, *(before.get("collections") or [])],
     }:
-        raise SetupError(f"installed, but {REQUIREMENTS} is for you to change; add:\n{block}")
+        raise SetupError(
+            f"installed, but {REQUIREMENTS} cannot be changed without you; add:\n{block}"
+        )
     # Line breaks stay as they are.
     file.write_bytes((changed.replace("\n", "\r\n") if "\r\n" in content else changed).encode())
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import shutil
 import tempfile
 import time
@@ -31,15 +32,11 @@ from packer_toolkit.repository.galaxy_command import (
 )
 from packer_toolkit.repository.galaxy_folder import (
     COLLECTIONS,
+    RECORD,
     Installation,
-    make_fingerprint,
-)
-from packer_toolkit.repository.galaxy_records import (
     Records,
-    delete_records,
-    has_records,
+    make_fingerprint,
     write_entry,
-    write_records,
 )
 from packer_toolkit.repository.requirements_file import (
     ANSIBLE,
@@ -51,10 +48,6 @@ from packer_toolkit.repository.requirements_file import (
 
 GALAXY = ANSIBLE / ".galaxy"
 _NEW = ".new-"
-
-
-def _do_nothing(_: str = "") -> None:
-    pass
 
 
 @dataclass(frozen=True)
@@ -98,8 +91,8 @@ class Options:
     upgrade: bool = False
     force: bool = False
     additions: Sequence[Requirement] = ()
-    check_signals: Callable[[], None] = _do_nothing
-    report: Callable[[str], None] = _do_nothing
+    check_signals: Callable[[], None] = lambda: None
+    report: Callable[[str], None] = lambda _: None
     run: Runner = run_program
 
 
@@ -131,7 +124,8 @@ def hold_requirements(root: Path, options: Options | None = None) -> Iterator[In
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with contextlib.ExitStack() as installing:
-                _lock(folder / ".installing.lock", fcntl.LOCK_EX, options, installing)
+                lock = installing.enter_context(_open(folder / ".installing.lock"))
+                _take(lock, fcntl.LOCK_EX, options)
                 before = Installation(folder)
                 use = locks.enter_context(_open(folder / ".in-use.lock"))
                 installation = _Installer(root, requirements, options, use).install()
@@ -157,10 +151,6 @@ def _changes(before: Installation, after: Installation) -> Installed:
 
 def _open(file: Path) -> contextlib.closing[Any]:
     return contextlib.closing(file.open("a"))
-
-
-def _lock(file: Path, operation: int, options: Options, locks: contextlib.ExitStack) -> None:
-    _take(locks.enter_context(_open(file)), operation, options)
 
 
 def _take(file: Any, operation: int, options: Options) -> None:
@@ -225,8 +215,8 @@ class _Installer:
             retained == set(self.current.collections)
         )
         if is_complete and not (stale_roles or stale or stale_sources):
-            if not has_records(self.folder):
-                write_records(self.folder, self._describe())
+            if not (self.folder / RECORD).exists():
+                self._write_record(self._describe())
             return self.current
         records = self._describe([*stale_roles, *stale, *stale_sources])
         new = self._copy(retained_roles, retained)
@@ -320,13 +310,16 @@ class _Installer:
         if parts:
             _take(self.use, fcntl.LOCK_EX, self.options)
             # After a kill before the end, the installation is compared with requirements.yml again.
-            delete_records(self.folder)
+            (self.folder / RECORD).unlink(missing_ok=True)
         for part in parts:
             old = new / f"old-{part}"
             if (self.folder / part).exists():
                 (self.folder / part).rename(old)
             (new / part).rename(self.folder / part)
-        write_records(self.folder, records)
+        self._write_record(records)
+
+    def _write_record(self, records: dict[str, Any]) -> None:
+        (self.folder / RECORD).write_text(json.dumps(records, indent=2) + "\n")
 
 
 def _raise_failure(output: str, requirements: Sequence[Requirement]) -> NoReturn:

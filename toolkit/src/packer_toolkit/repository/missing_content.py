@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import Git, GitError
+from packer_toolkit.repository.galaxy_folder import read_mapping
 from packer_toolkit.repository.requirements_file import (
     ANSIBLE,
     RequirementsError,
@@ -68,12 +66,11 @@ def find_missing_content(root: Path) -> list[MissingContent]:
         if _is_below(path, (Path("provisioners"), _INSPEC)) and _is_empty(root / path)
     ]
     for path, reason, next_step in (
-        *_find_folders(root),
+        *_find_broken_links(root),
         *_find_links(root, submodules),
         *_find_local_collections(root),
         *_find_roles(root),
         *_find_collections(root),
-        *_find_scripts(root),
         *_find_controls(root),
     ):
         if any(path == each.path or each.path in path.parents for each in missing):
@@ -94,8 +91,7 @@ def require_content(root: Path) -> None:
     Raises:
         SetupError: One does; the message has the first folder.
     """
-    missing = find_missing_content(root.absolute())
-    if missing:
+    if missing := find_missing_content(root.absolute()):
         others = len(missing) - 1
         more = f" (and {others} more, see: task check)" if others else ""
         raise SetupError(f"{missing[0]}{more}")
@@ -131,7 +127,7 @@ def _find_submodules(root: Path, folder: Path = Path()) -> list[Path]:
     return submodules
 
 
-def _is_below(path: Path, folders: list[Path] | tuple[Path, ...]) -> bool:
+def _is_below(path: Path, folders: Sequence[Path]) -> bool:
     return any(path == folder or folder in path.parents for folder in folders)
 
 
@@ -179,9 +175,13 @@ def _find_dangling(root: Path, path: Path) -> Iterator[_Problem]:
         yield path.relative_to(root), reason, "correct or delete it"
 
 
-def _find_folders(root: Path) -> Iterator[_Problem]:
-    for folder in (ANSIBLE, _ROLES, _COLLECTIONS.parent, _COLLECTIONS, _SHELL, _INSPEC):
-        yield from _find_dangling(root, root / folder)
+def _find_broken_links(root: Path) -> Iterator[_Problem]:
+    """Yield broken links among folders with content, scripts and controls."""
+    controls = _INSPEC / "controls"
+    folders = (ANSIBLE, _ROLES, _COLLECTIONS.parent, _COLLECTIONS, _SHELL, _INSPEC, controls)
+    scripts = sorted((root / _SHELL).glob("[!.]*.sh"))
+    for path in (*(root / each for each in folders), *scripts, *(root / controls).glob("*.rb")):
+        yield from _find_dangling(root, path)
 
 
 def _find_links(root: Path, submodules: list[Path]) -> Iterator[_Problem]:
@@ -204,11 +204,8 @@ def _find_local_collections(root: Path) -> Iterator[_Problem]:
     except RequirementsError:  # reported where requirements are installed
         return
     for each in collections:
-        path = each.local_path
-        path = Path(os.path.normpath(path)) if path is not None else None
-        if path is None or not path.is_relative_to(root):
-            continue
-        if _is_empty(path) or not path.exists():
+        path = each.local_path and Path(os.path.normpath(each.local_path))
+        if path and path.is_relative_to(root) and (_is_empty(path) or not path.exists()):
             place = path.relative_to(root)
             yield place, f"the collection of {each.file}:{each.line} is empty", "correct the path"
 
@@ -241,11 +238,7 @@ def _has_main(folder: Path) -> bool:
 
 
 def _has_dependencies(role: Path) -> bool:
-    for name in _MAIN:
-        data = _load(role / "meta" / name)
-        if isinstance(data, dict) and data.get("dependencies"):
-            return True
-    return False
+    return any(read_mapping(role / "meta" / name).get("dependencies") for name in _MAIN)
 
 
 def _has_content(role: Path) -> bool:
@@ -268,13 +261,6 @@ def _is_mentioned(root: Path, role: Path) -> bool:
     return False
 
 
-def _load(file: Path) -> Any:
-    try:
-        return yaml.safe_load(file.read_bytes())
-    except (OSError, yaml.YAMLError, ValueError):
-        return None
-
-
 # --------------------------------------------------------------------------- collections
 
 
@@ -294,38 +280,22 @@ def _find_collections(root: Path) -> Iterator[_Problem]:
                     yield path, "the role is empty", "add tasks/main.yml, or delete the folder"
 
 
-# ---------------------------------------------------------------- scripts and controls
-
-
-def _find_scripts(root: Path) -> Iterator[_Problem]:
-    for script in sorted((root / _SHELL).glob("[!.]*.sh")):
-        yield from _find_dangling(root, script)
+# ------------------------------------------------------------------------------ controls
 
 
 def _find_controls(root: Path) -> Iterator[_Problem]:
-    controls = root / _INSPEC / "controls"
-    yield from _find_dangling(root, controls)
-    if controls.is_dir():
-        for control in sorted(controls.glob("*.rb")):
-            yield from _find_dangling(root, control)
-    empty = next((each for each in (root / _INSPEC, controls) if _is_bare(each)), None)
-    if empty:
+    folders = (root / _INSPEC, root / _INSPEC / "controls")
+    if empty := next((each for each in folders if each.is_dir() and not _has_files(each)), None):
         yield (
             empty.relative_to(root),
             "the folder has no controls, so InSpec would check nothing",
             "add controls/NAME.rb, or restore it with: git checkout inspec",
         )
-    profile = _load(root / _INSPEC / "inspec.yml")
-    depends = profile.get("depends") if isinstance(profile, dict) else None
+    depends = read_mapping(root / _INSPEC / "inspec.yml").get("depends")
     for entry in depends if isinstance(depends, list) else []:
-        if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
-            continue
-        path = root / _INSPEC / entry["path"]
-        if not (path / "inspec.yml").is_file() and not path.is_file():
+        local = entry.get("path") if isinstance(entry, dict) else None
+        path = root / _INSPEC / str(local)
+        if isinstance(local, str) and not (path / "inspec.yml").is_file() and not path.is_file():
             place = Path(os.path.relpath(path, root))
             reason = f"the profile that inspec/inspec.yml depends on has no {place}/inspec.yml"
             yield place, reason, "correct the path"
-
-
-def _is_bare(folder: Path) -> bool:
-    return folder.is_dir() and not _has_files(folder)

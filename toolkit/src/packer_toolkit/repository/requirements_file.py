@@ -27,8 +27,6 @@ FILES = tuple(
 _TYPES = ("file", "galaxy", "git", "url", "dir", "subdirs")
 _FULL_NAME = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
 _EXACT_VERSION = re.compile(r"(?:==?)?\s*\d+\.\d+\.\d+(?:[-+][\w.+-]+)?")
-
-
 _START = yaml.Mark("", 0, 0, 0, "", 0)
 
 
@@ -122,12 +120,17 @@ def _name_in_url(url: str) -> str:
     return last.partition(",")[0]
 
 
+@dataclass(frozen=True)
 class _File:
-    """A file of requirements."""
+    """A file of requirements.
 
-    def __init__(self, root: Path, path: Path) -> None:
-        self.root = root
-        self.path = path
+    Attributes:
+        root: The repository.
+        path: Path of the file from there.
+    """
+
+    root: Path
+    path: Path
 
     def read(self, requirements: Requirements) -> None:
         data, node = _load(self.root, self.path)
@@ -145,13 +148,17 @@ class _File:
                 keys.get(key, (node, node))[1] for key in ("roles", "collections")
             )
             requirements.roles += self._roles(data.get("roles"), roles)
-            requirements.collections += self._collections(data.get("collections"), collections)
+            requirements.collections += [
+                self._collection(entry, item)
+                for entry, item in self._entries(
+                    data.get("collections"), collections, "collections"
+                )
+            ]
         else:
             self._refuse(node, f"{data!r} is not a mapping with roles and collections")
 
     def _refuse(self, node: yaml.Node, reason: str) -> None:
-        line = node.start_mark.line + 1
-        raise RequirementsError(self.path, line, f"{reason}; see {ANSIBLE}/README.md")
+        raise RequirementsError(self.path, _line(node), f"{reason}; see {ANSIBLE}/README.md")
 
     def _entries(self, values: Any, node: yaml.Node, what: str) -> Iterator[Any]:
         """Yield pairs of an entry and its node; of a mapping ansible-galaxy uses the keys."""
@@ -218,10 +225,6 @@ class _File:
         name = role_name(entry)
         return Requirement(entry, self.path, _line(node), name, version, git_url, local, is_exact)
 
-    def _collections(self, values: Any, node: yaml.Node) -> Iterator[Requirement]:
-        for entry, item in self._entries(values, node, "collections"):
-            yield self._collection(entry, item)
-
     def _collection(self, entry: Any, node: yaml.Node) -> Requirement:
         fields = {"name": entry} if isinstance(entry, str) else entry
         name, source = _text(fields.get("name")), _text(fields.get("source"))
@@ -263,7 +266,8 @@ def _load(root: Path, path: Path) -> tuple[Any, yaml.Node]:
     try:
         content = (root / path).read_bytes()
     except OSError as error:
-        raise RequirementsError(path, 1, f"not readable: {error.strerror}") from None
+        reason = f"cannot be read: {error.strerror}; check the file and its permissions"
+        raise RequirementsError(path, 1, reason) from None
     try:
         node = yaml.compose(content, Loader=yaml.SafeLoader)
         return yaml.safe_load(content), node or yaml.ScalarNode("", "", _START, _START)

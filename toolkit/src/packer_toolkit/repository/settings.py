@@ -43,8 +43,9 @@ def require_repository(start: Path | None = None) -> Path:
     root = find_repository(start)
     if root is None:
         raise SetupError(
-            f"{start or Path.cwd()} is not in a packer-ami repository: no {FILE} there or in a"
-            " folder above; go to a repository, or see `packer-toolkit template adopt --help`"
+            f"{start or Path.cwd()} is not in a packer-ami repository: neither it nor a folder"
+            f" above it has {FILE}; run the command in a repository, or see"
+            " `packer-toolkit template adopt --help`"
         )
     return root
 
@@ -61,7 +62,9 @@ def read_env_file(file: Path) -> dict[str, str]:
             continue
         name, equals, value = line.partition("=")
         if not equals or not name.isidentifier():
-            raise SetupError(f"{file}: line {number} is not NAME=VALUE: {line.strip()}")
+            raise SetupError(
+                f"{file}: line {number} is not NAME=VALUE: {line.strip()}; correct the line"
+            )
         values[name] = value
     return values
 

@@ -95,7 +95,7 @@ def split_names(text: str) -> list[str]:
     names = list(dict.fromkeys(re.split(r"[\s,]+", text.strip(" \t\n,"))))
     if names == [""]:
         raise SetupError(
-            f"{SETTING} in toolkit.env is empty; name parameters there, such as"
+            f"{SETTING} in toolkit.env is empty; add names of parameters to it, such as"
             f" {SETTING}=/packer/vpc_id,/packer/network/ (everything below a path that ends in /)"
         )
     return names
@@ -134,16 +134,12 @@ def fetch_parameters(
             missing += response.get("InvalidParameters", [])
             _add(parameters, response["Parameters"])
         for path in (name for name in names if name.endswith("/")):
-            before = len(parameters)
             pages = ssm.get_paginator("get_parameters_by_path").paginate(
                 Path=path.rstrip("/") or "/", Recursive=True, WithDecryption=with_secrets
             )
-            empty = True
-            for page in pages:
-                empty = empty and not page["Parameters"]
-                _add(parameters, page["Parameters"])
-            if empty and len(parameters) == before:
-                missing.append(f"{path} (no parameter is below it)")
+            entries = pages.build_full_result().get("Parameters", [])
+            missing += [] if entries else [f"{path} (no parameter is below it)"]
+            _add(parameters, entries)
     if missing:
         region = session.region_name
         raise CommandFailedError(
@@ -304,17 +300,13 @@ def _require_ignored(root: Path, files: Sequence[str]) -> None:
         )
 
 
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(file.read_text())
-    except (ValueError, RecursionError) as error:
-        raise SetupError(f"{file} is not JSON: {error}; remove it") from error
-    return data if isinstance(data, dict) else {}
-
-
 def _read_record(root: Path) -> dict[str, str]:
     file = root / RECORD
-    return {key: str(value) for key, value in _read_json(file).items()} if file.is_file() else {}
+    try:
+        data = json.loads(file.read_text()) if file.is_file() else {}
+    except (ValueError, RecursionError) as error:
+        raise SetupError(f"{file} is not JSON: {error}; delete the file") from error
+    return {key: str(value) for key, value in data.items()} if isinstance(data, dict) else {}
 
 
 def _require_own(
@@ -333,7 +325,7 @@ def _require_own(
     if foreign:
         raise CommandFailedError(
             f"not written by this command, or changed since: {', '.join(sorted(set(foreign)))};"
-            " move them away, or overwrite them with --force"
+            " move the files to another place, or overwrite them with --force"
         )
 
 
@@ -350,7 +342,9 @@ def _require_unblocked(root: Path, files: Iterable[str]) -> None:
                 blocking.add(str(parent))
     if blocking:
         names = ", ".join(sorted(blocking))
-        raise CommandFailedError(f"conflicts with the files to write: {names}; move it away")
+        raise CommandFailedError(
+            f"these paths conflict with the files to write: {names}; move them to another place"
+        )
 
 
 def _remove_stale(root: Path, before: dict[str, str], now: dict[str, str]) -> None:

@@ -220,7 +220,7 @@ def _ask_confirmation(count: int) -> bool:
 
 def _print_next_steps(adoption: Adoption, folder: Path, count: int) -> None:
     """Print how to commit the added files, and which command to run next."""
-    from packer_toolkit.adopt.next_steps import describe_commit, find_runner
+    from packer_toolkit.adopt.adoption import describe_commit, find_runner
 
     files = "1 file" if count == 1 else f"{count} files"
     commit = describe_commit(adoption.folder, folder, adoption.release)
