@@ -324,7 +324,7 @@ def test_one_clone_can_be_looked_at(clones: Path) -> None:
             3,
             "has no clone whose name begins with nothing-",
         ),
-        (["--organization", "acme"], 3, "no token for GitHub: set GITHUB_TOKEN"),
+        (["--organization", "acme"], 3, "a token for GitHub is missing: set GITHUB_TOKEN"),
         (["--repository", "acme"], 3, '"acme" is not a repository; it must be OWNER/NAME'),
     ],
 )
