@@ -281,7 +281,7 @@ def test_a_filter_that_fails_is_one_line_and_changes_nothing(project: Path) -> N
     answer = run_toolkit(project, "template-update")
     assert answer.code == 3
     assert answer.error.startswith("the update cannot be written (external filter 'false' failed")
-    assert answer.error.endswith("everything is as it was")
+    assert answer.error.endswith("everything is as it was; fix the cause, and start again")
     assert len(answer.error_lines) == 2  # The first is how to undo an interrupted update.
     assert state(project) == before
 
