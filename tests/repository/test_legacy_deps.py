@@ -213,7 +213,7 @@ def test_a_denied_call_leaves_everything_as_it_was(
     assert fault.hits == 1
     assert done.stderr == (
         "packer-toolkit: AWS refuses GetParametersByPath: User is not authorized to perform this"
-        " action; ask for the permission, or another role\n"
+        " action; ask for the permission, or use another role\n"
     )
     assert status(repository) == before
 
