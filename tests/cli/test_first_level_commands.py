@@ -149,7 +149,7 @@ def test_format_prints_changed_files(call: Call) -> None:
         for option in ("--check", "--dry-run"):
             result = call("format", option)
             assert (result.code, result.stdout) == (1, "a.hcl:3: wrong: 100%\n")
-            assert result.error == "1 file to format: run `task format`"
+            assert result.error == "1 file not formatted: run `task format`"
         assert call("format", "--check", "--json").json == {"dry_run": True, "files": ["a.hcl"]}
         run.return_value = RESULTS[1:2]
         assert call("format", "--check").code == 3
@@ -166,7 +166,7 @@ def test_doctor_prints_fixes(call: Call) -> None:
         assert call("doctor").code == 0
     assert (result.code, result.error) == (
         3,
-        "cannot build here, missing: task (see the fixes above)",
+        "this machine cannot build, missing: task; apply the fixes above",
     )
     assert result.stdout == (
         "ok       git   2.50\nMISSING  task  not here\n               install\n               it\n"
@@ -185,7 +185,7 @@ def test_versions_compares_with_the_pins(call: Call, tmp_path: Path) -> None:
         compare.return_value = tools[1:]
         assert call("versions", "--json").json["ok"]
     assert compare.call_args_list[0].args == (file,)
-    assert (result.code, "pins: git; rebuild" in result.error) == (1, True)
+    assert (result.code, "git: not the versions" in result.error) == (1, True)
     assert "differs" in result.stdout
 
 

@@ -177,7 +177,7 @@ def test_nothing_is_missing(machine: Machine, ec2: Ec2) -> None:
 MISSING = {
     "the repository": ("repository", "run this command in a packer-ami repository"),
     "a setting": ("settings", "git checkout toolkit.env"),
-    "a readable setting": ("settings", "correct the line"),
+    "a readable setting": ("settings", "correct this line"),
     "the git repository": ("git", "git init"),
     "git": ("git", "https://git-scm.com/downloads"),
     "task": ("task", "https://taskfile.dev/installation/"),
@@ -379,7 +379,8 @@ def test_a_person_reads_it_too(machine: Machine) -> None:
     assert done.returncode == 3
     assert "MISSING  task        not on PATH" in done.stdout
     assert "install Task: https://taskfile.dev/installation/" in done.stdout
-    assert done.stderr == "packer-toolkit: cannot build here, missing: task (see the fixes above)\n"
+    error = "this machine cannot build, missing: task; apply the fixes above"
+    assert done.stderr == f"packer-toolkit: {error}\n"
 
 
 def test_in_the_container_it_looks_at_what_can_be_seen_there(

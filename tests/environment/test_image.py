@@ -164,7 +164,7 @@ def test_a_difference_to_versions_env_is_found(
         "packer-toolkit", "versions", "--pinned=/other.env", check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "not the versions that versions.env pins: ansible-core, git;" in done.stderr
+    assert "ansible-core, git: not the versions that versions.env pins;" in done.stderr
 
 
 def test_plugins_and_the_environment_are_ready(

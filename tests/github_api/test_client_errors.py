@@ -64,7 +64,7 @@ def test_answer_must_have_what_was_created() -> None:
     ("access", "message"),
     [
         (RepositoryAccess("web", "t"), '"web" is not a repository: give --repository OWNER/NAME'),
-        (RepositoryAccess("a/b", ""), "no token for GitHub: set GITHUB_TOKEN"),
+        (RepositoryAccess("a/b", ""), "a token for GitHub is missing: set GITHUB_TOKEN"),
         (RepositoryAccess("a/b", "t", "ghes"), '"ghes" is not the URL of an API: give --api-url'),
     ],
 )

@@ -1,4 +1,4 @@
-# The roles of one image's repository. decisions/0054 in docs/ has the reasons for their trust and their permissions.
+# The roles of one image's repository. docs/decisions/0054 has the reasons for their trust and their permissions.
 
 module "policies" {
   source = "../image-policies"
@@ -36,9 +36,9 @@ resource "aws_iam_role" "this" {
 
 # Inline, because a policy without its role has no use, and because the size limit is that of all inline policies.
 resource "aws_iam_role_policy" "this" {
-  for_each = aws_iam_role.this
+  for_each = local.descriptions
 
   name   = "packer-ami"
   policy = module.policies.policies[each.key]
-  role   = each.value.name
+  role   = aws_iam_role.this[each.key].name
 }

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import asdict
 
 import click
 
 from packer_toolkit.checks.run import CHECKS, GROUPS, CheckResult, choose_checks, run_checks
 from packer_toolkit.checks.tools import Finding
-from packer_toolkit.cli.options import json_option
+from packer_toolkit.cli.options import json_option, print_json
 from packer_toolkit.errors import CommandFailedError, RemoteError, SetupError
 from packer_toolkit.github.runner_commands import print_command
 from packer_toolkit.repository.settings import require_repository
+from packer_toolkit.text.lines import format_count
 
 _COLORS = {
     "passed": "green",
@@ -56,19 +55,25 @@ def command(only: tuple[str, ...], is_list: bool, as_json: bool) -> None:
     missing = [result.reason for result in results if result.status == "missing"]
     unreachable = [result.reason for result in results if result.status == "unreachable"]
     if as_json:
-        entries = [asdict(result) for result in results]
-        ok = not count and not missing and not unreachable
-        click.echo(json.dumps({"ok": ok, "checks": entries}, indent=2))
+        print_json({"ok": not (count or missing or unreachable), "checks": results})
     else:
         _print_results(results)
     if count:
-        where = ", ".join(result.name for result in results if result.findings)
-        raise CommandFailedError(f"{count} {'finding' if count == 1 else 'findings'} in {where}")
+        names = [result.name for result in results if result.findings]
+        raise CommandFailedError(
+            f"{format_count(count, 'finding')} in {', '.join(names)}: fix them, and run the "
+            "command again"
+        )
     if missing:
-        reasons = ", ".join(dict.fromkeys(missing))
-        raise SetupError(f"some checks did not run: {reasons}; run `task check`, or install it")
+        raise SetupError(
+            f"some checks did not run: {', '.join(dict.fromkeys(missing))}; run `task check`, "
+            "whose image has every tool, or install the missing tools"
+        )
     if unreachable:
-        raise RemoteError(f"some checks did not run: {', '.join(unreachable)}")
+        raise RemoteError(
+            f"some checks did not run: {', '.join(unreachable)}; check the network, a VPN or a "
+            "proxy, and run the command again"
+        )
 
 
 def _print_progress(line: str) -> None:
@@ -77,7 +82,7 @@ def _print_progress(line: str) -> None:
 
 def _print_names(as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"checks": list(CHECKS), "groups": GROUPS}, indent=2))
+        print_json({"checks": list(CHECKS), "groups": GROUPS})
         return
     for name in CHECKS:
         click.echo(name)

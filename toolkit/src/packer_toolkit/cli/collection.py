@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-
 import click
 
-from packer_toolkit.cli.options import json_option
+from packer_toolkit.cli.options import json_option, print_json
 from packer_toolkit.repository.collections import (
     add_collections,
     create_collection,
@@ -37,7 +34,7 @@ def init(name: str, as_json: bool) -> None:
     """
     folder = create_collection(require_repository(), name)
     if as_json:
-        click.echo(json.dumps({"name": name, "folder": str(folder)}))
+        print_json({"name": name, "folder": str(folder)})
         return
     click.echo(f"Created {name} in {folder}")
     click.echo(f"Add roles to roles/, and use one by its full name: {name}.ROLE")
@@ -86,7 +83,7 @@ def update(as_json: bool) -> None:
 
 def _print_installed(installed: Installed, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(asdict(installed), indent=2))
+        print_json(installed)
         return
     for kind, changes in (("", installed.collections), ("role ", installed.roles)):
         for change in changes:

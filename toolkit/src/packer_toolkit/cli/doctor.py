@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-
 import click
 
-from packer_toolkit.cli.options import json_option
+from packer_toolkit.cli.options import json_option, print_json
 from packer_toolkit.environment.doctor import run_doctor
 from packer_toolkit.errors import SetupError
 
@@ -34,8 +31,7 @@ def command(as_json: bool) -> None:
     checks = run_doctor()
     missing = [check.name for check in checks if check.state == "missing"]
     if as_json:
-        entries = [asdict(check) for check in checks]
-        click.echo(json.dumps({"ok": not missing, "checks": entries}, indent=2))
+        print_json({"ok": not missing, "checks": checks})
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
@@ -46,4 +42,6 @@ def command(as_json: bool) -> None:
                 for line in check.fix.splitlines():
                     click.echo(f"{'':{width + 11}}{line}".rstrip())
     if missing:
-        raise SetupError(f"cannot build here, missing: {', '.join(missing)} (see the fixes above)")
+        raise SetupError(
+            f"this machine cannot build, missing: {', '.join(missing)}; apply the fixes above"
+        )

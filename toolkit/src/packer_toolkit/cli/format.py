@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from packer_toolkit.checks.format import format_files
 from packer_toolkit.checks.run import run_checks
-from packer_toolkit.cli.options import json_option, renamed_option
+from packer_toolkit.cli.options import json_option, print_json, renamed_option
 from packer_toolkit.errors import CommandFailedError, SetupError
 from packer_toolkit.repository.settings import require_repository
+from packer_toolkit.text.lines import format_count
 
 
 @click.command()
@@ -35,7 +34,9 @@ def command(is_check: bool, as_json: bool) -> None:
         results = run_checks(root, ["packer-fmt", "shfmt"])
         for result in results:
             if result.status == "missing":
-                raise SetupError(f"{result.reason}: run `task format`, or install it")
+                raise SetupError(
+                    f"{result.reason}; run `task format`, whose image has it, or install the tool"
+                )
         findings = [finding for result in results for finding in result.findings]
         changed = sorted({finding.file or "" for finding in findings})
         lines = [f"{finding.place}: {finding.message}" for finding in findings]
@@ -43,11 +44,10 @@ def command(is_check: bool, as_json: bool) -> None:
         changed = format_files(root)
         lines = [f"formatted {name}" for name in changed]
     if as_json:
-        click.echo(json.dumps({"dry_run": is_check, "files": changed}, indent=2))
+        print_json({"dry_run": is_check, "files": changed})
     else:
         click.echo("\n".join(lines or ["nothing to format"]))
     if is_check and changed:
-        count = len(changed)
         raise CommandFailedError(
-            f"{count} {'file' if count == 1 else 'files'} to format: run `task format`"
+            f"{format_count(len(changed), 'file')} not formatted: run `task format`"
         )

@@ -1,8 +1,10 @@
-"""Options that several commands share, each with one name and one help text."""
+"""Options that several commands share, each with one name and one help text, and what they do."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,6 +52,15 @@ def json_option(command: _Command) -> _Command:
         is_flag=True,
         help="Print the result as JSON to standard output, and everything else to standard error.",
     )(command)
+
+
+def print_json(value: object) -> None:
+    """Print the result of a command with --json.
+
+    Args:
+        value: A value for JSON, in which dataclasses become objects.
+    """
+    click.echo(json.dumps(value, indent=2, default=asdict))
 
 
 def dry_run_option(command: _Command) -> _Command:
@@ -156,7 +167,7 @@ def vcs_ref_option(*former: str) -> Callable[[_Command], _Command]:
     """Return a decorator that adds --vcs-ref.
 
     Args:
-        former: The option's names of 1.x.
+        former: Names of the option in 1.x.
     """
     return renamed_option(
         "--vcs-ref",
@@ -219,7 +230,9 @@ def collect_answers(data: tuple[str, ...], file: Path | None) -> dict[str, Any]:
         try:
             answers.update(parse_answers(file.read_bytes(), str(file)))
         except OSError as error:
-            raise SetupError(f"{file} cannot be read: {error.strerror}") from None
+            raise SetupError(
+                f"{file} cannot be read: {error.strerror}; give --data-file a readable file"
+            ) from None
     for item in data:
         name, equals, value = item.partition("=")
         if not equals or not name:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from packer_toolkit.aws.session import open_session
-from packer_toolkit.cli.options import json_option
+from packer_toolkit.cli.options import json_option, print_json
 from packer_toolkit.repository import ssm_files
 from packer_toolkit.repository.settings import read_settings, require_repository
 
@@ -48,7 +46,7 @@ def command(
     for name in skipped:
         click.echo(f"skipped secret {name} (include it with --with-secrets)", err=True)
     if as_json:
-        click.echo(json.dumps(_make_json(plan), indent=2))
+        print_json(_make_json(plan))
         return
     click.echo(f"{len(parameters)} files in {ssm_files.FOLDER}/")
     click.echo(f"{len(plan.variables)} variables in {ssm_files.VARIABLES}")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from packer_toolkit.cli.options import json_option
+from packer_toolkit.cli.options import json_option, print_json
 from packer_toolkit.environment.versions import PINNED, ToolVersion, compare_versions
 from packer_toolkit.errors import CommandFailedError
 
@@ -38,15 +36,13 @@ def command(pinned: Path | None, as_json: bool) -> None:
     is_compared = tools[0].pinned is not None
     differing = [each for each in tools if not each.ok]
     if as_json:
-        click.echo(
-            json.dumps({"ok": not differing, "tools": [asdict(each) for each in tools]}, indent=2)
-        )
+        print_json({"ok": not differing, "tools": tools})
     else:
         _print_table(tools)
     if differing and is_compared:
         names = ", ".join(each.name for each in differing)
         raise CommandFailedError(
-            f"not the versions that versions.env pins: {names}; rebuild the image, or pull it again"
+            f"{names}: not the versions that versions.env pins; pull the image again, or rebuild it"
         )
 
 

@@ -64,8 +64,11 @@ def send_request(url: str, headers: Mapping[str, str]) -> Response:
             return Response(response.status, body=response.read())
     except urllib.error.HTTPError as error:
         with error:
-            challenge = error.headers.get("WWW-Authenticate", "")
-            return Response(error.code, f"{error.code} {error.reason}", challenge)
+            return Response(
+                error.code,
+                f"{error.code} {error.reason}",
+                error.headers.get("WWW-Authenticate", ""),
+            )
     except OSError as error:
         return Response(0, str(getattr(error, "reason", error)))  # of urllib, the cause
 

@@ -20,8 +20,7 @@ def read_token() -> str:
 def get_run_url() -> str:
     """Return the URL of this workflow run; empty outside of a workflow."""
     server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
-    repository = os.environ.get("GITHUB_REPOSITORY", "")
-    run = os.environ.get("GITHUB_RUN_ID", "")
+    repository, run = map(os.environ.get, ("GITHUB_REPOSITORY", "GITHUB_RUN_ID"))
     if not (repository and run):
         return ""
     attempt = os.environ.get("GITHUB_RUN_ATTEMPT", "")
@@ -51,8 +50,8 @@ def set_outputs(values: Mapping[str, str]) -> None:
         values: The outputs by name; line breaks become spaces, because a line break would begin
             another output.
     """
-    lines = [f"{name}={' '.join(value.splitlines())}" for name, value in values.items()]
-    _append(os.environ.get("GITHUB_OUTPUT"), "\n".join(lines) + "\n")
+    lines = (f"{name}={' '.join(value.splitlines())}\n" for name, value in values.items())
+    _append(os.environ.get("GITHUB_OUTPUT"), "".join(lines))
 
 
 def add_summary(text: str) -> None:

@@ -30,9 +30,6 @@ from packer_toolkit.text.lines import join_lines
 for _name in ("github", "urllib3"):
     logging.getLogger(_name).setLevel(logging.ERROR)
 
-_ATTEMPTS = 5
-_BACKOFF_SECONDS = 1
-_SECONDARY_LIMIT_SECONDS = 60
 _REQUEST_SECONDS = 15
 
 
@@ -63,8 +60,7 @@ class RepositoryAccess:
                 f'"{self.repository}" is not a repository: give --repository OWNER/NAME '
                 "(or GITHUB_REPOSITORY)"
             )
-        client = create_client(self.token, self.api_url, self.timeout)
-        return client.get_repo(self.repository)
+        return create_client(self.token, self.api_url, self.timeout).get_repo(self.repository)
 
 
 def create_client(token: str, api_url: str, timeout: float) -> Github:
@@ -79,7 +75,7 @@ def create_client(token: str, api_url: str, timeout: float) -> Github:
         SetupError: When there is no token, or the URL is not valid.
     """
     if not token:
-        raise SetupError("no token for GitHub: set GITHUB_TOKEN")
+        raise SetupError("a token for GitHub is missing: set GITHUB_TOKEN")
     if not re.match(r"https?://[^/\s:]+(:\d+)?(/|$)", api_url):
         raise SetupError(
             f'"{api_url}" is not the URL of an API: give --api-url https://HOST/api/v3 '
@@ -109,12 +105,12 @@ class _BoundedRetry(GithubRetry):
         self.end = end
         if "total" not in options:  # `new` passes all options
             options = {
-                "total": _ATTEMPTS - 1,
-                "backoff_factor": _BACKOFF_SECONDS,
+                "total": 4,  # after the first attempt
+                "backoff_factor": 1,  # second, doubled for each attempt
                 "status_forcelist": [429, *range(500, 600)],
                 "allowed_methods": {"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"},
                 "raise_on_status": False,
-                "secondary_rate_wait": _SECONDARY_LIMIT_SECONDS,
+                "secondary_rate_wait": 60,  # seconds
                 "max_rate_limit_wait": max(0.0, end - time.monotonic()),
                 **options,
             }
@@ -180,10 +176,9 @@ def translate_github_errors(action: str) -> Iterator[None]:
     except IncompletableObject as error:
         raise RemoteError(f"cannot {action}: {_FOREIGN_ANSWER}") from error
     except GithubException as error:
-        reason = _REASONS.get(error.status, "GitHub failed: try again later")
         message = error.data.get("message", "") if isinstance(error.data, dict) else ""
-        line = join_lines(f"{message or error.message or ''}")[:200]
-        answer = f"{error.status} {line}".strip()
+        answer = f"{error.status} {join_lines(message or error.message or '')[:200]}".strip()
+        reason = _REASONS.get(error.status, "GitHub failed: try again later")
         raise RemoteError(f"cannot {action}: {answer}: {reason}") from error
     except requests.RequestException as error:
         line = f"{type(error).__name__}: {join_lines(str(error))}"[:200]

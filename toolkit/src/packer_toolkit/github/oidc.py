@@ -81,12 +81,13 @@ def read_subject(github: Any, repository: str) -> Subject:
     """
     from packer_toolkit.github.client import translate_github_errors
 
-    path = f"/repos/{repository}/actions/oidc/customization/sub"
     with translate_github_errors("read the OIDC subject of the repository"):
-        _, answer = github.requester.requestJsonAndCheck("GET", path)
+        _, answer = github.requester.requestJsonAndCheck(
+            "GET", f"/repos/{repository}/actions/oidc/customization/sub"
+        )
     answer = answer if isinstance(answer, dict) else {}
-    claims = answer.get("include_claim_keys") if answer.get("use_default") is False else None
-    claims = [str(claim) for claim in claims or ()]
+    keys = answer.get("include_claim_keys") if answer.get("use_default") is False else None
+    claims = [str(claim) for claim in keys or ()]
     # An Enterprise Server has no such field, and sends only the names.
     prefix = str(answer.get("sub_claim_prefix") or f"repo:{repository}").rstrip(":")
     return Subject(prefix, () if claims in ([], ["repo", "context"]) else claims)
@@ -133,17 +134,11 @@ def read_token_subject(
             timeout=_SECONDS,
         )
         answer.raise_for_status()
-        return str(_decode_claims(str(answer.json()["value"]))["sub"])
+        payload = str(answer.json()["value"]).split(".")[1]
+        claims = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+        return str(json.loads(claims)["sub"])
     except (requests.RequestException, ValueError, LookupError, TypeError) as error:
         # Neither the URL nor the answer may be printed: both lead to a token.
         raise RemoteError(
             f"GitHub issued no OIDC token: {type(error).__name__}; start the run again"
         ) from None
-
-
-def _decode_claims(token: str) -> dict[str, Any]:
-    payload = token.split(".")[1]
-    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    if not isinstance(claims, dict):
-        raise TypeError("the token has no claims")
-    return claims

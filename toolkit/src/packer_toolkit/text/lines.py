@@ -8,12 +8,11 @@ def join_lines(text: str) -> str:
     return " ".join(text.split())
 
 
-def format_count(number: int, noun: str, plural: str = "") -> str:
+def format_count(number: int, noun: str) -> str:
     """Return a number with its noun, such as "1 package" or "2 packages".
 
     Args:
         number: How many there are.
-        noun: The noun in the singular.
-        plural: The plural; the noun with an s unless given.
+        noun: The noun in the singular; its plural has an s.
     """
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+    return f"{number} {noun if number == 1 else noun + 's'}"

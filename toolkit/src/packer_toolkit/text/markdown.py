@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 
 from packer_toolkit.text.lines import join_lines
 
-_ZERO_WIDTH_SPACE = "\u200b"
-# GitHub acts on mentions, references to issues, words that close an issue, HTML and images.
-_MENTION = re.compile(r"@(?=\w)")
-_REFERENCE = re.compile(r"(#|\bGH-)(?=\d)", re.IGNORECASE)
-_MARKUP = re.compile(r"(<(?=[a-z/!?])|!(?=\[))", re.IGNORECASE)
-_CLOSING = re.compile(
-    r"\b((?:close|fix|resolve)[sd]?|fixed|fixes)(:?\s+)(?=https?:)", re.IGNORECASE
+# GitHub acts on mentions, references to issues, words that close an issue, HTML and images. An
+# invisible character after each of these prevents that.
+_ACTING = re.compile(
+    r"@(?=\w)|(?:#|\bGH-)(?=\d)|<(?=[a-z/!?])|!(?=\[)|"
+    r"\b(?:(?:close|fix|resolve)[sd]?|fixed|fixes):?\s+(?=https?:)",
+    re.IGNORECASE,
 )
+_ZERO_WIDTH_SPACE = "\u200b"
 
 
 def format_code(text: str) -> str:
@@ -22,7 +22,7 @@ def format_code(text: str) -> str:
     line = join_lines(text)
     if not line:
         return "—"
-    ticks = "`" * (_count_backticks(line) + 1)
+    ticks = "`" * (_count_longest_backticks(line) + 1)
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     # GitHub splits a table into cells before it reads the code in them.
     line = line.replace("|", "\\|")
@@ -37,7 +37,7 @@ def format_code_block(lines: Iterable[str], language: str = "text") -> str:
         language: What GitHub highlights, such as text or diff.
     """
     text = "\n".join(lines)
-    fence = "`" * max(3, _count_backticks(text) + 1)
+    fence = "`" * max(3, _count_longest_backticks(text) + 1)
     return f"{fence}{language}\n{text}\n{fence}"
 
 
@@ -49,12 +49,8 @@ def format_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def neutralize_markdown(text: str) -> str:
     """Return untrusted Markdown that mentions no user, closes no issue and hides no text."""
-    text = _MENTION.sub("@" + _ZERO_WIDTH_SPACE, text)
-    text = _REFERENCE.sub(r"\1" + _ZERO_WIDTH_SPACE, text)
-    text = _CLOSING.sub(r"\1\2" + _ZERO_WIDTH_SPACE, text)
-    return _MARKUP.sub(r"\1" + _ZERO_WIDTH_SPACE, text)
+    return _ACTING.sub(rf"\g<0>{_ZERO_WIDTH_SPACE}", text)
 
 
-def _count_backticks(text: str) -> int:
-    """Return the length of the longest run of backticks."""
+def _count_longest_backticks(text: str) -> int:
     return max((len(run) for run in re.findall("`+", text)), default=0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -13,6 +11,7 @@ from packer_toolkit.cli.options import (
     dry_run_option,
     github_options,
     json_option,
+    print_json,
 )
 from packer_toolkit.errors import SetupError
 from packer_toolkit.github.actions import read_token
@@ -69,7 +68,7 @@ def command(
     github = RepositoryAccess(repository, read_token(), api_url, timeout).connect()
     release = attach_artifacts(github, tag, files, replace=replace, dry_run=dry_run)
     if as_json:
-        click.echo(json.dumps(asdict(release), indent=2))
+        print_json(release)
         return
     for label, names in (
         ("would attach" if dry_run else "attached", release.attached),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from packer_toolkit.cli.options import (
     github_options,
     json_option,
     outcome_option,
+    print_json,
 )
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.github.actions import get_run_url, read_token, warn
@@ -124,7 +124,7 @@ def command(
             "text": change.text,
             "problem": change.problem or None,
         }
-        click.echo(json.dumps(result, indent=2))
+        print_json(result)
     elif dry_run and change.text:
         click.echo(change.text, nl=False)
     elif change.number:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from packer_toolkit.cli.options import json_option
+from packer_toolkit.cli.options import json_option, print_json
 
 
 @click.command()
@@ -26,6 +25,6 @@ def command(as_json: bool) -> None:
 
     names, line = pack_folder(Path())
     if as_json:
-        click.echo(json.dumps({"files": names, "bundle": line}, indent=2))
+        print_json({"files": names, "bundle": line})
         return
     set_outputs({"bundle": line})

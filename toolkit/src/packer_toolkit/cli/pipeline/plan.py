@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +10,7 @@ from packer_toolkit.cli.options import (
     commit_option,
     github_options,
     json_option,
+    print_json,
     renamed_option,
 )
 from packer_toolkit.github.actions import read_token, set_outputs
@@ -80,7 +79,7 @@ def command(
     access = RepositoryAccess(repository, read_token(), api_url, timeout)
     plan = decide_build(event, kind, force=force, commit=commit, access=access)
     if as_json:
-        click.echo(json.dumps(asdict(plan), indent=2))
+        print_json(plan)
         return
     if plan.kind == "release" and not plan.build:
         restore_manifest(plan.version)

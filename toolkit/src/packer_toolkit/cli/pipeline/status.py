@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from packer_toolkit.cli.options import dry_run_option, github_options, json_option
+from packer_toolkit.cli.options import dry_run_option, github_options, json_option, print_json
 from packer_toolkit.github.actions import read_token
 
 
@@ -66,6 +64,6 @@ def set_status(
         access = RepositoryAccess(repository, read_token(), api_url, timeout)
         set_check_status(access, commit, outcome)
     if as_json:
-        click.echo(json.dumps({"commit": commit, "state": state, "dry_run": dry_run}, indent=2))
+        print_json({"commit": commit, "state": state, "dry_run": dry_run})
     elif dry_run:
         click.echo(f"would set the status of {commit}: {state}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from packer_toolkit.cli.options import github_options, json_option, outcome_option
+from packer_toolkit.cli.options import github_options, json_option, outcome_option, print_json
 from packer_toolkit.errors import RemoteError
 from packer_toolkit.github.actions import add_summary, print_note, read_token
 
@@ -75,7 +74,7 @@ def command(
         last=last,
     )
     if as_json:
-        click.echo(json.dumps({"outcome": outcome, "note": note or None, "text": text}, indent=2))
+        print_json({"outcome": outcome, "note": note or None, "text": text})
     else:
         add_summary(text)
 
