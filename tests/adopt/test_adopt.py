@@ -626,7 +626,7 @@ def _nothing(repository: Path) -> None:
             _nothing,
             ["--template", "/nowhere/at/all"],
             RemoteError,
-            "there is no such folder; check the address in --template, the network",
+            "the folder does not exist; check the address in --template, the network",
         ),
         (
             _nothing,

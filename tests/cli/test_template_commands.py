@@ -19,7 +19,8 @@ from packer_toolkit.template.fleet import FleetRow
 from packer_toolkit.template.journal import Undone
 from packer_toolkit.template.pull_request_job import PullRequestResult
 from packer_toolkit.template.source import TemplateRelease
-from packer_toolkit.template.update_run import UpdateResult
+from packer_toolkit.template.update import UpdateResult
+from packer_toolkit.template.update_plan import UpdateRequest
 
 Call = Callable[..., Any]
 patch = functools.partial(mock.patch, autospec=True)
@@ -77,8 +78,8 @@ def plan_update(diff: str, conflicts: list[str]) -> Any:
             f"{TEMPLATE}.update.choose_release", autospec=True, return_value="v1.1.0"
         ) as target,
         patch(f"{TEMPLATE}.update.plan_update") as planned,
-        patch(f"{TEMPLATE}.clean_state.require_commit"),
-        patch(f"{TEMPLATE}.clean_state.find_uncommitted", return_value=["a.hcl"]),
+        patch(f"{TEMPLATE}.project.require_commit"),
+        patch(f"{TEMPLATE}.project.find_uncommitted", return_value=["a.hcl"]),
         patch(f"{TEMPLATE}.update_result.format_result", return_value=["No conflicts."]),
         patch(f"{TEMPLATE}.update_result.describe_update", return_value={"to": "v1.1.0"}),
         patch(f"{TEMPLATE}.update_result.describe_no_update", return_value={"to": "v1.0.0"}),
@@ -95,7 +96,9 @@ def test_diff_prints_the_diff_and_the_verdict(call: Call, options: tuple[str, ..
         result = call("template", "diff", *options, "--data=a=b", "--trust")
         parts = call("template-diff", *options, "--json").json
     assert target.call_args.args[1] == "v1.1.0"
-    assert planned.call_args_list[0].args[1:] == ("v1.1.0", {"a": "b"}, True)
+    assert planned.call_args_list[0].args[1:] == (
+        "v1.1.0", UpdateRequest("v1.1.0", {"a": "b"}, trust=True),
+    )  # fmt: skip
     assert (result.code, result.stderr) == (
         1, "Uncommitted changes are left out: a.hcl\nNo conflicts.\n",
     )  # fmt: skip
@@ -125,12 +128,14 @@ def test_update_prints_the_verdict(call: Call, project: Any, options: tuple[str,
     """Both names run the same update, and print its lines, notes and exit code."""
     Path("answers.yml").write_text("a: b\n")
     result = UpdateResult({"to": "v1.1.0"}, ["Updated."], ["You saved a.hcl."], is_clean=False)
-    with patch(f"{TEMPLATE}.update_run.update_repository") as update:
+    with patch(f"{TEMPLATE}.update.update_repository") as update:
         update.return_value = result
         printed = call(*options, "--trust")
         parts = call(*options, "--dry-run", "--json").json
-    assert update.call_args_list[0].args == (project, "v1.1.0", {"a": "b"})
-    assert update.call_args_list[0].kwargs.items() >= {"trust": True, "dry_run": False}.items()
+    assert update.call_args_list[0].args == (
+        project, UpdateRequest("v1.1.0", {"a": "b"}, trust=True),
+    )  # fmt: skip
+    assert not update.call_args_list[0].kwargs["dry_run"]
     assert update.call_args_list[1].kwargs["dry_run"]
     assert (printed.code, printed.stdout, printed.stderr) == (
         1, "Updated.\n", "You saved a.hcl.\n",
@@ -161,7 +166,7 @@ def test_undo_prints_what_was_undone(
     options: tuple[str, ...], stdout: str, stderr: str,
 ) -> None:  # fmt: skip
     """`template undo` and `template-update --undo` of 1.x do the same."""
-    with patch(f"{TEMPLATE}.update_run.undo_update") as undo:
+    with patch(f"{TEMPLATE}.journal.undo_update") as undo:
         undo.return_value = (undone, earlier)
         result = call(*words, *options)
     assert undo.call_args.args == (Path.cwd(), "--dry-run" in options)
@@ -171,7 +176,7 @@ def test_undo_prints_what_was_undone(
 @pytest.mark.parametrize("words", UNDO)
 def test_undo_prints_json(call: Call, words: tuple[str, ...]) -> None:
     """The keys are those of 1.x."""
-    with patch(f"{TEMPLATE}.update_run.undo_update") as undo:
+    with patch(f"{TEMPLATE}.journal.undo_update") as undo:
         undo.return_value = (COPIED, None)
         assert call(*words, "--json").json == {
             "release": "v1.0.0", "files": ["a.hcl"], "kept": {"a.hcl": "0ff1ce"},
@@ -209,8 +214,9 @@ def test_pr_runs_the_job_and_sets_outputs(
         parts = call(*words, "--json", **env).json
     job = run.call_args_list[0].args[0]
     assert (job.project, job.access) == (project, RepositoryAccess("acme/web", "t0ken"))
-    assert (job.base, job.branch, job.release) == ("trunk", "update-from-template", "v1.1.0")
-    assert (job.answers, job.trust, job.save_into, job.dry_run) == ({"a": "b"}, True, "-", False)
+    assert (job.base, job.branch, job.dry_run) == ("trunk", "update-from-template", False)
+    assert job.request == UpdateRequest("v1.1.0", {"a": "b"}, trust=True)
+    assert run.call_args_list[0].kwargs["save_into"] == "-"
     assert result.stdout == (
         "updated=true\nrelease=v1.1.0\ncommit=c0ffee\nUpdate to v1.1.0: https://pr/1\n"
     )
@@ -223,9 +229,12 @@ def test_pr_runs_the_job_and_sets_outputs(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--fetch=x", "--checked=success"), "exclude each other"),
-        (("--save=x", "--from=x"), "exclude each other"),
-        (("--template=x", "--vcs-ref=v1"), "--template goes with --save or alone"),
+        (("--fetch=x", "--checked=success"), "cannot be combined"),
+        (("--save=x", "--from=x"), "cannot be combined"),
+        (
+            ("--template=x", "--vcs-ref=v1"),
+            "it cannot be combined with --vcs-ref, --fetch or --from",
+        ),
     ],
 )
 def test_pr_refuses_options_that_exclude_each_other(
@@ -282,7 +291,7 @@ def test_fleet_reads_clones(call: Call, tmp_path: Path) -> None:
     assert (result.code, result.stderr) == (0, "1 repository: 1 up to date\n")
     both = call("template", "fleet", "--local", str(tmp_path), "--organization=acme")
     neither = call("template", "fleet")
-    assert ("--local reads clones" in both.error, both.code) == (True, 2)
+    assert ("--local cannot be combined" in both.error, both.code) == (True, 2)
     assert neither.error == "give --organization, --repository, --from-file or --local"
 
 

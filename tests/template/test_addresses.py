@@ -114,5 +114,5 @@ def test_reason_names_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RemoteError) as error:
         list_tags("github-work:acme/t.git")
     assert "no such folder" not in str(error.value)
-    with pytest.raises(RemoteError, match="there is no such folder"):
+    with pytest.raises(RemoteError, match="the folder does not exist"):
         list_tags("/nowhere/t.git")

@@ -11,7 +11,7 @@ from packer_toolkit.repository.answers_file import DEFAULT as ANSWERS_FILE
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.render import RenderOptions, RenderSteps
 from packer_toolkit.template.update import plan_update
-from packer_toolkit.template.update_plan import UpdatePlan
+from packer_toolkit.template.update_plan import UpdatePlan, UpdateRequest
 from rig.repositories.template import git
 
 Files = Mapping[str, str | bytes]
@@ -110,5 +110,5 @@ def plan(
             migrate(folder, "after")
             steps.migrations += 1
 
-    with plan_update(project, "v1.1.0", {}, False, project.folder, render) as computed:
+    with plan_update(project, "v1.1.0", UpdateRequest(), project.folder, render) as computed:
         yield computed

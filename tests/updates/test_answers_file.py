@@ -330,9 +330,15 @@ def test_project_further_down_is_another(small: Path, tmp_path: Path) -> None:
     web = make(small, top / "images" / "web", ".copier-answers.ami.yml")
     (web / "image.pkr.hcl").touch()
     answer = toolkit(top, "template-check")
-    assert (answer.code, f"there is one in {web}, go there" in answer.stderr) == (3, True)
+    assert (
+        answer.code,
+        f"the answers file is in {web}: run the command there" in answer.stderr,
+    ) == (3, True)
     answer = toolkit(web / "scripts", "template-check")
-    assert (answer.code, f"there is one in {web}, go there" in answer.stderr) == (3, True)
+    assert (
+        answer.code,
+        f"the answers file is in {web}: run the command there" in answer.stderr,
+    ) == (3, True)
 
 
 def test_file_in_the_folder_comes_first(small: Path, tmp_path: Path) -> None:

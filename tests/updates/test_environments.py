@@ -280,7 +280,7 @@ def test_a_filter_that_fails_is_one_line_and_changes_nothing(project: Path) -> N
     answer = toolkit(project, "template-update")
     assert answer.code == 3
     assert answer.stderr.startswith("the update cannot be written (external filter 'false' failed")
-    assert answer.stderr.endswith("everything is as it was")
+    assert answer.stderr.endswith("everything is as it was; fix the cause, and start again")
     assert "\n" not in answer.stderr
     assert state(project) == before
 

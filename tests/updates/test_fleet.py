@@ -152,7 +152,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(clones: Path, templat
     failed = {name for name, row in found.items() if row["failed"]}
     assert failed == {"packer-ami-bad", "packer-ami-elsewhere", "packer-ami-broken"}
     assert "is not valid YAML in line 2" in found["packer-ami-bad"]["problem"]
-    assert "there is no such folder" in found["packer-ami-elsewhere"]["problem"]
+    assert "the folder does not exist" in found["packer-ami-elsewhere"]["problem"]
     assert found["packer-ami-old"]["behind"] == 2
     last = result.stderr.splitlines()[-1]
     assert last == (
@@ -318,7 +318,7 @@ def test_one_clone_can_be_looked_at(clones: Path) -> None:
     ("options", "code", "says"),
     [
         ([], 2, "give --organization, --repository, --from-file or --local"),
-        (["--local", ".", "--organization", "acme"], 2, "--local reads clones"),
+        (["--local", ".", "--organization", "acme"], 2, "--local cannot be combined"),
         (
             ["--local", str(ROOT / "docs"), "--prefix", "nothing-"],
             3,

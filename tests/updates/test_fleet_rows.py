@@ -13,9 +13,8 @@ from github import GithubException, UnknownObjectException
 from plain_project import QUESTIONS, create_project, write_answers
 
 from packer_toolkit.errors import RemoteError, SetupError
-from packer_toolkit.template.fleet import AnswersFile, FleetRow, TagLister, read_fleet
+from packer_toolkit.template.fleet import AnswersFile, FleetRow, LocalFleet, TagLister, read_fleet
 from packer_toolkit.template.github_fleet import GitHubFleet
-from packer_toolkit.template.local_fleet import LocalFleet
 from rig.repositories.template import git
 
 TAGS = {"v1.0.0": "a" * 40, "v1.1.0": "b" * 40, "v2.0.0rc1": "c" * 40, "toolkit": "a" * 40}
@@ -137,7 +136,7 @@ def test_local_clones_are_read(tmp_path: Path) -> None:
     assert fleet.read_answers("web-b") is None
     assert fleet.find_update_time("web-a", file.path).startswith("20")
     assert fleet.find_disabled_workflows("web-a") == ""
-    with pytest.raises(SetupError, match="git cannot read it"):
+    with pytest.raises(SetupError, match="git cannot read the commits of x"):
         fleet.find_update_time("web-b", "x")
     with pytest.raises(RemoteError):
         fleet.list_tags(f"file://{tmp_path}/none")

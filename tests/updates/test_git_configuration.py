@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit.git.command import Git, build_environment
-from packer_toolkit.template.fleet import TagLister
-from packer_toolkit.template.local_fleet import LocalFleet
+from packer_toolkit.template.fleet import LocalFleet, TagLister
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.update_branch import UpdateBranch
 from rig.repositories.copier_command import run_copier
@@ -156,6 +155,6 @@ def test_hooks_do_not_stop_the_pull_request(
     commit = git(project, "commit-tree", "-p", "HEAD", "-m", "Update", "HEAD^{tree}")
     hooked(place)
     pushed = UpdateBranch(Project.read(project), "update-from-template").push(commit)
-    assert pushed.changed
+    assert pushed == commit
     assert "refs/heads/update-from-template" in git(remote, "for-each-ref")
     assert not (tmp_path / "ran").exists()

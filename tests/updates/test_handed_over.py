@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import json
 import lzma
@@ -15,8 +16,7 @@ from typing import Any
 import pytest
 
 from packer_toolkit.template import job_files
-from packer_toolkit.template.pull_request import format_body
-from packer_toolkit.template.summary import ConflictNote, UpdateSummary
+from packer_toolkit.template.pull_request import ConflictNote, UpdateSummary, format_body
 from packer_toolkit.text.markdown import neutralize_markdown
 from rig.github import GitHub, Repository
 from rig.repositories.hostile_release import add_origin, make_project, make_template
@@ -158,7 +158,7 @@ def test_each_step_has_json_and_a_dry_run(
         assert (shown["release"], shown["updated"], shown["dry_run"]) == ("v1.1.0", False, True)
         assert shown["characters"] > 100
         assert not file.exists()
-        assert "would pass on v1.1.0" in run(option, str(file), "--dry-run").stdout
+        assert "would write v1.1.0 for the next job" in run(option, str(file), "--dry-run").stdout
     run("--save", str(file))
     shown = json.loads(run("--from", str(file), "--json", "--dry-run").stdout)
     assert shown["title"] == "Update from the template to v1.1.0"
@@ -426,7 +426,7 @@ def test_a_branch_that_has_moved_on_is_refused(
 def test_steps_exclude_each_other(run: Callable[..., Said]) -> None:
     """One call does one step."""
     for options in (("--save=x", "--from=x"), ("--fetch=x", "--checked=success")):
-        assert "exclude each other" in run(*options, code=2).stderr
+        assert "cannot be combined" in run(*options, code=2).stderr
     assert "--template" in run("--template=x", "--from=x", code=2).stderr
 
 
@@ -472,7 +472,7 @@ def test_both_releases_in_the_text_are_code() -> None:
 def test_text_of_an_update_is_printable() -> None:
     """Control characters and floods of text do not get through."""
     note = {"path": "a\x1b[2J\nb", "reason": "::error::x", "diff": "\x07" + "y" * 1_000_000}
-    data = {**UpdateSummary("v1", "v2").to_json(), "conflicts": [note] * 5_000}
+    data = {**dataclasses.asdict(UpdateSummary("v1", "v2")), "conflicts": [note] * 5_000}
     summary = UpdateSummary.from_json(data)
     assert len(summary.conflicts) == 2_000
     first = summary.conflicts[0]

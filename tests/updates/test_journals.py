@@ -13,10 +13,10 @@ from plain_project import NEW, OLD, Files, commit_all, create_project, plan, wri
 from packer_toolkit.errors import SetupError
 from packer_toolkit.repository.answers_file import DEFAULT as ANSWERS_FILE
 from packer_toolkit.template.journal import Journal, find_project
-from packer_toolkit.template.kept_copies import show_copy
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.undo import Undone, describe_error
 from packer_toolkit.template.update_record import RecordFolder
+from packer_toolkit.template.update_result import show_copy
 from packer_toolkit.template.update_writer import UpdateWriter
 from rig.repositories.template import git
 from rig.run.updating import state, unmerged
@@ -380,7 +380,7 @@ def test_a_locked_index_is_refused(plain: Project) -> None:
     (plain.git_dir / "index.lock").touch()
     with pytest.raises(SetupError, match="nothing was changed"):
         Journal(plain).require_unlocked()
-    with pytest.raises(SetupError, match="nothing was undone; when it is unlocked, run: "):
+    with pytest.raises(SetupError, match="nothing was undone; then run: "):
         Journal(plain).undo()
 
 

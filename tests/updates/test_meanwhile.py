@@ -652,7 +652,7 @@ def test_an_undo_needs_no_space(edited: Path, small_disk: Callable[[int], Path])
 
 def test_an_undo_that_fails_says_so(edited: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the undo inside of an update fails, the message has the command (review C7)."""
-    from packer_toolkit.template import index, rollback
+    from packer_toolkit.template import index, undo
 
     before = state(edited)
 
@@ -661,7 +661,7 @@ def test_an_undo_that_fails_says_so(edited: Path, monkeypatch: pytest.MonkeyPatc
 
     with monkeypatch.context() as patch:
         patch.setattr(index.Index, "change", fail)
-        patch.setattr(rollback, "move_to_free_path", fail)
+        patch.setattr(undo, "move_to_free_path", fail)
         answer = toolkit(edited, *UPDATE)
     assert answer.code == 3
     assert "the update is not undone yet (No space left on device)" in answer.stderr

@@ -12,7 +12,7 @@ from packer_toolkit.errors import SetupError
 from packer_toolkit.repository.answers_file import DEFAULT as ANSWERS_FILE
 from packer_toolkit.template.blocking_files import require_writable
 from packer_toolkit.template.project import Project
-from packer_toolkit.template.summary import summarize_update
+from packer_toolkit.template.pull_request import summarize_update
 from packer_toolkit.template.trees import read_tree
 from packer_toolkit.template.update_result import (
     describe_no_update,
@@ -110,6 +110,17 @@ def test_changes_of_the_team_move_with_a_renamed_file(plain: Project) -> None:
     assert lines[-1].startswith("To undo with git alone: git reset --quiet --hard && git clean")
 
 
+def test_a_file_is_not_renamed_to_a_folder_of_the_team(plain: Project) -> None:
+    """What the team has changed stays where it is, and both paths are conflicts."""
+    edit(plain, "old-name.txt", f"ours\n{OLD['old-name.txt']!s}")
+    edit(plain, "new-name.txt/file", "ours\n")
+    with plan(reread(plain)) as update:
+        kinds = {item.path: item.kind for item in update.conflicts}
+        assert kinds == {"old-name.txt": "removed", "new-name.txt": "in the way"}
+        assert update.after["old-name.txt"] == update.before["old-name.txt"]
+        assert read_tree(update.sandbox, update.after_tree) == update.after
+
+
 def test_the_result_names_each_changed_answer(tmp_path: Path) -> None:
     """New, changed and removed answers are in the lines, in the JSON and in the summary."""
     project = create_project(tmp_path / "web", answers="size: small\nold: true\n")
@@ -120,7 +131,7 @@ def test_the_result_names_each_changed_answer(tmp_path: Path) -> None:
         assert "No longer asked: old; your answer was true." in lines
         assert lines[0].startswith("An update from v1.0.0 to v1.1.0; files: ")
         assert describe_update(update)["answers"] == update.answers
-        assert summarize_update(update, "").changed == {"size": ["small", "large"]}
+        assert summarize_update(update, "").changed == {"size": ("small", "large")}
     assert {*describe_no_update(project)} == {*describe_update(update)}
 
 

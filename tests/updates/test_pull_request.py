@@ -431,6 +431,6 @@ def test_a_long_text_is_cut(
     """GitHub takes 65,536 characters."""
     for number in range(30):
         commit(project, f"own-{number}.txt", "x\n" * 10)
-    from packer_toolkit.template.summary import shorten
+    from packer_toolkit.template.pull_request import shorten
 
     assert len(shorten("line\n" * 50_000, 60_000)) < 60_100

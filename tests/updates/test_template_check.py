@@ -104,11 +104,11 @@ def test_copier_is_not_imported(project: Path) -> None:
         (lambda p: (p / ANSWERS).write_text("{"), 3, "is not valid YAML"),
         (lambda p: (p / ANSWERS).write_text("- a"), 3, "does not contain answers"),
         (lambda p: (p / ANSWERS).write_bytes(b"\xff\xfe\x00"), 3, "is not valid YAML"),
-        (lambda p: record(p, "_src_path", "/nowhere/at/all"), 4, "there is no such folder"),
+        (lambda p: record(p, "_src_path", "/nowhere/at/all"), 4, "the folder does not exist"),
         (lambda p: record(p, "_src_path", "file:///nowhere"), 4, "cannot be read"),
         (lambda p: record(p, "_src_path", "https://127.0.0.1:9/t.git"), 4, "cannot be read"),
         (lambda p: record(p, "_src_path", "https://me:secret@127.0.0.1:9/t.git"), 4, "127.0.0.1"),
-        (lambda p: record(p, "_src_path", "--upload-pack=touch x"), 4, "there is no such folder"),
+        (lambda p: record(p, "_src_path", "--upload-pack=touch x"), 4, "the folder does not exist"),
     ],
     ids=[
         "no answers file", "no release", "a commit", "a list", "no address", "half YAML",
@@ -164,7 +164,10 @@ def test_a_template_without_a_release_is_one_line(project: Path, tmp_path: Path)
 def test_in_a_folder_below_the_right_one_is_named(project: Path) -> None:
     """It is above."""
     answer = toolkit(project / "scripts", "template-check")
-    assert (answer.code, f"there is one in {project}, go there" in answer.stderr) == (3, True)
+    assert (
+        answer.code,
+        f"the answers file is in {project}: run the command there" in answer.stderr,
+    ) == (3, True)
 
 
 def test_above_the_right_folder_one_is_named(project: Path, tmp_path: Path) -> None:

@@ -10,19 +10,19 @@ from plain_project import QUESTIONS, commit_all, create_project, write_answers, 
 
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.repository.answers_file import DEFAULT as ANSWERS_FILE
+from packer_toolkit.template.blocking_files import require_seen_by_git
 from packer_toolkit.template.changelog import read_news, select_sections
-from packer_toolkit.template.clean_state import (
+from packer_toolkit.template.exported_template import pack_template, read_template
+from packer_toolkit.template.project import (
+    Project,
     find_uncommitted,
     require_clean,
     require_commit,
     require_committed_answers,
 )
-from packer_toolkit.template.clone import clone_template
-from packer_toolkit.template.exported_template import pack_template, read_template
-from packer_toolkit.template.hidden_changes import require_seen_by_git
-from packer_toolkit.template.partial_clones import fetch_missing
-from packer_toolkit.template.project import Project
+from packer_toolkit.template.project_copy import fetch_missing
 from packer_toolkit.template.source import (
+    clone_template,
     describe_up_to_date,
     find_newest_release,
     find_release,
@@ -91,7 +91,7 @@ def test_releases_are_tags_of_full_versions(plain_template: Path) -> None:
 
 def test_a_template_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     """A folder that does not exist, and a template without releases, are named."""
-    with pytest.raises(RemoteError, match=r"there is no such folder; check the address in x"):
+    with pytest.raises(RemoteError, match=r"the folder does not exist; check the address in x"):
         list_releases(str(tmp_path / "nowhere"), "x")
     git(tmp_path, "init", "--quiet", "--template=")
     with pytest.raises(RemoteError, match="has no release yet"):
@@ -152,7 +152,7 @@ def test_the_release_to_update_to_is_never_older(plain_template: Path, tmp_path:
 def test_an_exported_template_has_both_releases(plain_template: Path, tmp_path: Path) -> None:
     """A line passes both releases and the toolkit to the next job, without other files."""
     project = create_from(plain_template, tmp_path / "web")
-    clone = clone_template(project, tmp_path / "clone.git")
+    clone = clone_template(project.source, tmp_path / "clone.git")
     assert git(clone, "remote") == ""
     line = pack_template(project, clone, "v1.1.0")
     (tmp_path / "line").write_text(line)
@@ -172,13 +172,13 @@ def test_a_template_that_cannot_be_cloned_is_one_line(tmp_path: Path) -> None:
     """The address, the reason and the next step are named."""
     project = create_from(tmp_path / "nowhere", tmp_path / "web")
     with pytest.raises(RemoteError, match=r"nowhere cannot be fetched: .*; check the network"):
-        clone_template(project, tmp_path / "clone.git")
+        clone_template(project.source, tmp_path / "clone.git")
 
 
 def test_an_unknown_release_cannot_be_exported(plain_template: Path, tmp_path: Path) -> None:
     """A recorded release that the template does not have is named."""
     project = create_from(plain_template, tmp_path / "web", "v0.9.0")
-    clone = clone_template(project, tmp_path / "clone.git")
+    clone = clone_template(project.source, tmp_path / "clone.git")
     with pytest.raises(SetupError, match=r"cannot be exported: .*must have v0.9.0"):
         pack_template(project, clone, "v1.1.0")
 
@@ -206,9 +206,9 @@ def test_an_unusable_answers_file_is_one_line(
 def test_the_answers_file_of_another_folder_is_named(tmp_path: Path) -> None:
     """A command in a wrong folder names the folder with the answers file."""
     web = create_project(tmp_path / "web").folder
-    with pytest.raises(SetupError, match=f"there is one in {web}, go there"):
+    with pytest.raises(SetupError, match=f"the answers file is in {web}: run the command there"):
         Project.read(tmp_path)
-    with pytest.raises(SetupError, match=f"there is one in {web}, go there"):
+    with pytest.raises(SetupError, match=f"the answers file is in {web}: run the command there"):
         Project.read(web / "scripts")
 
 

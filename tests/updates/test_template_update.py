@@ -269,7 +269,7 @@ def test_what_stands_in_the_way_is_one_line_and_changes_nothing(
 @pytest.mark.parametrize(
     ("old", "new", "code", "said"),
     [
-        ("_src_path: .*", "_src_path: /nowhere/at/all", 4, "there is no such folder"),
+        ("_src_path: .*", "_src_path: /nowhere/at/all", 4, "the folder does not exist"),
         ("_src_path: .*", "_src_path: file:///nowhere/t.git", 4, "cannot be read"),
         ("_commit: .*", "_commit: 0123abc", 3, "is not a release of the template"),
         ("_commit: .*", "_commit: v0.5.0", 3, "has no 'v0.5.0', which .copier-answers.yml names"),
@@ -384,7 +384,7 @@ def test_broken_settings_of_copier_are_named(
     monkeypatch.setenv("COPIER_SETTINGS_PATH", str(settings))
     answer = toolkit(project, "template-update")
     assert answer.code == 3
-    assert f"Copier's settings {settings} cannot be used: {reason}" in answer.stderr
+    assert f"Copier's settings {settings} are not valid: {reason}" in answer.stderr
     assert len(answer.stderr.splitlines()) == 1
 
 

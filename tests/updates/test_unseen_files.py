@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from packer_toolkit.git.command import Git
-from packer_toolkit.template.partial_clones import fetch_missing
+from packer_toolkit.template.project_copy import fetch_missing
 from rig.repositories.template import git
 from rig.run.updating import Answer, files, state, toolkit
 

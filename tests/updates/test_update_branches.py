@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,10 +16,15 @@ from packer_toolkit.repository.answers_file import DEFAULT as ANSWERS_FILE
 from packer_toolkit.template import job_files
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.pull_request import (
+    ConflictNote,
+    UpdatePullRequests,
+    UpdateSummary,
     find_workflows,
     format_body,
     format_title,
     names_release,
+    shorten,
+    summarize_update,
 )
 from packer_toolkit.template.saved_update import (
     apply_update,
@@ -28,24 +34,15 @@ from packer_toolkit.template.saved_update import (
     require_release,
     save_update,
 )
-from packer_toolkit.template.summary import (
-    ConflictNote,
-    UpdateSummary,
-    shorten,
-    summarize_update,
-)
 from packer_toolkit.template.update_branch import (
     BRANCH,
     UpdateBranch,
     build_authorization,
-    get_push_url,
-)
-from packer_toolkit.template.update_commit import (
     commit_update,
+    get_push_url,
     keep_conflicting_files,
     write_repository_tree,
 )
-from packer_toolkit.template.update_pull_requests import UpdatePullRequests
 from rig.repositories.template import git
 
 WORKFLOW: Files = {**NEW, ".github/workflows/build.yml": "on: push\n"}
@@ -94,18 +91,21 @@ def test_a_project_in_a_folder_changes_only_that(tmp_path: Path) -> None:
     require_release(project, tree, "v1.1.0")
 
 
-def test_a_branch_is_pushed_once(plain: Project, tmp_path: Path) -> None:
+def test_a_branch_is_pushed_once(
+    plain: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same update is not pushed twice, and commits of others are not overwritten."""
     _, tree = compute(plain)
     commit = commit_update(plain, tree, "v1.1.0")
     branch = UpdateBranch(plain, BRANCH)
     assert branch.read_tip() == ""
-    pushed = branch.push(commit)
-    assert (pushed.commit, pushed.changed) == (commit, True)
+    assert branch.push(commit) == commit
     assert git(tmp_path / "origin.git", "rev-parse", BRANCH) == commit
     assert git(plain.folder, "for-each-ref", "refs/packer-toolkit") == ""
-    again = branch.push(commit_update(plain, tree, "v1.1.0"))
-    assert (again.commit, again.changed) == (commit, False)
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2037-01-01T00:00:00Z")
+    later = commit_update(plain, tree, "v1.1.0")
+    assert later != commit
+    assert branch.push(later) == commit
     git(plain.folder, "checkout", "--quiet", "-b", "resolved", commit)
     git(plain.folder, "commit", "--quiet", "--allow-empty", "-m", "Resolved")
     git(plain.folder, "push", "--quiet", "origin", f"resolved:{BRANCH}")
@@ -191,7 +191,7 @@ def test_a_line_is_passed_by_a_file(tmp_path: Path) -> None:
     job_files.write_line("abc", str(file), "it")
     assert job_files.read_line(str(file), "it").strip() == "abc"
     file.write_text("\n")
-    with pytest.raises(SetupError, match="it is empty; check the job that passes it"):
+    with pytest.raises(SetupError, match="it is empty; check the job that writes it"):
         job_files.read_line(str(file), "it")
     with pytest.raises(SetupError, match="it cannot be read from"):
         job_files.read_line(str(tmp_path / "none"), "it")
@@ -252,11 +252,11 @@ def test_long_texts_are_cut() -> None:
 def test_a_summary_of_another_job_is_not_trusted() -> None:
     """Each part of a summary becomes a printable string of limited length."""
     summary = UpdateSummary("v1", "v2\n\x1b[31m", changed={"a": ["1", "2"]}, gone=["x"])
-    data = json.loads(json.dumps(summary.to_json()))
+    data = json.loads(json.dumps(dataclasses.asdict(summary)))
     read = UpdateSummary.from_json(data)
     assert read.release == "v2 \\x1b[31m"
     for name, value in (("release", 3), ("gone", {}), ("new", [])):
-        with pytest.raises(TypeError):
+        with pytest.raises(ValueError, match="validation error"):
             UpdateSummary.from_json({**data, name: value})
 
 

@@ -13,10 +13,13 @@ from plain_project import NEW, OLD, QUESTIONS, commit_all, create_project, write
 from packer_toolkit.errors import SetupError
 from packer_toolkit.repository.answers_file import DEFAULT as ANSWERS_FILE
 from packer_toolkit.template import render
+from packer_toolkit.template.journal import undo_update
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.pull_request_job import PullRequestJob
+from packer_toolkit.template.undo import describe_copies
+from packer_toolkit.template.update import update_repository
+from packer_toolkit.template.update_plan import UpdateRequest
 from packer_toolkit.template.update_record import RecordFolder
-from packer_toolkit.template.update_run import describe_copies, undo_update, update_repository
 from rig.repositories.template import git, release
 from rig.run.updating import state
 
@@ -56,9 +59,11 @@ def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 def update(project: Project, dry_run: bool = False, **options: Any) -> Any:
     """Run an update of a project."""
     printed: list[str] = []
-    arguments = {"release": None, "answers": {}, **options}
     result = update_repository(
-        Project.read(project.folder), trust=False, dry_run=dry_run, echo=printed.append, **arguments
+        Project.read(project.folder),
+        UpdateRequest(**options),
+        dry_run=dry_run,
+        echo=printed.append,
     )
     return SimpleNamespace(result=result, printed=printed)
 
@@ -100,12 +105,17 @@ def test_a_repository_at_the_release_is_up_to_date(plain: Project) -> None:
     assert (result.verdict["files"], result.is_clean) == ([], True)
 
 
-def run_job(project: Project, **options: Any) -> Any:
+def run_job(
+    project: Project, dry_run: bool = False, release: str | None = None, **files: str
+) -> Any:
     """Run a job of the pull request, without GitHub."""
     access: Any = SimpleNamespace(
         repository="acme/web", token="", connect=lambda: SimpleNamespace(get_pulls=lambda **_: [])
     )
-    return PullRequestJob(Project.read(project.folder), access, base="main", **options).run()
+    request = UpdateRequest(release)
+    return PullRequestJob(
+        Project.read(project.folder), access, base="main", request=request, dry_run=dry_run
+    ).run(**files)
 
 
 def test_three_jobs_pass_an_update_on(plain: Project, tmp_path: Path) -> None:
@@ -126,4 +136,4 @@ def test_a_pull_request_at_the_release_is_not_needed(plain: Project) -> None:
     result = run_job(plain, release="v1.0.0")
     assert result.outputs == {"updated": "false", "release": "v1.0.0", "commit": ""}
     message = run_job(plain, fetch_into="x", dry_run=True).message
-    assert message.startswith("would pass on v1.1.0, ")
+    assert message.startswith("would write v1.1.0 for the next job: ")

@@ -29,8 +29,7 @@ from packer_toolkit.repository.answers_file import (
     names_template,
     parse_answers,
 )
-from packer_toolkit.template.clean_state import require_committed
-from packer_toolkit.template.project import Project
+from packer_toolkit.template.project import Project, require_committed
 from packer_toolkit.template.source import find_release, list_releases
 
 _QUESTION = re.compile(

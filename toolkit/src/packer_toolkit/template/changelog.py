@@ -57,7 +57,6 @@ def select_sections(changelog: str, since: Version, until: Version) -> str:
 
 
 def _read_changelog(source: str, tag: str) -> str:
-    """Return the changelog of a release; empty when it has none."""
     with open_history(source, DEFAULT, "--depth=1", f"--branch={tag}") as git:
         try:
             entry = git.text("ls-tree", f"{tag}^{{commit}}", "--", _FILE)

@@ -79,7 +79,6 @@ def _create_commit(git: Git, name: str, index: Path) -> str:
 
 
 def _read_folder(git: Git, name: str, folder: str) -> dict[str, bytes]:
-    """Return the files of a folder of a release; empty when it has none."""
     if git.run("cat-file", "-e", f"{name}:{folder}").returncode:
         return {}
     raw = git.raw("archive", "--format=tar", name, folder)
@@ -108,6 +107,8 @@ def read_template(file: str, folder: Path) -> tuple[str, str]:
     try:
         named = json.loads(files[_RELEASE])
         release, present = str(named["release"]), str(named["present"])
+        if parse_version(release) is None:
+            raise ValueError(f"its release {release!r} is not a version")
         bundle = folder.with_name(_BUNDLE)
         bundle.write_bytes(files[_BUNDLE])
         clone = ("clone", "--quiet", "--bare", "--template=", "--", str(bundle), str(folder))
@@ -116,9 +117,4 @@ def read_template(file: str, folder: Path) -> tuple[str, str]:
         raise SetupError(
             f"{WHAT} is not valid ({error}); start a new run of the workflow"
         ) from None
-    if parse_version(release) is None:
-        raise SetupError(
-            f"{WHAT} names {release!r} as its release, which is not a version; "
-            "start a new run of the workflow"
-        )
     return release, present

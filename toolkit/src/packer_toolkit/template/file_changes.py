@@ -78,6 +78,16 @@ def find_blocking_file(root: Path, path: str) -> Path | None:
     return None
 
 
+def choose_copy(folder: Path, path: str) -> Path:
+    """Return where a copy of a file goes below a folder, and create the folders that it needs."""
+    copy, number = folder / path, 1
+    while exists(copy) or find_blocking_file(folder, copy.relative_to(folder).as_posix()):
+        number += 1
+        copy = folder / str(number) / path
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    return copy
+
+
 def move_aside(place: Path, aside: Path, replacement: Path | None = None) -> None:
     """Move a file aside as it is, and put another one in its place.
 
@@ -155,7 +165,6 @@ def _rename(source: Path, place: Path, flags: int) -> bool:
 
 
 def _copy(source: Path, place: Path) -> None:
-    """Copy a file or link to a path where nothing is."""
     if source.is_symlink():
         place.symlink_to(source.readlink())
         return

@@ -1,4 +1,4 @@
-"""Find out which repository is at which release of the template."""
+"""Find out which repository, on GitHub or in a folder, is at which release of the template."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from packer_toolkit.aws.partitions import describe_answers
-from packer_toolkit.errors import ToolkitError
+from packer_toolkit.errors import SetupError, ToolkitError
 from packer_toolkit.git.addresses import describe_secret, remove_secrets
-from packer_toolkit.repository.answers_file import DEFAULT, is_ours, parse_answers
+from packer_toolkit.git.command import Git, GitError, limit_query
+from packer_toolkit.repository.answers_file import (
+    DEFAULT,
+    choose_answers_file,
+    is_ours,
+    parse_answers,
+)
 from packer_toolkit.template.source import (
     is_release,
     list_tags,
@@ -86,6 +93,8 @@ class Fleet(Protocol):
 
     def find_disabled_workflows(self, name: str) -> str:
         """Return a note about workflows that GitHub has disabled; empty without any."""
+        del name
+        return ""
 
 
 def read_fleet(
@@ -212,3 +221,58 @@ class TagLister:
     def compute_timeout(self) -> float:
         """Return the seconds that one git command may take."""
         return max(_LEAST_SECONDS, self._end - time.monotonic())
+
+
+@dataclass(frozen=True)
+class LocalFleet(Fleet):
+    """Clones in a folder.
+
+    Attributes:
+        folder: The folder with the clones, or one clone.
+        prefix: Prefix of their names.
+        tag_lister: Lists the tags of templates.
+    """
+
+    folder: Path
+    prefix: str
+    tag_lister: TagLister
+
+    def list_names(self) -> Sequence[str]:
+        """Return the clones whose names begin with the prefix."""
+        if (self.folder / ".git").exists():
+            return ["."]
+        names = sorted(
+            entry.name
+            for entry in self.folder.iterdir()
+            if entry.name.startswith(self.prefix) and (entry / ".git").exists()
+        )
+        if not names:
+            raise SetupError(
+                f"{self.folder} has no clone whose name begins with {self.prefix}; choose another "
+                "prefix with --prefix"
+            )
+        return names
+
+    def read_answers(self, name: str) -> AnswersFile | None:
+        """Return the answers file in the work tree."""
+        folder = self.folder / name
+        path = choose_answers_file(folder)
+        try:
+            return AnswersFile(path, (folder / path).read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise SetupError(f"{path} cannot be read: {error.strerror}") from None
+
+    def find_update_time(self, name: str, path: str) -> str:
+        """Return the time of the last commit of a file."""
+        try:
+            # A partial clone fetches what it does not have.
+            git = limit_query(Git(self.folder / name), self.tag_lister.compute_timeout())
+            return git.text("log", "-1", "--format=%cI", "--", f":(literal){path}")
+        except GitError as error:
+            raise SetupError(f"git cannot read the commits of {path}: {error.reason}") from None
+
+    def list_tags(self, template: str) -> Mapping[str, str]:
+        """Return the tags that git lists."""
+        return self.tag_lister.list_tags(template)

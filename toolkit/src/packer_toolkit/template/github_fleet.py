@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from github import GithubException, UnknownObjectException
+
 from packer_toolkit.errors import RemoteError, SetupError
 from packer_toolkit.git.addresses import split_host_and_path
 from packer_toolkit.github.client import translate_github_errors
@@ -74,23 +76,18 @@ class GitHubFleet:
         """Return the repositories whose names begin with the prefix, and those that are listed."""
         names = set(self.listed)
         if self.organization:
-            for repository in self._list_owned():
-                if repository.name.startswith(self.prefix):
-                    if repository.archived:
-                        self.archived += 1
-                    else:
-                        names.add(repository.full_name)
+            owned = [item for item in self._list_owned() if item.name.startswith(self.prefix)]
+            self.archived = sum(item.archived for item in owned)
+            names.update(item.full_name for item in owned if not item.archived)
             if not names:
                 raise SetupError(
                     f"{self.organization} has no repository whose name begins with {self.prefix}, "
-                    "or the token cannot read it"
+                    "or the token cannot read it; choose another prefix with --prefix"
                 )
         return sorted(names, key=str.lower)
 
     def _list_owned(self) -> Iterable[Any]:
         with translate_github_errors(f"list the repositories of {self.organization}"):
-            from github import UnknownObjectException
-
             try:
                 return list(self._get_client().get_organization(self.organization).get_repos())
             except UnknownObjectException:
@@ -110,22 +107,18 @@ class GitHubFleet:
         return default
 
     def _read(self, name: str, path: str) -> AnswersFile | None:
-        from github import UnknownObjectException
-
         with translate_github_errors(f"read {path}"):
             try:
                 file = self._get_client().get_repo(name).get_contents(path)
             except UnknownObjectException:
                 return None
         if isinstance(file, list):
-            raise SetupError(f"{path} is a folder")
+            raise SetupError(f"{path} is a folder; it must be a file")
         # A link that leads out of the repository, or a submodule, has no content.
         return AnswersFile(path, file.decoded_content) if file.type == "file" else None
 
     def _list_candidates(self, name: str) -> Sequence[str]:
         """Return other paths that may be the answers file, likely ones first."""
-        from github import GithubException
-
         with translate_github_errors("list the files"):
             try:
                 tree = self._get_client().get_repo(name).get_git_tree("HEAD", recursive=True).tree
@@ -145,8 +138,6 @@ class GitHubFleet:
         return sorted(others, key=lambda path: (not _LIKELY.search(path), path.count("/"), path))
 
     def _exists(self, name: str) -> bool:
-        from github import UnknownObjectException
-
         with suppress(UnknownObjectException):
             return bool(self._get_client().get_repo(name, lazy=False))
         return False
@@ -177,10 +168,12 @@ class GitHubFleet:
                 workflows = list(self._get_client().get_repo(name).get_workflows())
         except RemoteError as error:
             return str(error)
-        notes = []
-        for workflow in workflows:
-            file = workflow.path.rpartition("/")[2]
-            if workflow.state in _DISABLED:
-                command = f"gh workflow enable {file} --repo {name}"
-                notes.append(f"{file} is disabled ({_DISABLED[workflow.state]}): {command}")
-        return "; ".join(notes)
+        disabled = {
+            workflow.path.rpartition("/")[2]: _DISABLED[workflow.state]
+            for workflow in workflows
+            if workflow.state in _DISABLED
+        }
+        return "; ".join(
+            f"{file} is disabled ({reason}): gh workflow enable {file} --repo {name}"
+            for file, reason in disabled.items()
+        )

@@ -72,7 +72,7 @@ def write_line(line: str, file: str, what: str) -> None:
             Path(file).write_text(line + "\n")
         except OSError as error:
             raise SetupError(
-                f"{file} cannot be written ({error.strerror}); name another file"
+                f"{file} cannot be written ({error.strerror}); choose another file"
             ) from None
         return
     require_line_fits(line, what)
@@ -102,7 +102,7 @@ def read_line(file: str, what: str) -> str:
     try:
         line = sys.stdin.read() if file == "-" else Path(file).read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise SetupError(f"{what} cannot be read from {file} ({error}); name its file") from None
+        raise SetupError(f"{what} cannot be read from {file} ({error}); check the path") from None
     if not line.strip():
-        raise SetupError(f"{what} is empty; check the job that passes it")
+        raise SetupError(f"{what} is empty; check the job that writes it")
     return line

@@ -14,26 +14,37 @@ from pathlib import Path
 
 from packer_toolkit.errors import SetupError
 from packer_toolkit.git.command import GitError
-from packer_toolkit.template.file_changes import describe_file
+from packer_toolkit.template.file_changes import choose_copy, describe_file
 from packer_toolkit.template.index import Index
-from packer_toolkit.template.kept_copies import choose_copy, show_copy
-from packer_toolkit.template.outdated_record import delete_outdated, explain_outdated
 from packer_toolkit.template.project import Project
-from packer_toolkit.template.rollback import Rollback
-from packer_toolkit.template.undo import Undone, create_undo_error, describe_error, undo_record
+from packer_toolkit.template.undo import (
+    Rollback,
+    Undone,
+    create_undo_error,
+    delete_outdated,
+    describe_error,
+    explain_outdated,
+    undo_record,
+)
 from packer_toolkit.template.update_plan import UpdatePlan
 from packer_toolkit.template.update_record import RecordFolder
-from packer_toolkit.template.update_result import format_undo_command
+from packer_toolkit.template.update_result import format_undo_command, show_copy
 from packer_toolkit.template.update_writer import ChangedMeanwhileError, UpdateWriter
 from packer_toolkit.text.paths import join_paths
 
 
 class Journal:
-    """Writes and undoes the updates of a project, one at a time."""
+    """Writes and undoes the updates of a project, one at a time.
+
+    Attributes:
+        project: The project.
+        lock: Keeps other updates and undos away while a block runs; see `RecordFolder.lock`.
+    """
 
     def __init__(self, project: Project) -> None:
         self.project = project
         self._folder = RecordFolder(project)
+        self.lock = self._folder.lock
         self._index = Index(project, self._folder.path)
 
     @classmethod
@@ -50,10 +61,6 @@ class Journal:
             if journal._folder.file.exists():
                 return journal
         return cls(project)
-
-    def lock(self) -> contextlib.AbstractContextManager[None]:
-        """Keep other updates and undos away while a block runs; see `RecordFolder.lock`."""
-        return self._folder.lock()
 
     def settle(self) -> Undone:
         """Make sure that no update is open here, and delete an outdated record.
@@ -126,7 +133,8 @@ class Journal:
                     f"is kept: {show_copy(copy)}"
                     for path, copy in self._undo_after(error).items()
                 )
-                if kept and is_pending():
+                is_failure = isinstance(error, (ChangedMeanwhileError, GitError, OSError))
+                if kept and (is_pending() or not is_failure):
                     sys.stderr.write(f"packer-toolkit: the update was undone{kept}\n")
             if isinstance(error, ChangedMeanwhileError):
                 raise SetupError(
@@ -135,10 +143,8 @@ class Journal:
             if isinstance(error, (OSError, GitError)):
                 raise SetupError(
                     f"the update cannot be written ({describe_error(error)}); everything is as it "
-                    f"was{kept}"
+                    f"was{kept}; fix the cause, and start again"
                 ) from None
-            if kept:
-                sys.stderr.write(f"packer-toolkit: the update was undone{kept}\n")
             raise
 
     def copy_saved_aside(self) -> Undone:
@@ -177,6 +183,25 @@ class Journal:
         except BaseException as another:
             errors = (error, another) if isinstance(error, Exception) else (another,)
             raise create_undo_error(self.project, *errors) from None
+
+
+def undo_update(folder: Path, dry_run: bool) -> tuple[Undone, Path | None]:
+    """Undo the last update of the repository that a folder is in.
+
+    Args:
+        folder: The folder.
+        dry_run: Whether nothing is changed.
+
+    Returns:
+        What was undone, and the folder of copies that earlier updates have kept, if there is one.
+
+    Raises:
+        SetupError: When the update is part of a commit, or cannot be undone yet.
+    """
+    journal = Journal.find(folder)
+    with contextlib.nullcontext() if dry_run else journal.lock():
+        undone = journal.undo(dry_run) or Undone()
+    return undone, journal.copies
 
 
 def find_project(folder: Path, answers_file: str | None = None) -> Project:

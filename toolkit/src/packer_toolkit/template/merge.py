@@ -17,12 +17,13 @@ Each conflict becomes one in git's index, so that `git status`, editors and `git
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from packer_toolkit.git.command import Git
+from packer_toolkit.template.path_names import list_parents
 from packer_toolkit.template.trees import SUBMODULE, Entry, Tree
 
 ConflictKind = Literal["both changed", "both added", "removed", "no text", "in the way"]
@@ -102,9 +103,10 @@ def merge_trees(
     """
     merged = Merged({})
     base, ours = dict(base), dict(ours)
+    edited = {path for path, entry in ours.items() if entry != base.get(path)}
     for old_path, new_path in renames:
-        if old_path not in ours or ours[old_path] == base[old_path] or new_path in ours:
-            continue  # No changes of the team to move, or their own file at the new path.
+        if old_path not in edited or new_path in ours or _has_other_kind(new_path, edited):
+            continue  # No changes of the team to move, or a file or folder at the new path.
         if ours[old_path].mode == SUBMODULE:
             continue  # .gitmodules names its path.
         base[new_path], ours[new_path] = base.pop(old_path), ours.pop(old_path)
@@ -138,7 +140,6 @@ def find_renames(git: Git, base: str, theirs: str) -> list[tuple[str, str]]:
 def _merge_file(
     git: Git, path: str, base: Entry | None, ours: Entry, theirs: Entry | None
 ) -> tuple[Entry, Conflict | None]:
-    """Merge a file that both sides changed, or added."""
     if theirs is None:
         return ours, Conflict(path, "removed", base, ours, theirs)
     if not (ours.is_file and theirs.is_file and (base is None or base.is_file)):
@@ -168,19 +169,16 @@ def _merge_file(
 def _reject_blocked_files(merged: Merged, ours: Tree, theirs: Tree) -> None:
     """Leave the release's file out where one side has a file and the other a folder."""
     for path in sorted(merged.tree):
-        for above in _list_parents(path):
+        for above in list_parents(path):
             if path not in merged.tree or above not in merged.tree:
                 continue
             rejected = above if path in ours else path
-            if rejected in ours:
-                # Impossible: the team's own tree has no such pair.
-                continue
             merged.tree.pop(rejected)
             merged.conflicts[rejected] = Conflict(
                 rejected, "in the way", None, None, theirs[rejected]
             )
 
 
-def _list_parents(path: str) -> list[str]:
-    parts = path.split("/")
-    return ["/".join(parts[:count]) for count in range(1, len(parts))]
+def _has_other_kind(path: str, files: Collection[str]) -> bool:
+    """Check whether a path is a folder of some files, or is below one of them."""
+    return any(file.startswith(f"{path}/") or path.startswith(f"{file}/") for file in files)

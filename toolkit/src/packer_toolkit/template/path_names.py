@@ -66,6 +66,12 @@ def group_by_fold(paths: Iterable[str]) -> dict[str, list[str]]:
     return groups
 
 
+def list_parents(path: str) -> list[str]:
+    """Return the folders that a path is in, the topmost first."""
+    parts = path.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
+
+
 def find_case_renames(before: Collection[str], after: Collection[str]) -> dict[str, str]:
     """Return old and new paths of files whose names change, but are equal when folded."""
     added = {fold_path(path): path for path in after if path not in before}
@@ -87,14 +93,12 @@ def find_collisions(before: Collection[str], after: Collection[str]) -> list[tup
         The path that the update adds, and the file that it collides with.
     """
     files = group_by_fold(after)
-    collisions = []
-    for path in after:
-        if path in before:
-            continue
-        parts = path.split("/")
-        for count in range(1, len(parts) + 1):
-            place = "/".join(parts[:count])
-            collisions += [
-                (path, item) for item in files.get(fold_path(place), ()) if item != place
-            ]
+    collisions = [
+        (path, item)
+        for path in after
+        if path not in before
+        for place in (*list_parents(path), path)
+        for item in files.get(fold_path(place), ())
+        if item != place
+    ]
     return sorted({(min(pair), max(pair)): pair for pair in collisions}.values())

@@ -1,4 +1,4 @@
-"""A repository that was created from the template, with its recorded answers."""
+"""A repository that was created from the template: its recorded answers, and its state in git."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from packer_toolkit.repository.answers_file import (
     read_candidates,
 )
 from packer_toolkit.template.source import require_version, resolve_release
+from packer_toolkit.text.paths import join_paths
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,15 @@ class Project:
         except FileNotFoundError:
             raise SetupError(_explain_missing_file(folder)) from None
         except OSError as error:
-            raise SetupError(f"{file} cannot be read: {error.strerror}") from None
+            raise SetupError(f"{file} cannot be read: {error.strerror}; make it readable") from None
         answers = parse_answers(text, str(file))
         if answers.get("_src_path") and not is_ours(text):
             raise SetupError(_explain_other_template(folder, answers_file, answers))
         for key, meaning in (("_src_path", "the template's address"), ("_commit", "its release")):
             if not answers.get(key) or not isinstance(answers[key], str):
                 raise SetupError(
-                    f"{file} does not name {meaning} ({key}), so that no base is known; see "
-                    "docs/updating.md of the template for how to add it once"
+                    f"{file} does not name {meaning} ({key}), which updates need; "
+                    "add it as docs/updating.md of the template describes"
                 )
         if warning := describe_secret(answers["_src_path"], answers_file):
             warn(warning)
@@ -130,7 +131,7 @@ class Project:
         try:
             return self.read_head()
         except GitError:
-            raise SetupError(f"{self.folder} has no commit yet; commit everything first") from None
+            raise SetupError(f"{self.folder} has no commit yet; commit all of its files") from None
 
     @cached_property
     def tree(self) -> str:
@@ -139,19 +140,20 @@ class Project:
             return self.git.text("rev-parse", "--verify", "--quiet", f"{self.head}:{self.prefix}")
         except GitError:
             raise SetupError(
-                f"{self.folder} is not committed yet; commit everything first"
+                f"{self.folder} is not committed yet; commit all of its files"
             ) from None
 
 
 def _explain_missing_file(folder: Path) -> str:
-    """Return why a folder has no answers file, with the next step."""
     reason = f"{folder} has no {DEFAULT}"
     for parent in _list_folders_above(folder):
         if find_answers_files(parent):
-            return f"{reason}; there is one in {parent}, go there"
+            return f"{reason}; the answers file is in {parent}: run the command there"
     below = [path for path, text in read_candidates(folder) if "/" in path and is_ours(text)]
     if below:
-        return f"{reason}; there is one in {(folder / below[0]).parent}, go there"
+        return (
+            f"{reason}; the answers file is in {(folder / below[0]).parent}: run the command there"
+        )
     for path, text in read_candidates(folder):
         if names_template(text):
             return _explain_other_template(folder, path, {})
@@ -169,10 +171,82 @@ def _list_folders_above(folder: Path) -> list[Path]:
 
 
 def _explain_other_template(folder: Path, file: str, answers: Mapping[str, Any]) -> str:
-    """Return that an answers file belongs to another template, with the next step."""
     address = answers.get("_src_path")
     named = f" ({remove_secrets(str(address))})" if address else ""
     return (
         f"{folder} was not created from this template: {file} is an answers file of another "
         f"one{named}; run `packer-toolkit template adopt` to add {BESIDE_ANOTHER} beside it"
     )
+
+
+# Files and folders of git while an operation is unfinished -> the operation.
+_UNFINISHED = {
+    "MERGE_HEAD": "a merge",
+    "CHERRY_PICK_HEAD": "a cherry-pick",
+    "REVERT_HEAD": "a revert",
+    "rebase-merge": "a rebase",
+    "rebase-apply": "a rebase or git am",
+}
+
+
+def require_commit(project: Project) -> None:
+    """Make sure that a project is in a git repository, and committed.
+
+    Raises:
+        SetupError: It is not.
+    """
+    # Each of them raises the error that explains what is missing.
+    _ = (project.top, project.head, project.tree)
+
+
+def find_uncommitted(project: Project) -> list[str]:
+    """Return the changed and untracked files of a project; ignored files are left out."""
+    status = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"]
+    # Without a lock of the index, which would be left if git is killed.
+    git = project.git.with_env(GIT_OPTIONAL_LOCKS="0")
+    return [entry[3:] for entry in git.fields(*status, "--", ".")]
+
+
+def require_committed(project: Project) -> None:
+    """Make sure that a project has no changed and no untracked files.
+
+    Raises:
+        SetupError: It has.
+    """
+    changed = find_uncommitted(project)
+    if changed:
+        raise SetupError(
+            f"there are uncommitted changes ({join_paths(changed)}); commit them, or put them "
+            "aside with git stash --include-untracked"
+        )
+
+
+def require_clean(project: Project) -> None:
+    """Make sure that an update can be distinguished from the user's own changes, and undone.
+
+    Raises:
+        SetupError: A git operation is unfinished, or there are uncommitted changes.
+    """
+    require_commit(project)
+    for name, operation in _UNFINISHED.items():
+        if (project.git_dir / name).exists():
+            raise SetupError(f"{operation} is in progress; finish it, or cancel it with --abort")
+    require_committed(project)
+    require_committed_answers(project)
+
+
+def require_committed_answers(project: Project) -> None:
+    """Make sure that the answers file is a committed file.
+
+    Raises:
+        SetupError: It is not.
+    """
+    file = project.answers_file
+    entry = project.git.text("ls-tree", "HEAD", "--", f":(literal){file}")
+    if not entry:
+        raise SetupError(f"{file} is not committed; run git add --force {file}, and commit it")
+    if not entry.startswith("100"):
+        raise SetupError(
+            f"{file} is a symbolic link to a file that is not in this folder; replace it with "
+            "the file, and commit that"
+        )

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from packer_toolkit.errors import SetupError
-from packer_toolkit.git.command import Git, GitError
-from packer_toolkit.template.partial_clones import fetch_missing
+from packer_toolkit.errors import RemoteError, SetupError
+from packer_toolkit.git.command import Git, GitError, limit_transfer
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.trees import Tree, write_tree
+from packer_toolkit.text.paths import show_path
 
 # The user's own settings must not change what is compared; Copier's git reads these.
 _CONFIG = f"""\
@@ -63,8 +63,13 @@ class ProjectCopy:
         self.git.text("init", "--quiet", f"--object-format={kind}", "--template=", "-b", "main")
         information = self.folder / ".git" / "objects" / "info"
         information.mkdir(exist_ok=True)
-        borrowed = (self._project.folder / objects).resolve()
-        (information / "alternates").write_bytes(_encode_folder(borrowed) + b"\n")
+        borrowed = os.fsencode((self._project.folder / objects).resolve())
+        if b"\n" in borrowed or borrowed.startswith((b'"', b"#")):  # would need git's quoting
+            raise SetupError(
+                f"git cannot borrow objects from the folder {show_path(os.fsdecode(borrowed))}, "
+                "because of its name; rename the folder"
+            )
+        (information / "alternates").write_bytes(borrowed + b"\n")
         with (self.folder / ".git" / "config").open("a") as config:
             config.write(_CONFIG)
         fetch_missing(source, self._project.tree)
@@ -110,10 +115,6 @@ class ProjectCopy:
         finally:
             index.unlink(missing_ok=True)
 
-    def check_out(self, tree: str) -> None:
-        """Replace the files of the copy by those of a tree object."""
-        self.git.text("read-tree", "--reset", "-u", tree)
-
     def has_changes(self, tree: str) -> bool:
         """Check whether migrations have changed the copy, or its index, since it had a tree.
 
@@ -125,12 +126,38 @@ class ProjectCopy:
         return self.git.run("write-tree").stdout.decode().strip() != tree
 
 
-def _encode_folder(folder: Path) -> bytes:
-    """Return a folder as a line of git's file of alternates."""
-    raw = os.fsencode(folder)
-    # Such a path would need git's quoting.
-    if b"\n" in raw or raw.startswith((b'"', b"#")):
-        raise SetupError(
-            f"git cannot borrow objects from the folder {folder}, because of its name; rename it"
-        )
-    return raw
+def fetch_missing(git: Git, tree: str) -> None:
+    """Fetch the objects of a tree that a partial clone does not have, with one command.
+
+    Args:
+        git: Git in the repository.
+        tree: The tree object.
+
+    Raises:
+        RemoteError: The remote cannot be read.
+    """
+    pattern = r"^remote\..*\.(promisor|partialclonefilter)$"
+    names = git.run("config", "--null", "--name-only", "--get-regexp", pattern).stdout
+    remotes = [
+        os.fsdecode(name).partition(".")[2].rpartition(".")[0]
+        for name in names.split(b"\0")
+        if name
+    ]
+    if not remotes:
+        return
+    try:
+        # Missing trees are fetched one by one while they are listed.
+        listed = limit_transfer(git).text("rev-list", "--objects", "--missing=print", tree, "--")
+        missing = [line[1:] for line in listed.splitlines() if line.startswith("?")]
+        if missing:
+            fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--filter=blob:none")
+            limit_transfer(git).text(
+                *("-c", "fetch.negotiationAlgorithm=noop", *fetch),
+                *("--recurse-submodules=no", "--stdin", "--", remotes[0]),
+                stdin="\n".join(missing).encode() + b"\n",
+            )
+    except GitError as error:
+        raise RemoteError(
+            f"this partial clone lacks files of its commit, which cannot be fetched from "
+            f"{remotes[0]}: {error.reason}; check the network, and that you may read it with git"
+        ) from None

@@ -20,25 +20,21 @@ from packer_toolkit.github.client import RepositoryAccess, translate_github_erro
 from packer_toolkit.template import exported_template, job_files, pull_request, saved_update
 from packer_toolkit.template.blocking_files import require_writable
 from packer_toolkit.template.changelog import read_news
-from packer_toolkit.template.clean_state import require_clean
-from packer_toolkit.template.clone import clone_template
 from packer_toolkit.template.journal import Journal
-from packer_toolkit.template.project import Project
-from packer_toolkit.template.source import describe_up_to_date, find_release
-from packer_toolkit.template.summary import UpdateSummary, summarize_update
+from packer_toolkit.template.project import Project, require_clean
+from packer_toolkit.template.pull_request import UpdatePullRequests, UpdateSummary, summarize_update
+from packer_toolkit.template.source import clone_template, describe_up_to_date, find_release
 from packer_toolkit.template.update import choose_release, plan_update
 from packer_toolkit.template.update_branch import (
     BRANCH,
     UpdateBranch,
     build_authorization,
-    get_push_url,
-)
-from packer_toolkit.template.update_commit import (
     commit_update,
+    get_push_url,
     keep_conflicting_files,
     write_repository_tree,
 )
-from packer_toolkit.template.update_pull_requests import UpdatePullRequests
+from packer_toolkit.template.update_plan import UpdateRequest
 
 
 @dataclass(frozen=True)
@@ -60,38 +56,39 @@ class PullRequestResult:
 
 @dataclass(frozen=True)
 class PullRequestJob:
-    """A job of `template pr`, and the files through which jobs pass on their results.
+    """A job of `template pr`.
 
     Attributes:
         project: The repository.
         access: The repository on GitHub.
         base: Branch to merge into.
         branch: Branch to push.
-        release: Release to update to; None for the latest.
-        answers: New answers to questions.
-        trust: Whether the template may run its tasks and migrations.
+        request: What the user asks for.
         dry_run: Whether nothing is pushed or written.
-        fetch_into: File to write the fetched template to.
-        template: File with the template that another job has fetched.
-        save_into: File to write the update to.
-        saved_in: File with the update that another job has saved.
     """
 
     project: Project
     access: RepositoryAccess
     base: str
     branch: str = BRANCH
-    release: str | None = None
-    answers: Mapping[str, Any] = field(default_factory=dict)
-    trust: bool = False
+    request: UpdateRequest = field(default_factory=UpdateRequest)
     dry_run: bool = False
-    fetch_into: str | None = None
-    template: str | None = None
-    save_into: str | None = None
-    saved_in: str | None = None
 
-    def run(self) -> PullRequestResult:
-        """Do the job.
+    def run(
+        self,
+        *,
+        fetch_into: str | None = None,
+        template: str | None = None,
+        save_into: str | None = None,
+        saved_in: str | None = None,
+    ) -> PullRequestResult:
+        """Do the job; jobs pass on their results by files, of which `-` is outputs and stdin.
+
+        Args:
+            fetch_into: File to write the fetched template to.
+            template: File with the template that another job has fetched.
+            save_into: File to write the update to.
+            saved_in: File with the update that another job has saved.
 
         Raises:
             CommandFailedError: When the branch has commits of others.
@@ -102,57 +99,56 @@ class PullRequestJob:
         with nullcontext() if self.dry_run else journal.lock():
             journal.require_settled()
             require_clean(self.project)
-            if not self.save_into:
+            if not save_into:
                 # For the template too, where it is private and on the same host.
                 url = get_push_url(self.project)
                 os.environ.update(build_authorization(url, self.access.token))
-            return self._push_saved(self.saved_in) if self.saved_in else self._update()
+            if not saved_in:
+                return self._update(fetch_into, template, save_into)
+            update = saved_update.read_update(job_files.read_line(saved_in, saved_update.WHAT))
+            tree = saved_update.apply_update(self.project, update, self.request.release)
+            saved_update.require_current(self.project, self.base)
+            return self._open(update.summary, tree)
 
-    def _push_saved(self, file: str) -> PullRequestResult:
-        """Push an update that another job has saved."""
-        update = saved_update.read_update(job_files.read_line(file, saved_update.WHAT))
-        tree = saved_update.apply_update(self.project, update, self.release)
-        saved_update.require_current(self.project, self.base)
-        return self._open(update.summary, tree)
-
-    def _update(self) -> PullRequestResult:
+    def _update(
+        self, fetch_into: str | None, template: str | None, save_into: str | None
+    ) -> PullRequestResult:
         """Fetch the template, render the update and push it, or the part that the job is for."""
-        if not (self.dry_run or self.fetch_into or self.save_into):
+        if not (self.dry_run or fetch_into or save_into):
             self.access.connect()  # refuses a missing token before anything is rendered
         with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
             clone = Path(scratch, "template.git")
-            if self.template:
-                release, present = exported_template.read_template(self.template, clone)
+            if template:
+                release, present = exported_template.read_template(template, clone)
                 self.project.set_release(present)
             else:
-                release = choose_release(self.project, self.release)
-            if release == self.project.release and not self.answers:
+                release = choose_release(self.project, self.request.release)
+            if release == self.project.release and not self.request.answers:
                 outputs = {"updated": "false", "release": release, "commit": ""}
-                message = describe_up_to_date(release, self.release)
+                message = describe_up_to_date(release, self.request.release)
                 return PullRequestResult({"release": release}, outputs, message)
-            if not self.template:
-                clone_template(self.project, clone)
-            if self.fetch_into:
+            if not template:
+                clone_template(self.project.source, clone)
+            if fetch_into:
                 line = exported_template.pack_template(self.project, clone, release)
                 parts = {"release": release}
-                return self._write_file(line, self.fetch_into, parts, exported_template.WHAT)
+                return self._write_file(line, fetch_into, parts, exported_template.WHAT)
             summary, tree = self._render(release, clone)
-        if self.save_into:
+        if save_into:
             line = saved_update.save_update(self.project, tree, summary)
             parts = self._describe(summary, tree)
-            return self._write_file(line, self.save_into, parts, saved_update.WHAT)
+            return self._write_file(line, save_into, parts, saved_update.WHAT)
         return self._open(summary, tree)
 
     def _render(self, release: str, clone: Path) -> tuple[UpdateSummary, str]:
         """Return the summary and the tree of an update, in which conflicts keep our version."""
         news = read_news(str(clone), self.project.version, find_release(str(clone), release))
-        with plan_update(self.project, release, self.answers, self.trust, clone) as plan:
+        with plan_update(self.project, release, self.request, clone) as plan:
             require_writable(plan)
             files = keep_conflicting_files(plan)
             return summarize_update(plan, news), write_repository_tree(plan, files)
 
     def _describe(self, summary: UpdateSummary, tree: str) -> dict[str, Any]:
-        """Return what the pull request shows."""
         workflows = pull_request.find_workflows(saved_update.list_changed_paths(self.project, tree))
         return {
             "release": summary.release,
@@ -169,7 +165,11 @@ class PullRequestJob:
         if file == "-":
             job_files.require_line_fits(line, what)
         release = str(parts["release"])
-        message = f"would pass on {release}, {len(line)} characters" if self.dry_run else ""
+        message = (
+            f"would write {release} for the next job: {len(line)} characters"
+            if self.dry_run
+            else ""
+        )
         if not self.dry_run:
             job_files.write_line(line, file, what)
         return PullRequestResult(
@@ -186,24 +186,23 @@ class PullRequestJob:
         if self.dry_run:
             return PullRequestResult(parts, message=f"would open: {title}\n\n{body}")
         pulls = UpdatePullRequests(self.access, self.branch, self.base)
-        with translate_github_errors("look for the pull request"):
+        with translate_github_errors("find the pull request"):
             closed_url = pulls.find_closed(summary.release)
         if closed_url:
             return _report_closed(closed_url, summary.release)
         commit = commit_update(self.project, tree, summary.release)
-        pushed = UpdateBranch(self.project, self.branch).push(commit)
+        commit = UpdateBranch(self.project, self.branch).push(commit)
         with translate_github_errors("open the pull request"):
             url = pulls.open_or_edit(title, body)
         return PullRequestResult(
-            {**parts, "updated": True, "commit": pushed.commit, "url": url},
-            {"updated": "true", "release": summary.release, "commit": pushed.commit},
+            {**parts, "updated": True, "commit": commit, "url": url},
+            {"updated": "true", "release": summary.release, "commit": commit},
             f"{title}: {url}",
             f"[{title}]({url})",
         )
 
 
 def _report_closed(url: str, release: str) -> PullRequestResult:
-    """Report that the pull request of a release was closed, and open none."""
     return PullRequestResult(
         {"release": release, "url": url},
         {"updated": "false", "release": release, "commit": ""},

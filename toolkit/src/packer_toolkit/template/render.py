@@ -136,12 +136,13 @@ def render_in_this_process(project: Path, steps: RenderSteps, options: RenderOpt
     except TaskError as error:
         raise SetupError(
             f"a migration of the template failed with exit code {error.returncode}; nothing was "
-            "changed here; its output shows the reason"
+            "changed here; read its output above, and report it to the maintainers of the template"
         ) from None
     except ForbiddenPathError as error:
         raise SetupError(
             f"{template} at {options.release} uses a file outside of itself and of this repository "
-            f"({str(error).splitlines()[0]}); nothing was changed here"
+            f"({str(error).splitlines()[0]}); nothing was changed here; report it to the "
+            "maintainers of the template"
         ) from None
     except ProcessExecutionError as error:
         reason = remove_secrets(_find_last_line(str(error.stderr or error)))
@@ -149,10 +150,9 @@ def render_in_this_process(project: Path, steps: RenderSteps, options: RenderOpt
             f"{template} cannot be fetched: {reason}; check the network, and that you may read it "
             "with git"
         ) from None
-    except (CopierError, ValueError, TypeError, RuntimeError, OSError) as error:
-        raise SetupError(explain_refusal(error, options)) from None
     except Exception as error:
-        if type(error).__module__.split(".")[0] not in {"jinja2", "pydantic", "yaml", "copier"}:
+        is_expected = isinstance(error, (CopierError, ValueError, TypeError, RuntimeError, OSError))
+        if not is_expected and type(error).__module__.split(".")[0] not in _LIBRARIES:
             raise
         raise SetupError(explain_refusal(error, options)) from None
 
@@ -169,6 +169,7 @@ def _set_templates(run: Any, options: RenderOptions) -> None:
     run.template.__dict__["commit"] = options.release
 
 
+_LIBRARIES = {"jinja2", "pydantic", "yaml", "copier"}
 _PRIVATE_PARTS = (
     *("_apply_update", "_check_unsafe", "_execute_tasks", "_external_data"),
     *("jinja_env", "run_copy", "run_update"),
@@ -184,8 +185,8 @@ def _create_worker_class(trust: bool) -> Any:
             getattr(main.Worker, name)
     except (ImportError, AttributeError) as error:
         raise SetupError(
-            f"packer-toolkit does not support this version of Copier ({error}); use the version "
-            "that the toolkit's image has"
+            f"packer-toolkit does not support this version of Copier ({error}); install "
+            "packer-toolkit again, with the versions that it requires"
         ) from None
 
     class worker(main.Worker):  # type: ignore[misc]  # noqa: N801
@@ -271,7 +272,6 @@ def _limit_fileglob(places: Sequence[Path]) -> Callable[[str], list[str]]:
 
 
 def _copy_worker(worker: Any, kind: Any) -> Any:
-    """Return a worker of Copier's own class with the same settings."""
     return kind(**{item.name: getattr(worker, item.name) for item in fields(kind) if item.init})
 
 
@@ -301,7 +301,9 @@ def _explain_settings_error(error: Exception) -> str:
         reason = f"line {error.problem_mark.line + 1}: {error.problem}"
     else:
         return ""
-    return f"Copier's settings {file} cannot be used: {reason}; nothing was changed here"
+    return (
+        f"Copier's settings {file} are not valid: {reason}; nothing was changed here; fix the file"
+    )
 
 
 def explain_refusal(error: Exception, options: RenderOptions) -> str:
@@ -317,11 +319,15 @@ def explain_refusal(error: Exception, options: RenderOptions) -> str:
     if text.startswith("Unknown revision"):
         return (
             f"the template {source} has no {text.rpartition(': ')[2]}, which "
-            f"{options.answers_file} names as its release (_commit): fetch the template's tags, or "
-            "set it to the release that this repository was created from; nothing was changed here"
+            f"{options.answers_file} names as its release (_commit); nothing was changed here; "
+            "push the tag to the template, or set _commit to the release that this repository was "
+            "created from"
         )
     reason = remove_secrets(_find_last_line(text)) or type(error).__name__
-    return f"Copier cannot render {source} at {options.release}: {reason}; nothing was changed here"
+    return (
+        f"Copier cannot render {source} at {options.release}: {reason}; nothing was changed here; "
+        "fix that, or report it to the maintainers of the template"
+    )
 
 
 def _find_last_line(text: str) -> str:

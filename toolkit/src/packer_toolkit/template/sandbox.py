@@ -116,7 +116,7 @@ def run_render(job: Mapping[str, Any], merge: Callable[[int], None], env: Mappin
         code = process.wait()
     raise SetupError(
         f"the process that renders the template ended early (exit code {code}); nothing was "
-        "changed here; its output shows the reason"
+        "changed here; its output above shows the reason"
     )
 
 
@@ -157,10 +157,8 @@ def _start_process(
                 outgoing.flush()
 
 
-def _print_output(output: IO[bytes] | None) -> None:
+def _print_output(output: IO[bytes]) -> None:
     """Print the output of migrations on stderr: stdout is for the result, such as JSON."""
-    if output is None:
-        return
     with output:
         for line in output:
             text = line.decode(errors="replace").rstrip("\r\n")

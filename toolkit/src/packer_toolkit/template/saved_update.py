@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from packer_toolkit.repository.answers_file import parse_answers
 from packer_toolkit.template.allowed_changes import require_harmless
 from packer_toolkit.template.job_files import pack_files, unpack_files
 from packer_toolkit.template.project import Project
+from packer_toolkit.template.pull_request import UpdateSummary
 from packer_toolkit.template.source import parse_version
-from packer_toolkit.template.summary import UpdateSummary
 from packer_toolkit.template.trees import read_tree
 from packer_toolkit.text.paths import show_path
 
@@ -65,7 +65,7 @@ def save_update(project: Project, tree: str, summary: UpdateSummary) -> str:
         "tree": tree,
         # Any bytes, one character each.
         "patch": patch.decode("latin-1"),
-        "summary": summary.to_json(),
+        "summary": asdict(summary),
     }
     return pack_files({_FILE: json.dumps(update, ensure_ascii=False).encode()})
 

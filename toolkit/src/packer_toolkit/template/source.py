@@ -1,4 +1,4 @@
-"""The template's releases: list them, and find the one that a repository is at."""
+"""The template's releases: list and clone them, and find the one that a repository is at."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,12 +42,9 @@ def parse_version(text: str) -> Version | None:
     Versions are read as Copier does, by PEP 440; a commit after a release is newer than it.
     """
     after = _DESCRIBED.match(text)
-    try:
-        if after:
-            return Version(f"{Version(after['tag'])}.post{after['commits']}")
-        return Version(text)
-    except InvalidVersion:
-        return None
+    with suppress(InvalidVersion):
+        return Version(f"{Version(after['tag'])}.post{after['commits']}" if after else text)
+    return None
 
 
 def is_release(recorded: str) -> bool:
@@ -64,9 +61,8 @@ def describe_up_to_date(recorded: str, wanted: str | None = None) -> str:
     """
     if wanted:
         return f"This repository is at {recorded} already."
-    if is_release(recorded):
-        return f"Up to date: {recorded} is the template's newest release."
-    return f"Up to date: {recorded} is newer than the template's newest release."
+    relation = "is" if is_release(recorded) else "is newer than"
+    return f"Up to date: {recorded} {relation} the template's newest release."
 
 
 def list_tags(source: str, named_in: str = DEFAULT, most: float | None = None) -> dict[str, str]:
@@ -85,12 +81,11 @@ def list_tags(source: str, named_in: str = DEFAULT, most: float | None = None) -
         lines = limit_query(Git(Path.cwd()), most).text(*listing).splitlines()
     except GitError as error:
         raise RemoteError(explain_unreadable(source, error, named_in)) from None
-    tags = {}
     # The commit of an annotated tag has a line of its own, below that of the tag: NAME^{}.
-    for line in lines:
-        commit, _, name = line.partition("\t")
-        tags[name.removeprefix("refs/tags/").removesuffix("^{}")] = commit
-    return tags
+    return {
+        name.removeprefix("refs/tags/").removesuffix("^{}"): commit
+        for commit, _, name in (line.partition("\t") for line in lines)
+    }
 
 
 def sort_releases(tags: Iterable[str]) -> list[TemplateRelease]:
@@ -221,6 +216,34 @@ def open_history(source: str, named_in: str, *options: str) -> Iterator[Git]:
         yield limit_transfer(Git.open_repository(Path(folder)))
 
 
+def clone_template(source: str, folder: Path) -> Path:
+    """Clone a template, with all of its branches and tags.
+
+    None of the template's code runs: nothing is checked out, and a clone has no hooks.
+
+    Args:
+        source: The template's address.
+        folder: Where the clone goes; does not exist.
+
+    Returns:
+        The folder: a bare repository, which does not record the template's address.
+
+    Raises:
+        RemoteError: Git cannot read the template.
+    """
+    clone = ["clone", "--quiet", "--bare", "--template=", "-o", "origin"]
+    try:
+        limit_transfer(Git(Path.cwd())).text(*clone, "--", expand_address(source), str(folder))
+        # The address may hold a password.
+        Git.open_repository(folder).text("remote", "remove", "origin")
+    except GitError as error:
+        raise RemoteError(
+            f"the template {remove_secrets(source)} cannot be fetched: "
+            f"{remove_secrets(error.reason)}; check the network, and that you may read it with git"
+        ) from None
+    return folder
+
+
 def find_newest_release(source: str, named_in: str = DEFAULT) -> TemplateRelease:
     """Return the newest release of a template; a prerelease is not one.
 
@@ -234,7 +257,10 @@ def find_newest_release(source: str, named_in: str = DEFAULT) -> TemplateRelease
     releases = [item for item in list_releases(source, named_in) if not item.version.is_prerelease]
     if not releases:
         address = remove_secrets(source)
-        raise RemoteError(f"the template {address} has no release yet: no tag such as v1.0.0")
+        raise RemoteError(
+            f"the template {address} has no release yet: no tag such as v1.0.0; check the address "
+            f"in {named_in}"
+        )
     return releases[-1]
 
 
@@ -255,7 +281,9 @@ def find_release(source: str, tag: str, named_in: str = DEFAULT) -> TemplateRele
         if release.tag in (tag, f"v{tag}"):
             return release
     latest = ", ".join(release.tag for release in releases[:-4:-1]) or "none"
-    raise SetupError(f"the template has no release {tag}; its newest are {latest}")
+    raise SetupError(
+        f"the template has no release {tag}; its newest are {latest}; name one with --vcs-ref"
+    )
 
 
 def require_version(recorded: str, named_in: str = DEFAULT) -> Version:
@@ -294,7 +322,7 @@ def explain_unreadable(source: str, error: GitError, named_in: str) -> str:
     url = expand_address(source)
     reason = remove_secrets(error.reason)
     if is_local_path(url) and not Path(url).exists():
-        reason = "there is no such folder"
+        reason = "the folder does not exist"
     return (
         f"the template {remove_secrets(source)} cannot be read: {reason}; check the address in "
         f"{named_in}, the network, and that you may read it with git"

@@ -1,10 +1,11 @@
-"""Computing an update in a temporary folder; nothing of the repository is written."""
+"""Compute an update in a temporary folder, and run it: write what was computed."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,35 @@ from packer_toolkit.errors import SetupError
 from packer_toolkit.repository.answers_file import parse_answers
 from packer_toolkit.template import render
 from packer_toolkit.template.allowed_changes import require_harmless
-from packer_toolkit.template.blocking_files import find_blocking_files
-from packer_toolkit.template.clean_state import require_committed_answers
-from packer_toolkit.template.clone import clone_template
+from packer_toolkit.template.blocking_files import find_blocking_files, require_writable
+from packer_toolkit.template.journal import Journal
 from packer_toolkit.template.merge import Conflict, Merged, find_renames, merge_trees
-from packer_toolkit.template.project import Project
+from packer_toolkit.template.project import (
+    Project,
+    require_clean,
+    require_commit,
+    require_committed_answers,
+)
 from packer_toolkit.template.project_copy import ProjectCopy
 from packer_toolkit.template.sandbox import build_small_environment
-from packer_toolkit.template.source import find_newest_release, find_release, is_release
+from packer_toolkit.template.source import (
+    clone_template,
+    describe_up_to_date,
+    find_newest_release,
+    find_release,
+    is_release,
+)
 from packer_toolkit.template.trees import Entry, Tree, read_tree
-from packer_toolkit.template.update_plan import AnswerChanges, UpdatePlan
+from packer_toolkit.template.undo import Undone, describe_copies
+from packer_toolkit.template.update_plan import AnswerChanges, UpdatePlan, UpdateRequest
+from packer_toolkit.template.update_result import (
+    describe_no_update,
+    describe_update,
+    format_result,
+    format_undo_command,
+    show_copy,
+)
+from packer_toolkit.text.paths import show_path
 
 
 def choose_release(project: Project, wanted: str | None) -> str:
@@ -36,10 +56,7 @@ def choose_release(project: Project, wanted: str | None) -> str:
         RemoteError: The template cannot be read.
     """
     source, file = project.source, project.answers_file
-    if wanted is None:
-        release = find_newest_release(source, file)
-    else:
-        release = find_release(source, wanted, file)
+    release = find_release(source, wanted, file) if wanted else find_newest_release(source, file)
     present = project.version
     if wanted is None and release.version < present and not is_release(project.release):
         # Created from a commit that no release has yet.
@@ -47,7 +64,7 @@ def choose_release(project: Project, wanted: str | None) -> str:
     if release.version < present:
         raise SetupError(
             f"this repository is at {project.release}, and {release.tag} is older; updates only go "
-            "forward: git revert the commit of the update to go back"
+            "forward; to go back, revert the commit of the update with git revert COMMIT"
         )
     return release.tag
 
@@ -56,8 +73,7 @@ def choose_release(project: Project, wanted: str | None) -> str:
 def plan_update(
     project: Project,
     release: str,
-    data: Mapping[str, Any],
-    trust: bool,
+    request: UpdateRequest,
     clone: Path | None = None,
     render_update: render.Renderer | None = None,
 ) -> Iterator[UpdatePlan]:
@@ -66,8 +82,7 @@ def plan_update(
     Args:
         project: The repository; uncommitted changes are left out.
         release: The template's release to update to.
-        data: Answers that are given now.
-        trust: Whether the template may run its code, whatever Copier's settings are.
+        request: What the user asks for.
         clone: The template on this machine; None to fetch it first.
         render_update: Renders both releases; None for Copier in a process of its own.
 
@@ -84,16 +99,89 @@ def plan_update(
         options = render.RenderOptions(
             present=project.release,
             release=release,
-            data=dict(data),
-            trust=trust,
+            data=dict(request.answers),
+            trust=request.trust,
             source=project.source,
-            clone=str(clone or clone_template(project, Path(scratch, "template.git"))),
+            clone=str(clone or clone_template(project.source, Path(scratch, "template.git"))),
             answers_file=project.answers_file,
         )
         planner = _Planner(project, Path(scratch))
         plan = planner.plan(options, render_update or render.render_update)
         require_harmless(plan.sandbox, plan.before, plan.after)
         yield plan
+
+
+@dataclass(frozen=True)
+class UpdateResult:
+    """The result of an update.
+
+    Attributes:
+        verdict: What `--json` prints.
+        lines: The verdict for the user.
+        notes: Lines about files that the user saved meanwhile.
+        is_clean: Whether there is nothing to resolve.
+    """
+
+    verdict: Mapping[str, Any]
+    lines: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    is_clean: bool = True
+
+
+def update_repository(
+    project: Project, request: UpdateRequest, *, dry_run: bool, echo: Callable[[str], None]
+) -> UpdateResult:
+    """Update a repository.
+
+    Args:
+        project: The repository.
+        request: What the user asks for.
+        dry_run: Whether nothing is written.
+        echo: Prints a line that cannot wait for the result, such as how to undo an interrupted
+            update.
+
+    Raises:
+        SetupError: When the update cannot be done; nothing was changed, or it was undone.
+        RemoteError: When the template cannot be read.
+    """
+    journal = Journal(project)
+    with nullcontext() if dry_run else journal.lock():
+        require_commit(project)
+        if dry_run:
+            journal.require_settled()
+        else:
+            journal.require_unlocked()
+            for line in describe_copies(journal.settle()):
+                echo(line)
+        require_clean(project)
+        wanted = choose_release(project, request.release)
+        if wanted == project.release and not request.answers:
+            verdict = {**describe_no_update(project), "saved_meanwhile": {}, "dry_run": dry_run}
+            return UpdateResult(verdict, [describe_up_to_date(wanted, request.release)])
+        saved: dict[str, Path | None] = {}
+        late = Undone()
+        with plan_update(project, wanted, request) as plan:
+            require_writable(plan)
+            if plan.changes and not dry_run:
+                echo(f"If this is interrupted, undo it with: {format_undo_command(project)}")
+                saved = journal.write(plan)
+                late = journal.copy_saved_aside()
+            copies = {path: copy and str(copy) for path, copy in saved.items()}
+            verdict = {**describe_update(plan), "saved_meanwhile": copies, "dry_run": dry_run}
+            return UpdateResult(
+                verdict,
+                format_result(plan, is_written=not dry_run),
+                [*describe_copies(late), *_describe_saved(saved)],
+                not (plan.conflicts or saved or late.copies),
+            )
+
+
+def _describe_saved(saved: Mapping[str, Path | None]) -> list[str]:
+    return [
+        f"You saved {show_path(path)} while the update was written, and it stays as you saved it; "
+        + (f"the update's version is {show_copy(copy)}." if copy else "the update deletes it.")
+        for path, copy in saved.items()
+    ]
 
 
 class _Planner:
@@ -163,13 +251,12 @@ class _Planner:
             self._merged.tree[answers_file] = answers
         # Migrations after the update work on the merged files.
         self._written = self._copy.write_tree(self._merged.tree)
-        self._copy.check_out(self._written)
+        self._git.text("read-tree", "--reset", "-u", self._written)
 
     def _take_over_conflicts(self, after: Tree) -> None:
         """Add the conflicts that migrations left in the index, and drop those they solved."""
-        for path in [path for path in self._merged.conflicts if path in self._merged.tree]:
-            if path not in after:
-                del self._merged.conflicts[path]
+        for path in {*self._merged.conflicts} & {*self._merged.tree} - {*after}:
+            del self._merged.conflicts[path]
         stages: dict[str, dict[str, Entry]] = {}
         for line in self._git.fields("ls-files", "--unmerged", "-z"):
             meta, _, path = line.partition("\t")
@@ -181,7 +268,6 @@ class _Planner:
                 self._merged.conflicts[path] = Conflict(path, "both changed", base, ours, theirs)
 
     def _compare_answers(self) -> AnswerChanges:
-        """Compare the recorded answers with those that the new release records."""
         old = self._project.answers
         file = self._steps.new / self._project.answers_file
         new = parse_answers(file.read_bytes(), "the new answers file") if file.exists() else {}

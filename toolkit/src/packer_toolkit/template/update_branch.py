@@ -1,35 +1,29 @@
-"""Push an update to the branch of its pull request."""
+"""Commit an update, and push it to the branch of its pull request.
+
+No file, index or branch of the user changes.  A conflict marker is never committed: a file with a
+conflict keeps the team's version.
+"""
 
 from __future__ import annotations
 
 import base64
 import os
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from packer_toolkit.errors import CommandFailedError, RemoteError, SetupError
 from packer_toolkit.git.addresses import remove_secrets
 from packer_toolkit.git.command import Git, GitError, limit_query, limit_transfer
 from packer_toolkit.template.project import Project
-from packer_toolkit.template.update_commit import EMAIL
+from packer_toolkit.template.trees import SUBMODULE, Entry, Tree, write_tree
+from packer_toolkit.template.update_plan import UpdatePlan
 
 BRANCH = "update-from-template"
 # A hook of the clone, such as pre-push of husky or lefthook, is for the commits of its user, and
 # needs programs that a workflow does not have.
 _WITHOUT_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
-
-
-@dataclass(frozen=True)
-class PushedBranch:
-    """The branch after a push.
-
-    Attributes:
-        commit: The commit that it is at.
-        changed: Whether that is another commit than before.
-    """
-
-    commit: str
-    changed: bool
 
 
 class UpdateBranch:
@@ -66,8 +60,11 @@ class UpdateBranch:
                 "pull request, or close it and delete the branch"
             )
 
-    def push(self, commit: str) -> PushedBranch:
+    def push(self, commit: str) -> str:
         """Push a commit, unless the branch has the same files on the same parent already.
+
+        Returns:
+            The commit that the branch is at then.
 
         Raises:
             CommandFailedError: The branch has commits of others.
@@ -77,13 +74,13 @@ class UpdateBranch:
         if tip:
             self.require_own_commit(tip)
             if self._read_content(tip) == self._read_content(commit):
-                return PushedBranch(tip, changed=False)
-        if not tip:
+                return tip
+        else:
             # The event "create" ignores [skip ci], so the branch is created without the update.
             tip = self._project.head
             self._push(tip)
         self._push(commit, f"--force-with-lease=refs/heads/{self._name}:{tip}")
-        return PushedBranch(commit, changed=True)
+        return commit
 
     def _push(self, commit: str, *options: str) -> None:
         """Push a commit to the branch.
@@ -128,7 +125,7 @@ def get_push_url(project: Project) -> str:
         return project.git.text("remote", "get-url", "--push", "origin")
     except GitError:
         raise SetupError(
-            "there is no remote origin to push to: git remote add origin URL"
+            "this repository has no remote origin to push to; add it with git remote add origin URL"
         ) from None
 
 
@@ -153,3 +150,77 @@ def build_authorization(url: str, token: str) -> dict[str, str]:
         f"GIT_CONFIG_KEY_{number}": f"http.{host}.extraheader",
         f"GIT_CONFIG_VALUE_{number}": f"AUTHORIZATION: basic {secret}",
     }
+
+
+# Of GitHub's own account for workflows, as in the README of actions/checkout.
+_NAME = "github-actions[bot]"
+EMAIL = "41898282+github-actions[bot]@users.noreply.github.com"
+
+
+def keep_conflicting_files(plan: UpdatePlan) -> Tree:
+    """Return the updated files of a project; those with conflicts as the team has them."""
+    tree = dict(plan.after)
+    old_names = {new: old for old, new in plan.merged.renamed.items()}
+    for path in plan.merged.conflicts:
+        tree.pop(path, None)
+        old = old_names.get(path, path)
+        if old in plan.before:
+            tree[old] = plan.before[old]
+    return tree
+
+
+def write_repository_tree(plan: UpdatePlan, files: Mapping[str, Entry]) -> str:
+    """Create the tree of the whole repository with an update; no branch or file is changed.
+
+    Args:
+        plan: The update.
+        files: All of the project's files.
+
+    Returns:
+        The tree's ID, in the project's repository.
+    """
+    project = plan.project
+    git = Git(project.top)
+    with tempfile.TemporaryDirectory(prefix="packer-toolkit-") as scratch:
+        index = Path(scratch, "index")
+        _copy_objects(plan, files)
+        if not project.prefix:
+            return write_tree(git, files, index)
+        with_index = git.with_env(GIT_INDEX_FILE=str(index))
+        with_index.text("read-tree", "HEAD")
+        with_index.text("rm", "-r", "--cached", "--quiet", "--", f":(literal){project.prefix}")
+        subtree = write_tree(git, files, Path(scratch, "sub"))
+        with_index.text("read-tree", f"--prefix={project.prefix}", subtree)
+        return with_index.text("write-tree")
+
+
+def commit_update(project: Project, tree: str, release: str) -> str:
+    """Create a commit of an update, on top of HEAD; no branch or file is changed.
+
+    Args:
+        project: The repository.
+        tree: The tree of the whole repository.
+        release: The release that it is an update to.
+
+    Returns:
+        The commit's ID, in the project's repository.
+    """
+    names = {
+        f"GIT_{role}_{key}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for key, value in (("NAME", _NAME), ("EMAIL", EMAIL))
+    }
+    # Without a signature: a workflow has no key of a user.
+    # A push with the team's token would start the release's own workflows, with secrets and roles,
+    # before a review.
+    # https://docs.github.com/en/actions/how-tos/manage-workflow-runs/skip-workflow-runs
+    message = f"Update from the template: {project.release} to {release}\n\n[skip ci]"
+    commit = ["commit-tree", "--no-gpg-sign", "-p", project.head, "-m", message, tree]
+    return Git(project.top, names).text(*commit)
+
+
+def _copy_objects(plan: UpdatePlan, files: Mapping[str, Entry]) -> None:
+    for entry in {*files.values()} - {*plan.before.values()}:
+        if entry.mode != SUBMODULE:
+            text = plan.sandbox.raw("cat-file", "blob", entry.oid)
+            plan.project.git.raw("hash-object", "-w", "--stdin", stdin=text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
@@ -27,6 +28,21 @@ class AnswerChanges(TypedDict):
     new: dict[str, Any]
     changed: dict[str, list[Any]]
     gone: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class UpdateRequest:
+    """What the user asks of an update.
+
+    Attributes:
+        release: Release to update to; None for the latest.
+        answers: New answers to questions.
+        trust: Whether the template may run its code, whatever Copier's settings are.
+    """
+
+    release: str | None = None
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    trust: bool = False
 
 
 @dataclass
@@ -65,24 +81,26 @@ class UpdatePlan:
         if ignores_case(self.project.folder, self.project.answers_file):
             self.case_renames = find_case_renames(self.before, self.after)
             self.collisions = find_collisions(self.before, self.after)
-        self.changes = {}
-        for path in sorted({*self.before, *self.after}):
-            if path not in self.before:
-                self.changes[path] = "added"
-            elif path not in self.after:
-                self.changes[path] = "deleted"
-            elif self.before[path] != self.after[path]:
-                self.changes[path] = "changed"
+        before, after = self.before, self.after
+        self.changes = {
+            path: "added" if path not in before else "changed" if path in after else "deleted"
+            for path in sorted({*before, *after})
+            if before.get(path) != after.get(path)
+        }
 
     @property
     def conflicts(self) -> list[Conflict]:
         """The conflicts, by path."""
         return [self.merged.conflicts[path] for path in sorted(self.merged.conflicts)]
 
+    @property
+    def added(self) -> list[str]:
+        """The paths at which the project has no file yet."""
+        return [path for path in self.changes if path not in self.before]
+
     def list_ignored(self) -> list[str]:
         """Return the new files that git would ignore, and so leave out of the next commit."""
-        added = [path for path, change in self.changes.items() if change == "added"]
-        text = b"".join(path.encode("utf-8", "surrogateescape") + b"\0" for path in added)
+        text = b"".join(os.fsencode(path) + b"\0" for path in self.added)
         process = self.project.git.run("check-ignore", "-z", "--stdin", stdin=text)
         return sorted(os.fsdecode(path) for path in process.stdout.split(b"\0") if path)
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from packer_toolkit.git.addresses import remove_secrets
-from packer_toolkit.template.notes import describe_answers, describe_moved_files
 from packer_toolkit.template.project import Project
 from packer_toolkit.template.update_plan import UpdatePlan
 from packer_toolkit.text.lines import format_count
@@ -29,6 +30,13 @@ def format_undo_command(project: Project) -> str:
     if shutil.which("packer-toolkit"):
         return command
     return f"{shlex.quote(sys.executable)} -m packer_toolkit template-update --undo"
+
+
+def show_copy(copy: Path) -> str:
+    """Return the path of a copy for the user: from the current folder if it is below that."""
+    with contextlib.suppress(ValueError):
+        copy = copy.relative_to(Path.cwd())
+    return shlex.quote(show_path(str(copy)))
 
 
 def describe_no_update(project: Project) -> dict[str, Any]:
@@ -115,7 +123,7 @@ def _list_notes(plan: UpdatePlan) -> Iterator[str]:
     for new, old in plan.collisions:
         yield (
             f"{show_path(new)} and {show_path(old)} are the same file on this file system, which "
-            "ignores case: rename or remove yours first."
+            "ignores case: rename or delete your file first."
         )
     for path in plan.blocking_files:
         yield f"Untracked file {show_path(path)} would be overwritten: rename it first."
@@ -135,14 +143,50 @@ def _list_next_steps(plan: UpdatePlan) -> Iterator[str]:
 
 def _format_git_undo_command(plan: UpdatePlan) -> str:
     """Return how git undoes an update, for a repository that was clean before it."""
-    added = [path for path, change in plan.changes.items() if change == "added"]
     # Outside of a sub-folder there may be other uncommitted work.
     in_folder = "git reset --quiet -- . && git checkout --quiet -- ."
     reset = in_folder if plan.project.prefix else "git reset --quiet --hard"
-    if not added:
+    if not plan.added:
         return reset
-    return f"{reset} && git clean -ffdxq -- {' '.join(shlex.quote(path) for path in added)}"
+    return f"{reset} && git clean -ffdxq -- {' '.join(map(shlex.quote, plan.added))}"
 
 
 def _format_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def describe_answers(
+    new: Mapping[str, Any],
+    changed: Mapping[str, Sequence[Any]],
+    format_name: Callable[[str], str],
+    format_value: Callable[[Any], str],
+) -> Iterator[tuple[str, str]]:
+    """Yield each question whose answer is new or another one, and a note without its period.
+
+    Args:
+        new: Questions that the release asks for the first time -> the answer.
+        changed: Question -> the answer before and after the update.
+        format_name: Formats the name of a question.
+        format_value: Formats an answer.
+    """
+    for name, value in new.items():
+        yield name, f"New question {format_name(name)}: {format_value(value)}"
+    for name, (old, value) in changed.items():
+        change = f"from {format_value(old)} to {format_value(value)}"
+        yield name, f"Answer {format_name(name)} changed {change}"
+
+
+def describe_moved_files(
+    renamed: Mapping[str, str], kept_deleted: Iterable[str], format_path: Callable[[str], str]
+) -> Iterator[str]:
+    """Yield a note about each file that is not where the release has it, without its period.
+
+    Args:
+        renamed: Old path -> new path of files with the team's changes in them.
+        kept_deleted: Files that the team deleted and the release changes.
+        format_path: Formats a path.
+    """
+    for old, new in renamed.items():
+        yield f"{format_path(old)} was renamed to {format_path(new)}, with your changes in it"
+    for path in kept_deleted:
+        yield f"{format_path(path)} stays deleted, although the release changes it"

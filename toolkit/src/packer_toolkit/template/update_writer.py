@@ -10,9 +10,18 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
+from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
+from packer_toolkit.errors import SetupError
+from packer_toolkit.git.command import Git
+from packer_toolkit.template.blocking_files import find_blocking_files
 from packer_toolkit.template.file_changes import (
+    are_on_one_file_system,
+    choose_copy,
     describe_file,
     exists,
     find_blocking_file,
@@ -20,13 +29,10 @@ from packer_toolkit.template.file_changes import (
     move_aside,
     move_to_free_path,
 )
-from packer_toolkit.template.index import Index
-from packer_toolkit.template.index_lines import list_update_lines
-from packer_toolkit.template.kept_copies import choose_copy
-from packer_toolkit.template.new_record import describe_update_record
-from packer_toolkit.template.staged_files import stage_files
-from packer_toolkit.template.trees import Entry
-from packer_toolkit.template.unchanged_project import require_unchanged
+from packer_toolkit.template.index import Index, list_update_lines
+from packer_toolkit.template.path_names import has_exact_name
+from packer_toolkit.template.project import find_uncommitted
+from packer_toolkit.template.trees import SUBMODULE, Entry, add_to_index, format_index_line
 from packer_toolkit.template.update_plan import UpdatePlan
 from packer_toolkit.template.update_record import RecordFolder, UpdateRecord
 from packer_toolkit.text.paths import join_paths
@@ -107,8 +113,8 @@ class UpdateWriter:
     def _replace(self, record: UpdateRecord, path: str) -> None:
         """Move what is at a path aside, put the update's file there, and compare what was moved."""
         aside = record.find_old_file(path) if path in record.saved else None
-        source: Path | None = record.find_new_file(path)
-        source = source if source and exists(source) else None
+        staged = record.find_new_file(path)
+        source = staged if exists(staged) else None
         try:
             if find_blocking_file(self._root, path):
                 raise ChangedMeanwhileError(path)
@@ -138,18 +144,15 @@ class UpdateWriter:
             for path in plan.changes
             if path not in {*plan.after, *plan.case_renames} and self._has_file(path)
         ]
-        copies: dict[str, Path | None] = {}
-        for path in sorted(edited):
-            entry = plan.after.get(path)
-            if entry:
-                folder = self._folder.copies / f"{record.values['kept']}-{plan.release}"
-                copy = choose_copy(folder, path)
+        folder = self._folder.copies / f"{record.values['kept']}-{plan.release}"
+        copies: dict[str, Path | None] = dict.fromkeys(sorted(edited))
+        for path in copies:
+            if entry := plan.after.get(path):
+                copies[path] = copy = choose_copy(folder, path)
                 copy.write_bytes(plan.sandbox.raw("cat-file", "blob", entry.oid))
-            copies[path] = copy if entry else None
         return copies
 
     def _has_file(self, path: str) -> bool:
-        """Check whether a file or link is at a path where the update has deleted one."""
         is_file = describe_file(self._root / path) not in ("", "folder")
         return is_file and not find_blocking_file(self._root, path)
 
@@ -188,6 +191,124 @@ def write_file(
 
 
 def _remove_empty(folder: Path) -> None:
-    """Delete a folder that contains nothing but folders."""
     for place, _, _ in os.walk(folder, topdown=False):
         Path(place).rmdir()
+
+
+def describe_update_record(plan: UpdatePlan) -> dict[str, Any]:
+    """Return the values of the record of an update that is going to be written."""
+    project, root = plan.project, plan.project.folder
+    # The update does not touch submodules.
+    saved = [p for p in plan.changes if p in plan.before and plan.before[p].mode != SUBMODULE]
+    new_folders = {
+        above.relative_to(root).as_posix()
+        for path in plan.changes
+        for above in list((root / path).parents)[: path.count("/")]
+        if not above.is_dir() or above.is_symlink() or not has_exact_name(above)
+    }
+    # git knows no empty folders: the undo creates those that the update removes.
+    empty_folders = [
+        place.relative_to(root).as_posix()
+        for path in plan.changes
+        for place in (root / path, *(root / path).rglob("*"))
+        if place.is_dir() and not place.is_symlink()
+    ]
+    return {
+        "state": "started",
+        "head": project.head,
+        "release": project.release,
+        "paths": [*plan.changes],
+        "saved": saved,
+        "added": [p for p in plan.changes if p in plan.after and p not in saved],
+        "new_folders": sorted(new_folders),
+        "empty_folders": sorted(empty_folders),
+        "conflicts": [conflict.path for conflict in plan.conflicts],
+        "expected": {path: describe_file(root / path) for path in saved},
+        "written": {},
+        "kept": datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S.%f"),
+        "beside": not are_on_one_file_system(project.git_dir, root),
+    }
+
+
+def stage_files(plan: UpdatePlan, folder: RecordFolder, paths: Sequence[str]) -> None:
+    """Check out files that the update is going to write, and record what they are.
+
+    Args:
+        plan: The update.
+        folder: Where its record is.
+        paths: The paths of the files.
+    """
+    record, root = folder.read(), plan.project.folder
+    # Of a submodule only its folder is created.
+    files = [path for path in paths if plan.after[path].mode != SUBMODULE]
+    checked_out = _check_out(plan, folder.path / "aside.index", record.work / "aside", files)
+    written = dict(record.written)
+    for path in files:
+        staged = record.find_new_file(path)
+        (checked_out / path).rename(staged)
+        _set_mode(staged, root / path, plan.after[path])
+        written[path] = describe_file(staged)
+    shutil.rmtree(record.work / "aside", ignore_errors=True)
+    folder.save_written(record, written)
+
+
+def _check_out(plan: UpdatePlan, index: Path, aside: Path, paths: Sequence[str]) -> Path:
+    """Let git check files out with this repository's line endings and filters.
+
+    Returns:
+        The folder that corresponds to the project's.
+    """
+    project = plan.project
+    # The objects are in the temporary repository.
+    objects = str(plan.sandbox.folder / ".git" / "objects")
+    env = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": objects, "GIT_INDEX_FILE": str(index)}
+    git = Git(project.top, env)
+    add_to_index(
+        git, (format_index_line(project.prefix + path, plan.after[path]) for path in paths)
+    )
+    git.raw("checkout-index", "--all", "--quiet", f"--prefix={aside}/")
+    index.unlink(missing_ok=True)
+    return aside / project.prefix
+
+
+def _set_mode(staged: Path, place: Path, entry: Entry) -> None:
+    """Give a new file the permissions of the old one, and the executable bit of the update's."""
+    if staged.is_symlink():
+        return
+    is_file = place.is_file() and not place.is_symlink()
+    mode = stat.S_IMODE((place if is_file else staged).stat().st_mode)
+    readable = (mode & 0o444) >> 2
+    staged.chmod(mode | readable if entry.mode == "100755" else mode & ~0o111)
+
+
+def require_unchanged(plan: UpdatePlan, folder: RecordFolder) -> None:
+    """Make sure that the repository is what the update was computed from.
+
+    Git's index is not asked: it trusts times and sizes.
+
+    Raises:
+        SetupError: Something has changed.
+    """
+    project = plan.project
+    if project.read_head() != project.head:
+        raise SetupError(
+            "another commit was made or checked out while the update was computed; nothing was "
+            "changed; start again"
+        )
+    blocking_files = find_blocking_files(project.folder, plan.before, plan.after)
+    changed = {*find_uncommitted(project), *blocking_files}
+    paths = [f":(literal){path}" for path in plan.changes if path in plan.before]
+    if paths:
+        index = folder.path / "compared.index"
+        git = project.git.with_env(GIT_INDEX_FILE=str(index))
+        git.text("read-tree", project.head)
+        status = ["status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames"]
+        prefix = len(project.prefix)
+        changed |= {line[3 + prefix :] for line in git.fields(*status, "--", *paths)}
+        index.unlink()
+    if changed:
+        raise SetupError(
+            f"{join_paths(sorted(changed))} changed while the update was computed; nothing was "
+            "changed; commit it, or put it aside with git stash --include-untracked, and start "
+            "again"
+        )

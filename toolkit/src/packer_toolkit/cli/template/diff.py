@@ -5,35 +5,23 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from packer_toolkit.cli.options import (
-    answers_file_option,
-    collect_answers,
-    data_options,
-    json_option,
-    trust_option,
-    vcs_ref_option,
-)
+from packer_toolkit.cli.options import json_option
+from packer_toolkit.cli.template.update import update_options
 from packer_toolkit.git.addresses import hide_secret
 from packer_toolkit.text.paths import join_paths, show_path
 
+if TYPE_CHECKING:
+    from packer_toolkit.template.update_plan import UpdateRequest
+
 
 @click.command()
-@vcs_ref_option("--to")
-@data_options
-@answers_file_option
-@trust_option
+@update_options
 @json_option
-def command(
-    release: str | None,
-    data: tuple[str, ...],
-    data_file: Path | None,
-    answers_file: str | None,
-    trust: bool,
-    as_json: bool,
-) -> int:
+def command(request: UpdateRequest, answers_file: str | None, as_json: bool) -> int:
     """Show what an update would change in this repository.
 
     Nothing is changed: the update is rendered in a temporary folder.  The diff is printed to
@@ -42,8 +30,8 @@ def command(
     Exit code 0: no conflicts.  1: at least one file would have a conflict.  3: the update is not
     possible.  4: the template cannot be read.
     """
-    from packer_toolkit.template.clean_state import find_uncommitted, require_commit
     from packer_toolkit.template.journal import find_project
+    from packer_toolkit.template.project import find_uncommitted, require_commit
     from packer_toolkit.template.source import describe_up_to_date
     from packer_toolkit.template.update import choose_release, plan_update
     from packer_toolkit.template.update_result import (
@@ -57,15 +45,14 @@ def command(
     changed = find_uncommitted(project)
     if changed:
         click.echo(f"Uncommitted changes are left out: {join_paths(changed)}", err=True)
-    target = choose_release(project, release)
-    new_answers = collect_answers(data, data_file)
-    if target == project.release and not new_answers:
+    target = choose_release(project, request.release)
+    if target == project.release and not request.answers:
         if as_json:
             click.echo(json.dumps({**describe_no_update(project), "diff": ""}, indent=2))
         else:
-            click.echo(describe_up_to_date(target, release), err=True)
+            click.echo(describe_up_to_date(target, request.release), err=True)
         return 0
-    with plan_update(project, target, new_answers, trust) as plan:
+    with plan_update(project, target, request) as plan:
         if as_json:
             diff = printable_diff(hide_secret(plan.format_diff(), project.source))
             click.echo(json.dumps({**describe_update(plan), "diff": diff}, indent=2))

@@ -97,14 +97,13 @@ def command(
     printed.  3: there is no repository to read.  4: GitHub cannot be reached.
     """
     from packer_toolkit.github.client import create_client
-    from packer_toolkit.template.fleet import TagLister
-    from packer_toolkit.template.github_fleet import GitHubFleet
-    from packer_toolkit.template.local_fleet import LocalFleet
+    from packer_toolkit.template.fleet import LocalFleet, TagLister
 
     listed = [*repositories, *(_read_lines(file) if file else [])]
     if folder and (organization or listed):
         raise click.UsageError(
-            "--local reads clones; --organization, --repository and --from-file read GitHub"
+            "--local cannot be combined with --organization, --repository and --from-file, "
+            "which read GitHub"
         )
     if not (folder or organization or listed):
         raise click.UsageError("give --organization, --repository, --from-file or --local")
@@ -114,6 +113,8 @@ def command(
         local = LocalFleet(folder, prefix, tags)
         rows, archived = _read(local, at_once=2), 0
     else:
+        from packer_toolkit.template.github_fleet import GitHubFleet
+
         connect = partial(create_client, read_token(), api_url, timeout)
         remote = GitHubFleet(connect, api_url, tags, organization, prefix, listed)
         remote.with_workflows = with_workflows

@@ -5,28 +5,24 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from packer_toolkit.cli.options import (
-    answers_file_option,
-    collect_answers,
-    data_options,
-    dry_run_option,
-    github_options,
-    json_option,
-    trust_option,
-    vcs_ref_option,
-)
+from packer_toolkit.cli.options import dry_run_option, github_options, json_option
 from packer_toolkit.cli.pipeline.status import set_status
+from packer_toolkit.cli.template.update import update_options
 from packer_toolkit.github.actions import add_summary, read_token, set_outputs
+
+if TYPE_CHECKING:
+    from packer_toolkit.template.update_plan import UpdateRequest
 
 _WRITTEN = "; - sets the outputs of the step in a workflow, and is standard output elsewhere."
 _READ = "; - is standard input."
 
 
 @click.command()
-@vcs_ref_option("--to")
+@update_options
 @click.option(
     "--base",
     envvar="GITHUB_REF_NAME",
@@ -69,14 +65,12 @@ _READ = "; - is standard input."
 @click.option("--checked", type=click.Choice(["success", "failure", "cancelled", "skipped"]),
               hidden=True, help="Use `pipeline status`.")  # fmt: skip
 @click.option("--commit", hidden=True, help="Use `pipeline status`.")
-@data_options
-@answers_file_option
-@trust_option
 @github_options
 @dry_run_option
 @json_option
 def command(
-    release: str | None,
+    request: UpdateRequest,
+    answers_file: str | None,
     base: str,
     branch: str,
     fetch_into: str | None,
@@ -85,10 +79,6 @@ def command(
     saved_in: str | None,
     checked: str | None,
     commit: str | None,
-    data: tuple[str, ...],
-    data_file: Path | None,
-    answers_file: str | None,
-    trust: bool,
     repository: str,
     api_url: str,
     timeout: float,
@@ -122,9 +112,12 @@ def command(
     from packer_toolkit.template.pull_request_job import PullRequestJob
 
     if sum(map(bool, (fetch_into, save_into, saved_in, checked))) > 1:
-        raise click.UsageError("--fetch, --save, --from and --checked exclude each other")
-    if template and (fetch_into or saved_in or checked or release):
-        raise click.UsageError("--template goes with --save or alone, and names the release itself")
+        raise click.UsageError("--fetch, --save and --from cannot be combined")
+    if template and (fetch_into or saved_in or checked or request.release):
+        raise click.UsageError(
+            "--template contains the release, so it cannot be combined with --vcs-ref, --fetch or "
+            "--from"
+        )
     if checked:
         options = {"dry_run": dry_run, "as_json": as_json}
         set_status(checked, commit or "", repository, api_url, timeout, **options)
@@ -134,15 +127,9 @@ def command(
         RepositoryAccess(repository, read_token(), api_url, timeout),
         base=base,
         branch=branch,
-        release=release,
-        answers=collect_answers(data, data_file),
-        trust=trust,
+        request=request,
         dry_run=dry_run,
-        fetch_into=fetch_into,
-        template=template,
-        save_into=save_into,
-        saved_in=saved_in,
-    ).run()
+    ).run(fetch_into=fetch_into, template=template, save_into=save_into, saved_in=saved_in)
     if as_json:
         empty = dict.fromkeys(("release", "commit", "url", "title", "text"))
         parts = {"updated": False, **empty, "conflicts": [], "workflows": [], **result.parts}

@@ -36,7 +36,7 @@ def run_undo(dry_run: bool, as_json: bool) -> None:
 
     Also what `template-update --undo` of 1.x calls.
     """
-    from packer_toolkit.template.update_run import undo_update
+    from packer_toolkit.template.journal import undo_update
 
     undone, earlier_copies = undo_update(Path.cwd(), dry_run)
     if as_json:
@@ -56,7 +56,7 @@ def run_undo(dry_run: bool, as_json: bool) -> None:
 
 
 def _print_undone(undone: Undone, dry_run: bool) -> None:
-    from packer_toolkit.template.update_run import describe_copies
+    from packer_toolkit.template.undo import describe_copies
 
     files = f"{len(undone.paths)} {'file' if len(undone.paths) == 1 else 'files'}"
     if dry_run:
@@ -71,8 +71,8 @@ def _print_undone(undone: Undone, dry_run: bool) -> None:
 
 
 def _print_nothing(undone: Undone, earlier_copies: Path | None, dry_run: bool) -> None:
-    from packer_toolkit.template.kept_copies import show_copy
-    from packer_toolkit.template.update_run import describe_copies
+    from packer_toolkit.template.undo import describe_copies
+    from packer_toolkit.template.update_result import show_copy
 
     if undone.reason:
         verb = "would be deleted" if dry_run else "was deleted"

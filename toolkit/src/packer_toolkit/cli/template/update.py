@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,24 +21,36 @@ from packer_toolkit.cli.options import (
 )
 from packer_toolkit.cli.template.undo import run_undo
 
+if TYPE_CHECKING:
+    from packer_toolkit.template.update_plan import UpdateRequest
+
+
+def update_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of every update to a command: its arguments `request` and `answers_file`."""
+
+    @functools.wraps(command)
+    def call(
+        release: str | None,
+        data: tuple[str, ...],
+        data_file: Path | None,
+        trust: bool,
+        **arguments: Any,
+    ) -> Any:
+        from packer_toolkit.template.update_plan import UpdateRequest
+
+        request = UpdateRequest(release, collect_answers(data, data_file), trust)
+        return command(request=request, **arguments)
+
+    return vcs_ref_option("--to")(data_options(answers_file_option(trust_option(call))))
+
 
 @click.command()
-@vcs_ref_option("--to")
-@data_options
-@answers_file_option
-@trust_option
+@update_options
 @dry_run_option
 @click.option("--undo", is_flag=True, hidden=True, help="Use `template undo`.")
 @json_option
 def command(
-    release: str | None,
-    data: tuple[str, ...],
-    data_file: Path | None,
-    answers_file: str | None,
-    trust: bool,
-    dry_run: bool,
-    undo: bool,
-    as_json: bool,
+    request: UpdateRequest, answers_file: str | None, dry_run: bool, undo: bool, as_json: bool
 ) -> int:
     """Update this repository to the latest template release.
 
@@ -49,10 +64,10 @@ def command(
     or it was undone.  4: the template cannot be read.
     """
     from packer_toolkit.template.journal import find_project
-    from packer_toolkit.template.update_run import update_repository
+    from packer_toolkit.template.update import update_repository
 
     if undo:
-        if release or data or data_file:
+        if request.release or request.answers:
             raise click.UsageError(
                 "--undo undoes the last update: it takes no --vcs-ref, --data or --data-file"
             )
@@ -60,9 +75,7 @@ def command(
         return 0
     result = update_repository(
         find_project(Path.cwd(), answers_file),
-        release,
-        collect_answers(data, data_file),
-        trust=trust,
+        request,
         dry_run=dry_run,
         echo=lambda line: click.echo(line, err=True),
     )
