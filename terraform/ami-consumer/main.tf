@@ -8,6 +8,12 @@ locals {
   # AMIs are named NAME-VERSION-ARCHITECTURE.
   name_prefix = "${var.image.name}-"
   name_suffix = "-${var.image.architecture}"
+  # What identifies the image: its ID in the parameter, or its name.
+  identifier = (
+    var.image.stage == null
+    ? "${local.name_prefix}${coalesce(var.image.version, "-")}${local.name_suffix}"
+    : one(data.aws_ssm_parameter.published_image[*].insecure_value)
+  )
 }
 
 # If this fails, the image was not published to the stage, or the parameter is not shared with this account and region.
@@ -27,19 +33,15 @@ data "aws_ami_ids" "this" {
   include_deprecated = true
 
   filter {
-    name = var.image.stage == null ? "name" : "image-id"
-    values = [
-      var.image.stage == null
-      ? "${local.name_prefix}${coalesce(var.image.version, "-")}${local.name_suffix}"
-      : one(data.aws_ssm_parameter.published_image[*].insecure_value)
-    ]
+    name   = var.image.stage == null ? "name" : "image-id"
+    values = [local.identifier]
   }
 
   lifecycle {
     postcondition {
       condition     = length(self.ids) == 1
       error_message = <<-EOT
-        No image ${var.image.stage == null ? "${local.name_prefix}${coalesce(var.image.version, "-")}${local.name_suffix}" : nonsensitive(coalesce(one(data.aws_ssm_parameter.published_image[*].insecure_value), "-"))} of the account ${var.owner_account_id} can be used in ${local.region}.
+        No image ${local.identifier} of the account ${var.owner_account_id} can be used in ${local.region}.
         It was not released, was not copied to this region, or is not shared with this account: compare consumers of ami-builder, and image_consumers and aws_copy_regions of the repository.
       EOT
     }

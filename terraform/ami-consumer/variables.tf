@@ -196,8 +196,7 @@ variable "autoscaling_group" {
 
   validation {
     condition = var.autoscaling_group == null || try(
-      length(var.autoscaling_group.instance_refresh.checkpoint_percentages) == 0
-      || reverse(var.autoscaling_group.instance_refresh.checkpoint_percentages)[0] == 100
+      try(reverse(var.autoscaling_group.instance_refresh.checkpoint_percentages)[0], 100) == 100
       && alltrue([for percentage in var.autoscaling_group.instance_refresh.checkpoint_percentages : percentage >= 1 && percentage <= 100]),
       false
     )
