@@ -345,7 +345,9 @@ def test_expired_credentials_list_what_packer_printed(aws: FakeAws, clean: Clean
     aws.errors["describe_instances"] = ["ExpiredToken"]
     result, lines = clean(make_request())
     assert [each["id"] for each in result.leftovers] == ["image-9"]
-    assert lines[-1].startswith("The AWS credentials have expired; with new ones, run: packer-")
+    assert lines[-1].startswith(
+        "The AWS credentials have expired; with new credentials, run: packer-"
+    )
 
 
 def test_a_session_that_cannot_be_opened_makes_regions_leftovers(

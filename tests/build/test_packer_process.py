@@ -79,7 +79,8 @@ def test_a_signal_is_forwarded_once_and_then_kills() -> None:
     assert build.killed == [signal.SIGKILL, signal.SIGKILL]
     assert build.echoed == [
         "Received SIGINT: waiting for Packer to clean up; send it again to stop now",
-        "Received SIGTERM again: killing Packer, deleting only what needs no waiting",
+        "Received SIGTERM again: killing Packer; resources that cannot be deleted immediately are "
+        "listed",
     ]
     assert list(build.packer.output.interrupted) == [X86]
     assert build.signals.exit_code == 130

@@ -185,7 +185,7 @@ def test_an_unfinished_image_that_cannot_be_deleted_stops_the_build(job: Job) ->
     done = job.build()
     assert done.code == 4, done.output
     last = done.output.splitlines()[-1]
-    assert f"{id_} in eu-west-1: it belongs to an unfinished build of version 1.2.3" in last
+    assert f"{id_} in eu-west-1 belongs to an unfinished build of version 1.2.3" in last
     assert "UnauthorizedOperation" in last
     assert "packer-toolkit cleanup --run-id run-1" in last
     assert not job.ec2.calls("RunInstances")
@@ -251,7 +251,7 @@ def test_a_build_that_leaves_an_unfinished_image_fails(job: Job, careless: Path)
         report = Run(options, Host(lines.append, lines.append)).run()
         assert report["exit_code"] == 1
         assert says in report["last_lines"][-1]
-        assert any(f"UNFINISHED: {report['last_lines'][-1]}" in line for line in lines)
+        assert any(f"Verification failed: {report['last_lines'][-1]}" in line for line in lines)
         left = {image["region"] for image in job.ec2.leftovers().get("image", [])}
         assert left <= {"eu-central-1"}
         assert not (job.repository / "manifest.json").exists()

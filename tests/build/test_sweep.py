@@ -263,7 +263,7 @@ def test_more_than_expected_is_not_deleted(ec2: Ec2, leave: Leave) -> None:
     keys = {leave.key() for _ in range(3)}
     done = sweep(ec2, "--yes", "--at-most", "2")
     assert done.code == 1
-    assert "repeat with --max-deletions 3" in done.output
+    assert "repeat the command with --max-deletions 3" in done.output
     assert left(ec2) == keys
     looked = sweep(ec2, "--dry-run", "--at-most", "2")
     assert looked.code == 0

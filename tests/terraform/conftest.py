@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,12 +24,6 @@ def configurations(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def builder(ec2: Ec2, terraform: Terraform, configurations: Path) -> Root:
-    """Return the root module of the account that builds the images."""
-    return Root(terraform, configurations / "builder", ec2.env)
-
-
-@pytest.fixture
-def consumer(ec2: Ec2, terraform: Terraform, configurations: Path) -> Root:
-    """Return the root module of the account that uses the images."""
-    return Root(terraform, configurations / "consumer", ec2.env)
+def open_root(ec2: Ec2, terraform: Terraform, configurations: Path) -> Callable[[str], Root]:
+    """Return a function that returns a root module: a folder of tests/terraform/apply."""
+    return lambda name: Root(terraform, configurations / name, ec2.env)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
+
 from rig.aws import Ec2
 from rig.aws.credentials import ACCOUNT
 from rig.terraform.accounts import (
@@ -17,9 +21,14 @@ from rig.terraform.accounts import (
 )
 
 
-def test_modules_are_applied_and_destroyed(ec2: Ec2, builder: Root, consumer: Root) -> None:
+# The minutes that OpenTofu takes for the same are not worth it for each pull request.
+@pytest.mark.parametrize(
+    "terraform", ["terraform", pytest.param("tofu", marks=pytest.mark.scheduled)], indirect=True
+)
+def test_modules_are_applied_and_destroyed(ec2: Ec2, open_root: Callable[[str], Root]) -> None:
     """A released image runs in the other account; second plans are empty, and nothing remains."""
     assert list_resources(ec2) == []
+    builder, consumer = open_root("builder"), open_root("consumer")
     builder.apply(consumer_account_id=CONSUMER)
     outputs = builder.read_outputs()
     shares = outputs["resource_share_arns"]

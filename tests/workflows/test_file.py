@@ -302,7 +302,7 @@ def test_our_own_workflows_have_no_findings(check: str) -> None:
 
 
 def test_the_gate_waits_for_every_part() -> None:
-    """The job CI needs every other job of ci.yml and their success, and each part is called."""
+    """CI needs every other job of ci.yml, each part is called, and a release the scheduled one."""
     jobs = load(ROOT / ".github/workflows/ci.yml")["jobs"]
     (gate,) = [name for name, job in jobs.items() if job["name"] == "CI"]
     parts = [name for name in jobs if name != gate]
@@ -312,6 +312,10 @@ def test_the_gate_waits_for_every_part() -> None:
     assert step["env"]["RESULTS"] == "${{ join(needs.*.result, ' ') }}"
     assert f'"{" ".join(["success"] * len(parts))}"' in step["run"]
     called = {path.stem for path in OURS if "workflow_call" in (load(path)["on"] or {})}
+    release = load(ROOT / ".github/workflows/release.yml")["jobs"]
+    assert release["release"]["needs"] == "test-scheduled"
+    assert release["test-scheduled"]["uses"] == "./.github/workflows/test-scheduled.yml"
+    called.remove("test-scheduled")
     assert {jobs[name]["uses"] for name in parts} == {
         f"./.github/workflows/{name}.yml" for name in called
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from rig.aws.credentials import ACCOUNT
 from rig.terraform.programs import Terraform
 
 CONSUMER = "222233334444"
-HOME, COPY = "eu-central-1", "eu-west-1"
+REGIONS = HOME, COPY = "eu-central-1", "eu-west-1"
 
 
 @dataclass
@@ -69,7 +69,41 @@ def consumer_client(ec2: Ec2, service: str, region: str = HOME) -> Any:
     )
 
 
-def release_image(ec2: Ec2, version: str, key: str, principal: str = CONSUMER) -> dict[str, str]:
+def create_shared_key(ec2: Ec2, region: str) -> str:
+    """Create a key that the other account may use, and return its alias."""
+    kms = ec2.client("kms", region_name=region)
+    principals = [f"arn:aws:iam::{account}:root" for account in (ACCOUNT, CONSUMER)]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": principals},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    key = kms.create_key(Policy=policy)["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName="alias/packer-ami", TargetKeyId=key)
+    return "alias/packer-ami"
+
+
+def create_share(ec2: Ec2, region: str) -> str:
+    """Create a resource share for the other account, and return its ARN."""
+    ram = ec2.client("ram", region_name=region)
+    share = ram.create_resource_share(name="packer-ami-web", principals=[CONSUMER])
+    return str(share["resourceShare"]["resourceShareArn"])
+
+
+def accept_shares(ec2: Ec2, region: str) -> None:
+    """Accept all invitations of the other account."""
+    ram = consumer_client(ec2, "ram", region)
+    for invitation in ram.get_resource_share_invitations()["resourceShareInvitations"]:
+        ram.accept_resource_share_invitation(
+            resourceShareInvitationArn=invitation["resourceShareInvitationArn"]
+        )
+
+
+def release_image(
+    ec2: Ec2, version: str, key: str, principal: str = CONSUMER, regions: Sequence[str] = REGIONS
+) -> dict[str, str]:
     """Create an encrypted image, copy it, share it, and return its ID in each region.
 
     Args:
@@ -77,10 +111,11 @@ def release_image(ec2: Ec2, version: str, key: str, principal: str = CONSUMER) -
         version: Version of the image.
         key: Alias of the key.
         principal: Account ID, or ARN of an organization.
+        regions: The build region, and those that the image is copied to.
     """
     base = ec2.add_image(f"base-{version}", region=HOME)
     images = {}
-    for region in (HOME, COPY):
+    for region in regions:
         client = ec2.client(region_name=region)
         images[region] = client.copy_image(
             SourceImageId=base,
@@ -143,7 +178,7 @@ def list_resources(ec2: Ec2) -> list[str]:
     KMS keys that are pending deletion do not count, and neither do roles that moto has itself.
     """
     resources: list[str] = []
-    for region in (HOME, COPY):
+    for region in REGIONS:
         own = partial(ec2.client, region_name=region)
         for client in (own, partial(consumer_client, ec2, region=region)):
             resources += _list_regional_resources(client)

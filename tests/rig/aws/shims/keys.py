@@ -7,7 +7,8 @@ import json
 import re
 from typing import Any
 
-from moto.kms.exceptions import AccessDeniedException, NotFoundException
+from moto.core.exceptions import JsonRESTError
+from moto.kms.exceptions import NotFoundException
 from moto.kms.models import KmsBackend, kms_backends
 from moto.kms.responses import KmsResponse
 
@@ -109,11 +110,12 @@ def keys_of_other_accounts(rig: Rig) -> None:  # noqa: ARG001
         if region != self.region or key is None:
             raise NotFoundException(f"Key '{match[0]}' does not exist")
         if account != self.current_account and not _may_call(self, key):
-            raise AccessDeniedException(
+            raise JsonRESTError(
+                "AccessDeniedException",
                 f"User: arn:aws:iam::{self.current_account}:root is not authorized to perform:"
                 f" kms:{self._get_action()} on this resource because the resource does not exist in"
                 " this Region, no resource-based policies allow access, or a resource-based policy"
-                " explicitly denies access"
+                " explicitly denies access",
             )
         return backend
 

@@ -33,19 +33,19 @@ VERIFY_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
 ManifestEntry = dict[str, Any]
 
 
-def read_entries(folder: Path, since: datetime) -> list[ManifestEntry]:
+def read_entries(folder: Path, since: float) -> list[ManifestEntry]:
     """Read the entries of the last run of Packer.
 
     Args:
         folder: Folder of the repository.
-        since: Start of the build; an older file is from another build.
+        since: Start of the build, in seconds since 1970; an older file is from another build.
 
     Returns:
         The entries; none if the file is missing, older or not valid.
     """
     try:
         file = folder / FILE
-        if file.stat().st_mtime < since.timestamp() - 1:
+        if file.stat().st_mtime < since - 1:
             return []
         data = json.loads(file.read_text())
         return [each for each in data["builds"] if each["packer_run_uuid"] == data["last_run_uuid"]]
@@ -53,12 +53,12 @@ def read_entries(folder: Path, since: datetime) -> list[ManifestEntry]:
         return []
 
 
-def delete_manifest(folder: Path, since: datetime) -> None:
+def delete_manifest(folder: Path, since: float) -> None:
     """Delete the manifest of a failed build, because its images are deleted.
 
     Args:
         folder: Folder of the repository.
-        since: Start of the build; an older file is from another build.
+        since: Start of the build, in seconds since 1970; an older file is from another build.
     """
     if read_entries(folder, since):
         (folder / FILE).unlink(missing_ok=True)

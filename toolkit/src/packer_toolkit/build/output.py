@@ -141,14 +141,14 @@ class PackerOutput:
         if _INVALID_CREDENTIALS.search(text):
             self.has_invalid_credentials = True
         if end := _END_OF_BUILD.match(text):
-            build = self._get_build(end[1])
+            build = self.builds.setdefault(end[1], Progress(end[1]))
             build.ended, build.ok, build.error = time, end[2] == "finished", end[3] or ""
             if not build.ok and build.failed_in is None:
                 phases = [name for name, _ in build.marks if name != END]
                 build.failed_in, build.failed_step = phases[-1], build.failed_step or build.step
         match = _LINE.match(text)
         if match:
-            build = self._get_build(match[1])
+            build = self.builds.setdefault(match[1], Progress(match[1]))
             self._read_build_line(build, match[2].strip(), time)
             if build.failed_in is None and not _NOISE.search(text):
                 visible = _LINE.match(shown)
@@ -191,9 +191,6 @@ class PackerOutput:
             shown = list(build.lines)[-_MOST_LINES // len(failed) :]
             lines += [f"{build.name}: {line}" for line in shown]
         return list(dict.fromkeys([*lines, *self._others]))
-
-    def _get_build(self, name: str) -> Progress:
-        return self.builds.setdefault(name, Progress(name))
 
     def _read_build_line(self, build: Progress, text: str, time: float) -> None:
         if text.startswith(_ERRORS) and build.failed_in is None:

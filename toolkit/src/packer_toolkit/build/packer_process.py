@@ -153,7 +153,8 @@ class PackerProcess:
             self._terminate()
         else:
             self.host.echo(
-                f"Received {name} again: killing Packer, deleting only what needs no waiting"
+                f"Received {name} again: killing Packer; resources that cannot be deleted "
+                "immediately are listed"
             )
             self._kill()
 

@@ -114,7 +114,8 @@ class PrivateKeys:
         for line in lines:
             _, name = self._split(line)
             stream = self._streams.get(name)
-            orphan = not (stream and stream.inside) and _is_orphan(line)
+            end = None if stream and stream.inside else _END.search(line)
+            orphan = end is not None and not _BEGINNING.search(line, 0, end.start())
             masked.append(self.mask(line))
             names.append(name)
             short = 2 if orphan else 0
@@ -160,11 +161,6 @@ class PrivateKeys:
         return "", ""
 
 
-def _is_orphan(line: str) -> bool:
-    end = _END.search(line)
-    return end is not None and not _BEGINNING.search(line, 0, end.start())
-
-
 def _mask_content(stream: _Stream, text: str) -> str:
     """Mask a line of a build, without its prefix, and follow where a key begins and ends."""
     if _NEXT_STEP.match(text):
@@ -191,7 +187,7 @@ def _mask_content(stream: _Stream, text: str) -> str:
         position = mark.end()
     if not stream.inside:
         parts.append(_mask_rest(stream, text[position:]))
-    if not stream.inside or _is_part_of_key(text):
+    if not stream.inside or _BODY.fullmatch(text) or _BEGINNING.search(text):
         stream.others = 0
     else:
         stream.others += 1
@@ -203,7 +199,7 @@ def _mask_content(stream: _Stream, text: str) -> str:
 
 
 def _mask_rest(stream: _Stream, text: str) -> str:
-    """Mask what is left of a key whose beginning or end is missing."""
+    """Mask the remaining part of a key whose beginning or end is missing."""
     end = _END.search(text)
     if end:
         stream.suspicious = False
@@ -212,7 +208,3 @@ def _mask_rest(stream: _Stream, text: str) -> str:
         hidden = MASK if len(body) < end.start() else ""
         return f"{body}{hidden}{text[end.start() :]}"
     return MASK if stream.suspicious and _BODY.fullmatch(text) else text
-
-
-def _is_part_of_key(text: str) -> bool:
-    return bool(_BODY.fullmatch(text) or _BEGINNING.search(text))

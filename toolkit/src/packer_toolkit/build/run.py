@@ -7,7 +7,6 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 
 from packer_toolkit.aws.session import make_clients
@@ -133,13 +132,13 @@ class Run:
         problems = verify_images(
             preparation.clients,
             request.values,
-            read_entries(folder, self._started),
+            read_entries(folder, self.result.started),
             len(state.missing or request.architectures),
             lambda: self.signals.has_any,
             self.host.clock,
         )
         for problem in problems:
-            self.host.echo(f"UNFINISHED: {problem}")
+            self.host.echo(f"Verification failed: {problem}")
         self.result.unfinished = problems
         if state.finished and not problems:
             entries = [
@@ -149,10 +148,6 @@ class Run:
             add_entries(folder / FILE, entries)
             self.host.echo(f"{FILE} also names the finished images for {', '.join(state.finished)}")
         return 1 if problems else 0
-
-    @property
-    def _started(self) -> datetime:
-        return datetime.fromtimestamp(self.result.started, timezone.utc)
 
     def _has_complete_images(self) -> bool:
         finished_before = list(self.preparation.state.finished)
@@ -169,14 +164,14 @@ class Run:
             )
         is_retained = self.request.keeps_leftovers or is_complete
         if code and self.request.build_type == "image" and not is_retained:
-            delete_manifest(folder, self._started)
+            delete_manifest(folder, self.result.started)
 
     def _report(self, folder: Path) -> BuildReport:
         """Make the report; AWS adds names and sizes of images."""
         request, result = self.request, self.result
         has_images = result.code == 0 or self._has_complete_images()
         if has_images and request.build_type != "test":
-            result.entries = read_entries(folder, self._started)
+            result.entries = read_entries(folder, self.result.started)
         result.seconds = self.host.clock.monotonic() - self._began
         report = make_report(request, self.process.output, result, self.mask)
         is_expired = result.deletion.has_expired_credentials

@@ -70,7 +70,17 @@ def find_source_amis(
             "state": "available",
             "virtualization-type": "hvm",
         }
-        images = _describe(ec2, values.texts("var.source_ami_owners"), filters)
+        with explain_refusal(
+            "cannot search for the source AMI",
+            "start again with a role that has the permission ec2:DescribeImages",
+        ):
+            response = ec2.describe_images(
+                Owners=values.texts("var.source_ami_owners"),
+                Filters=[{"Name": key, "Values": [value]} for key, value in filters.items()],
+            )
+        images = [
+            image for image in response["Images"] if image.get("State", "available") == "available"
+        ]
         if f"var.{VARIABLE}" not in values.raw:
             # HCL that cannot use another image: a deprecated one does not stop the build.
             images = [{**image, "DeprecationTime": None} for image in images]
@@ -121,18 +131,6 @@ def describe_rejected(choices: Mapping[str, SourceAmiChoice]) -> list[str]:
         if choice.image
         for rejected, reason in choice.rejected
     ]
-
-
-def _describe(ec2: Any, owners: list[str], filters: dict[str, str]) -> list[dict[str, Any]]:
-    with explain_refusal(
-        "cannot search for the source AMI",
-        "start again with a role that has the permission ec2:DescribeImages",
-    ):
-        response = ec2.describe_images(
-            Owners=owners,
-            Filters=[{"Name": name, "Values": [value]} for name, value in filters.items()],
-        )
-    return [each for each in response["Images"] if each.get("State", "available") == "available"]
 
 
 def _choose(images: list[dict[str, Any]], repository: str) -> SourceAmiChoice:

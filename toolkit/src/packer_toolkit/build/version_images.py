@@ -133,7 +133,13 @@ def read_version_state(
     missing: list[str] = []
     unfinished: list[VersionImage] = []
     for architecture in architectures:
-        images = list(_find_images(clients, values, version, architecture))
+        name = f"{values.text('var.image_name')}-{version}-{architecture}"
+        filters = [{"Name": "name", "Values": [name]}]
+        images = [
+            image
+            for region in values.regions
+            for image in describe_images(clients, region, architecture, filters)
+        ]
         complete = _select_finished(images, values)
         if complete:
             finished[architecture] = complete
@@ -143,15 +149,6 @@ def read_version_state(
     if finished and missing:
         _check_commits(finished, values, version, missing)
     return VersionState(version, finished, tuple(missing), tuple(unfinished))
-
-
-def _find_images(
-    clients: Clients, values: Values, version: str, architecture: str
-) -> Iterator[VersionImage]:
-    name = f"{values.text('var.image_name')}-{version}-{architecture}"
-    for region in values.regions:
-        filters = [{"Name": "name", "Values": [name]}]
-        yield from describe_images(clients, region, architecture, filters)
 
 
 def describe_images(

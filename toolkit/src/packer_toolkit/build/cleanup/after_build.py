@@ -88,7 +88,9 @@ class BuildCleanup:
         for each in result.leftovers:
             self.host.echo(describe_leftover(each))
         if result.has_expired_credentials:
-            self.host.echo(f"The AWS credentials have expired; with new ones, run: {command}")
+            self.host.echo(
+                f"The AWS credentials have expired; with new credentials, run: {command}"
+            )
         elif result.leftovers:
             self.host.echo(f"Some resources could not be deleted; retry later with: {command}")
         elif result.deleted:
@@ -120,5 +122,7 @@ class BuildCleanup:
         for build in self.output.builds.values():
             for kind, id_ in build.resources:
                 if not kinds or kind in kinds:
-                    reason = "created by this build, and AWS cannot be asked about it"
+                    reason = (
+                        "this build created it, and AWS cannot be asked whether it still exists"
+                    )
                     yield {"kind": kind, "id": id_, "region": self.request.region, "reason": reason}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from packer_toolkit.aws.errors import INVALID_CREDENTIALS, get_error_code
-
-_Response = TypeVar("_Response")
 
 
 class CredentialsExpiredError(Exception):
@@ -17,17 +16,17 @@ class CredentialsExpiredError(Exception):
         super().__init__(f"the AWS credentials are no longer valid ({code})")
 
 
-def call_ec2(call: Callable[[], _Response]) -> _Response:
-    """Call EC2.
+@contextlib.contextmanager
+def detect_expired_credentials() -> Iterator[None]:
+    """Raise another error if the credentials are the cause of a failure in the block.
 
     Raises:
-        CredentialsExpiredError: If the credentials are the cause of a failure.
-        botocore.exceptions.ClientError: If EC2 refuses the call for another reason.
+        CredentialsExpiredError: If the credentials are the cause.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        return call()
+        yield
     except (BotoCoreError, ClientError) as error:
         code = get_error_code(error)
         if code in INVALID_CREDENTIALS or "expired" in str(error).lower():
@@ -35,14 +34,15 @@ def call_ec2(call: Callable[[], _Response]) -> _Response:
         raise
 
 
-def attempt_call(call: Callable[[], object]) -> Exception | None:
+def attempt_call(call: Callable[..., object], **options: Any) -> Exception | None:
     """Call EC2; return the error if EC2 refuses the call.
 
     Raises:
         CredentialsExpiredError: If the credentials are the cause of a failure.
     """
     try:
-        call_ec2(call)
+        with detect_expired_credentials():
+            call(**options)
     except CredentialsExpiredError:
         raise
     except Exception as error:
@@ -58,14 +58,16 @@ def list_items(client: Any, call: str, items: str, **options: Any) -> list[dict[
         call: Name of its method, such as describe_images.
         items: JMESPath of the items, such as Images[].
         options: Arguments of the call.
+
+    Raises:
+        CredentialsExpiredError: If the credentials are the cause of a failure.
+        botocore.exceptions.ClientError: If EC2 refuses the call for another reason.
     """
     import jmespath  # type: ignore[import-untyped]
 
-    def read_pages() -> list[dict[str, Any]]:
+    with detect_expired_credentials():
         if client.can_paginate(call):
             pages = client.get_paginator(call).paginate(**options)
         else:
             pages = [getattr(client, call)(**options)]
         return [item for page in pages for item in jmespath.search(items, page) or ()]
-
-    return call_ec2(read_pages)

@@ -93,7 +93,11 @@ class LeftoverDeleter:
                 # EC2 may still list what it deletes.
                 deleted = {(each["region"], each["id"]) for each in result.deleted if is_over}
                 result.leftovers += [
-                    each.explain(self._problems.get((each.region, each.id), "no time left"))
+                    each.explain(
+                        self._problems.get(
+                            (each.region, each.id), "the time limit of the clean-up is over"
+                        )
+                    )
                     for each in existing
                     if (each.region, each.id) not in deleted
                 ]
@@ -141,7 +145,7 @@ class LeftoverDeleter:
         name, argument = _CALLS[kind]
         call = getattr(self.finder.clients(region), name)
         ids = [id_] if argument == "InstanceIds" else id_
-        if error := attempt_call(lambda: call(**{argument: ids})):
+        if error := attempt_call(call, **{argument: ids}):
             code = get_error_code(error)
             if not any(part in code for part in _NOT_FOUND):
                 self._problems[region, id_] = f"{code}: {' '.join(str(error).split())}"
@@ -157,9 +161,9 @@ class LeftoverDeleter:
         """Tag what is about to be deleted, so that the next clean-up finds it, too."""
         if ids:
             tags = {"ExpiresAt": format_time(self.clock.time()), **self.finder.scope.tags, **tags}
-            pairs: Any = [{"Key": name, "Value": value} for name, value in tags.items()]
+            pairs = [{"Key": name, "Value": value} for name, value in tags.items()]
             create = self.finder.clients(region).create_tags
-            if error := attempt_call(lambda: create(Resources=list(ids), Tags=pairs)):
+            if error := attempt_call(create, Resources=list(ids), Tags=pairs):
                 self.echo(f"cannot tag {', '.join(ids)}: {get_error_code(error)}")
 
     def _wait_until_terminated(self, region: str, instances: list[str]) -> None:
