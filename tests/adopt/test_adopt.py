@@ -94,7 +94,7 @@ def older_copy(two_releases: Path, tmp_path: Path) -> Path:
 def test_older_copy_gets_its_own_release_as_the_baseline(
     two_releases: Path, older_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the newest one, what the template has learnt since would count as the team's edits."""
+    """With the newest release, later changes of the template would count as edits of the team."""
     said = as_json(older_copy, two_releases)
     assert said["release"] == "v1.0.0"
     assert said["answers"]["image_name"]["value"] == "web"
@@ -142,7 +142,7 @@ def test_missing_files_speak_for_no_release(
     counts: list[int],
     baseline: str,
 ) -> None:
-    """They were deleted, or are newer than the copy; the lines of those that are here count."""
+    """Missing files were deleted or are newer than the copy; only present files count."""
     template = tmp_path / "template-packer-ami"
     git(tmp_path, "clone", "--quiet", str(two_releases), template.name)
     git(template, "checkout", "--quiet", "v1.0.0")
@@ -171,7 +171,7 @@ def test_missing_files_speak_for_no_release(
 
 
 def test_plain_copier_updates_what_was_adopted(two_releases: Path, older_copy: Path) -> None:
-    """The answers file is Copier's own; nothing of ours is needed afterwards."""
+    """Plain Copier can update an adopted repository, because the answers file is Copier's own."""
     as_json(older_copy, two_releases)
     commit(older_copy)
     copier.run_update(older_copy, defaults=True, unsafe=True, overwrite=True, quiet=True)
@@ -182,7 +182,7 @@ def test_plain_copier_updates_what_was_adopted(two_releases: Path, older_copy: P
 
 
 def test_update_to_the_baseline_itself_changes_nothing(two_releases: Path, make: Make) -> None:
-    """The answers file is what Copier would write."""
+    """The answers file is the one that Copier would write."""
     repository = make("files-named-like-the-template's")
     as_json(repository, two_releases, "--release", "v1.0.0", "--accept", "provisioners")
     commit(repository)
@@ -193,7 +193,7 @@ def test_update_to_the_baseline_itself_changes_nothing(two_releases: Path, make:
 
 
 def test_hand_made_repository_gets_the_newest_release(two_releases: Path, make: Make) -> None:
-    """None of its files is the template's; one of the same name, as README.md, says nothing."""
+    """A file that has only its name from the template, as README.md, determines no release."""
     assert as_json(make("json-template"), two_releases, "--dry-run")["release"] == "v1.1.0"
     said = run(make("one-file"), two_releases, "--dry-run")
     assert "Baseline: v1.1.0 of" in said.stdout
@@ -203,7 +203,7 @@ def test_hand_made_repository_gets_the_newest_release(two_releases: Path, make: 
 def test_answers_file_is_as_of_a_new_repository(
     two_releases: Path, make: Make, tmp_path: Path
 ) -> None:
-    """Byte for byte, for the same answers."""
+    """The answers file equals that of a new repository with the same answers, byte for byte."""
     repository = make("one-file")
     as_json(repository, two_releases)
     text = (repository / ANSWERS).read_text()
@@ -267,7 +267,7 @@ def test_release_beside_another_tag_is_recorded(two_releases: Path, make: Make) 
 
 
 def test_answers_without_a_release_are_taken_and_completed(two_releases: Path, make: Make) -> None:
-    """Copier writes such a file when it cannot read the template as a repository of git."""
+    """A file that Copier wrote without the template's git repository gets the release."""
     repository = make("one-file")
     (repository / ANSWERS).write_text(
         "_src_path: /elsewhere\nimage_name: from-the-file\naws_region: us-east-1\n"
@@ -285,7 +285,7 @@ def test_answers_without_a_release_are_taken_and_completed(two_releases: Path, m
 def test_folder_of_a_repository_is_adopted(
     two_releases: Path, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Several images may share one; the others stay as they are."""
+    """Several images may share one repository; adopting one folder changes no other."""
     top = make("several-images")
     said = as_json(top / "images" / "web", two_releases, "--release", "v1.0.0", "--accept", "all")
     assert said["answers"]["image_name"]["value"] == "web"
@@ -301,7 +301,7 @@ def test_folder_of_a_repository_is_adopted(
 
 
 def test_dry_run_writes_nothing_and_shows_all(two_releases: Path, make: Make) -> None:
-    """Answers with their lines, files, and the diff."""
+    """A dry run prints the answers with their lines, the files, and the diff."""
     repository = make("an-own-parent")
     before = tree(repository), git_state(repository)
     result = run(
@@ -316,7 +316,7 @@ def test_dry_run_writes_nothing_and_shows_all(two_releases: Path, make: Make) ->
 
 
 def test_diff_is_one_that_git_applies(two_releases: Path, make: Make) -> None:
-    """It makes of an untouched clone what the command made."""
+    """Applied to an untouched clone, the diff has the same result as the command."""
     repository = make("one-file")
     git(repository.parent, "clone", "--quiet", str(repository), "clone")
     said = as_json(repository, two_releases, "--accept", "all")
@@ -327,7 +327,7 @@ def test_diff_is_one_that_git_applies(two_releases: Path, make: Make) -> None:
 
 
 def test_only_accepted_files_are_added(two_releases: Path, make: Make) -> None:
-    """By path, folder or pattern."""
+    """Files are accepted by path, folder or pattern; no other file is added."""
     repository = make("one-file")
     before = tree(repository).keys()
     run(repository, two_releases, "--accept", "inspec/", "--accept", "provisioners/*.sh")
@@ -338,7 +338,7 @@ def test_only_accepted_files_are_added(two_releases: Path, make: Make) -> None:
 
 
 def test_differences_are_shown_on_request(two_releases: Path, make: Make) -> None:
-    """A file of the team's that the template has too stays, and can be compared."""
+    """A file that the team and the template both have stays, and can be compared."""
     repository = make("files-named-like-the-template's")
     result = run(repository, two_releases, "--dry-run", "--diff")
     assert "--- a/build.pkr.hcl\n+++ b/build.pkr.hcl\n" in result.stdout
@@ -348,7 +348,7 @@ def test_differences_are_shown_on_request(two_releases: Path, make: Make) -> Non
 def test_file_that_appears_meanwhile_is_not_overwritten(
     two_releases: Path, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And what was written before it is removed again."""
+    """A file that appears meanwhile stays, and the files written before are deleted."""
     repository = make("one-file")
 
     def matching(self: Adoption, patterns: object) -> list[str]:
@@ -368,7 +368,7 @@ def test_file_that_appears_meanwhile_is_not_overwritten(
 def test_ignored_files_and_those_behind_links_are_not_offered(
     two_releases: Path, make: Make
 ) -> None:
-    """Git would not see the former; the latter would be written elsewhere."""
+    """Git would not see ignored files, and files behind a link would be written outside."""
     repository = make("links-binaries-and-odd-names")
     said = as_json(repository, two_releases, "--accept", "all")
     assert said["files"]["provisioners/shell/10-update-packages.sh"] == "ignored"
@@ -378,7 +378,7 @@ def test_ignored_files_and_those_behind_links_are_not_offered(
 
 
 def test_demo_is_kept_where_it_is(two_releases: Path, tmp_path: Path) -> None:
-    """A copy of the template with its demo, made by hand."""
+    """A manual copy of the template with its demo keeps the demo."""
     made = render(two_releases, tmp_path / "packer-ami-web", {"keep_demo": True})
     (made / ANSWERS).unlink()
     commit(made)
@@ -392,7 +392,7 @@ def test_demo_is_kept_where_it_is(two_releases: Path, tmp_path: Path) -> None:
 def test_printed_commands_work_from_where_the_person_stands(
     two_releases: Path, make: Make, accept: list[str]
 ) -> None:
-    """They commit what was added and nothing else; and what comes next is there."""
+    """The printed commands commit only the added files, and the next command exists."""
     top = make("several-images")
     options = [part for pattern in accept for part in ("--accept", pattern)]
     command = [sys.executable, "-m", "packer_toolkit", "adopt", "images/web", *options]
@@ -429,7 +429,7 @@ def test_printed_commands_work_from_where_the_person_stands(
 def test_page_and_command_agree_on_what_is_next(
     two_releases: Path, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command to commit, and the files without which there is no task."""
+    """The page has the command to commit, and the files that the tasks need."""
     page = (ROOT / "docs" / "adopting.md").read_text()
     (on_page,) = re.findall(r"^git add .*", page, re.MULTILINE)
     (accepted,) = re.findall(r"packer-toolkit template adopt (--accept .*)", page)
@@ -443,7 +443,7 @@ def test_page_and_command_agree_on_what_is_next(
 def test_installed_command_is_named(
     two_releases: Path, make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Where there is no Taskfile of the template's, and the command is on PATH to stay."""
+    """Without the template's Taskfile, a packer-toolkit that stays on PATH is the next command."""
     installed = tmp_path / "bin" / "packer-toolkit"
     installed.parent.mkdir()
     installed.write_text("#!/bin/sh\n")
@@ -464,7 +464,7 @@ def test_installed_command_is_named(
     ],
 )
 def test_address_is_written_as_uvx_takes_it(source: str, requirement: str) -> None:
-    """Copier knows shorter ones."""
+    """Short addresses of Copier are expanded in the command for uvx."""
     assert format_uvx_requirement(source, "v1.0.0").startswith(requirement)
 
 
@@ -472,7 +472,7 @@ def test_address_is_written_as_uvx_takes_it(source: str, requirement: str) -> No
 
 
 def test_what_is_not_found_is_asked_on_a_terminal(two_releases: Path, make: Make) -> None:
-    """With Copier's own questions; then the files are chosen, and nothing is written before."""
+    """Copier asks the other questions, then the user selects files; only then files are written."""
     repository = make("a-fixed-parent")
     given = {
         "aws_management_account": "222233334444",
@@ -523,7 +523,7 @@ def test_what_is_not_found_is_asked_on_a_terminal(two_releases: Path, make: Make
 
 
 def test_nothing_is_written_when_a_person_says_no(two_releases: Path, make: Make) -> None:
-    """Or presses Ctrl-C."""
+    """Nothing is written when the user declines or presses Ctrl-C."""
     repository = make("no-packer-at-all")
     before = tree(repository)
     answers = repository.parent / "answers.yml"
@@ -544,7 +544,7 @@ def test_nothing_is_written_when_a_person_says_no(two_releases: Path, make: Make
 def test_what_would_be_asked_takes_its_default_without_a_terminal(
     two_releases: Path, make: Make
 ) -> None:
-    """And the answers say so."""
+    """Without a terminal questions get their defaults, and the output marks these."""
     said = as_json(
         make("json-template"), two_releases, "--dry-run", "--data", "github_runner=linux"
     )
@@ -553,7 +553,7 @@ def test_what_would_be_asked_takes_its_default_without_a_terminal(
 
 
 def test_help_speaks_of_adopting() -> None:
-    """And not of answers that an update leaves as recorded."""
+    """The help describes adopting, and not recorded answers of an update."""
     said = CliRunner().invoke(adopt_command, ["--help"]).output
     assert "--data overrides a detected answer" in " ".join(said.split())
     assert "recorded" not in said
@@ -652,7 +652,7 @@ def test_refusal_is_one_line_and_changes_nothing(
     kind: type[ToolkitError],
     says: str,
 ) -> None:
-    """The thing, the reason, and what to do."""
+    """A refusal is one line with the thing, the reason and the next step, and changes nothing."""
     repository = make("one-file")
     prepare(repository)
     before = tree(repository)
@@ -664,7 +664,7 @@ def test_refusal_is_one_line_and_changes_nothing(
 
 
 def test_template_without_a_release_is_refused(two_releases: Path, make: Make) -> None:
-    """There is nothing that updates could start from."""
+    """A template without a release is refused, because no update could start from it."""
     repository = make("one-file")
     git(repository.parent, "clone", "--quiet", "--no-tags", str(two_releases), "untagged")
     with pytest.raises(RemoteError, match="has no release: it has no tag such as v1"):
@@ -674,7 +674,7 @@ def test_template_without_a_release_is_refused(two_releases: Path, make: Make) -
 def test_template_is_known_where_the_command_was_installed_from_it(
     monkeypatch: pytest.MonkeyPatch, make: Make
 ) -> None:
-    """As by uvx --from git+URL; from a checkout it has to be named."""
+    """The template is known after uvx --from git+URL; a checkout needs --template."""
     origin = '{"url": "https://example.com/t.git", "vcs_info": {"vcs": "git"}}'
 
     class Distribution:
@@ -707,7 +707,7 @@ def test_template_is_known_where_the_command_was_installed_from_it(
 def test_the_images_of_a_release_run_no_code(
     two_releases: Path, make: Make, tmp_path: Path, expression: str
 ) -> None:
-    """A release's list of base images does not reach Python; it is one line (review C3)."""
+    """A release's list of base images cannot run Python; it is refused in one line (review C3)."""
     template = tmp_path / "template"
     shutil.copytree(two_releases, template, symlinks=True)
     reached = tmp_path / "reached"
@@ -739,7 +739,7 @@ def test_trust_in_the_temporary_folder_is_not_trust_in_the_template(
 
 
 def test_page_says_where_each_answer_is_found() -> None:
-    """Every question of the template, once."""
+    """The page has every question of the template once."""
     page = (ROOT / "docs" / "adopting.md").read_text()
     rows = re.findall(r"^\| (`[a-z_]+`(?:, `[a-z_]+`)*) \|", page, re.MULTILINE)
     named = [name for row in rows for name in re.findall(r"`([a-z_]+)`", row)]
@@ -748,7 +748,7 @@ def test_page_says_where_each_answer_is_found() -> None:
 
 
 def test_page_names_every_option() -> None:
-    """And none that is not there."""
+    """The page has every option, and no other."""
     page = (ROOT / "docs" / "adopting.md").read_text()
     (table,) = re.findall(r"^\| Option .*?\n\n", page, re.MULTILINE | re.DOTALL)
     options = {

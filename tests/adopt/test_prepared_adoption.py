@@ -142,7 +142,7 @@ def test_a_repository_that_cannot_be_adopted_is_refused(
 def test_the_nearest_release_has_the_fewest_differing_lines(
     repository: Path, tmp_path: Path
 ) -> None:
-    """Files that are not here count for no release; without copies the newest one is chosen."""
+    """Missing files count for no release; without copies the newest release is chosen."""
     texts = {"v1.0.0": "one\nours\nx\n", "v1.1.0": "one\nours\n", "v1.2.0": "other\n"}
     for tag, text in texts.items():
         (tmp_path / tag).mkdir()

@@ -95,7 +95,7 @@ local "secret" {
     ],
 )
 def test_expression(tmp_path: Path, expression: str, value: Any) -> None:
-    """What a build only knows is unknown; the rest is worked out."""
+    """A value that only a build knows is unknown; every other value is evaluated."""
     file = tmp_path / "it.pkr.hcl"
     source = f'source "amazon-ebs" "it" {{\n  ami_name = {expression}\n}}\n'
     file.write_text(DEFINITIONS + source)
@@ -108,7 +108,7 @@ def test_expression(tmp_path: Path, expression: str, value: Any) -> None:
 
 @pytest.mark.parametrize("depth", [10, 2000])
 def test_long_chains_of_locals_end(tmp_path: Path, depth: int) -> None:
-    """Also those that are too long to follow."""
+    """Evaluation ends also for chains that are too long to follow."""
     file = tmp_path / "it.pkr.hcl"
     lines = [f"  l{index} = local.l{index + 1}" for index in range(depth)]
     file.write_text(
@@ -120,7 +120,7 @@ def test_long_chains_of_locals_end(tmp_path: Path, depth: int) -> None:
 
 
 def test_values_that_packer_takes_by_itself_come_first(tmp_path: Path) -> None:
-    """Then defaults; a single file for -var-file fills what has neither."""
+    """Automatic values precede defaults, and a single other file of values sets the rest."""
     files = {
         "v.pkr.hcl": 'variable "a" {\n  default = "default"\n}\nvariable "b" {\n  default = ""\n}\n'
         'variable "c" {\n}\n'
@@ -146,7 +146,7 @@ def test_values_that_packer_takes_by_itself_come_first(tmp_path: Path) -> None:
     ["", "{", 'source "amazon-ebs" {}\n', "\x00", "a = 1\n", "locals {}\n" * 3, "build {\n"],
 )
 def test_odd_hcl_never_ends_in_an_error(tmp_path: Path, text: str) -> None:
-    """It is read as far as it goes, or named."""
+    """Odd HCL is read as far as possible, or reported as unread."""
     file = tmp_path / "it.pkr.hcl"
     file.write_text(text)
     assert read_packer(tmp_path, [file]).sources == []
@@ -163,7 +163,7 @@ def test_odd_hcl_never_ends_in_an_error(tmp_path: Path, text: str) -> None:
     ],
 )
 def test_odd_json_never_ends_in_an_error(tmp_path: Path, document: Any) -> None:
-    """A builder without anything is one."""
+    """Odd JSON is read without an error; a builder without content is a source."""
     file = tmp_path / "it.json"
     file.write_text(json.dumps(document))
     packer = read_json_templates(tmp_path, [file])
@@ -185,7 +185,7 @@ def test_odd_json_never_ends_in_an_error(tmp_path: Path, document: Any) -> None:
     ],
 )
 def test_name_of_an_image_is_what_stays_the_same(text: str, name: str) -> None:
-    """Without versions, dates and processors."""
+    """The derived name has no versions, dates and architectures."""
     assert derive_image_name(text) == name
 
 
@@ -203,5 +203,5 @@ def test_name_of_an_image_is_what_stays_the_same(text: str, name: str) -> None:
     ],
 )
 def test_remote_is_understood(url: str, parts: tuple[str, ...]) -> None:
-    """Without users and secrets."""
+    """Host, owner and name are read from the address, without users and secrets."""
     assert tuple(parse_remote(url).values()) == parts

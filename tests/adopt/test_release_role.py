@@ -69,10 +69,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_role_of_releases_is_told_from_that_of_builds(tmp_path: Path, name: str) -> None:
-    """Adoption finds a role for releases where a trigger or a condition admits nothing else.
-
-    (issue 9)
-    """
+    """A role is for releases if a trigger or a condition allows only releases (issue 9)."""
     workflows, build, release = CASES[name]
     git(tmp_path, "init", "--quiet")
     folder = tmp_path / ".github/workflows"

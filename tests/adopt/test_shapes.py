@@ -55,7 +55,7 @@ CASES = [
 def test_adopted_repository_is_updated_and_keeps_everything(
     two_releases: Path, make: Make, monkeypatch: pytest.MonkeyPatch, name: str, accept: str
 ) -> None:
-    """Answers are found at their lines; nothing of the team's changes, then or on update."""
+    """Answers are found at their lines; neither adoption nor update changes a file of the team."""
     shape = SHAPES[name]
     repository = make(name)
     theirs = tree(repository)

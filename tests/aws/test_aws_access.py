@@ -117,7 +117,7 @@ def test_calls_of_builds_are_retried_longer(sender: Sender) -> None:
 
 
 def test_a_profile_of_another_file_is_used(tmp_path: Path) -> None:
-    """The file takes precedence over that of the environment; a missing profile is one line."""
+    """The file takes precedence over the environment; a missing profile is reported in one line."""
     file = tmp_path / "config"
     file.write_text("[profile team]\nregion = eu-north-1\n")
     assert open_session(profile="team", config_file=str(file)).region_name == "eu-north-1"
@@ -269,7 +269,7 @@ def test_without_a_role_only_the_region_is_set(access: Access, settings: dict[st
 
 
 def test_the_account_of_a_name_is_that_of_the_credentials(access: Access, sender: Sender) -> None:
-    """Without AWS_ACCOUNT_ID AWS is asked for it."""
+    """Without AWS_ACCOUNT_ID the account is that of the credentials, which AWS returns."""
     _, config = access(SOL_CET_USER_ROLE="builder")
     assert f"role_arn = {ROLE}" in config
     sender.error = "InvalidClientTokenId"

@@ -71,7 +71,7 @@ def test_a_partition_is_found_in_each_form_of_text(text: str, partition: str) ->
 
 
 def test_questions_with_a_partition_exist() -> None:
-    """Each question that the toolkit looks at is one of the template (field 17)."""
+    """Each question that the toolkit checks exists in the template (field 17)."""
     assert set(QUESTIONS) <= set(rules().accepted)
 
 
@@ -105,7 +105,7 @@ def test_a_command_refuses_the_region(
     monkeypatch: pytest.MonkeyPatch,
     arguments: tuple[str, ...],
 ) -> None:
-    """Nothing is asked of AWS, and one line gives the reason (review C15)."""
+    """The command calls no AWS API, and one line has the reason (review C15)."""
     monkeypatch.setenv("PATH", f"{packer.path.parent}{os.pathsep}{os.environ['PATH']}")
     for name, value in packer.env.items():
         monkeypatch.setenv(name, value)
@@ -144,7 +144,7 @@ def test_values_without_a_rule_in_the_hcl_are_read(packer: Packer, tmp_path: Pat
 
 
 def test_a_session_without_a_supported_region_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The region of the environment counts where none is given (review C15)."""
+    """Without an option the region of the environment is checked (review C15)."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-gov-west-1")
     with pytest.raises(SetupError, match="the region is us-gov-west-1: aws-us-gov is not"):
         open_session()
@@ -160,14 +160,14 @@ def test_a_session_without_a_supported_region_is_refused(monkeypatch: pytest.Mon
     ],
 )
 def test_a_role_of_another_partition_is_refused(role: str, region: str) -> None:
-    """A name in such a region, and an ARN (field 17)."""
+    """A role's name with such a region and an ARN of another partition are refused (field 17)."""
     with pytest.raises(SetupError, match="is not supported, only the partition aws is; "):
         aws_access.make_role_arn(role, ACCOUNT, region)
 
 
 @pytest.mark.integration
 def test_doctor_names_region_and_image(repository: Path) -> None:
-    """Both lines say that the partition is not supported (field 17)."""
+    """Both lines report that the partition is not supported (field 17)."""
     answer = run_toolkit(repository, "doctor", "--json")
     checks = {each["name"]: each for each in json.loads(answer.stdout)["checks"]}
     for name in ("region", "image"):
@@ -202,7 +202,7 @@ def test_login_to_a_registry_of_another_partition_is_refused(
 
 @pytest.mark.integration
 def test_fleet_names_repositories_that_stay(template: Path, tmp_path: Path) -> None:
-    """The row of a repository in another partition says why it is behind (field 17)."""
+    """The row of a repository in another partition has the reason why it is behind (field 17)."""
     source = snapshot(tmp_path / "template")
     folder = render(source, tmp_path / "fleet" / "packer-ami-web", {"image_name": "web"})
     file = folder / ".copier-answers.yml"

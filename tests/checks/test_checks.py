@@ -101,7 +101,7 @@ def plant(repository: Path) -> set[tuple[str, str, int, str]]:
 
 
 def test_each_defect_is_found_with_file_and_line(clean: Path, packer: Packer) -> None:
-    """All checks run, also when the first one has found something."""
+    """All checks run, also after the first finding."""
     expected = plant(clean)
     done = toolkit(clean, packer, "check", "--json")
     assert done.returncode == 1
@@ -122,7 +122,7 @@ def test_each_defect_is_found_with_file_and_line(clean: Path, packer: Packer) ->
 
 
 def test_a_person_reads_places_and_one_table(clean: Path, packer: Packer) -> None:
-    """In GitHub's workflows each finding shows up at its line of the pull request too."""
+    """Findings are printed with places, then in a table; GitHub shows them at their lines."""
     (clean / "inspec/more.yml").write_text("x: 1\n")
     plain = toolkit(clean, packer, "check", "--only=yaml", "--only", "shfmt")
     lines = plain.stdout.splitlines()
@@ -143,7 +143,7 @@ def test_answers_files_are_not_linted(clean: Path, packer: Packer, name: str) ->
 
 
 def test_a_missing_tool_is_no_pass(clean: Path, packer: Packer, tmp_path: Path) -> None:
-    """What could not be checked is said, with exit code 3."""
+    """A check whose tool is missing is reported, with exit code 3."""
     done = toolkit(clean, packer, "check", "--only=shell,inspec", PATH=str(tmp_path))
     assert done.returncode == 3
     assert "shfmt is not on PATH" in done.stderr
@@ -153,7 +153,7 @@ def test_a_missing_tool_is_no_pass(clean: Path, packer: Packer, tmp_path: Path) 
 
 
 def test_format_mends_what_the_check_finds(clean: Path, packer: Packer) -> None:
-    """A dry run changes nothing."""
+    """`format` fixes every finding of the check, and a dry run changes nothing."""
     for name, text, _ in DEFECTS:
         if name in (VALUES, SCRIPT):
             file = clean / name
@@ -182,7 +182,7 @@ def test_a_new_repository_passes_every_check_in_the_container(clean: Path, tasks
 
 
 def test_ansible_validate_playbooks_finds_a_seeded_error(clean: Path, tasks: Tasks) -> None:
-    """With file and line."""
+    """The finding has the file and the line."""
     file = clean / ROLE
     line = file.read_text().count("\n") + 1
     file.write_text(file.read_text() + "- name: Link\n  ansible.builtin.fiel:\n    path: /x\n")

@@ -76,7 +76,7 @@ def test_nothing_outside_of_the_repository_is_written(
 
 
 def test_a_folder_that_became_a_link_is_left_out(root: Path, outside: dict[Path, str]) -> None:
-    """Git still lists the files below it (review C31)."""
+    """A folder that became a link is left out, although git lists its files (review C31)."""
     git(root, "add", "--all")
     (root / "scripts/own.sh").unlink()
     (root / "scripts").rmdir()
@@ -88,7 +88,7 @@ def test_a_folder_that_became_a_link_is_left_out(root: Path, outside: dict[Path,
 
 
 def test_what_a_link_inside_leads_to_is_formatted_once(root: Path) -> None:
-    """Under its own name (review C31)."""
+    """The target of a link is formatted once, under its own name (review C31)."""
     (root / "again.pkr.hcl").symlink_to("own.pkr.hcl")
     (root / "again.sh").symlink_to("scripts/own.sh")
     assert format_files(root) == ["own.pkr.hcl", "scripts/own.sh"]
@@ -112,7 +112,7 @@ def test_a_repository_that_is_reached_by_a_link_is_formatted(root: Path, tmp_pat
 
 
 def test_files_that_git_ignores_and_submodules_are_left_out(root: Path, tmp_path: Path) -> None:
-    """They belong to others, and no check looks at them (review C31)."""
+    """Ignored files and submodules are neither checked nor formatted (review C31)."""
     other = tmp_path / "other"
     other.mkdir()
     git(other, "init", "--quiet")
@@ -146,7 +146,7 @@ def test_a_broken_file_does_not_stop_the_others(root: Path) -> None:
 
 
 def test_scripts_that_are_links_only_are_skipped(root: Path, outside: dict[Path, str]) -> None:
-    """The check reports that it had nothing to look at (review C31)."""
+    """The check reports that the repository has no script (review C31)."""
     (root / "scripts/own.sh").unlink()
     (root / "y.sh").symlink_to(next(file for file in outside if file.suffix == ".sh"))
     (result,) = run_checks(root, ["shfmt"])

@@ -142,7 +142,7 @@ def test_a_profile_in_which_nothing_is_wrong_passes(
 def test_a_profile_that_fails_or_tests_nothing_is_found(
     name: str, programs: str, root: Path, tools: Tools
 ) -> None:
-    """Also where the only Ruby is the one inside of the auditor (inspec 8)."""
+    """The mistake is found, also if the auditor's Ruby is the only one (inspec 8)."""
     change, file, line, message = FAULTS[name]
     change(root)
     tools(*programs.split())
@@ -257,7 +257,7 @@ def test_what_other_auditors_print_is_understood(name: str, root: Path, tools: T
 
 
 def test_check_reports_them(root: Path, tools: Tools) -> None:
-    """`packer-toolkit check` names file and line, with exit code 1 (inspec 8)."""
+    """`packer-toolkit check` prints file and line, with exit code 1 (inspec 8)."""
     (root / FILE).write_text(CONTROL + CONTROL)
     (root / "toolkit.env").touch()
     tools("cinc-auditor", "ruby")

@@ -92,7 +92,7 @@ def test_a_signed_release_is_laid_out_as_packer_wants_it(
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        ("archive", "is not what the signed list of checksums says"),
+        ("archive", "does not match the signed list of checksums"),
         ("sums", "the list of checksums is not signed by HashiCorp"),
         ("both", "the list of checksums is not signed by HashiCorp"),
         ("signature", "SHA256SUMS.sig does not exist"),

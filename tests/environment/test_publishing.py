@@ -206,7 +206,7 @@ def test_the_digest_gets_into_the_template(tmp_path: Path) -> None:
     """And nothing else of the file changes."""
     file = CHECKOUT / "includes" / "toolkit.jinja"
     before = file.read_text()
-    after = load("pin").pinned(before, "1.2.3", DIGEST, COMMIT)
+    after = load("pin").replace_pins(before, "1.2.3", DIGEST, COMMIT)
     assert 'toolkit_version = "1.2.3"' in after
     assert f'toolkit_digest = "{DIGEST}"' in after
     assert f'toolkit_commit = "{COMMIT}"' in after
@@ -229,7 +229,7 @@ def test_the_digest_gets_into_the_template(tmp_path: Path) -> None:
 def test_what_is_no_version_or_digest_is_not_pinned(version: str, digest: str, commit: str) -> None:
     """An empty output of a step must not empty the template's pin."""
     with pytest.raises(SystemExit, match="is no"):
-        load("pin").pinned(
+        load("pin").replace_pins(
             (CHECKOUT / "includes/toolkit.jinja").read_text(), version, digest, commit
         )
 

@@ -29,7 +29,7 @@ def galaxy(tmp_path: Path) -> Iterator[Galaxy]:
 
 
 def test_install_and_update_go_by_requirements_yml(tasks: Tasks, galaxy: Galaxy) -> None:
-    """Install takes what is allowed, update the newest that is; git sees the requirements only."""
+    """Install gets an allowed version, update the newest one; git sees only requirements.yml."""
     file = tasks.repository / REQUIREMENTS
     git(tasks.repository, "add", "--all")
     git(tasks.repository, "commit", "--quiet", "-m", "A small repository")
@@ -73,7 +73,7 @@ def test_install_and_update_go_by_requirements_yml(tasks: Tasks, galaxy: Galaxy)
 
 
 def test_a_server_that_is_away_is_told(tasks: Tasks) -> None:
-    """In one line, with what Ansible says."""
+    """A server that cannot be reached is reported in one line with the reason of Ansible."""
     away = ("ansible-collection-install", "--", "acme.tools", "--server", "http://127.0.0.1:9")
     done = tasks.run(*away)
     assert done.code == 4
@@ -144,7 +144,7 @@ WRITTEN = {
 
 @pytest.mark.parametrize("before", WRITTEN)
 def test_requirements_keep_their_form(before: str, tmp_path: Path) -> None:
-    """What cannot be changed without a loss is left, and the lines to add are told."""
+    """A file that cannot be extended without a loss stays, and the error has the lines to add."""
     file = tmp_path / REQUIREMENTS
     file.parent.mkdir(parents=True)
     file.write_text(before, newline="")

@@ -53,7 +53,7 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.mark.integration
 def test_the_template_ignores_all_that_builds_write(template: Path, tmp_path: Path) -> None:
-    """A rendered repository needs no help: nothing is added to it (inspec 2)."""
+    """In a rendered repository nothing is added to .git/info/exclude (inspec 2)."""
     rendered = render(template, tmp_path / "packer-ami-web", {"image_name": "web"})
     assert exclude_results(rendered) == []
     write(rendered)
@@ -97,7 +97,7 @@ def test_files_of_the_team_stay_visible(repository: Path) -> None:
 
 
 def test_a_negated_line_of_the_team_wins(repository: Path) -> None:
-    """Who wants to see manifest.json in git sees it; nothing is added twice."""
+    """A negated line of .gitignore is respected, and nothing is added twice."""
     (repository / ".gitignore").write_text("!manifest.json\n")
     exclude_results(repository)
     assert exclude_results(repository) == []
@@ -136,7 +136,7 @@ def test_a_file_that_cannot_be_written_stops_no_build(repository: Path) -> None:
 def test_git_older_than_2_31_stops_no_build(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An option that git does not know is a reason to leave it."""
+    """A git that does not know an option adds nothing and stops no build."""
     program = tmp_path / "bin/git"
     program.parent.mkdir()
     program.write_text('#!/bin/sh\necho "error: unknown option" >&2\nexit 129\n')

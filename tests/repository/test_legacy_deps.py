@@ -112,7 +112,7 @@ def status(root: Path) -> str:
 
 
 def test_packer_takes_what_was_written(ec2: Ec2, repository: Path, packer: Packer) -> None:
-    """Declared variables get their values without a warning; what the team set is left alone."""
+    """Declared variables get their values without a warning; values of the team stay."""
     put(ec2, "/packer/vpc_id", "vpc-1234")
     put(ec2, "/packer/subnet_ids", "subnet-a,subnet-b", "StringList")
     put(ec2, "/packer/region", "us-east-1")
@@ -136,7 +136,7 @@ def test_packer_takes_what_was_written(ec2: Ec2, repository: Path, packer: Packe
 
 
 def test_250_parameters_take_as_many_pages_as_it_needs(ec2: Ec2, repository: Path) -> None:
-    """SSM hands out ten at a time."""
+    """SSM returns ten parameters in a page, and all pages are read."""
     names = [f"/packer/group{number % 7}/value-{number:03}" for number in range(250)]
     for name in names:
         put(ec2, name, f"of {name}")
@@ -147,7 +147,7 @@ def test_250_parameters_take_as_many_pages_as_it_needs(ec2: Ec2, repository: Pat
 
 
 def test_throttled_calls_are_repeated(ec2: Ec2, repository: Path) -> None:
-    """SSM allows 40 calls a second, of everybody in the account."""
+    """Throttled calls are repeated: SSM allows 40 calls a second for an account."""
     put(ec2, "/packer/vpc_id", "vpc-1")
     fault = ec2.add_fault("GetParametersByPath", "throttle", first=4)
     run(repository)
@@ -156,7 +156,7 @@ def test_throttled_calls_are_repeated(ec2: Ec2, repository: Path) -> None:
 
 
 def test_250_names_are_asked_for_in_batches(ec2: Ec2, repository: Path) -> None:
-    """A list of names is no reason for 250 calls."""
+    """250 names need fewer than 250 calls."""
     names = [f"/other/value-{number:03}" for number in range(25)]
     for name in names:
         put(ec2, name, "x")
@@ -167,7 +167,7 @@ def test_250_names_are_asked_for_in_batches(ec2: Ec2, repository: Path) -> None:
 
 
 def test_secrets_come_only_when_asked_for(ec2: Ec2, repository: Path) -> None:
-    """And then nobody else can read them, the variables file included."""
+    """Secrets are written only on request, and then only the user can read the files."""
     put(ec2, "/packer/token", "hunter2", "SecureString")
     put(ec2, "/packer/vpc_id", "vpc-1")
     done = run(repository)
@@ -189,7 +189,7 @@ def test_secrets_come_only_when_asked_for(ec2: Ec2, repository: Path) -> None:
 
 
 def test_missing_parameters_are_named_all_at_once(ec2: Ec2, repository: Path) -> None:
-    """And nothing is written, although others exist."""
+    """One error names all missing parameters, and nothing is written."""
     put(ec2, "/packer/vpc_id", "vpc-1")
     before = status(repository)
     done = run(repository, "/packer/vpc_id", "/packer/no", "/x/", "nor-this", code=1)
@@ -204,7 +204,7 @@ def test_missing_parameters_are_named_all_at_once(ec2: Ec2, repository: Path) ->
 def test_a_denied_call_leaves_everything_as_it_was(
     ec2: Ec2, repository: Path, fails_at: int
 ) -> None:
-    """Also when the first pages were read already."""
+    """No file changes, also after the first pages were read."""
     for number in range(30):
         put(ec2, f"/packer/value-{number}", "new")
     before = status(repository)
@@ -213,13 +213,13 @@ def test_a_denied_call_leaves_everything_as_it_was(
     assert fault.hits == 1
     assert done.stderr == (
         "packer-toolkit: AWS refuses GetParametersByPath: User is not authorized to perform this"
-        " action; ask for the permission, or another role\n"
+        " action; ask for the permission, or use another role\n"
     )
     assert status(repository) == before
 
 
 def test_files_of_others_are_not_overwritten(ec2: Ec2, repository: Path) -> None:
-    """Neither those that were there before, nor those that were changed since."""
+    """Files that existed before, or that changed since, are not overwritten."""
     put(ec2, "/packer/vpc_id", "vpc-1")
     put(ec2, "/packer/ami", "ami-1")
     own = repository / "legacy-deps" / "packer" / "vpc_id"
@@ -247,7 +247,7 @@ def test_files_of_others_are_not_overwritten(ec2: Ec2, repository: Path) -> None
 
 
 def test_what_no_parameter_stands_for_goes(ec2: Ec2, repository: Path) -> None:
-    """A deleted parameter's file is removed, the person's own files stay."""
+    """The file of a deleted parameter is deleted, and files of the user stay."""
     put(ec2, "/packer/old", "x")
     put(ec2, "/packer/vpc_id", "vpc-1")
     run(repository)
@@ -305,7 +305,7 @@ def test_names_that_are_no_files_are_refused(repository: Path, names: list[str],
 
 
 def test_two_parameters_of_one_name_become_no_variable(repository: Path) -> None:
-    """Which of them was meant is not for us to guess."""
+    """Two parameters of one name are written as files, and set no variable."""
     from packer_toolkit.repository import ssm_files
 
     parameters = [ssm_files.Parameter(f"/{x}/vpc_id", "String", x) for x in "ab"]
@@ -342,7 +342,7 @@ def test_what_git_does_not_ignore_is_not_written(ec2: Ec2, repository: Path) -> 
 
 
 def test_without_a_setting_it_says_what_to_write(repository: Path) -> None:
-    """The template renders the setting empty."""
+    """An empty setting, as the template renders it, is refused with an example."""
     (repository / "toolkit.env").write_text("LEGACY_SSM_PARAMETERS=\n")
     done = run(repository, code=3)
     assert "LEGACY_SSM_PARAMETERS in toolkit.env is empty" in done.stderr

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Print build arguments and version as outputs of a workflow's step: build_arguments.py VERSION.
 
-An image of versions.env without a digest is refused: a tag can be moved, so that nobody could
-review what the next release is made of.
+An image of versions.env without a digest is refused: a tag can be moved, so that the content of the
+next release could not be reviewed.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ _DIGEST = r"sha256:[0-9a-f]{64}"
 
 
 def find_digest(image: str) -> str:
-    """Return the digest that the registry has for a tag now; "" when it gives none.
+    """Return the current digest of a tag in its registry; "" if the registry returns none.
 
     Args:
         image: Name and tag, such as debian:13-slim.
     """
-    asked = subprocess.run(
+    process = subprocess.run(
         ["docker", "buildx", "imagetools", "inspect", "--format={{.Manifest.Digest}}", image],
         capture_output=True,
         text=True,
         check=False,
     )
-    digest = asked.stdout.strip()
-    return digest if not asked.returncode and re.fullmatch(_DIGEST, digest) else ""
+    digest = process.stdout.strip()
+    return digest if not process.returncode and re.fullmatch(_DIGEST, digest) else ""
 
 
 def require_digest(name: str, image: str) -> None:
-    """End the program when an image is not pinned by tag and digest.
+    """End the program if an image is not pinned by tag and digest.
 
     Args:
-        name: Its name in versions.env, such as CINC_IMAGE.
-        image: Its value.
+        name: Name of the image in versions.env, such as CINC_IMAGE.
+        image: Value of that name.
     """
     if re.fullmatch(rf"[^\s@]+:[^\s@/:]+@{_DIGEST}", image):
         return
@@ -50,13 +50,15 @@ def require_digest(name: str, image: str) -> None:
 
 
 def main() -> None:
-    """Do what the command line says."""
-    (asked,) = sys.argv[1:]
+    """Print the build arguments and the version."""
+    (requested,) = sys.argv[1:]
     lines = VERSIONS.read_text().splitlines()
     pins = dict(line.split("=", 1) for line in lines if re.match(r"[A-Z]", line))
     version = pins["TOOLKIT_VERSION"]
-    if asked != version:
-        raise SystemExit(f"{asked!r} is not the version of toolkit/versions.env; give {version}")
+    if requested != version:
+        raise SystemExit(
+            f"{requested!r} is not the version of toolkit/versions.env; give {version}"
+        )
     for name, pin in pins.items():
         if name.endswith("_IMAGE"):
             require_digest(name, pin)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Download session-manager-plugin: fetch_session_manager.py VERSIONS_ENV ARCHITECTURE FOLDER.
 
-AWS signs each package; the signature is checked against the key beside this file, so a new version
-is one line in versions.env.  Of the package only the program is taken.
+AWS signs each package.  The signature is checked with the key beside this file, so that a new
+version needs one line in versions.env.  Only the program is copied from the package.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ PROGRAM = Path("usr/local/sessionmanagerplugin/bin/session-manager-plugin")
 
 def find_version(versions: Path) -> str:
     """Return the version that a versions file pins."""
-    pinned = re.search(r"^SESSION_MANAGER_PLUGIN=(\S+)$", versions.read_text(), re.M)
-    if not pinned:
-        raise SystemExit(f"{versions} has no SESSION_MANAGER_PLUGIN")
-    return pinned[1]
+    pin = re.search(r"^SESSION_MANAGER_PLUGIN=(\S+)$", versions.read_text(), re.M)
+    if not pin:
+        raise SystemExit(f"{versions} does not set SESSION_MANAGER_PLUGIN")
+    return pin[1]
 
 
 def fetch(version: str, architecture: str) -> bytes:
-    """Return the package of a version, verified."""
+    """Return the verified package of a version."""
     if architecture not in FOLDERS:
         raise SystemExit(f"session-manager-plugin has no package for {architecture}")
     url = f"{PLACE.format(version=version, folder=FOLDERS[architecture])}/{PACKAGE}"
     package, signature = download(url), download(f"{url}.sig")
     if package is None or signature is None:
         name = url if package is None else f"{url}.sig"
-        raise SystemExit(f"{name} does not exist; compare SESSION_MANAGER_PLUGIN")
+        raise SystemExit(f"{name} does not exist; correct SESSION_MANAGER_PLUGIN in versions.env")
     verify(package, signature, KEY, f"{url} is not signed by AWS")
     return package
 
 
 def unpack(package: bytes, folder: Path) -> Path:
-    """Put the program of a package into a folder, and return its path."""
+    """Copy the program of a package into a folder, and return its path."""
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch, PACKAGE)
         file.write_bytes(package)
@@ -62,7 +62,7 @@ def unpack(package: bytes, folder: Path) -> Path:
 
 
 def main() -> None:
-    """Fetch the program that the versions file pins."""
+    """Download the program that the versions file pins."""
     versions, architecture, folder = sys.argv[1:]
     version = find_version(Path(versions))
     unpack(fetch(version, architecture), Path(folder))

@@ -1,6 +1,10 @@
 """Change git's index under git's own lock, so that no change of another git command is lost.
 
 https://git-scm.com/docs/api-lockfile describes the lock: a file that only one process can create.
+
+The user decides what to commit, so an update stages only two things: the three versions of a file
+with a conflict, and what git does not see on a file system without executable bits, or that ignores
+case.
 """
 
 from __future__ import annotations

@@ -87,15 +87,10 @@ class Journal:
         record = self._folder.read()
         if explain_outdated(record):
             return
-        if record.state != "done":
-            raise SetupError(
-                "an update was interrupted here; undo it first: "
-                f"{format_undo_command(self.project)}"
-            )
-        raise SetupError(
-            "the last update is not committed yet; finish and commit it, or undo it: "
-            f"{format_undo_command(self.project)}"
-        )
+        reason = "an update was interrupted here; undo it first"
+        if record.state == "done":
+            reason = "the last update is not committed yet; finish and commit it, or undo it"
+        raise SetupError(f"{reason}: {format_undo_command(self.project)}")
 
     @property
     def copies(self) -> Path | None:

@@ -129,6 +129,8 @@ class ProjectCopy:
 def fetch_missing(git: Git, tree: str) -> None:
     """Fetch the objects of a tree that a partial clone does not have, with one command.
 
+    These are, for example, files outside of its sparse checkout.
+
     Args:
         git: Git in the repository.
         tree: The tree object.

@@ -219,7 +219,8 @@ def open_history(source: str, named_in: str, *options: str) -> Iterator[Git]:
 def clone_template(source: str, folder: Path) -> Path:
     """Clone a template, with all of its branches and tags.
 
-    None of the template's code runs: nothing is checked out, and a clone has no hooks.
+    The clone is made with the user's own access, so that rendering needs no access.  None of the
+    template's code runs: nothing is checked out, and a clone has no hooks.
 
     Args:
         source: The template's address.
