@@ -288,7 +288,7 @@ def test_file_that_git_does_not_have(small: Path, tmp_path: Path, name: str) -> 
         answer = run_toolkit(project, command)
         assert (
             answer.code,
-            f"{name} is not committed; git add --force {name}" in answer.stderr,
+            f"{name} is not committed; run git add --force {name}" in answer.stderr,
         ) == (
             3,
             True,

@@ -174,9 +174,9 @@ def test_in_a_folder_below_the_right_one_is_named(project: Path) -> None:
 
 def test_above_the_right_folder_one_is_named(project: Path, tmp_path: Path) -> None:
     """It is below, in a repository of several images."""
-    shutil.copytree(project, tmp_path / "images" / "web")
+    image = shutil.copytree(project, tmp_path / "images" / "web")
     answer = run_toolkit(tmp_path / "images", "template-check")
-    assert f"there is one in {tmp_path / 'images' / 'web'}" in answer.stderr
+    assert f"the answers file is in {image}: run the command there" in answer.stderr
 
 
 def test_a_template_without_a_changelog_says_nothing(
