@@ -156,7 +156,7 @@ def test_it_starts_after_its_daemon_was_killed(slots: Path) -> None:
 
 def test_a_failed_command_shows_what_docker_said(slots: Path) -> None:
     """The message of the error is enough to see what went wrong."""
-    said = r"docker image inspect no:such: exit 1\n[^$]*No such"
+    said = r"docker image inspect no:such: exit code 1\n[^$]*No such"
     with DockerEngine(slots=slots) as engine, pytest.raises(DockerError, match=said):
         engine.docker("image", "inspect", "no:such")
 

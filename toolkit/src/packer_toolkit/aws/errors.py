@@ -47,7 +47,10 @@ def translate_aws_errors() -> Iterator[None]:
     except BotoCoreError as error:
         raise _translate_client_error(error) from error
     except ValueError as error:  # botocore raises it for an endpoint that is not a valid URL
-        raise SetupError(f"AWS: {join_lines(str(error))}; correct AWS_ENDPOINT_URL") from None
+        raise SetupError(
+            f"AWS: {join_lines(str(error))}; correct AWS_ENDPOINT_URL, or the variable of the "
+            "service, such as AWS_ENDPOINT_URL_STS"
+        ) from None
 
 
 def _translate_response(error: ClientError) -> ToolkitError:
