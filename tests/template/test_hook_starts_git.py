@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.repositories.hook import HOOK, git_state, run_hook, tree
+from rig.repositories.hook import HOOK, git_state, make_job, run_hook, tree
 from rig.repositories.template import git, render
 from rig.run.copier import run_copier
 from rig.run.result import Result
@@ -217,7 +216,7 @@ def test_closed_terminal_is_no_reason_to_fail(template: Path, bare: Path) -> Non
     """A closed terminal does not fail the hook."""
     reader, writer = os.pipe()
     os.close(reader)
-    job = _job(bare, template)
+    job = make_job(bare, template)
     result = subprocess.run(
         [sys.executable, "-B", str(HOOK), job], cwd=bare, check=False, stderr=writer
     )
@@ -251,19 +250,3 @@ def test_developer_who_calls_it_wrongly_hears_of_it(tmp_path: Path, argument: st
     )
     assert result.returncode == 1
     assert list(tmp_path.iterdir()) == []
-
-
-def _job(repository: Path, template: Path) -> str:
-    return json.dumps(
-        {
-            "answers_file": ".copier-answers.yml",
-            "destination": str(repository),
-            "github_host": "github.com",
-            "github_organization": "my-organization",
-            "image_name": "web",
-            "keep_demo": False,
-            "quiet": False,
-            "start_git": True,
-            "template": str(template),
-        }
-    )

@@ -22,14 +22,13 @@ def manifest() -> list[str]:
     return MANIFEST.read_text().splitlines()
 
 
-def run_hook(repository: Path, template: Path, check: bool = True, **changes: object) -> Result:
-    """Run the hook as Copier does, in a repository that is there already.
+def make_job(repository: Path, template: Path, **changes: object) -> str:
+    """Return the hook's job, as Copier passes it for the template's default answers.
 
     Args:
         repository: the hook's working directory.
         template: folder with the whole template.
-        check: whether a failure of the hook is an error.
-        changes: fields of the hook's job that differ from the template's default answers.
+        changes: fields that differ.
     """
     job = {
         "answers_file": ".copier-answers.yml",
@@ -43,8 +42,21 @@ def run_hook(repository: Path, template: Path, check: bool = True, **changes: ob
         "template": str(template),
         **changes,
     }
+    return json.dumps(job)
+
+
+def run_hook(repository: Path, template: Path, check: bool = True, **changes: object) -> Result:
+    """Run the hook as Copier does, in a repository that is there already.
+
+    Args:
+        repository: the hook's working directory.
+        template: folder with the whole template.
+        check: whether a failure of the hook is an error.
+        changes: fields of the hook's job that differ, see `make_job`.
+    """
     hook = template / "hooks" / "post_gen.py"
-    result = run_program(sys.executable, "-B", hook, json.dumps(job), cwd=repository)
+    job = make_job(repository, template, **changes)
+    result = run_program(sys.executable, "-B", hook, job, cwd=repository)
     assert result.code == 0 or not check, result.output
     return result
 

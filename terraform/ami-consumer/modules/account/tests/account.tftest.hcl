@@ -97,7 +97,7 @@ run "nothing_optional" {
 
   assert {
     condition     = length(aws_kms_grant.autoscaling) + length(data.aws_iam_roles.autoscaling) == 0 && output.kms_key_arns == {}
-    error_message = "Without a key, there is no grant."
+    error_message = "Without a key, no grant is created."
   }
 
   assert {
